@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxRefBytes bounds a ref. AWS Secrets Manager allows 512 characters in a name,
+// the least of the stores we know that has folders.
+const maxRefBytes = 512
+
+// ErrInvalidRef says that a text is no ref. It comes wrapped in a [RefError].
+var ErrInvalidRef = errors.New("invalid ref")
+
+// Ref names one secret inside a provider: segments joined by "/", such as
+// "prod/db/password". It is what [ParseRef] let through, so a provider need not look
+// for "..", empty segments or hidden characters again. Refs are comparable; the zero
+// Ref names nothing, and every provider refuses it.
+type Ref struct{ path string }
+
+// RefError says what makes a text no ref, and where.
+type RefError struct {
+	Reason string // such as "empty segment"; never quotes the text itself
+	Offset int    // byte offset in the text
+}
+
+// Error implements error. The text is left out: people paste values into wrong fields.
+func (e *RefError) Error() string {
+	return fmt.Sprintf("%v: %s at byte %d", ErrInvalidRef, e.Reason, e.Offset)
+}
+
+// Unwrap makes errors.Is find [ErrInvalidRef].
+func (e *RefError) Unwrap() error { return ErrInvalidRef }
+
+// ParseRef returns the ref that text spells, unchanged: nothing is cleaned away,
+// because what an approver read must be what the provider is asked for. Refused, with
+// a [RefError], are
+//   - the empty text, more than 512 bytes, and bytes that are no UTF-8;
+//   - a slash at the start or the end, an empty segment, the segments "." and "..";
+//   - a backslash, and "%" before two hexadecimal digits, which some server on the
+//     way may decode into a slash or a dot;
+//   - characters that do not print (control, format, bidirectional marks, spaces
+//     other than U+0020), and a space at either end of a segment.
+func ParseRef(text string) (Ref, error) {
+	if text == "" {
+		return Ref{}, &RefError{Reason: "empty"}
+	}
+	if len(text) > maxRefBytes {
+		return Ref{}, &RefError{Reason: fmt.Sprintf("longer than %d bytes", maxRefBytes), Offset: maxRefBytes}
+	}
+	if err := checkCharacters(text); err != nil {
+		return Ref{}, err
+	}
+	offset := 0
+	for segment := range strings.SplitSeq(text, "/") {
+		if reason := segmentFault(segment, offset, len(text)); reason != "" {
+			return Ref{}, &RefError{Reason: reason, Offset: offset}
+		}
+		offset += len(segment) + 1
+	}
+	return Ref{path: text}, nil
+}
+
+// checkCharacters looks at each character of text by itself.
+func checkCharacters(text string) error {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return &RefError{Reason: "not UTF-8", Offset: i}
+		case r == '\\':
+			return &RefError{Reason: "backslash", Offset: i}
+		case r == '%' && len(text) > i+2 && isHex(text[i+1]) && isHex(text[i+2]):
+			return &RefError{Reason: "percent encoding", Offset: i}
+		case unicode.IsControl(r):
+			return &RefError{Reason: "control character", Offset: i}
+		case !unicode.IsPrint(r):
+			return &RefError{Reason: "character that does not print", Offset: i}
+		}
+		i += size
+	}
+	return nil
+}
+
+// segmentFault says what is wrong with the segment that begins at offset in a text of
+// total bytes, or "".
+func segmentFault(segment string, offset, total int) string {
+	switch {
+	case segment == "" && offset == 0:
+		return "slash at the start"
+	case segment == "" && offset == total:
+		return "slash at the end"
+	case segment == "":
+		return "empty segment"
+	case segment == "." || segment == "..":
+		return fmt.Sprintf("segment %q", segment)
+	case segment[0] == ' ' || segment[len(segment)-1] == ' ':
+		return "space at the end of a segment"
+	}
+	return ""
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+// String returns the text that was parsed; "" for the zero Ref.
+func (r Ref) String() string { return r.path }
+
+// IsZero reports whether r names nothing.
+func (r Ref) IsZero() bool { return r.path == "" }
+
+// Segments returns the parts between the slashes, in order. The zero Ref has none.
+func (r Ref) Segments() []string {
+	if r.path == "" {
+		return nil
+	}
+	return strings.Split(r.path, "/")
+}
+
+// Cut splits r at its first slash: "secret/prod/db" is "secret" and "prod/db". A ref
+// of one segment has a zero rest.
+func (r Ref) Cut() (first string, rest Ref) {
+	first, after, _ := strings.Cut(r.path, "/")
+	return first, Ref{path: after}
+}
+
+// everything is the entry of an allow-list that allows each ref.
+const everything = "*"
+
+// AllowList is the set of refs that an agent's own configuration opens to requests.
+// The zero AllowList allows nothing.
+type AllowList struct {
+	all      bool
+	prefixes []Ref
+}
+
+// ParseAllowList reads one prefix an entry, each a ref; the entry "*" alone allows
+// every ref. The error is a [RefError] that names the entry.
+func ParseAllowList(entries ...string) (AllowList, error) {
+	var list AllowList
+	for i, entry := range entries {
+		if entry == everything {
+			list.all = true
+			continue
+		}
+		prefix, err := ParseRef(entry)
+		if err != nil {
+			return AllowList{}, fmt.Errorf("allow-list entry %d: %w", i+1, err)
+		}
+		list.prefixes = append(list.prefixes, prefix)
+	}
+	return list, nil
+}
+
+// Allows reports whether r is one of the prefixes or lies below one, segment by
+// segment: "prod" allows "prod" and "prod/x" and not "production/x". Case counts.
+// The zero Ref is never allowed.
+func (l AllowList) Allows(r Ref) bool {
+	if r.IsZero() {
+		return false
+	}
+	if l.all {
+		return true
+	}
+	for _, prefix := range l.prefixes {
+		if r == prefix || strings.HasPrefix(r.path, prefix.path+"/") {
+			return true
+		}
+	}
+	return false
+}
