@@ -1,0 +1,62 @@
+package events
+
+import "time"
+
+// EnrolmentTokenIssued opens an agent's history. Only the token's hash is kept; the
+// token is shown once to the operator and ends at Expires, exclusive.
+type EnrolmentTokenIssued struct {
+	Agent     AgentID   `json:"agent"`
+	Name      string    `json:"name"`
+	Cluster   ClusterID `json:"cluster"`
+	TokenHash string    `json:"token_hash"` // SHA-256, hex; the token has 256 random bits
+	Expires   time.Time `json:"expires"`
+}
+
+// AgentEnrolled says that an agent traded its token for credentials. The private
+// halves of all keys stay on its host.
+type AgentEnrolled struct {
+	Account string `json:"account"`  // public nkey of the agent's own NATS account
+	UserKey string `json:"user_key"` // public nkey that the agent signs its link with
+	BoxKey  []byte `json:"box_key"`  // public HPKE key, in the form of package seal
+	Version string `json:"version"`  // of the agent's binary
+}
+
+// AgentCredentialsIssued says that the agent holds a user JWT until Expires.
+type AgentCredentialsIssued struct {
+	UserKey string    `json:"user_key"`
+	Expires time.Time `json:"expires"`
+}
+
+// AgentConnected says that an agent was heard again after silence.
+type AgentConnected struct {
+	Version string `json:"version"`
+}
+
+// AgentLost says that nothing was heard since LastSeen.
+type AgentLost struct {
+	LastSeen time.Time `json:"last_seen"`
+}
+
+// AgentRevoked ends an agent or an unused token. Its link is cut and none of its
+// credentials works again.
+type AgentRevoked struct {
+	Reason string `json:"reason"`
+}
+
+// AgentState is where an agent stands.
+type AgentState string
+
+// The states of an agent.
+const (
+	AgentInvited AgentState = "invited" // a token was issued and not used yet
+	AgentOffline AgentState = "offline" // enrolled, not heard
+	AgentOnline  AgentState = "online"
+	AgentGone    AgentState = "revoked"
+)
+
+func (EnrolmentTokenIssued) fact()   {}
+func (AgentEnrolled) fact()          {}
+func (AgentCredentialsIssued) fact() {}
+func (AgentConnected) fact()         {}
+func (AgentLost) fact()              {}
+func (AgentRevoked) fact()           {}

@@ -1,0 +1,100 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// Kind is one entry of the catalogue of facts.
+type Kind struct {
+	Type      string // CloudEvents type; a stored name is forever
+	Aggregate Aggregate
+	Go        reflect.Type
+	Sentence  string // what it tells a person, for the generated catalogue
+	decode    func([]byte) (Fact, error)
+}
+
+func kind[F Fact](typ string, aggregate Aggregate, sentence string) Kind {
+	return Kind{
+		Type: typ, Aggregate: aggregate, Go: reflect.TypeFor[F](), Sentence: sentence,
+		decode: func(data []byte) (Fact, error) {
+			var f F
+			err := json.Unmarshal(data, &f)
+			return f, err
+		},
+	}
+}
+
+// catalogue lists every version of every fact ever written, in the order of a life.
+var catalogue = []Kind{
+	kind[RequestSubmitted]("sb.request.submitted.v1", AggregateRequest, "somebody asked for a secret"),
+	kind[ApprovalGiven]("sb.request.approval_given.v1", AggregateRequest, "one person agreed to one step"),
+	kind[RequestApproved]("sb.request.approved.v1", AggregateRequest, "the last step was approved; the job may run"),
+	kind[RequestRejected]("sb.request.rejected.v1", AggregateRequest, "an approver said no"),
+	kind[RequestCancelled]("sb.request.cancelled.v1", AggregateRequest, "the requester took the request back"),
+	kind[RequestExpired]("sb.request.expired.v1", AggregateRequest, "the request reached its time limit"),
+	kind[JobStarted]("sb.request.job_started.v1", AggregateRequest, "an agent took the job"),
+	kind[LeaseLost]("sb.request.lease_lost.v1", AggregateRequest, "an agent stopped renewing its lease; another attempt follows"),
+	kind[EnvelopeStored]("sb.request.envelope_stored.v1", AggregateRequest, "a sealed value is ready to be revealed once"),
+	kind[RequestExecuted]("sb.request.executed.v1", AggregateRequest, "the agent finished the job"),
+	kind[RequestFailed]("sb.request.failed.v1", AggregateRequest, "the job cannot be done; the code says why"),
+	kind[EnvelopeRevealed]("sb.request.envelope_revealed.v1", AggregateRequest, "the requester opened an envelope; it is used up"),
+	kind[RevealFailed]("sb.request.reveal_failed.v1", AggregateRequest, "an envelope was used up but its content did not open"),
+	kind[EnvelopeExpired]("sb.request.envelope_expired.v1", AggregateRequest, "an unopened envelope reached its end and was destroyed"),
+
+	kind[EnrolmentTokenIssued]("sb.agent.enrolment_token_issued.v1", AggregateAgent, "an operator invited an agent"),
+	kind[AgentEnrolled]("sb.agent.enrolled.v1", AggregateAgent, "an agent traded its token for credentials"),
+	kind[AgentCredentialsIssued]("sb.agent.credentials_issued.v1", AggregateAgent, "an agent got a new short-lived credential"),
+	kind[AgentConnected]("sb.agent.connected.v1", AggregateAgent, "an agent was heard after silence"),
+	kind[AgentLost]("sb.agent.lost.v1", AggregateAgent, "an agent fell silent"),
+	kind[AgentRevoked]("sb.agent.revoked.v1", AggregateAgent, "an operator revoked an agent or its token"),
+
+	kind[ConnectionCreated]("sb.connection.created.v1", AggregateConnection, "a secret store was named"),
+	kind[ConnectionDisabled]("sb.connection.disabled.v1", AggregateConnection, "new requests to the store are refused"),
+	kind[ConnectionEnabled]("sb.connection.enabled.v1", AggregateConnection, "requests to the store are accepted again"),
+
+	kind[SignedIn]("sb.access.signed_in.v1", AggregateAccess, "a person opened a session"),
+	kind[SignInFailed]("sb.access.sign_in_failed.v1", AggregateAccess, "somebody could not sign in"),
+	kind[SignedOut]("sb.access.signed_out.v1", AggregateAccess, "a person closed a session"),
+	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
+}
+
+var (
+	byType = make(map[string]Kind, len(catalogue))
+	byGo   = make(map[reflect.Type]Kind, len(catalogue))
+)
+
+func init() {
+	for _, k := range catalogue {
+		if _, twice := byType[k.Type]; twice {
+			panic("fact type listed twice: " + k.Type)
+		}
+		byType[k.Type] = k
+		byGo[k.Go] = k
+	}
+}
+
+// Catalogue returns every kind of fact, in the order of a life.
+func Catalogue() []Kind { return append([]Kind(nil), catalogue...) }
+
+// TypeOf is the CloudEvents type under which a fact is stored.
+func TypeOf(f Fact) (string, error) {
+	k, ok := byGo[reflect.TypeOf(f)]
+	if !ok {
+		return "", fmt.Errorf("%T is not in the catalogue of facts", f)
+	}
+	return k.Type, nil
+}
+
+func decodeFact(typ string, data []byte) (Fact, error) {
+	k, ok := byType[typ]
+	if !ok {
+		return nil, &UnknownTypeError{Type: typ}
+	}
+	f, err := k.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrMalformed, typ, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,150 @@
+package events
+
+import "time"
+
+// The agent services: what an agent may ask of the control plane, by request and
+// reply on "agent.<account>.<verb>". Who asks is the account that the NATS server
+// authenticated; nothing in a message names the agent.
+
+// Service is the verb of an agent service.
+type Service string
+
+// The agent services of this version.
+const (
+	ServiceHeartbeat Service = "heartbeat" // Heartbeat → HeartbeatReply
+	ServiceRenew     Service = "renew"     // RenewCredentials → Credentials
+	ServiceStart     Service = "start"     // StartJob → JobLease
+	ServiceDataKey   Service = "datakey"   // IssueDataKey → DataKeyGrant
+	ServiceHandOver  Service = "handover"  // HandOver → Done
+	ServiceComplete  Service = "complete"  // CompleteJob → Done
+	ServiceFail      Service = "fail"      // FailJob → Done
+)
+
+// Services lists every agent service.
+func Services() []Service {
+	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail}
+}
+
+// Heartbeat says that an agent is alive.
+type Heartbeat struct {
+	Version     string         `json:"version"`
+	Running     int            `json:"running"` // jobs in hand
+	Connections []ConnectionID `json:"connections"`
+}
+
+// HeartbeatReply says when to come again.
+type HeartbeatReply struct {
+	Time        time.Time `json:"time"` // the control plane's clock
+	NextSeconds int       `json:"next_seconds"`
+}
+
+// RenewCredentials asks for a new user JWT for the same key.
+type RenewCredentials struct{}
+
+// Credentials is a user JWT for the agent's own nkey. It is useless without the seed,
+// which never leaves the agent's host.
+type Credentials struct {
+	UserJWT string    `json:"user_jwt"`
+	Expires time.Time `json:"expires"`
+}
+
+// StartJob asks for a job's lease before anything is touched.
+type StartJob struct {
+	Request RequestID `json:"request"`
+	Job     JobID     `json:"job"`
+}
+
+// JobLease is the right to work on a job until another attempt starts.
+type JobLease struct {
+	Attempt int       `json:"attempt"`
+	Until   time.Time `json:"until"`
+}
+
+// IssueDataKey asks for a fresh data key for one value.
+type IssueDataKey struct {
+	Request RequestID `json:"request"`
+	Job     JobID     `json:"job"`
+	Attempt int       `json:"attempt"`
+	Key     string    `json:"key"`
+}
+
+// DataKeyGrant carries a data key sealed to the agent's own key. Wrapped and KMSKey
+// go back with the value; only the control plane's KMS can open them.
+type DataKeyGrant struct {
+	Envelope EnvelopeID `json:"envelope"`
+	Expires  time.Time  `json:"expires"` // of the envelope; part of the binding
+	Sealed   []byte     `json:"sealed"`  // package seal, message to the agent's key
+	Wrapped  []byte     `json:"wrapped"`
+	KMSKey   string     `json:"kms_key"`
+}
+
+// HandOver delivers one sealed value.
+type HandOver struct {
+	Request     RequestID  `json:"request"`
+	Job         JobID      `json:"job"`
+	Attempt     int        `json:"attempt"`
+	Envelope    EnvelopeID `json:"envelope"`
+	Expires     time.Time  `json:"expires"`
+	Key         string     `json:"key"`
+	Box         []byte     `json:"box"` // package seal, value under the data key
+	Wrapped     []byte     `json:"wrapped"`
+	KMSKey      string     `json:"kms_key"`
+	Fingerprint string     `json:"fingerprint"`
+}
+
+// CompleteJob says that every asked value was handed over.
+type CompleteJob struct {
+	Request         RequestID    `json:"request"`
+	Job             JobID        `json:"job"`
+	Attempt         int          `json:"attempt"`
+	ProviderVersion string       `json:"provider_version"`
+	Envelopes       []EnvelopeID `json:"envelopes"`
+}
+
+// FailJob says that the job cannot be done.
+type FailJob struct {
+	Request RequestID   `json:"request"`
+	Job     JobID       `json:"job"`
+	Attempt int         `json:"attempt"` // 0 when refused before it started
+	Code    FailureCode `json:"code"`
+	Detail  string      `json:"detail"`
+}
+
+// Done says that the control plane stored what it was told.
+type Done struct{}
+
+// ServiceReply is what every agent service answers with: a result or an error.
+type ServiceReply[T any] struct {
+	Result *T            `json:"result,omitempty"`
+	Error  *ServiceError `json:"error,omitempty"`
+}
+
+// ServiceError is a refusal or a fault. With Retry the same call may succeed later;
+// without it, it never will.
+type ServiceError struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Retry  bool   `json:"retry"`
+}
+
+func (e *ServiceError) Error() string { return e.Code + ": " + e.Detail }
+
+// Enrol is what an agent trades its one-time token with, over HTTPS.
+type Enrol struct {
+	Token   string `json:"token"`
+	UserKey string `json:"user_key"` // public nkey, "U…"
+	BoxKey  []byte `json:"box_key"`  // public HPKE key, in the form of package seal
+	Version string `json:"version"`
+}
+
+// Enrolment is what an agent gets for its token and keeps.
+type Enrolment struct {
+	Agent      AgentID     `json:"agent"`
+	Name       string      `json:"name"`
+	Cluster    ClusterID   `json:"cluster"`
+	Account    string      `json:"account"`     // public nkey of its own NATS account
+	LeafURLs   []string    `json:"leaf_urls"`   // tls://host:port
+	CA         string      `json:"ca"`          // PEM that the link is pinned to
+	SigningKey []byte      `json:"signing_key"` // Ed25519 public key of the control plane
+	Credential Credentials `json:"credential"`
+}
