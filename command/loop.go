@@ -1,0 +1,150 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"secretsbridge/events"
+)
+
+// appendAttempts bounds the loop. With a hundred writers on one stream somebody
+// wins each round, so a loser that lost this often is not merely unlucky.
+const appendAttempts = 64
+
+// settleTimeout bounds the look at the log after a silence.
+const settleTimeout = 15 * time.Second
+
+// Meta is the circumstance of a command: an argument, never looked up by a decider.
+type Meta struct {
+	Command     events.CommandID
+	Actor       events.Actor
+	Correlation events.CorrelationID // empty: the stream's own, or the command's id
+	Time        time.Time
+}
+
+// State is what a stream folds into. Evolve is total and returns a new value. Took
+// reports whether a command was already taken, so that taking it twice is silent.
+type State[S any] interface {
+	Evolve(e events.Event) S
+	Took(id events.CommandID) bool
+}
+
+// Decision is what became of a command.
+type Decision[S any] struct {
+	State    S              // as it stands now
+	Seq      events.Seq     // of the stream's last commit, ours or the one before
+	Events   []events.Event // what was appended; none if there was nothing to do
+	Repeated bool           // the command had been taken before
+}
+
+// Execute loads a stream, folds it, decides, and appends, again on a conflict. A
+// silence means that the outcome is unknown: it looks whether the command was taken.
+// Errors of decide come back as they are; every other is a fault of the log.
+func Execute[S State[S]](ctx context.Context, log Log, stream events.Stream, meta Meta, decide func(S) ([]events.Fact, error)) (Decision[S], error) {
+	var unknown error
+	for attempt := range appendAttempts {
+		if attempt > 0 {
+			if err := pause(ctx, attempt); err != nil {
+				return Decision[S]{}, errors.Join(unknown, err)
+			}
+		}
+		state, seq, correlation, err := load[S](ctx, log, stream)
+		if err != nil {
+			if unknown != nil {
+				continue // still looking for the outcome
+			}
+			return Decision[S]{}, err
+		}
+		if state.Took(meta.Command) {
+			return Decision[S]{State: state, Seq: seq, Repeated: true}, nil
+		}
+		facts, err := decide(state)
+		if err != nil || len(facts) == 0 {
+			return Decision[S]{State: state, Seq: seq}, err
+		}
+		commit := wrap(stream, meta, correlation, facts)
+		appended, err := log.Append(ctx, stream, seq, commit)
+		switch {
+		case err == nil:
+			for _, e := range commit {
+				state = state.Evolve(e)
+			}
+			return Decision[S]{State: state, Seq: appended, Events: commit}, nil
+		case errors.Is(err, ErrConflict):
+		case errors.Is(err, ErrOutcomeUnknown):
+			// The caller may have gone; what was sent must still be settled.
+			settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+			defer cancel()
+			ctx, unknown = settle, err
+		default:
+			return Decision[S]{}, fmt.Errorf("append to %s: %w", stream, err)
+		}
+	}
+	if unknown != nil {
+		return Decision[S]{}, fmt.Errorf("append to %s: %w", stream, unknown)
+	}
+	return Decision[S]{}, fmt.Errorf("append to %s: lost %d races: %w", stream, appendAttempts, ErrConflict)
+}
+
+// Load folds a stream as it stands. Seq is that of its last commit.
+func Load[S State[S]](ctx context.Context, log Log, stream events.Stream) (S, events.Seq, error) {
+	state, seq, _, err := load[S](ctx, log, stream)
+	return state, seq, err
+}
+
+// Record appends facts that nothing can contradict, such as a denial.
+func Record(ctx context.Context, log Log, stream events.Stream, meta Meta, facts ...events.Fact) (events.Seq, error) {
+	seq, err := log.Append(ctx, stream, events.AnySeq, wrap(stream, meta, "", facts))
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	return seq, nil
+}
+
+func load[S State[S]](ctx context.Context, log Log, stream events.Stream) (state S, seq events.Seq, correlation events.CorrelationID, err error) {
+	history, err := log.Load(ctx, stream)
+	if err != nil {
+		return state, 0, "", fmt.Errorf("load %s: %w", stream, err)
+	}
+	for _, commit := range history {
+		for _, e := range commit.Events {
+			state = state.Evolve(e)
+			if correlation == "" {
+				correlation = e.Correlation
+			}
+		}
+		seq = commit.Seq
+	}
+	return state, seq, correlation, nil
+}
+
+func wrap(stream events.Stream, meta Meta, correlation events.CorrelationID, facts []events.Fact) []events.Event {
+	switch {
+	case meta.Correlation != "":
+		correlation = meta.Correlation
+	case correlation == "":
+		correlation = events.CorrelationID(meta.Command)
+	}
+	commit := make([]events.Event, len(facts))
+	for i, f := range facts {
+		commit[i] = events.Event{
+			ID: events.EventIDOf(meta.Command, i), Stream: stream, Time: meta.Time.UTC(), Actor: meta.Actor,
+			Correlation: correlation, Command: meta.Command, Fact: f,
+		}
+	}
+	return commit
+}
+
+// pause waits a random time that grows from 1 to 250 ms, so that losers spread out.
+func pause(ctx context.Context, attempt int) error {
+	limit := min(time.Millisecond<<min(attempt, 8), 250*time.Millisecond)
+	select {
+	case <-time.After(rand.N(limit)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

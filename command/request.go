@@ -1,0 +1,126 @@
+package command
+
+import (
+	"time"
+
+	"secretsbridge/events"
+)
+
+// Request is one request for access, as its history tells it. The zero value is a
+// request that nobody has submitted.
+type Request struct {
+	ID           events.RequestID
+	State        events.RequestState // empty: not submitted
+	Requester    events.UserID
+	Submitted    events.RequestSubmitted
+	PendingUntil time.Time
+	Until        time.Time // end of an approved or running request
+	Job          events.JobID
+	Agent        events.AgentID // of the current attempt
+	Attempt      int            // 0: not started
+	Envelopes    []Envelope     // in the order they were stored
+
+	votes []events.ApprovalGiven
+	taken taken
+}
+
+// Envelope is one sealed value of an executed request.
+type Envelope struct {
+	ID      events.EnvelopeID
+	Key     string
+	Expires time.Time
+	State   EnvelopeState
+}
+
+// EnvelopeState is where an envelope stands.
+type EnvelopeState string
+
+// The states of an envelope. Only ready can change.
+const (
+	EnvelopeReady    EnvelopeState = "ready"
+	EnvelopeRevealed EnvelopeState = "revealed"
+	EnvelopeExpired  EnvelopeState = "expired"
+)
+
+// Evolve implements [State].
+func (r Request) Evolve(e events.Event) Request {
+	r.taken = r.taken.with(e.Command)
+	switch f := e.Fact.(type) {
+	case events.RequestSubmitted:
+		r.ID, r.State, r.Requester, r.Submitted = f.Request, events.StatePending, f.Requester, f
+		r.PendingUntil = f.PendingUntil
+	case events.ApprovalGiven:
+		r.votes = append(r.votes[:len(r.votes):len(r.votes)], f)
+	case events.RequestApproved:
+		r.State, r.Job, r.Until = events.StateApproved, f.Job, f.Until
+	case events.RequestRejected:
+		r.State = events.StateRejected
+	case events.RequestCancelled:
+		r.State = events.StateCancelled
+	case events.RequestExpired:
+		r.State = events.StateExpired
+	case events.JobStarted:
+		r.State, r.Agent, r.Attempt = events.StateRunning, f.Agent, f.Attempt
+	case events.EnvelopeStored:
+		r.Envelopes = append(r.Envelopes[:len(r.Envelopes):len(r.Envelopes)],
+			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})
+	case events.RequestExecuted:
+		r.State = events.StateExecuted
+	case events.RequestFailed:
+		r.State = events.StateFailed
+	case events.EnvelopeRevealed:
+		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeRevealed)
+	case events.EnvelopeExpired:
+		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeExpired)
+	}
+	return r
+}
+
+// Took implements [State].
+func (r Request) Took(id events.CommandID) bool { return r.taken.has(id) }
+
+// Envelope finds an envelope by its id.
+func (r Request) Envelope(id events.EnvelopeID) (Envelope, bool) {
+	for _, e := range r.Envelopes {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return Envelope{}, false
+}
+
+// openStep is the first step that still needs approvals; false when all have theirs.
+func (r Request) openStep() (events.Step, bool) {
+	for _, step := range r.Submitted.Workflow.Steps {
+		given := 0
+		for _, v := range r.votes {
+			if v.Step == step.ID {
+				given++
+			}
+		}
+		if given < step.Approvals {
+			return step, true
+		}
+	}
+	return events.Step{}, false
+}
+
+func (r Request) voted(by events.UserID) bool {
+	for _, v := range r.votes {
+		if v.Approver == by {
+			return true
+		}
+	}
+	return false
+}
+
+func moved(envelopes []Envelope, id events.EnvelopeID, to EnvelopeState) []Envelope {
+	next := make([]Envelope, len(envelopes))
+	for i, e := range envelopes {
+		if e.ID == id {
+			e.State = to
+		}
+		next[i] = e
+	}
+	return next
+}

@@ -1,0 +1,118 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"secretsbridge/events"
+)
+
+// Limits of what a person may send with a request. docs/reference/limits.md lists
+// them for users.
+const (
+	MaxReason    = 2000 // characters
+	MaxComment   = 2000 // characters
+	MaxRef       = 512  // bytes
+	MaxKeys      = 64
+	MaxKeyLength = 256 // bytes
+)
+
+// What can be wrong with a submit.
+var (
+	ErrReasonMissing      = &Rejection{"reason_missing", "say in a sentence why you need this secret"}
+	ErrReasonTooLong      = &Rejection{"reason_too_long", fmt.Sprintf("shorten the reason to %d characters", MaxReason)}
+	ErrRefInvalid         = &Rejection{"ref_invalid", "write the secret as CONNECTION/REF, such as file/prod/db/password"}
+	ErrKeysInvalid        = &Rejection{"keys_invalid", fmt.Sprintf("name at most %d different keys of 1 to %d bytes, without control characters", MaxKeys, MaxKeyLength)}
+	ErrConnectionUnknown  = &Rejection{"connection_unknown", "there is no such connection; `sb connection list` shows those you can use"}
+	ErrConnectionDisabled = &Rejection{"connection_disabled", "this connection takes no requests now; ask an operator"}
+	ErrPolicyDenied       = &Rejection{"policy_denied", "no policy lets you read this secret; ask a security team"}
+)
+
+// Submit asks to read a secret. The connection's facts and the workflow are looked
+// up by the caller: the decider takes them as they stood.
+type Submit struct {
+	Requester  events.UserID
+	Connection Connection
+	Ref        string
+	Keys       []string // none means all
+	Reason     string
+	Workflow   events.Workflow
+
+	PendingTTL  time.Duration
+	ApprovalTTL time.Duration
+	RevealTTL   time.Duration
+}
+
+// Submit decides a new request. Its id follows from the command's, so the stream
+// of a fresh command is empty.
+func (r Request) Submit(meta Meta, cmd Submit) ([]events.Fact, error) {
+	reason := strings.TrimSpace(cmd.Reason)
+	switch {
+	case reason == "":
+		return nil, ErrReasonMissing
+	case utf8.RuneCountInString(reason) > MaxReason:
+		return nil, ErrReasonTooLong
+	case hasControl(reason):
+		return nil, &Rejection{"reason_invalid", "the reason holds control characters; write plain text"}
+	case cmd.Connection.State == "":
+		return nil, ErrConnectionUnknown
+	case cmd.Connection.State == ConnectionDisabled:
+		return nil, ErrConnectionDisabled
+	case len(cmd.Workflow.Steps) == 0:
+		return nil, ErrPolicyDenied
+	}
+	if err := checkRef(cmd.Ref); err != nil {
+		return nil, err
+	}
+	if err := checkKeys(cmd.Keys); err != nil {
+		return nil, err
+	}
+	return []events.Fact{events.RequestSubmitted{
+		Request: events.RequestOf(meta.Command), Requester: cmd.Requester, Operation: events.OperationRead,
+		Connection: cmd.Connection.ID, Cluster: cmd.Connection.Cluster, Ref: cmd.Ref, Keys: cmd.Keys,
+		Reason: reason, Workflow: cmd.Workflow,
+		PendingUntil:    meta.Time.Add(cmd.PendingTTL).UTC(),
+		ApprovalSeconds: int(cmd.ApprovalTTL / time.Second),
+		RevealSeconds:   int(cmd.RevealTTL / time.Second),
+	}}, nil
+}
+
+// checkRef refuses what no provider path can be. The agent checks again, against
+// its own allow-list: the control plane's word is not enough there.
+func checkRef(ref string) error {
+	switch {
+	case ref == "":
+		return ErrRefInvalid
+	case len(ref) > MaxRef:
+		return ErrRefInvalid.because(fmt.Sprintf("the ref has %d bytes; at most %d are allowed", len(ref), MaxRef))
+	case !utf8.ValidString(ref) || hasControl(ref) || strings.ContainsAny(ref, `\%`):
+		return ErrRefInvalid.because("the ref holds a control character, a backslash or a percent sign")
+	}
+	for segment := range strings.SplitSeq(ref, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return ErrRefInvalid.because(`the ref has an empty, "." or ".." segment`)
+		}
+	}
+	return nil
+}
+
+func checkKeys(keys []string) error {
+	if len(keys) > MaxKeys {
+		return ErrKeysInvalid
+	}
+	seen := make(map[string]bool, len(keys))
+	for _, k := range keys {
+		if k == "" || len(k) > MaxKeyLength || !utf8.ValidString(k) || hasControl(k) || seen[k] {
+			return ErrKeysInvalid
+		}
+		seen[k] = true
+	}
+	return nil
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' })
+}
