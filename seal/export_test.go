@@ -1,0 +1,26 @@
+package seal
+
+import "crypto/hpke"
+
+// Seams for the tests of this package: the official vectors run through the context
+// that OpenMessage uses, and a forger's signature is made where no signer would.
+
+// OpenVector starts the context of OpenMessage for a key, over a vector's own info.
+func OpenVector(key RecipientKey, enc, info []byte) (*hpke.Recipient, error) {
+	return newRecipient(enc, key.private(), info)
+}
+
+// EncSize is the length of the encapsulated key that the parser expects.
+func (s Suite) EncSize() int { return s.encSize() }
+
+// Resign replaces the signature of a message by by's over the message as it now is, so
+// that a test reaches what lies behind the signature. It reports whether the bytes
+// still have the form of a message.
+func Resign(by SigningKey, message []byte) bool {
+	m, err := parseMessage(message)
+	if err != nil {
+		return false
+	}
+	copy(m.sig, by.sign(messageDigest(m.header, m.ciphertext)))
+	return true
+}
