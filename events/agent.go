@@ -17,7 +17,7 @@ type EnrolmentTokenIssued struct {
 type AgentEnrolled struct {
 	Account string `json:"account"`  // public nkey of the agent's own NATS account
 	UserKey string `json:"user_key"` // public nkey that the agent signs its link with
-	BoxKey  []byte `json:"box_key"`  // public HPKE key, in the form of package seal
+	BoxKey  string `json:"box_key"`  // public HPKE key, as package seal prints it
 	Version string `json:"version"`  // of the agent's binary
 }
 

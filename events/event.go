@@ -100,7 +100,7 @@ func Encode(commit []Event) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode commit: %w", err)
 		}
-		data, err := json.Marshal(e.Fact)
+		data, err := marshalPlain(e.Fact)
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", typ, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -59,7 +60,6 @@ func newID(prefix string) string {
 func NewRequestID() RequestID         { return RequestID(newID("r_")) }
 func NewAgentID() AgentID             { return AgentID(newID("a_")) }
 func NewUserID() UserID               { return UserID(newID("u_")) }
-func NewEnvelopeID() EnvelopeID       { return EnvelopeID(newID("e_")) }
 func NewSessionID() SessionID         { return SessionID(newID("s_")) }
 func NewCommandID() CommandID         { return CommandID(newID("c_")) }
 func NewCorrelationID() CorrelationID { return CorrelationID(newID("x_")) }
@@ -75,6 +75,12 @@ func JobOf(id RequestID) JobID { return JobID(derive("j_", []string{"job", strin
 // command twice cannot make two requests.
 func RequestOf(id CommandID) RequestID {
 	return RequestID(derive("r_", []string{"request", string(id)}))
+}
+
+// EnvelopeOf is the envelope of one value of one attempt: asking twice for its data
+// key, after a lost answer, makes no second envelope.
+func EnvelopeOf(job JobID, attempt int, key string) EnvelopeID {
+	return EnvelopeID(derive("e_", []string{"envelope", string(job), strconv.Itoa(attempt), key}))
 }
 
 // EventIDOf is the id of the n-th event of a command's commit.

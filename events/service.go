@@ -133,7 +133,7 @@ func (e *ServiceError) Error() string { return e.Code + ": " + e.Detail }
 type Enrol struct {
 	Token   string `json:"token"`
 	UserKey string `json:"user_key"` // public nkey, "U…"
-	BoxKey  []byte `json:"box_key"`  // public HPKE key, in the form of package seal
+	BoxKey  string `json:"box_key"`  // public HPKE key, as package seal prints it
 	Version string `json:"version"`
 }
 
@@ -145,6 +145,6 @@ type Enrolment struct {
 	Account    string      `json:"account"`     // public nkey of its own NATS account
 	LeafURLs   []string    `json:"leaf_urls"`   // tls://host:port
 	CA         string      `json:"ca"`          // PEM that the link is pinned to
-	SigningKey []byte      `json:"signing_key"` // Ed25519 public key of the control plane
+	SigningKey string      `json:"signing_key"` // Ed25519 public key of the control plane, as package seal prints it
 	Credential Credentials `json:"credential"`
 }
