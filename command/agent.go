@@ -87,7 +87,7 @@ type Enrol struct {
 	TokenHash string
 	Account   string
 	UserKey   string
-	BoxKey    []byte
+	BoxKey    string
 	Version   string
 	Expires   time.Time // of the first user JWT
 }
