@@ -1,0 +1,89 @@
+// Package custody keeps envelopes: it issues the data key that an agent seals a value
+// with, takes the sealed value in, and opens it once, for the requester.
+//
+// It is the one room of the control plane where plaintext may pass, inside
+// [Custody.Reveal] and nowhere else. Whether somebody may do something is decided by
+// package command; the cryptography is package seal's; the keys are the KMS's.
+package custody
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+	"secretsbridge/seal"
+)
+
+// ErrNoEnvelope says that there is no envelope of that id in the store.
+var ErrNoEnvelope = errors.New("no such envelope is stored")
+
+// Envelopes stores sealed values until they are used or end. Rows are destroyed, not
+// marked. Package store has it on Postgres.
+type Envelopes interface {
+	// Put stores an envelope. The same one again is fine; another of the same id is
+	// an error.
+	Put(ctx context.Context, e Envelope) error
+
+	// Get returns one, or [ErrNoEnvelope].
+	Get(ctx context.Context, id events.EnvelopeID) (Envelope, error)
+
+	// ListByRequest returns all envelopes of a request, of every attempt.
+	ListByRequest(ctx context.Context, request events.RequestID) ([]Envelope, error)
+
+	// Delete destroys envelopes. One that is not there is fine.
+	Delete(ctx context.Context, ids ...events.EnvelopeID) error
+}
+
+// Envelope is one sealed value at rest, with all that its binding is made of.
+type Envelope struct {
+	ID          events.EnvelopeID
+	Request     events.RequestID
+	Job         events.JobID
+	Attempt     int
+	Key         string
+	Connection  events.ConnectionID
+	Ref         string
+	Agent       events.AgentID
+	AgentKey    string    // id of the agent's HPKE key
+	Expires     time.Time // whole seconds
+	Box         []byte    // package seal, value box
+	Wrapped     []byte    // the data key, wrapped
+	KMSKey      string    // by this key
+	Fingerprint string
+	Created     time.Time
+}
+
+func (e Envelope) binding() seal.Binding {
+	return seal.Binding{
+		Direction: seal.Read, Request: string(e.Request), Envelope: string(e.ID), Job: string(e.Job),
+		Attempt: uint64(e.Attempt), Key: e.Key, Connection: string(e.Connection), Ref: e.Ref,
+		Agent: string(e.Agent), AgentKey: e.AgentKey, NotAfter: e.Expires,
+	}
+}
+
+// Holder is an agent as its own history tells, never as a message claims.
+type Holder struct {
+	Agent   events.AgentID
+	Cluster events.ClusterID
+	Key     seal.RecipientPublic
+}
+
+// Config is what custody works with. Every field is needed.
+type Config struct {
+	Log       command.Log
+	Keys      kms.KeyManager
+	Envelopes Envelopes
+	Signer    seal.SigningKey
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Custody is safe for concurrent use, over several servers.
+type Custody struct{ Config }
+
+// New makes a custody.
+func New(cfg Config) *Custody { return &Custody{Config: cfg} }

@@ -1,0 +1,110 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+	"secretsbridge/kms"
+	"secretsbridge/seal"
+)
+
+// revealTimeout bounds what follows the point of no return.
+const revealTimeout = 10 * time.Second
+
+// What can be wrong with an envelope that may be opened.
+var (
+	ErrEnvelopeLost   = &command.Rejection{Code: "envelope_lost", Detail: "the sealed value is no longer stored; submit a new request"}
+	ErrEnvelopeBroken = &command.Rejection{Code: "envelope_unreadable", Detail: "the sealed value does not open; submit a new request and tell an operator"}
+)
+
+// Revealed is a value on its way to the requester. The caller zeroes it.
+type Revealed struct {
+	Key   string
+	Value secret.Value
+	Seq   events.Seq
+}
+
+// Reveal opens an envelope once. Everything that can fail without the value is tried
+// first, so that a fault of the KMS or the store burns nothing; then the use becomes
+// a fact, by compare-and-set; only then is the value opened. Of many calls at once
+// one gets the value, on any number of servers.
+func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.RequestID, envelope events.EnvelopeID) (Revealed, error) {
+	by, ok := meta.Actor.User()
+	if !ok {
+		return Revealed{}, command.ErrRevealNotAllowed
+	}
+	stream := events.RequestStream(id)
+	request, _, err := command.Load[command.Request](ctx, c.Log, stream)
+	if err != nil {
+		return Revealed{}, err
+	}
+	if err := request.MayReveal(meta.Time, envelope, by); err != nil {
+		return Revealed{}, err
+	}
+	row, err := c.Envelopes.Get(ctx, envelope)
+	switch {
+	case errors.Is(err, ErrNoEnvelope):
+		return Revealed{}, c.lost(ctx, id, envelope)
+	case err != nil:
+		return Revealed{}, fmt.Errorf("envelope %s: %w", envelope, err)
+	case row.Request != id:
+		return Revealed{}, command.ErrEnvelopeUnknown
+	}
+	binding := row.binding()
+	key, err := c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(binding))
+	switch {
+	case errors.Is(err, kms.ErrWrongContext):
+		return Revealed{}, ErrEnvelopeBroken
+	case err != nil:
+		return Revealed{}, fmt.Errorf("unwrap data key of %s: %w", envelope, err)
+	}
+	defer key.Zero()
+
+	used, err := command.Execute(ctx, c.Log, stream, meta, func(r command.Request) ([]events.Fact, error) {
+		return r.Reveal(meta, envelope, by)
+	})
+	if err != nil {
+		return Revealed{}, err
+	}
+	if used.Repeated {
+		return Revealed{}, command.ErrAlreadyRevealed
+	}
+	// The point of no return. The value is shown now or never; if the process dies
+	// here the row is left, useless, until the worker destroys it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revealTimeout)
+	defer cancel()
+	value, err := seal.OpenValue(key, binding, row.Box)
+	if err != nil {
+		return Revealed{}, c.broken(ctx, meta, stream, envelope)
+	}
+	if err := c.Envelopes.Delete(ctx, envelope); err != nil {
+		// The row is useless now, and the worker destroys it when it reads the fact.
+		c.Logger.Warn("used envelope is still stored", "envelope", envelope, "err", err)
+	}
+	return Revealed{Key: row.Key, Value: secret.New(value), Seq: used.Seq}, nil
+}
+
+// lost tells a row that somebody else just used from one that is gone.
+func (c *Custody) lost(ctx context.Context, id events.RequestID, envelope events.EnvelopeID) error {
+	request, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(id))
+	if err != nil {
+		return err
+	}
+	if e, ok := request.Envelope(envelope); ok && e.State == command.EnvelopeReady {
+		return ErrEnvelopeLost
+	}
+	return command.ErrAlreadyRevealed
+}
+
+func (c *Custody) broken(ctx context.Context, meta command.Meta, stream events.Stream, envelope events.EnvelopeID) error {
+	meta.Command = events.DeriveCommandID(string(meta.Command), "reveal failed")
+	_, err := command.Execute(ctx, c.Log, stream, meta, func(r command.Request) ([]events.Fact, error) {
+		return r.RevealFailed(envelope)
+	})
+	return errors.Join(ErrEnvelopeBroken, err)
+}
