@@ -24,3 +24,9 @@ func Resign(by SigningKey, message []byte) bool {
 	copy(m.sig, by.sign(messageDigest(m.header, m.ciphertext)))
 	return true
 }
+
+// SignedOfMessage returns what the signature of a message is over.
+func SignedOfMessage(message []byte) []byte {
+	m, _ := parseMessage(message)
+	return messageDigest(m.header, m.ciphertext)
+}

@@ -150,15 +150,25 @@ func ParseRecipientPublic(text string) (RecipientPublic, error) {
 	if p.suite == 0 {
 		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", ErrSuite)
 	}
-	key, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	key, err := decodeKey(encoded)
 	if err != nil {
-		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", ErrKey)
+		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", err)
 	}
 	p.key = string(key)
 	if _, err := p.hpke(); err != nil {
 		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", err)
 	}
 	return p, nil
+}
+
+// decodeKey reads base64url without padding, in its one spelling: the library's
+// decoder would skip line breaks, and one key would have many names.
+func decodeKey(encoded string) ([]byte, error) {
+	key, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || base64.RawURLEncoding.EncodeToString(key) != encoded {
+		return nil, ErrKey
+	}
+	return key, nil
 }
 
 // Suite returns the suite of the key.

@@ -87,7 +87,7 @@ type VerifyKey struct{ key string }
 // ParseVerifyKey reads what [VerifyKey.String] printed, or returns [ErrKey].
 func ParseVerifyKey(text string) (VerifyKey, error) {
 	encoded, found := strings.CutPrefix(text, signerPrefix)
-	key, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	key, err := decodeKey(encoded)
 	if !found || err != nil || len(key) != ed25519.PublicKeySize {
 		return VerifyKey{}, fmt.Errorf("parse verify key: %w", ErrKey)
 	}

@@ -1,0 +1,92 @@
+package seal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"secretsbridge/seal"
+)
+
+// seeds reads a golden file and adds it to the corpus, whole, cut, and changed.
+func seeds(f *testing.F, file string) golden {
+	f.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var g golden
+	if err := json.Unmarshal(raw, &g); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(g.Sealed))
+	f.Add([]byte(g.Sealed[:len(g.Sealed)/2]))
+	f.Add(append(bytes.Clone(g.Sealed), 0))
+	for _, at := range []int{0, 1, 2, 7, 8, 40, 72, len(g.Sealed) - 1} {
+		changed := bytes.Clone(g.Sealed)
+		changed[at] ^= 0x80
+		f.Add(changed)
+	}
+	f.Add([]byte(nil))
+	return g
+}
+
+// only checks that nothing opens but the bytes that were sealed.
+func only(t *testing.T, g golden, input, before, plaintext []byte, err error) {
+	t.Helper()
+	if err == nil && (!bytes.Equal(input, g.Sealed) || !bytes.Equal(plaintext, g.Plaintext)) {
+		t.Errorf("opened %x, which nobody sealed", input)
+	}
+	if err != nil {
+		refused(t, "fuzzed bytes", plaintext, err, refusals...)
+	}
+	if !bytes.Equal(input, before) {
+		t.Error("opening changed its input")
+	}
+}
+
+func FuzzOpenMessage(f *testing.F) {
+	g := seeds(f, "testdata/golden/message-v1-x25519.json")
+	f.Fuzz(func(t *testing.T, message []byte) {
+		kept, received := bytes.Clone(message), g
+		received.Sealed = message
+		plaintext, err := received.open()
+		only(t, g, message, kept, plaintext, err)
+	})
+}
+
+// FuzzOpenSignedMessage gives each input a good signature, so that the fuzzer reaches
+// the code that uses the private key.
+func FuzzOpenSignedMessage(f *testing.F) {
+	p := newParty(f, seal.X25519)
+	sealed := p.seal(f, make([]byte, seal.GrantSize))
+	f.Add(sealed)
+	f.Add(sealed[:len(sealed)-1])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		message = bytes.Clone(message)
+		if !seal.Resign(p.signer, message) {
+			return
+		}
+		plaintext, err := p.open(message)
+		if err == nil && !bytes.Equal(message, sealed) {
+			t.Errorf("opened %x, which nobody sealed", message)
+		}
+		if err != nil {
+			refused(t, "fuzzed bytes", plaintext, err, refusals...)
+		}
+	})
+}
+
+func FuzzOpenValue(f *testing.F) {
+	g := seeds(f, "testdata/golden/value-v1.json")
+	f.Fuzz(func(t *testing.T, box []byte) {
+		kept := bytes.Clone(box)
+		key, err := seal.ParseDataKey(bytes.Clone(g.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plaintext, err := seal.OpenValue(key, g.Binding, box)
+		only(t, g, box, kept, plaintext, err)
+	})
+}
