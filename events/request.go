@@ -159,27 +159,6 @@ func (s RequestState) Final() bool {
 	return false
 }
 
-// FailureCode says why a job failed, in words that a script can branch on.
-type FailureCode string
-
-// What can end a job.
-const (
-	FailureSecretNotFound      FailureCode = "secret_not_found"
-	FailureKeyNotFound         FailureCode = "key_not_found"
-	FailureForbidden           FailureCode = "provider_forbidden"     // the agent's credentials may not read it
-	FailureNotABundle          FailureCode = "not_a_key_value_secret" // no keys to take
-	FailureOutsideAllowList    FailureCode = "ref_outside_allow_list"
-	FailureInvalidRef          FailureCode = "invalid_ref"
-	FailureUnknownConnection   FailureCode = "connection_unknown_to_agent"
-	FailureSignIn              FailureCode = "provider_sign_in_failed"
-	FailureProviderUnavailable FailureCode = "provider_unavailable"
-	FailureTooLarge            FailureCode = "value_too_large"
-	FailureTicketRefused       FailureCode = "ticket_refused"      // signature, cluster or time was wrong
-	FailureAgentLost           FailureCode = "agent_lost"          // no attempt came to an end
-	FailureInternal            FailureCode = "agent_internal"      // a defect; the agent's log says more
-	FailureEnvelopeBroken      FailureCode = "envelope_unreadable" // stored bytes did not open
-)
-
 func (RequestSubmitted) fact() {}
 func (ApprovalGiven) fact()    {}
 func (RequestApproved) fact()  {}

@@ -101,13 +101,13 @@ type CompleteJob struct {
 	Envelopes       []EnvelopeID `json:"envelopes"`
 }
 
-// FailJob says that the job cannot be done.
+// FailJob says that the job cannot be done. The sentence that people read is the
+// code's own, [FailureCode.Sentence]: nothing that a provider said leaves the agent.
 type FailJob struct {
 	Request RequestID   `json:"request"`
 	Job     JobID       `json:"job"`
 	Attempt int         `json:"attempt"` // 0 when refused before it started
 	Code    FailureCode `json:"code"`
-	Detail  string      `json:"detail"`
 }
 
 // Done says that the control plane stored what it was told.
