@@ -8,16 +8,18 @@ import (
 
 // What can be wrong with what an agent says about a job.
 var (
-	ErrJobUnknown   = &Rejection{"job_unknown", "there is no such job"}
-	ErrJobNotYours  = &Rejection{"job_not_yours", "the job belongs to another cluster"}
-	ErrJobOver      = &Rejection{"job_over", "the job has ended"}
-	ErrAttemptStale = &Rejection{"attempt_stale", "another attempt of this job has started"}
-	ErrKeyNotAsked  = &Rejection{"key_not_asked", "the request does not ask for this key"}
+	ErrJobUnknown     = &Rejection{"job_unknown", "there is no such job"}
+	ErrJobNotYours    = &Rejection{"job_not_yours", "the job belongs to another cluster"}
+	ErrJobOver        = &Rejection{"job_over", "the job has ended"}
+	ErrAttemptStale   = &Rejection{"attempt_stale", "another attempt of this job has started"}
+	ErrFailureUnknown = &Rejection{"failure_code_unknown", "the control plane does not know this failure code; update it before the agents"}
+	ErrKeyNotAsked    = &Rejection{"key_not_asked", "the request does not ask for this key"}
 )
 
-// MaxAttempts is how often a job may be started. The consumer delivers a ticket as
-// often (package nats); the decider holds the line if somebody else does not.
-const MaxAttempts = 5
+// MaxAttempts is how often a job may be started: twice as often as its ticket is
+// delivered (package nats), because the answer to a start may be lost. The dead letter
+// comes first; this holds the line against an agent that starts without a delivery.
+const MaxAttempts = 10
 
 // StartJob is an agent asking for the lease of a job. Its cluster comes from the
 // agent's own history, never from the message.
@@ -121,7 +123,6 @@ type FailJob struct {
 	Attempt
 	Cluster events.ClusterID
 	Code    events.FailureCode
-	Detail  string
 }
 
 // FailJob decides it. An agent that has not started the job may refuse the ticket,
@@ -132,6 +133,8 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 		return nil, ErrJobUnknown
 	case r.State.Final():
 		return nil, ErrJobOver
+	case !cmd.Code.Valid():
+		return nil, ErrFailureUnknown
 	case cmd.Agent == "": // the control plane itself: nobody came to an end
 	case r.Submitted.Cluster != cmd.Cluster:
 		return nil, ErrJobNotYours
@@ -141,5 +144,5 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 			return nil, err
 		}
 	}
-	return []events.Fact{events.RequestFailed{Job: r.Job, Agent: cmd.Agent, Code: cmd.Code, Detail: cmd.Detail}}, nil
+	return []events.Fact{events.RequestFailed{Job: r.Job, Agent: cmd.Agent, Code: cmd.Code, Detail: cmd.Code.Sentence()}}, nil
 }

@@ -131,11 +131,11 @@ func TestJobs(t *testing.T) {
 		return func(r command.Request) ([]events.Fact, error) {
 			return r.FailJob(meta, command.FailJob{
 				Attempt: command.Attempt{Job: job, Agent: agent, Number: n}, Cluster: "demo",
-				Code: events.FailureSecretNotFound, Detail: "not there",
+				Code: events.FailureSecretNotFound,
 			})
 		}
 	}
-	failed := events.RequestFailed{Job: job, Agent: first, Code: events.FailureSecretNotFound, Detail: "not there"}
+	failed := events.RequestFailed{Job: job, Agent: first, Code: events.FailureSecretNotFound, Detail: events.FailureSecretNotFound.Sentence()}
 	byNobody := failed
 	byNobody.Agent = ""
 	stranger := stored
