@@ -1,0 +1,186 @@
+// Package gateway answers agents: enrolment over HTTPS, and the agent services over
+// the leaf link. Who asks is the account that the NATS server authenticated; what it
+// may do follows from its own history and from the job it holds.
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+	"secretsbridge/seal"
+)
+
+// heartbeatSeconds is how often an agent reports. Three may be lost before it counts
+// as silent (package worker).
+const heartbeatSeconds = 10
+
+// Credentials makes and ends what agents link with. Package nats has it.
+type Credentials interface {
+	NewAccount() (account string, err error)
+	Issue(account string, cluster events.ClusterID, userKey string) (events.Credentials, error)
+	Cut(ctx context.Context, account string) error // drops the link at once, for good
+}
+
+// Presence remembers when an agent was last heard. Package nats has it.
+type Presence interface {
+	Beat(ctx context.Context, agent events.AgentID) error
+}
+
+// Directory finds an agent by its account. Package projections has it.
+type Directory interface {
+	AgentByAccount(ctx context.Context, account string) (events.AgentID, error)
+}
+
+// Link is what an agent is told about where to connect.
+type Link struct {
+	URLs []string
+	CA   string // PEM
+}
+
+// Config is what a gateway works with. Every field is needed.
+type Config struct {
+	Log         command.Log
+	Custody     *custody.Custody
+	Credentials Credentials
+	Presence    Presence
+	Directory   Directory
+	Link        func() Link
+	SigningKey  seal.VerifyKey
+	Logger      *slog.Logger
+	Now         func() time.Time
+}
+
+// Gateway is safe for concurrent use.
+type Gateway struct {
+	Config
+
+	// fresh holds agents that enrolled here and that the view may not show yet:
+	// account → events.AgentID.
+	fresh sync.Map
+}
+
+// New makes a gateway.
+func New(cfg Config) *Gateway { return &Gateway{Config: cfg} }
+
+// Agent returns the agent that an account belongs to, as its history tells.
+func (g *Gateway) Agent(ctx context.Context, account string) (command.Agent, error) {
+	id, ok := g.fresh.Load(account)
+	if !ok {
+		found, err := g.Directory.AgentByAccount(ctx, account)
+		if err != nil {
+			return command.Agent{}, fmt.Errorf("agent of account %s: %w", account, err)
+		}
+		id = found
+	}
+	agent, _, err := command.Load[command.Agent](ctx, g.Log, events.AgentStream(id.(events.AgentID)))
+	if err != nil {
+		return command.Agent{}, err
+	}
+	if agent.Enrolled.Account != account {
+		return command.Agent{}, command.ErrAgentUnknown
+	}
+	return agent, nil
+}
+
+// Serve answers one call of an agent service. It never fails: a fault is a reply, too.
+func (g *Gateway) Serve(ctx context.Context, account string, service events.Service, request []byte) []byte {
+	agent, err := g.Agent(ctx, account)
+	if err == nil && agent.State == events.AgentGone {
+		err = command.ErrAgentRevoked
+	}
+	var result any
+	if err == nil {
+		result, err = g.dispatch(ctx, agent, service, request)
+	}
+	if err != nil {
+		g.audit(ctx, agent, service, err)
+		return encode(events.ServiceReply[any]{Error: g.explain(agent, service, err)})
+	}
+	return encode(events.ServiceReply[any]{Result: &result})
+}
+
+func (g *Gateway) dispatch(ctx context.Context, agent command.Agent, service events.Service, request []byte) (any, error) {
+	switch service {
+	case events.ServiceHeartbeat:
+		return answer(ctx, agent, request, g.heartbeat)
+	case events.ServiceRenew:
+		return answer(ctx, agent, request, g.renew)
+	case events.ServiceStart:
+		return answer(ctx, agent, request, g.start)
+	case events.ServiceDataKey:
+		return answer(ctx, agent, request, g.dataKey)
+	case events.ServiceHandOver:
+		return answer(ctx, agent, request, g.handOver)
+	case events.ServiceComplete:
+		return answer(ctx, agent, request, g.complete)
+	case events.ServiceFail:
+		return answer(ctx, agent, request, g.fail)
+	}
+	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
+}
+
+// answer decodes strictly: unknown input is refused.
+func answer[Q, R any](ctx context.Context, agent command.Agent, request []byte, handle func(context.Context, command.Agent, Q) (R, error)) (any, error) {
+	var q Q
+	dec := json.NewDecoder(bytes.NewReader(request))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&q); err != nil {
+		return nil, &command.Rejection{Code: "message_malformed", Detail: "the message is not what this service takes"}
+	}
+	return handle(ctx, agent, q)
+}
+
+// explain turns an error into what an agent may know.
+func (g *Gateway) explain(agent command.Agent, service events.Service, err error) *events.ServiceError {
+	var rejection *command.Rejection
+	switch {
+	case errors.As(err, &rejection):
+		return &events.ServiceError{Code: rejection.Code, Detail: rejection.Detail}
+	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		g.Logger.Warn("agent service could not answer", "agent", agent.ID, "service", service, "err", err)
+		return &events.ServiceError{Code: "unavailable", Detail: "the control plane cannot do this now; try again", Retry: true}
+	}
+	g.Logger.Error("agent service failed", "agent", agent.ID, "service", service, "err", err)
+	return &events.ServiceError{Code: "internal", Detail: "the control plane failed; its log says more", Retry: true}
+}
+
+// audit records refusals that no honest agent meets. A job that is over or was taken
+// by another attempt is an ordinary race.
+func (g *Gateway) audit(ctx context.Context, agent command.Agent, service events.Service, err error) {
+	var rejection *command.Rejection
+	if !errors.As(err, &rejection) || errors.Is(err, command.ErrJobOver) || errors.Is(err, command.ErrAttemptStale) {
+		return
+	}
+	actor := events.AgentActor(agent.ID)
+	if agent.ID == "" {
+		actor = events.Anonymous
+	}
+	_, err = command.Record(context.WithoutCancel(ctx), g.Log, events.AccessStream(actor), g.meta(actor, events.NewCommandID()),
+		events.AccessDenied{Action: "agent." + string(service), Resource: "agent/" + string(agent.ID), Code: rejection.Code})
+	if err != nil {
+		g.Logger.Error("denial is not recorded", "agent", agent.ID, "service", service, "err", err)
+	}
+}
+
+func (g *Gateway) meta(actor events.Actor, id events.CommandID) command.Meta {
+	return command.Meta{Command: id, Actor: actor, Time: g.Now()}
+}
+
+func encode(reply events.ServiceReply[any]) []byte {
+	b, err := json.Marshal(reply)
+	if err != nil {
+		panic(fmt.Sprintf("gateway: a reply does not encode: %v", err)) // our own types: a defect
+	}
+	return b
+}
