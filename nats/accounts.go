@@ -1,0 +1,194 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"secretsbridge/events"
+	"secretsbridge/nats/subject"
+)
+
+// DefaultCredentialTTL is how long an agent's user JWT lives. Long enough to sleep
+// through a bad night, short enough that a stolen one is useless soon.
+const DefaultCredentialTTL = 12 * time.Hour
+
+// responseThreshold is how long the server remembers whom a pull is answered to. It
+// is above the longest pull that an agent makes (25 s), and an entry costs about 2 KiB.
+const responseThreshold = 40 * time.Second
+
+// agentLinks is how many links one agent may hold: its own, and the one that comes
+// while the server has not noticed yet that the old one is dead.
+const agentLinks = 2
+
+// ErrUnknownAccount is what a [Registry] returns for an account it does not know.
+var ErrUnknownAccount = errors.New("no agent has this account")
+
+// Agent is what the NATS side must know of an agent.
+type Agent struct {
+	Account string // public nkey of its own account, "A…"
+	Cluster events.ClusterID
+	UserKey string // public nkey that it signs its link with, "U…"
+	Revoked bool
+}
+
+// Registry answers which agent an account belongs to, or [ErrUnknownAccount]. It is
+// asked when an agent links and its answer is kept while the server runs.
+type Registry func(ctx context.Context, account string) (Agent, error)
+
+// NewAgentAccount makes the account of a new agent. Its identity seed is thrown away:
+// nothing is ever signed with it.
+func NewAgentAccount() (account string, err error) {
+	pair, err := nkeys.CreateAccount()
+	if err != nil {
+		return "", fmt.Errorf("create account: %w", err)
+	}
+	defer pair.Wipe()
+	return pair.PublicKey()
+}
+
+// Credentials signs a user JWT for the agent's own key, valid for ttl. It carries no
+// permissions: those are the account's, see [Authority.agentAccount].
+func (a *Authority) Credentials(agent Agent, ttl time.Duration) (events.Credentials, error) {
+	if !nkeys.IsValidPublicUserKey(agent.UserKey) || !nkeys.IsValidPublicAccountKey(agent.Account) {
+		return events.Credentials{}, fmt.Errorf("sign credentials: malformed key of account %q", agent.Account)
+	}
+	if agent.Revoked {
+		return events.Credentials{}, fmt.Errorf("sign credentials: agent of account %s is revoked", agent.Account)
+	}
+	claims := jwt.NewUserClaims(agent.UserKey)
+	claims.Name = "agent"
+	claims.IssuerAccount = agent.Account
+	claims.SetScoped(true)
+	expires := time.Now().Add(ttl).Truncate(time.Second).UTC()
+	claims.Expires = expires.Unix()
+	signed, err := claims.Encode(a.agents)
+	if err != nil {
+		return events.Credentials{}, fmt.Errorf("sign credentials: %w", err)
+	}
+	return events.Credentials{UserJWT: signed, Expires: expires}, nil
+}
+
+// agentAccount signs the account of one agent: what it may import, and what each user
+// inside it may do. The agents' key can sign users of this template and nothing more.
+func (a *Authority) agentAccount(agent Agent) (string, error) {
+	if agent.Revoked {
+		return "", fmt.Errorf("agent of account %s is revoked", agent.Account)
+	}
+	if !events.ValidName(string(agent.Cluster)) {
+		return "", fmt.Errorf("agent of account %s has no valid cluster", agent.Account)
+	}
+	claims := jwt.NewAccountClaims(agent.Account)
+	claims.Name = "agent-" + string(agent.Cluster)
+	claims.Limits = jwt.OperatorLimits{
+		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: 1 << 20},
+		AccountLimits: jwt.AccountLimits{
+			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: 0, LeafNodeConn: agentLinks,
+		},
+	}
+	pull, err := a.activation(agent.Account, subject.Pull(agent.Cluster))
+	if err != nil {
+		return "", err
+	}
+	acks, err := a.activation(agent.Account, subject.Acks(agent.Cluster))
+	if err != nil {
+		return "", err
+	}
+	claims.Imports.Add(
+		&jwt.Import{Name: "services", Type: jwt.Service, Account: a.corePub, Subject: jwt.Subject(subject.ServicesOf(agent.Account))},
+		&jwt.Import{Name: "pull", Type: jwt.Service, Account: a.corePub, Token: pull, Subject: jwt.Subject(subject.Pull(agent.Cluster)), LocalSubject: subject.LocalPull},
+		&jwt.Import{Name: "acks", Type: jwt.Service, Account: a.corePub, Token: acks, Subject: jwt.Subject(subject.Acks(agent.Cluster))},
+	)
+	scope := jwt.NewUserScope()
+	scope.Key, scope.Role = a.agentsPub, "agent"
+	scope.Template.AllowedConnectionTypes.Add(jwt.ConnectionTypeLeafnode, jwt.ConnectionTypeLeafnodeWS)
+	scope.Template.Permissions = jwt.Permissions{
+		Pub: jwt.Permission{Allow: jwt.StringList{subject.LocalPull, subject.Acks(agent.Cluster), subject.ServicesOf(agent.Account)}},
+		Sub: jwt.Permission{Allow: jwt.StringList{subject.Inbox + ".>"}},
+	}
+	claims.SigningKeys.AddScopedSigner(scope)
+	return a.signAccount(claims)
+}
+
+// deadAccount signs an account in which nobody can do anything, for [Hub.Revoke].
+func (a *Authority) deadAccount(account string) *jwt.AccountClaims {
+	claims := jwt.NewAccountClaims(account)
+	claims.Limits = jwt.OperatorLimits{AccountLimits: jwt.AccountLimits{DisallowBearer: true}}
+	claims.RevokeAt(jwt.All, time.Now().AddDate(100, 0, 0)) // whatever was or will be signed
+	return claims
+}
+
+// activation is CORE's signature under one import of one account. The server itself
+// refuses an import without it.
+func (a *Authority) activation(account, service string) (string, error) {
+	claims := jwt.NewActivationClaims(account)
+	claims.ImportType = jwt.Service
+	claims.ImportSubject = jwt.Subject(service)
+	token, err := claims.Encode(a.core)
+	if err != nil {
+		return "", fmt.Errorf("sign activation of %s: %w", service, err)
+	}
+	return token, nil
+}
+
+// coreAccount signs the control plane's account: JetStream without limits, and the
+// three services that agents may import.
+func (a *Authority) coreAccount() (string, error) {
+	claims := jwt.NewAccountClaims(a.corePub)
+	claims.Name = "CORE"
+	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
+		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+		MaxAckPending: jwt.NoLimit, MemoryMaxStreamBytes: jwt.NoLimit, DiskMaxStreamBytes: jwt.NoLimit,
+	}
+	claims.Limits.LeafNodeConn = 0
+	claims.Exports.Add(
+		&jwt.Export{Name: "services", Type: jwt.Service, Subject: subject.ExportServices, AccountTokenPosition: subject.ServicesAccountToken, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: responseThreshold},
+		&jwt.Export{Name: "pull", Type: jwt.Service, Subject: subject.ExportPull, TokenReq: true, ResponseType: jwt.ResponseTypeStream, ResponseThreshold: responseThreshold},
+		&jwt.Export{Name: "acks", Type: jwt.Service, Subject: subject.ExportAck, TokenReq: true, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: responseThreshold},
+	)
+	return a.signAccount(claims)
+}
+
+func (a *Authority) systemAccount() (string, error) {
+	claims := jwt.NewAccountClaims(a.systemPub)
+	claims.Name = "SYS"
+	claims.Limits.LeafNodeConn = 0
+	return a.signAccount(claims)
+}
+
+func (a *Authority) signAccount(claims *jwt.AccountClaims) (string, error) {
+	vr := jwt.CreateValidationResults()
+	claims.Validate(vr)
+	if errs := vr.Errors(); len(errs) > 0 {
+		return "", fmt.Errorf("sign account %s: %w", claims.Name, errors.Join(errs...))
+	}
+	signed, err := claims.Encode(a.operator)
+	if err != nil {
+		return "", fmt.Errorf("sign account %s: %w", claims.Name, err)
+	}
+	return signed, nil
+}
+
+// insider signs a user of CORE or SYS for an in-process connection: a key that lives
+// as long as the connection, barred from the given subjects.
+func insider(account nkeys.KeyPair, name string, denied []string) (userJWT string, key nkeys.KeyPair, err error) {
+	if key, err = nkeys.CreateUser(); err != nil {
+		return "", nil, err
+	}
+	pub, err := key.PublicKey()
+	if err != nil {
+		return "", nil, err
+	}
+	claims := jwt.NewUserClaims(pub)
+	claims.Name = name
+	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeInProcess)
+	claims.Pub.Deny.Add(denied...)
+	claims.Limits.Payload = math.MaxInt32
+	userJWT, err = claims.Encode(account)
+	return userJWT, key, err
+}

@@ -1,0 +1,157 @@
+package nats
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+)
+
+// ErrAuthorityExists says that a directory already holds an authority, which nothing
+// overwrites: with its seeds all agents' credentials would be lost.
+var ErrAuthorityExists = errors.New("the directory already holds a NATS authority")
+
+// The files of an authority: one nkey seed each.
+const (
+	operatorFile = "operator.nk" // signs accounts
+	coreFile     = "core.nk"     // account of the control plane; signs its users and activations
+	systemFile   = "system.nk"   // account of the servers themselves
+	agentsFile   = "agents.nk"   // signs users of all agents' accounts, and nothing else
+)
+
+// Authority is the root of trust of the NATS side: operator, the accounts CORE and
+// SYS, and the key that signs agents' users (decision 0030). It is safe for
+// concurrent use.
+type Authority struct {
+	operator, core, system, agents nkeys.KeyPair
+	corePub, systemPub, agentsPub  string
+	operatorClaims                 *jwt.OperatorClaims
+}
+
+// CreateAuthority makes fresh keys and writes them into dir, which becomes 0700, as
+// files of 0600. It returns [ErrAuthorityExists] where there is one.
+func CreateAuthority(dir string) (*Authority, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create authority: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create authority: %w", err)
+	}
+	for _, name := range []string{operatorFile, coreFile, systemFile, agentsFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("create authority: %w: %s", ErrAuthorityExists, filepath.Join(dir, name))
+		}
+	}
+	for name, create := range map[string]func() (nkeys.KeyPair, error){
+		operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
+		systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
+	} {
+		if err := writeSeed(filepath.Join(dir, name), create); err != nil {
+			return nil, fmt.Errorf("create authority: %w", err)
+		}
+	}
+	return OpenAuthority(dir)
+}
+
+// OpenAuthority reads what [CreateAuthority] wrote. It refuses a directory or a file
+// that anybody but its owner may read.
+func OpenAuthority(dir string) (*Authority, error) {
+	if err := private(dir); err != nil {
+		return nil, fmt.Errorf("open authority: %w", err)
+	}
+	a := &Authority{}
+	for _, key := range []struct {
+		file   string
+		prefix nkeys.PrefixByte
+		into   *nkeys.KeyPair
+	}{
+		{operatorFile, nkeys.PrefixByteOperator, &a.operator},
+		{coreFile, nkeys.PrefixByteAccount, &a.core},
+		{systemFile, nkeys.PrefixByteAccount, &a.system},
+		{agentsFile, nkeys.PrefixByteAccount, &a.agents},
+	} {
+		pair, err := readSeed(filepath.Join(dir, key.file), key.prefix)
+		if err != nil {
+			return nil, fmt.Errorf("open authority: %w", err)
+		}
+		*key.into = pair
+	}
+	return a, a.derive()
+}
+
+// derive fills what follows from the keys.
+func (a *Authority) derive() error {
+	for pair, into := range map[nkeys.KeyPair]*string{a.core: &a.corePub, a.system: &a.systemPub, a.agents: &a.agentsPub} {
+		pub, err := pair.PublicKey()
+		if err != nil {
+			return fmt.Errorf("open authority: %w", err)
+		}
+		*into = pub
+	}
+	operatorPub, err := a.operator.PublicKey()
+	if err != nil {
+		return fmt.Errorf("open authority: %w", err)
+	}
+	claims := jwt.NewOperatorClaims(operatorPub)
+	claims.Name = "secrets-bridge"
+	claims.SystemAccount = a.systemPub
+	signed, err := claims.Encode(a.operator)
+	if err != nil {
+		return fmt.Errorf("sign operator: %w", err)
+	}
+	a.operatorClaims, err = jwt.DecodeOperatorClaims(signed)
+	return err
+}
+
+func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
+	pair, err := create()
+	if err != nil {
+		return err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	if err != nil {
+		return err
+	}
+	defer clear(seed)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(seed)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func readSeed(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	seed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(seed)
+	got, _, err := nkeys.DecodeSeed(seed)
+	if err != nil || got != prefix {
+		return nil, fmt.Errorf("%s holds no %s seed", path, prefix)
+	}
+	return nkeys.FromSeed(append([]byte(nil), seed...))
+}
+
+// private refuses what others may read, and links that lead elsewhere.
+func private(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&os.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a symbolic link; give the path it points to", path)
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 {
+		return fmt.Errorf("%s is open to others (mode %04o): chmod go-rwx it", path, info.Mode().Perm())
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/nats/subject"
+)
+
+const (
+	// followAhead and followBytes are how much is fetched before it is folded. From
+	// 500 to 1000 messages on, more is not faster.
+	followAhead = 1000
+	followBytes = 8 << 20
+
+	// followHeartbeat lets a consumer that died with its server be noticed after two
+	// of them. A pull lives for followExpiry and is renewed before.
+	followHeartbeat = 2 * time.Second
+	followExpiry    = 10 * time.Second
+
+	// followPatience is how long an unfinished batch waits for a message that the
+	// server has announced.
+	followPatience = 100 * time.Millisecond
+
+	followRetryMin = 50 * time.Millisecond
+	followRetryMax = 2 * time.Second
+)
+
+// Follow implements [command.Feed]. Sequences have no gaps, so a commit that is
+// skipped, or a log that ends before the position, is [command.ErrLogUnsafe]. Losses
+// of the connection, servers or leaders are waited out; nothing is delivered twice.
+func (s *Store) Follow(ctx context.Context, after events.Seq, limit int, deliver func(context.Context, []events.Recorded) error) error {
+	if limit < 1 {
+		return fmt.Errorf("follow in batches of %d", limit)
+	}
+	retry := followRetryMin
+	for {
+		before := after
+		final, err := s.followUntilFault(ctx, &after, limit, deliver)
+		switch {
+		case ctx.Err() != nil && !final:
+			return ctx.Err()
+		case final || s.nc.IsClosed():
+			return err
+		case after > before:
+			retry = followRetryMin
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retry):
+			retry = min(2*retry, followRetryMax)
+		}
+	}
+}
+
+// followUntilFault follows with one consumer and moves after on with each batch. final
+// says that the error is the caller's; otherwise another consumer may go on.
+func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit int, deliver func(context.Context, []events.Recorded) error) (final bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// A consumer without acknowledgements loses what was under way when the link
+	// broke, without a sign if nothing follows it. So a new link gets a new consumer.
+	relinked := s.nc.StatusChanged(natsgo.CONNECTED)
+	defer s.nc.RemoveStatusListener(relinked)
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-relinked:
+			stop()
+		case <-wait.Done():
+		}
+	}()
+	last, err := s.Last(wait)
+	if err != nil {
+		return false, err
+	}
+	if last < *after {
+		return true, fmt.Errorf("%w: it ends at %d and was followed up to %d before: it was rolled back", command.ErrLogUnsafe, last, *after)
+	}
+	messages, remove, err := s.consume(wait, *after)
+	if err != nil {
+		return false, err
+	}
+	defer remove()
+	var batch []events.Recorded
+	for {
+		more := jetstream.NextContext(wait)
+		if len(batch) > 0 {
+			more = jetstream.NextMaxWait(followPatience)
+		}
+		msg, err := messages.Next(more)
+		pending := uint64(0)
+		switch {
+		case err == nil:
+			meta, err := msg.Metadata()
+			if err != nil {
+				return false, fmt.Errorf("follow the log: %w", err)
+			}
+			if want := *after + events.Seq(len(batch)) + 1; events.Seq(meta.Sequence.Stream) != want {
+				return s.judgeGap(wait, want, events.Seq(meta.Sequence.Stream))
+			}
+			commit, err := recorded(meta.Sequence.Stream, msg.Subject(), msg.Data())
+			if err != nil {
+				return true, err
+			}
+			batch, pending = append(batch, commit), meta.NumPending
+		case len(batch) == 0:
+			return false, fmt.Errorf("follow the log: %w", err)
+		}
+		if pending > 0 && len(batch) < limit {
+			continue
+		}
+		if err := deliver(ctx, batch); err != nil {
+			return true, err
+		}
+		*after, batch = batch[len(batch)-1].Seq, nil
+	}
+}
+
+// judgeGap tells a message that was lost on the way, which another consumer brings,
+// from one that the log has lost.
+func (s *Store) judgeGap(ctx context.Context, want, got events.Seq) (final bool, err error) {
+	if _, err := s.At(ctx, want); errors.Is(err, command.ErrLogUnsafe) {
+		return true, err
+	}
+	return false, fmt.Errorf("follow the log: commit %d came, %d was next", got, want)
+}
+
+// consume opens a consumer that lives in the memory of one server and is gone soon
+// after nobody asks it any more.
+func (s *Store) consume(ctx context.Context, after events.Seq) (messages jetstream.MessagesContext, remove func(), err error) {
+	consumer, err := s.js.CreateConsumer(ctx, subject.EventsStream, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(after) + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("follow the log: %w", err)
+	}
+	name := consumer.CachedInfo().Name
+	messages, err = consumer.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(followAhead, followBytes),
+		jetstream.PullExpiry(followExpiry), jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return nil, nil, fmt.Errorf("follow the log: %w", err)
+	}
+	return messages, func() {
+		messages.Stop() // what was fetched and not folded is asked for again by its sequence
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = s.js.DeleteConsumer(ctx, subject.EventsStream, name) // or the server removes it after a minute
+	}, nil
+}

@@ -1,0 +1,191 @@
+package nats
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/nats/subject"
+)
+
+// appendTimeout is how long an append waits for its answer. A leader needs 60 ms to
+// step down and a new one up to 7 s to be elected after a crash, so a longer wait gains
+// little; the outcome is then unknown and the caller looks.
+const appendTimeout = time.Second
+
+// Store is the log on stream EVENTS: a [command.Log] and a [command.Feed]. One message
+// is one commit. It is safe for concurrent use.
+type Store struct {
+	nc     *natsgo.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+var (
+	_ command.Log  = (*Store)(nil)
+	_ command.Feed = (*Store)(nil)
+)
+
+// OpenStore uses the stream that [Streams.Provision] made.
+func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	stream, err := js.Stream(ctx, subject.EventsStream)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	return &Store{nc: nc, js: js, stream: stream}, nil
+}
+
+// Append implements [command.Log]. A commit that was sent is waited for even if ctx
+// ends meanwhile, so that fewer outcomes are unknown.
+func (s *Store) Append(ctx context.Context, stream events.Stream, expected events.Seq, commit []events.Event) (events.Seq, error) {
+	raw, err := events.Encode(commit)
+	if err != nil {
+		return 0, err
+	}
+	if commit[0].Stream != stream {
+		return 0, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	options := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)} // a second try could store it twice
+	if expected != events.AnySeq {
+		options = append(options, jetstream.WithExpectLastSequencePerSubject(uint64(expected)))
+	}
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
+	defer cancel()
+	ack, err := s.js.PublishMsg(wait, &natsgo.Msg{Subject: subject.Events(stream), Data: raw}, options...)
+	if err != nil {
+		return 0, appendError(err)
+	}
+	if ack.Stream != subject.EventsStream {
+		return 0, fmt.Errorf("%w: stream %s took a commit of %s", command.ErrLogUnsafe, ack.Stream, stream)
+	}
+	return events.Seq(ack.Sequence), nil
+}
+
+// appendError sorts what the server, or its silence, says. One replica answers a
+// conflict with the first code; three mostly with the second.
+func appendError(err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		if errors.Is(err, natsgo.ErrMaxPayload) {
+			return fmt.Errorf("append: %w", err) // refused before it was sent
+		}
+		return fmt.Errorf("%w: %w", command.ErrOutcomeUnknown, err)
+	}
+	switch {
+	case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence,
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return fmt.Errorf("%w: %w", command.ErrConflict, err)
+	case api.Code >= 500: // the server had trouble, and may have stored it before
+		return fmt.Errorf("%w: %w", command.ErrOutcomeUnknown, err)
+	}
+	return fmt.Errorf("append: %w", err)
+}
+
+// Load implements [command.Log]. It asks the stream's leader for one commit after the
+// other, so what was acknowledged before is always seen; 20 commits take about 1 ms.
+func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Recorded, error) {
+	if !stream.Valid() {
+		return nil, fmt.Errorf("%q is not a stream", stream)
+	}
+	var history []events.Recorded
+	next := uint64(1)
+	for {
+		msg, err := s.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject.Events(stream)))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return history, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		commit, err := recorded(msg.Sequence, msg.Subject, msg.Data)
+		if err != nil {
+			return nil, err
+		}
+		history = append(history, commit)
+		next = msg.Sequence + 1
+	}
+}
+
+// Last implements [command.Feed].
+func (s *Store) Last(ctx context.Context) (events.Seq, error) {
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("ask the log for its end: %w", err)
+	}
+	return events.Seq(info.State.LastSeq), nil
+}
+
+// At implements [command.Feed].
+func (s *Store) At(ctx context.Context, seq events.Seq) (events.Recorded, error) {
+	if seq == 0 {
+		return events.Recorded{}, fmt.Errorf("%w: there is no commit 0", command.ErrLogUnsafe)
+	}
+	msg, err := s.stream.GetMsg(ctx, uint64(seq))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return events.Recorded{}, fmt.Errorf("%w: commit %d is missing", command.ErrLogUnsafe, seq)
+	}
+	if err != nil {
+		return events.Recorded{}, fmt.Errorf("read commit %d: %w", seq, err)
+	}
+	return recorded(msg.Sequence, msg.Subject, msg.Data)
+}
+
+// Guard finds a log that was rolled back or replaced: the commit that was last known,
+// kept outside NATS, must still be there with the same SHA-256 of its stored bytes.
+// Otherwise the error wraps [command.ErrLogUnsafe]. Sequence 0 means nothing is known.
+func (s *Store) Guard(ctx context.Context, seq events.Seq, hash [sha256.Size]byte) error {
+	if seq == 0 {
+		return nil
+	}
+	last, err := s.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if last < seq {
+		return fmt.Errorf("%w: it ends at %d and had %d before: it was rolled back", command.ErrLogUnsafe, last, seq)
+	}
+	commit, err := s.At(ctx, seq)
+	if err != nil {
+		return err
+	}
+	if sha256.Sum256(commit.Raw) != hash {
+		return fmt.Errorf("%w: commit %d is not the one that was there before", command.ErrLogUnsafe, seq)
+	}
+	return nil
+}
+
+// recorded reads a stored message. What does not decode, or lies under another
+// aggregate's subject, was not written by this system.
+func recorded(seq uint64, name string, raw []byte) (events.Recorded, error) {
+	stream, ok := subject.ParseEvents(name)
+	if !ok {
+		return events.Recorded{}, fmt.Errorf("%w: commit %d has subject %q", command.ErrLogUnsafe, seq, name)
+	}
+	commit, err := events.Decode(raw)
+	if errors.Is(err, events.ErrMalformed) {
+		return events.Recorded{}, fmt.Errorf("%w: commit %d of %s: %w", command.ErrLogUnsafe, seq, stream, err)
+	}
+	if err != nil {
+		return events.Recorded{}, fmt.Errorf("read commit %d of %s: %w", seq, stream, err)
+	}
+	for _, e := range commit {
+		if e.Stream != stream {
+			return events.Recorded{}, fmt.Errorf("%w: commit %d of %s holds a fact of %s", command.ErrLogUnsafe, seq, stream, e.Stream)
+		}
+	}
+	return events.Recorded{Seq: events.Seq(seq), Stream: stream, Events: commit, Raw: raw}, nil
+}
