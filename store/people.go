@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+)
+
+// Why a password was not accepted. What a caller outside is told should not tell
+// them apart; what is recorded should.
+var (
+	ErrWrongPassword = errors.New("wrong password")
+	ErrDisabled      = errors.New("the person is disabled")
+	ErrLocked        = errors.New("too many wrong passwords")
+)
+
+// freeFailures wrong passwords in a row cost nothing more. The next one locks the
+// person for firstLock, and each that follows for twice as long, up to longestLock.
+const (
+	freeFailures = 4
+	firstLock    = 15 * time.Second
+	longestLock  = 15 * time.Minute
+)
+
+// Person is somebody who can sign in. Only ID may appear in a fact.
+type Person struct {
+	ID       events.UserID `json:"id"`
+	Email    string        `json:"email"` // lower case
+	Name     string        `json:"name"`
+	Roles    []string      `json:"roles"`
+	Disabled bool          `json:"disabled"`
+}
+
+// People are those who can sign in. Now is the clock; nil means time.Now.
+type People struct {
+	Pool *pgxpool.Pool
+	Now  func() time.Time
+}
+
+func (p People) now() time.Time {
+	if p.Now == nil {
+		return stored(time.Now())
+	}
+	return stored(p.Now())
+}
+
+// Create stores a person under a fresh id, which it returns with the rest. ErrConflict
+// if the e-mail is taken.
+func (p People) Create(ctx context.Context, person Person, password secret.Value) (Person, error) {
+	person.ID, person.Email = events.NewUserID(), normalEmail(person.Email)
+	hash, err := hashPassword(password)
+	if err != nil {
+		return Person{}, err
+	}
+	if person.Roles == nil {
+		person.Roles = []string{}
+	}
+	tag, err := p.Pool.Exec(ctx, `
+		INSERT INTO private.people (id, email, name, password_hash, roles, disabled, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (email) DO NOTHING`,
+		person.ID, person.Email, person.Name, hash, person.Roles, person.Disabled, p.now())
+	if err != nil {
+		return Person{}, fmt.Errorf("create a person: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return Person{}, fmt.Errorf("create a person: e-mail %w", ErrConflict)
+	}
+	return person, nil
+}
+
+const selectPerson = `
+	SELECT id, email, name, roles, disabled
+	FROM   private.people
+	WHERE  `
+
+// ByID returns a person or ErrNotFound.
+func (p People) ByID(ctx context.Context, id events.UserID) (Person, error) {
+	return p.one(ctx, selectPerson+"id = $1", id)
+}
+
+// ByEmail returns a person or ErrNotFound. Case plays no part.
+func (p People) ByEmail(ctx context.Context, email string) (Person, error) {
+	return p.one(ctx, selectPerson+"email = $1", normalEmail(email))
+}
+
+func (p People) one(ctx context.Context, sql string, args ...any) (Person, error) {
+	rows, err := p.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return Person{}, fmt.Errorf("find a person: %w", err)
+	}
+	person, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Person])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Person{}, fmt.Errorf("find a person: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("find a person: %w", err)
+	}
+	return person, nil
+}
+
+// Names returns the names of people by id. Who was erased is missing.
+func (p People) Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error) {
+	rows, err := p.Pool.Query(ctx, `
+		SELECT id, name
+		FROM   private.people
+		WHERE  id = ANY ($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("find names: %w", err)
+	}
+	names := make(map[events.UserID]string, len(ids))
+	var id events.UserID
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { names[id] = name; return nil })
+	if err != nil {
+		return nil, fmt.Errorf("find names: %w", err)
+	}
+	return names, nil
+}
+
+// Verify returns the person with that e-mail and password. It does the same work
+// whether the e-mail is known or not.
+//
+// Errors: ErrNotFound, ErrWrongPassword, ErrLocked, ErrDisabled; with the last three
+// the person's id comes back too, so that the failure can be recorded. After
+// [freeFailures] wrong passwords in a row a person is locked for a while, and then the
+// right password is refused as well. Guesses that were already under way when the lock
+// fell are refused too.
+func (p People) Verify(ctx context.Context, email string, password secret.Value) (Person, error) {
+	person, err := p.verify(ctx, email, password)
+	if err != nil {
+		return Person{ID: person.ID}, fmt.Errorf("verify a password: %w", err)
+	}
+	return person, nil
+}
+
+func (p People) verify(ctx context.Context, email string, password secret.Value) (Person, error) {
+	var person Person
+	var hash string
+	err := p.Pool.QueryRow(ctx, `
+		SELECT id, password_hash
+		FROM   private.people
+		WHERE  email = $1`, normalEmail(email)).Scan(&person.ID, &hash)
+	unknown := errors.Is(err, pgx.ErrNoRows)
+	if unknown {
+		hash, err = dummyHash()
+	}
+	if err != nil {
+		return person, err
+	}
+	match, err := comparePassword(password, hash)
+	switch {
+	case err != nil:
+		return person, err
+	case unknown:
+		return person, ErrNotFound
+	case !match:
+		return person, p.countFailure(ctx, person.ID)
+	}
+	return p.admit(ctx, person.ID)
+}
+
+// admit forgets the failures of a person who is neither locked nor disabled.
+func (p People) admit(ctx context.Context, id events.UserID) (Person, error) {
+	person, err := p.one(ctx, `
+		UPDATE private.people
+		SET    failures = 0,
+		       locked_until = NULL
+		WHERE  id = $1
+		AND    NOT disabled
+		AND    (locked_until IS NULL OR locked_until <= $2)
+		RETURNING id, email, name, roles, disabled`, id, p.now())
+	if !errors.Is(err, ErrNotFound) {
+		return person, err
+	}
+	refused, err := p.ByID(ctx, id)
+	switch {
+	case err != nil:
+		return Person{ID: id}, err
+	case refused.Disabled:
+		return Person{ID: id}, ErrDisabled
+	}
+	return Person{ID: id}, ErrLocked
+}
+
+// countFailure records one wrong password. Those that come while the person is locked
+// do not count, so no lock is longer than [longestLock]. The exponent is bounded before
+// the power is taken.
+func (p People) countFailure(ctx context.Context, id events.UserID) error {
+	now := p.now()
+	tag, err := p.Pool.Exec(ctx, `
+		UPDATE private.people
+		SET    failures = failures + 1,
+		       locked_until = CASE
+		           WHEN failures < $3 THEN NULL
+		           ELSE $2 + least($4 * 2 ^ least(failures - $3, 20), $5) * interval '1 second'
+		       END
+		WHERE  id = $1
+		AND    (locked_until IS NULL OR locked_until <= $2)`,
+		id, now, freeFailures, firstLock.Seconds(), longestLock.Seconds())
+	switch {
+	case err != nil:
+		return err
+	case tag.RowsAffected() == 0:
+		return ErrLocked
+	}
+	return ErrWrongPassword
+}
+
+// SetRoles replaces a person's roles. It acts at once: sessions read them live.
+func (p People) SetRoles(ctx context.Context, id events.UserID, roles []string) error {
+	return p.change(ctx, "set roles", `
+		UPDATE private.people
+		SET    roles = $2
+		WHERE  id = $1`, id, roles)
+}
+
+// SetDisabled keeps a person out, or lets them in again. It acts at once.
+func (p People) SetDisabled(ctx context.Context, id events.UserID, disabled bool) error {
+	return p.change(ctx, "disable a person", `
+		UPDATE private.people
+		SET    disabled = $2
+		WHERE  id = $1`, id, disabled)
+}
+
+// Erase removes a person and their sessions. Facts keep the opaque id.
+func (p People) Erase(ctx context.Context, id events.UserID) error {
+	return p.change(ctx, "erase a person", `
+		DELETE FROM private.people
+		WHERE  id = $1`, id)
+}
+
+func (p People) change(ctx context.Context, doing, sql string, args ...any) error {
+	tag, err := p.Pool.Exec(ctx, sql, args...)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+func normalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

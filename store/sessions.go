@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+)
+
+// A session ends after idleEnd without use, and after absoluteEnd in any case (OWASP
+// Session Management Cheat Sheet, for applications of high value).
+const (
+	idleEnd     = 30 * time.Minute
+	absoluteEnd = 8 * time.Hour
+)
+
+// touchEvery is how often use is written down: a session may end up to this much
+// earlier than idleEnd after its last use.
+const touchEvery = time.Minute
+
+// tokenBytes is how many random bytes a token has.
+const tokenBytes = 32
+
+// Session is somebody signed in. Person is as it stands now, not as it was then.
+type Session struct {
+	ID      events.SessionID `json:"id"`
+	Person  Person           `json:"person"`
+	Created time.Time        `json:"created"`
+	Ends    time.Time        `json:"ends"` // at the latest, exclusive
+}
+
+// Sessions are the open sessions. Tokens are opaque; only their SHA-256 is stored,
+// which is enough for 256 random bits. Now is the clock; nil means time.Now.
+type Sessions struct {
+	Pool *pgxpool.Pool
+	Now  func() time.Time
+}
+
+func (s Sessions) now() time.Time { return People{Now: s.Now}.now() }
+
+// Open starts a session and returns its token, which is nowhere else: base64url text
+// of 43 characters. ErrNotFound if there is no such person or they are disabled.
+func (s Sessions) Open(ctx context.Context, person events.UserID) (Session, secret.Value, error) {
+	raw := make([]byte, tokenBytes)
+	_, _ = rand.Read(raw) // never fails: crypto/rand, Go 1.24
+	token := base64.RawURLEncoding.AppendEncode(nil, raw)
+	hash := sha256.Sum256(token)
+	session := Session{ID: events.NewSessionID(), Created: s.now()}
+	session.Ends = session.Created.Add(absoluteEnd)
+	err := s.Pool.QueryRow(ctx, `
+		WITH owner AS (
+			SELECT id, email, name, roles, disabled
+			FROM   private.people
+			WHERE  id = $3
+			AND    NOT disabled
+		), opened AS (
+			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at)
+			SELECT $1, $2, id, $4, $4, $5
+			FROM   owner
+		)
+		SELECT id, email, name, roles, disabled
+		FROM   owner`,
+		session.ID, hash[:], person, session.Created, session.Ends).Scan(session.Person.fields()...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Session{}, secret.Value{}, fmt.Errorf("open a session: %w", err)
+	}
+	return session, secret.New(token), nil
+}
+
+// Lookup returns the session of a token, or ErrNotFound: never opened, ended, revoked,
+// or of a person who is disabled. Using a session keeps it from ending idle.
+func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, error) {
+	hash := sha256.Sum256(token.Expose())
+	now := s.now()
+	var session Session
+	var touched time.Time
+	err := s.Pool.QueryRow(ctx, `
+		SELECT s.id, s.created_at, s.ends_at, s.touched_at, p.id, p.email, p.name, p.roles, p.disabled
+		FROM   private.sessions s
+		JOIN   private.people p ON p.id = s.person
+		WHERE  s.token_hash = $1
+		AND    s.ends_at > $2
+		AND    s.touched_at > $3
+		AND    NOT p.disabled`,
+		hash[:], now, now.Add(-idleEnd)).
+		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &touched}, session.Person.fields()...)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err == nil && now.Sub(touched) >= touchEvery {
+		_, err = s.Pool.Exec(ctx, `
+			UPDATE private.sessions
+			SET    touched_at = $2
+			WHERE  id = $1
+			AND    touched_at < $2`, session.ID, now)
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("look up a session: %w", err)
+	}
+	session.Created, session.Ends = session.Created.UTC(), session.Ends.UTC()
+	return session, nil
+}
+
+// Revoke ends a session. One that has ended already is no error.
+func (s Sessions) Revoke(ctx context.Context, id events.SessionID) error {
+	_, err := s.delete(ctx, "revoke a session", "DELETE FROM private.sessions WHERE id = $1", id)
+	return err
+}
+
+// RevokeAll ends every session of a person and returns how many there were.
+func (s Sessions) RevokeAll(ctx context.Context, person events.UserID) (int, error) {
+	return s.delete(ctx, "revoke the sessions of a person", "DELETE FROM private.sessions WHERE person = $1", person)
+}
+
+// DeleteEnded removes what has ended, and returns how many rows.
+func (s Sessions) DeleteEnded(ctx context.Context) (int, error) {
+	now := s.now()
+	return s.delete(ctx, "delete ended sessions", `
+		DELETE FROM private.sessions
+		WHERE  ends_at <= $1
+		OR     touched_at <= $2`, now, now.Add(-idleEnd))
+}
+
+func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (int, error) {
+	tag, err := s.Pool.Exec(ctx, sql, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// fields are where the columns id, email, name, roles, disabled go.
+func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Roles, &p.Disabled} }

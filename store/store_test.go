@@ -1,0 +1,342 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/internal/postgres/postgrestest"
+	"secretsbridge/internal/secret"
+	"secretsbridge/store"
+)
+
+var _ custody.Envelopes = store.Envelopes{}
+
+var cluster = postgrestest.Cluster{Prepare: store.Migrate}
+
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func text(s string) secret.Value { return secret.New([]byte(s)) }
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+func ada(t *testing.T, pool *pgxpool.Pool) store.Person {
+	t.Helper()
+	person, err := store.People{Pool: pool}.Create(t.Context(), store.Person{Email: "Ada@Example.org ", Name: "Ada", Roles: []string{"developer"}}, text("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return person
+}
+
+func TestPeopleAreFoundHoweverTheEmailIsWritten(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	people := store.People{Pool: db.App}
+	person := ada(t, db.App)
+	for _, find := range []func() (store.Person, error){
+		func() (store.Person, error) { return people.ByID(t.Context(), person.ID) },
+		func() (store.Person, error) { return people.ByEmail(t.Context(), " ADA@example.ORG") },
+		func() (store.Person, error) {
+			return people.Verify(t.Context(), "aDa@example.org", text("correct horse"))
+		},
+	} {
+		got, err := find()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(person, got); diff != "" {
+			t.Errorf("person (-want +got):\n%s", diff)
+		}
+	}
+	_, err := people.Create(t.Context(), store.Person{Email: "ADA@example.org"}, text("x"))
+	wantErr(t, "same e-mail", err, store.ErrConflict)
+	_, err = people.ByEmail(t.Context(), "eve@example.org")
+	wantErr(t, "stranger", err, store.ErrNotFound)
+}
+
+func TestVerifySaysWhyButOnlyTheIDOfWhom(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	people := store.People{Pool: db.App}
+	person := ada(t, db.App)
+	got, err := people.Verify(t.Context(), person.Email, text("wrong"))
+	wantErr(t, "wrong password", err, store.ErrWrongPassword)
+	if diff := cmp.Diff(store.Person{ID: person.ID}, got); diff != "" {
+		t.Errorf("with an error (-want +got):\n%s", diff)
+	}
+	_, err = people.Verify(t.Context(), "eve@example.org", text("wrong"))
+	wantErr(t, "stranger", err, store.ErrNotFound)
+	if err := people.SetDisabled(t.Context(), person.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	_, err = people.Verify(t.Context(), person.Email, text("correct horse"))
+	wantErr(t, "disabled", err, store.ErrDisabled)
+}
+
+func TestWrongPasswordsLockForLongerAndLongerUpToAQuarterOfAnHour(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	clock := newClock()
+	people := store.People{Pool: db.App, Now: clock.Now}
+	person := ada(t, db.App)
+	try := func(password string) error {
+		_, err := people.Verify(t.Context(), person.Email, text(password))
+		return err
+	}
+	for range 4 {
+		wantErr(t, "a free failure", try("wrong"), store.ErrWrongPassword)
+	}
+	for _, lock := range []time.Duration{15, 30, 60, 120, 240, 480, 900, 900} {
+		lock *= time.Second
+		wantErr(t, "a failure that locks", try("wrong"), store.ErrWrongPassword)
+		clock.Add(lock - time.Microsecond)
+		wantErr(t, "wrong while locked", try("wrong"), store.ErrLocked)
+		wantErr(t, "right while locked", try("correct horse"), store.ErrLocked)
+		clock.Add(time.Microsecond)
+	}
+	if err := try("correct horse"); err != nil {
+		t.Errorf("after the lock: %v", err)
+	}
+	for range 4 {
+		wantErr(t, "the count begins anew", try("wrong"), store.ErrWrongPassword)
+	}
+	if err := try("correct horse"); err != nil {
+		t.Errorf("before the next lock: %v", err)
+	}
+}
+
+func TestSessionsEndIdleAbsolutelyAndByRevocation(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	clock := newClock()
+	person := ada(t, db.App)
+	sessions := store.Sessions{Pool: db.App, Now: clock.Now}
+	open := func() (store.Session, secret.Value) {
+		session, token, err := sessions.Open(t.Context(), person.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session, token
+	}
+	lookup := func(token secret.Value) error {
+		_, err := sessions.Lookup(t.Context(), token)
+		return err
+	}
+
+	opened, token := open()
+	got, err := sessions.Lookup(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(opened, got); diff != "" {
+		t.Errorf("session (-opened +got):\n%s", diff)
+	}
+	clock.Add(30*time.Minute - time.Microsecond)
+	if err := lookup(token); err != nil {
+		t.Errorf("just before the idle end: %v", err)
+	}
+	clock.Add(30 * time.Minute)
+	wantErr(t, "at the idle end", lookup(token), store.ErrNotFound)
+
+	_, token = open()
+	for range 8*60/20 - 1 { // used every 20 minutes
+		clock.Add(20 * time.Minute)
+		if err := lookup(token); err != nil {
+			t.Fatalf("in use: %v", err)
+		}
+	}
+	clock.Add(20 * time.Minute)
+	wantErr(t, "at the absolute end", lookup(token), store.ErrNotFound)
+	if n, err := sessions.DeleteEnded(t.Context()); err != nil || n != 2 {
+		t.Errorf("deleted %d ended sessions, %v; want 2", n, err)
+	}
+
+	one, token := open()
+	_, other := open()
+	if err := sessions.Revoke(t.Context(), one.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, "revoked", lookup(token), store.ErrNotFound)
+	if err := lookup(other); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+	if n, err := sessions.RevokeAll(t.Context(), person.ID); err != nil || n != 1 {
+		t.Errorf("revoked %d, %v; want 1", n, err)
+	}
+	wantErr(t, "all revoked", lookup(other), store.ErrNotFound)
+	wantErr(t, "no token at all", lookup(secret.Value{}), store.ErrNotFound)
+}
+
+func TestWhatHappensToAPersonActsOnOpenSessionsAtOnce(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	people, sessions := store.People{Pool: db.App}, store.Sessions{Pool: db.App}
+	person := ada(t, db.App)
+	_, token, err := sessions.Open(t.Context(), person.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := people.SetRoles(t.Context(), person.ID, []string{"auditor"}); err != nil {
+		t.Fatal(err)
+	}
+	session, err := sessions.Lookup(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"auditor"}, session.Person.Roles); diff != "" {
+		t.Errorf("roles (-want +got):\n%s", diff)
+	}
+	if err := people.SetDisabled(t.Context(), person.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sessions.Lookup(t.Context(), token)
+	wantErr(t, "lookup of a disabled person", err, store.ErrNotFound)
+	_, _, err = sessions.Open(t.Context(), person.ID)
+	wantErr(t, "open for a disabled person", err, store.ErrNotFound)
+	if err := people.SetDisabled(t.Context(), person.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := people.Erase(t.Context(), person.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sessions.Lookup(t.Context(), token)
+	wantErr(t, "lookup of an erased person", err, store.ErrNotFound)
+	names, err := people.Names(t.Context(), []events.UserID{person.ID})
+	if err != nil || len(names) != 0 {
+		t.Errorf("names of an erased person: %v, %v", names, err)
+	}
+}
+
+// The token itself is nowhere in the row.
+func TestOnlyTheHashOfATokenIsStored(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	_, token, err := store.Sessions{Pool: db.App}.Open(t.Context(), ada(t, db.App).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found bool
+	err = db.App.QueryRow(t.Context(), "SELECT strpos(s::text, $1) > 0 OR s.token_hash = $1::text::bytea FROM private.sessions s", string(token.Expose())).Scan(&found)
+	if err != nil || found {
+		t.Errorf("token found in its row: %v, %v", found, err)
+	}
+}
+
+func envelope(now time.Time) custody.Envelope {
+	return custody.Envelope{
+		ID: events.EnvelopeOf(events.JobOf(events.NewRequestID()), 2, "password"), Request: events.NewRequestID(), Job: "j_1", Attempt: 2, Key: "password",
+		Connection: "file", Ref: "prod/db", Agent: events.NewAgentID(), AgentKey: "key-id",
+		Expires: now.Add(time.Hour), Box: []byte{1, 2}, Wrapped: []byte{3, 0}, KMSKey: "local:1", Fingerprint: "f", Created: now,
+	}
+}
+
+func TestPutIsIdempotentForTheSameEnvelopeOnly(t *testing.T) {
+	t.Parallel()
+	envelopes := store.Envelopes{Pool: cluster.New(t).App}
+	now := newClock().Now()
+	want := envelope(now)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if err := envelopes.Put(t.Context(), want); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	later := want
+	later.Created = now.Add(time.Second)
+	if err := envelopes.Put(t.Context(), later); err != nil {
+		t.Errorf("the same, later: %v", err)
+	}
+	for name, change := range map[string]func(*custody.Envelope){
+		"box":     func(e *custody.Envelope) { e.Box = []byte{9} },
+		"attempt": func(e *custody.Envelope) { e.Attempt++ },
+		"expires": func(e *custody.Envelope) { e.Expires = e.Expires.Add(time.Second) },
+	} {
+		other := want
+		change(&other)
+		wantErr(t, "another "+name, envelopes.Put(t.Context(), other), store.ErrConflict)
+	}
+	got, err := envelopes.Get(t.Context(), want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("envelope (-want +got):\n%s", diff)
+	}
+}
+
+func TestEnvelopesAreDestroyedOneByOneAndAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	envelopes := store.Envelopes{Pool: db.App}
+	now := newClock().Now()
+	var stored []events.EnvelopeID
+	request := events.NewRequestID()
+	for i := range 5 {
+		e := envelope(now.Add(time.Duration(i) * time.Minute))
+		e.Request = request
+		if err := envelopes.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, e.ID)
+	}
+	for range 2 {
+		if err := envelopes.Delete(t.Context(), stored[4]); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := envelopes.Get(t.Context(), stored[4])
+	wantErr(t, "a deleted envelope", err, custody.ErrNoEnvelope)
+
+	end := now.Add(time.Hour + 2*time.Minute) // the third one's, exclusive
+	var gone []events.EnvelopeID
+	for range 2 {
+		ids, err := envelopes.DeleteExpired(t.Context(), end, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone = append(gone, ids...)
+	}
+	if len(gone) != 3 {
+		t.Errorf("expired: %v, want the first three", gone)
+	}
+	left, err := envelopes.ListByRequest(t.Context(), request)
+	if err != nil || len(left) != 1 || left[0].ID != stored[3] {
+		t.Errorf("left: %v, %v; want only %s", left, err, stored[3])
+	}
+}
