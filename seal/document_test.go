@@ -1,0 +1,94 @@
+package seal_test
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"testing"
+
+	"secretsbridge/seal"
+)
+
+// The test below knows the format from docs/security/envelopes.md alone, and agrees
+// with the package in both directions.
+
+func TestAMessageMadeByTheDocumentOpens(t *testing.T) {
+	for suite, kem := range map[seal.Suite]hpke.KEM{
+		seal.X25519: hpke.DHKEM(ecdh.X25519()), seal.XWing: hpke.MLKEM768X25519(),
+	} {
+		p := newParty(t, suite)
+		suiteBytes := []byte{byte(suite >> 8), byte(suite), 0, 1, 0, 2}
+		rawPublic := p.agent.Public().Bytes()
+		signer := ed25519.NewKeyFromSeed(p.signer.Expose())
+		rawVerify := []byte(signer.Public().(ed25519.PublicKey))
+
+		keyID := sha256.Sum256(field(field(field(nil, "secretsbridge recipient key v1"), suiteBytes[:2]), rawPublic))
+		signerID := sha256.Sum256(field(field(nil, "secretsbridge signer key v1"), rawVerify))
+		if got := p.agent.Public().ID(); got != hex.EncodeToString(keyID[:]) {
+			t.Errorf("recipient key id = %s, want %x", got, keyID)
+		}
+		if got := p.signer.Public().ID(); got != hex.EncodeToString(signerID[:]) {
+			t.Errorf("signer key id = %s, want %x", got, signerID)
+		}
+		if got, want := p.signer.Public().String(), "ed25519:"+base64.RawURLEncoding.EncodeToString(rawVerify); got != want {
+			t.Errorf("verify key prints as %s, want %s", got, want)
+		}
+
+		b := p.binding()
+		info := field(field(field(nil, "secretsbridge message info v1"), suiteBytes), bindingByHand(b))
+		public, err := kem.NewPublicKey(rawPublic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commitment, err := sender.Export("commit", 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := bytes.Join([][]byte{{'M', 1}, suiteBytes, keyID[:], signerID[:], enc, commitment}, nil)
+		ciphertext, err := sender.Seal(header, []byte("made by hand"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := sha256.Sum256(field(field(nil, header), ciphertext))
+		signature := ed25519.Sign(signer, field(field(nil, "secretsbridge message v1"), digest[:]))
+		message := bytes.Join([][]byte{header, ciphertext, signature}, nil)
+		if got, err := p.open(message); err != nil || string(got) != "made by hand" {
+			t.Errorf("%s: open = %q, %v", suite, got, err)
+		}
+		if want := len(p.seal(t, []byte("made by hand"))); len(message) != want {
+			t.Errorf("%s: a message of %d bytes, the package makes one of %d", suite, len(message), want)
+		}
+	}
+}
+
+func TestAStatementIsSignedAsTheDocumentSays(t *testing.T) {
+	p := newParty(t, seal.X25519)
+	signed := field(field(field(nil, "secretsbridge statement v1"), "ticket.v1"), "ticket")
+	want := ed25519.Sign(ed25519.NewKeyFromSeed(p.signer.Expose()), signed)
+	if got := p.signer.Sign("ticket.v1", []byte("ticket")); !bytes.Equal(got, want) {
+		t.Errorf("signature = %x, want %x", got, want)
+	}
+}
+
+// bindingByHand encodes a binding as the document says.
+func bindingByHand(b seal.Binding) []byte {
+	number := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	var out []byte
+	for _, f := range [][]byte{
+		[]byte("secretsbridge binding v1"), []byte(b.Direction), []byte(b.Request), []byte(b.Envelope), []byte(b.Job),
+		number(b.Attempt), []byte(b.Key), []byte(b.Connection), []byte(b.Ref), []byte(b.Agent), []byte(b.AgentKey),
+		number(uint64(b.NotAfter.Unix())),
+	} {
+		out = field(out, f)
+	}
+	return out
+}
