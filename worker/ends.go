@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+)
+
+const (
+	// sweepInterval is how late an end may become a fact. Deciders look at the clock
+	// themselves, so nothing is possible in between that should not be.
+	sweepInterval = time.Second
+
+	// sweepBatch bounds one look; the next follows at once while there is more.
+	sweepBatch = 200
+
+	// silenceInterval is how often agents are looked at, and silence is how long one
+	// may say nothing: three heartbeats of 10 s.
+	silenceInterval = 5 * time.Second
+	silence         = 30 * time.Second
+)
+
+// sweep brings what reached its end to its end.
+func (w *Worker) sweep(ctx context.Context) error {
+	for {
+		now := w.Now()
+		due, err := w.Views.Due(ctx, now, sweepBatch)
+		if err != nil {
+			return fmt.Errorf("what is due: %w", err)
+		}
+		ended := 0
+		for _, id := range due {
+			moved, err := w.expire(ctx, id, now)
+			if err != nil {
+				return err
+			}
+			if moved {
+				ended++
+			}
+		}
+		if len(due) < sweepBatch || ended == 0 {
+			return nil
+		}
+	}
+}
+
+// expire decides by the request's own history: the view only says where to look. The
+// command's id follows from the position, so two sweepers decide it once.
+func (w *Worker) expire(ctx context.Context, id events.RequestID, now time.Time) (moved bool, err error) {
+	stream := events.RequestStream(id)
+	_, seq, err := command.Load[command.Request](ctx, w.Log, stream)
+	if err != nil {
+		return false, err
+	}
+	meta := command.Meta{
+		Command: events.DeriveCommandID("expire", string(id), strconv.FormatUint(uint64(seq), 10)),
+		Actor:   system, Time: now,
+	}
+	done, err := command.Execute(ctx, w.Log, stream, meta, func(r command.Request) ([]events.Fact, error) { return r.Expire(meta) })
+	if err != nil {
+		return false, fmt.Errorf("expire %s: %w", id, err)
+	}
+	// The view shows what was due until it has folded the fact.
+	return len(done.Events) > 0, w.Views.WaitFor(ctx, done.Seq)
+}
+
+// buried ends the job of a ticket that was tried too often.
+func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
+	var signed events.SignedTicket
+	var ticket events.Ticket
+	if err := errors.Join(json.Unmarshal(letter.Ticket, &signed), json.Unmarshal(signed.Ticket, &ticket)); err != nil {
+		w.Logger.Error("dead letter is no ticket", "err", err)
+		return nil
+	}
+	meta := command.Meta{Command: events.DeriveCommandID("dead letter", string(ticket.Job)), Actor: system, Time: w.Now()}
+	_, err := command.Execute(ctx, w.Log, events.RequestStream(ticket.Request), meta, func(r command.Request) ([]events.Fact, error) {
+		return r.FailJob(meta, command.FailJob{Attempt: command.Attempt{Job: ticket.Job}, Code: events.FailureAgentLost})
+	})
+	if errors.Is(err, command.ErrJobOver) || errors.Is(err, command.ErrJobUnknown) {
+		return nil // it came to an end after all
+	}
+	return err
+}
+
+// listen records agents that fell silent. After a start nobody has been heard yet, so
+// an agent counts as silent only when it had time to report to this process.
+func (w *Worker) listen(ctx context.Context) error {
+	online, err := w.Views.OnlineAgents(ctx)
+	if err != nil {
+		return fmt.Errorf("online agents: %w", err)
+	}
+	if len(online) == 0 {
+		return nil
+	}
+	seen, err := w.Presence.Seen(ctx)
+	if err != nil {
+		return fmt.Errorf("presence: %w", err)
+	}
+	now := w.Now()
+	for _, id := range online {
+		last := w.heard(id, seen[id], now)
+		if now.Sub(last) < silence {
+			continue
+		}
+		meta := command.Meta{Command: events.NewCommandID(), Actor: system, Time: now}
+		if _, err := command.Execute(ctx, w.Log, events.AgentStream(id), meta, func(a command.Agent) ([]events.Fact, error) {
+			return a.Silent(meta, last)
+		}); err != nil {
+			return fmt.Errorf("silence of %s: %w", id, err)
+		}
+		delete(w.lastHeard, id)
+	}
+	return nil
+}
+
+// heard is when an agent was last heard. One that this process never heard counts
+// from when it was first looked for.
+func (w *Worker) heard(id events.AgentID, seen, now time.Time) time.Time {
+	if last, known := w.lastHeard[id]; seen.After(last) {
+		w.lastHeard[id] = seen
+	} else if !known {
+		w.lastHeard[id] = now
+	}
+	return w.lastHeard[id]
+}

@@ -1,0 +1,173 @@
+// Package worker follows facts and time and does what follows from them: it hands
+// approved requests to agents, withdraws tickets that have no use any more, brings
+// everything to its end, and notices silence.
+//
+// All of it is safe to do twice, on any number of servers: what it decides are
+// commands with ids of their own making, and what it touches outside the log (tickets,
+// rows, links) is the same after the second time. So it keeps no position: at start it
+// looks at what is open, and then follows from there.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// system is the actor of what the worker decides.
+var system = events.SystemActor("worker")
+
+// Jobs is the queue that agents pull from. Package nats has it.
+type Jobs interface {
+	// Publish queues a ticket; one that is queued already stays as it is.
+	Publish(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID, ticket []byte) error
+
+	// Withdraw takes a ticket back. One that is not queued is fine.
+	Withdraw(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error
+
+	// DeadLetters delivers tickets that were tried too often or refused, until ctx
+	// ends. One whose handler fails comes again.
+	DeadLetters(ctx context.Context, handle func(context.Context, DeadLetter) error) error
+}
+
+// DeadLetter is a ticket that no agent brought to an end.
+type DeadLetter struct {
+	Ticket     []byte // as it was published
+	Deliveries int
+}
+
+// Views answers what is open. Package projections has it.
+type Views interface {
+	// WaitFor returns when the views hold everything up to a position.
+	WaitFor(ctx context.Context, seq events.Seq) error
+
+	// OpenJobs are the requests that are approved or running.
+	OpenJobs(ctx context.Context) ([]events.RequestID, error)
+
+	// Due are requests that reached an end by now: of themselves or of an envelope.
+	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
+
+	// OnlineAgents are the agents that count as connected.
+	OnlineAgents(ctx context.Context) ([]events.AgentID, error)
+}
+
+// Custody destroys what a request has no use for. Package custody has it.
+type Custody interface {
+	Destroy(ctx context.Context, request events.RequestID) error
+}
+
+// Presence tells when agents were last heard. Package nats has it.
+type Presence interface {
+	Seen(ctx context.Context) (map[events.AgentID]time.Time, error)
+}
+
+// Links cuts the link of an agent. Package nats has it.
+type Links interface {
+	Cut(ctx context.Context, account string) error
+}
+
+// Config is what a worker works with. Every field is needed.
+type Config struct {
+	Log      command.Log
+	Feed     command.Feed
+	Views    Views
+	Jobs     Jobs
+	Custody  Custody
+	Presence Presence
+	Links    Links
+	Signer   seal.SigningKey
+	Logger   *slog.Logger
+	Now      func() time.Time
+}
+
+// Worker runs all followers.
+type Worker struct {
+	Config
+
+	// lastHeard is when each online agent was last heard, or first looked for. The
+	// silence job owns it.
+	lastHeard map[events.AgentID]time.Time
+}
+
+// New makes a worker.
+func New(cfg Config) *Worker {
+	return &Worker{Config: cfg, lastHeard: make(map[events.AgentID]time.Time)}
+}
+
+// Run works until ctx ends or the log turns out to be unsafe. Every other fault is
+// logged and tried again: nothing is skipped.
+func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	jobs := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"dispatch", w.dispatch},
+		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
+		{"ends", every(sweepInterval, w.sweep)},
+		{"silence", every(silenceInterval, w.listen)},
+	}
+	done := make(chan error)
+	for _, j := range jobs {
+		go func() { done <- w.keep(ctx, j.name, j.run) }()
+	}
+	var first error
+	for range jobs {
+		if err := <-done; err != nil && first == nil {
+			first = err
+			cancel(err)
+		}
+	}
+	return first
+}
+
+// keep runs a job again after a fault, with a growing pause, until ctx ends.
+func (w *Worker) keep(ctx context.Context, name string, run func(context.Context) error) error {
+	const shortest, longest = 100 * time.Millisecond, 5 * time.Second
+	pause := shortest
+	for {
+		began := time.Now()
+		err := run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, command.ErrLogUnsafe):
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if time.Since(began) > time.Minute {
+			pause = shortest
+		}
+		w.Logger.Warn("worker tries again", "job", name, "after", pause, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+// every runs a step again and again, the first time at once.
+func every(interval time.Duration, step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			if err := step(ctx); err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	}
+}
