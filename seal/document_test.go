@@ -53,20 +53,31 @@ func TestAMessageMadeByTheDocumentOpens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		header := bytes.Join([][]byte{{'M', 1}, suiteBytes, keyID[:], signerID[:], enc, commitment}, nil)
-		ciphertext, err := sender.Seal(header, []byte("made by hand"))
-		if err != nil {
-			t.Fatal(err)
+		finish := func(commitment []byte) []byte {
+			header := bytes.Join([][]byte{{'M', 1}, suiteBytes, keyID[:], signerID[:], enc, commitment}, nil)
+			ciphertext, err := sender.Seal(header, []byte("made by hand"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest := sha256.Sum256(field(field(nil, header), ciphertext))
+			signature := ed25519.Sign(signer, field(field(nil, "secretsbridge message v1"), digest[:]))
+			return bytes.Join([][]byte{header, ciphertext, signature}, nil)
 		}
-		digest := sha256.Sum256(field(field(nil, header), ciphertext))
-		signature := ed25519.Sign(signer, field(field(nil, "secretsbridge message v1"), digest[:]))
-		message := bytes.Join([][]byte{header, ciphertext, signature}, nil)
+		message := finish(commitment)
 		if got, err := p.open(message); err != nil || string(got) != "made by hand" {
 			t.Errorf("%s: open = %q, %v", suite, got, err)
 		}
 		if want := len(p.seal(t, []byte("made by hand"))); len(message) != want {
 			t.Errorf("%s: a message of %d bytes, the package makes one of %d", suite, len(message), want)
 		}
+
+		// Right in all but the commitment: tag and signature are over the wrong one.
+		enc, sender, err = hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.open(finish(make([]byte, 32)))
+		refused(t, suite.String()+" message that commits to another key", got, err, seal.ErrOpen)
 	}
 }
 
