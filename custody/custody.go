@@ -36,6 +36,9 @@ type Envelopes interface {
 
 	// Delete destroys envelopes. One that is not there is fine.
 	Delete(ctx context.Context, ids ...events.EnvelopeID) error
+
+	// DeleteExpired destroys at most limit envelopes whose end is at or before a time.
+	DeleteExpired(ctx context.Context, before time.Time, limit int) ([]events.EnvelopeID, error)
 }
 
 // Envelope is one sealed value at rest, with all that its binding is made of.

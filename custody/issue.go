@@ -147,6 +147,16 @@ func (c *Custody) Destroy(ctx context.Context, request events.RequestID) error {
 	return c.Envelopes.Delete(ctx, useless...)
 }
 
+// sweepBatch bounds one [Custody.Sweep].
+const sweepBatch = 1000
+
+// Sweep destroys what is past its end: also the envelopes of an attempt that died
+// between handing over and completing, which no fact speaks of.
+func (c *Custody) Sweep(ctx context.Context) error {
+	_, err := c.Envelopes.DeleteExpired(ctx, c.Now(), sweepBatch)
+	return err
+}
+
 func mayHold(r command.Request, h Holder, now time.Time, job events.JobID, attempt int, key string) error {
 	if r.State != "" && r.Submitted.Cluster != h.Cluster {
 		return command.ErrJobNotYours

@@ -66,6 +66,9 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	if _, err := agent.Enrol(meta, command.Enrol{TokenHash: hash(m.Token)}); err != nil {
 		return events.Enrolment{}, g.refuseToken(ctx, events.Anonymous, string(id))
 	}
+	if err := g.Clusters.EnsureCluster(ctx, agent.Cluster); err != nil {
+		return events.Enrolment{}, err
+	}
 	account, err := g.Credentials.NewAccount()
 	if err != nil {
 		return events.Enrolment{}, err

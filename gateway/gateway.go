@@ -41,6 +41,11 @@ type Directory interface {
 	AgentByAccount(ctx context.Context, account string) (events.AgentID, error)
 }
 
+// Clusters makes the queue that all agents of a cluster pull from. Package nats has it.
+type Clusters interface {
+	EnsureCluster(ctx context.Context, cluster events.ClusterID) error
+}
+
 // Link is what an agent is told about where to connect.
 type Link struct {
 	URLs []string
@@ -54,6 +59,7 @@ type Config struct {
 	Credentials Credentials
 	Presence    Presence
 	Directory   Directory
+	Clusters    Clusters
 	Link        func() Link
 	SigningKey  seal.VerifyKey
 	Logger      *slog.Logger

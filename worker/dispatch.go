@@ -99,7 +99,7 @@ func (w *Worker) withdraw(ctx context.Context, id events.RequestID) error {
 	if err != nil || r.Job == "" {
 		return err
 	}
-	if err := w.Jobs.Withdraw(ctx, r.Submitted.Cluster, r.Submitted.Operation, r.Job); err != nil {
+	if err := w.Jobs.Remove(ctx, r.Submitted.Cluster, r.Submitted.Operation, r.Job); err != nil {
 		return fmt.Errorf("withdraw ticket of %s: %w", id, err)
 	}
 	return nil

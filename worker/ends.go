@@ -2,9 +2,9 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -70,20 +70,32 @@ func (w *Worker) expire(ctx context.Context, id events.RequestID, now time.Time)
 	return len(done.Events) > 0, w.Views.WaitFor(ctx, done.Seq)
 }
 
-// buried ends the job of a ticket that was tried too often.
+// buried ends the job of a ticket that nobody gets again. A job that came to an end
+// after all, or that is none of that cluster's, is left alone.
 func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
-	var signed events.SignedTicket
-	var ticket events.Ticket
-	if err := errors.Join(json.Unmarshal(letter.Ticket, &signed), json.Unmarshal(signed.Ticket, &ticket)); err != nil {
-		w.Logger.Error("dead letter is no ticket", "err", err)
+	open, err := w.Views.OpenJobs(ctx)
+	if err != nil {
+		return fmt.Errorf("open jobs: %w", err)
+	}
+	i := slices.IndexFunc(open, func(id events.RequestID) bool { return events.JobOf(id) == letter.Job })
+	if i < 0 {
 		return nil
 	}
-	meta := command.Meta{Command: events.DeriveCommandID("dead letter", string(ticket.Job)), Actor: system, Time: w.Now()}
-	_, err := command.Execute(ctx, w.Log, events.RequestStream(ticket.Request), meta, func(r command.Request) ([]events.Fact, error) {
-		return r.FailJob(meta, command.FailJob{Attempt: command.Attempt{Job: ticket.Job}, Code: events.FailureAgentLost})
+	code := events.FailureAgentLost
+	if letter.Refused {
+		code = events.FailureTicketRefused
+	}
+	meta := command.Meta{Command: events.DeriveCommandID("dead letter", string(letter.Job)), Actor: system, Time: w.Now()}
+	_, err = command.Execute(ctx, w.Log, events.RequestStream(open[i]), meta, func(r command.Request) ([]events.Fact, error) {
+		if r.Submitted.Cluster != letter.Cluster {
+			return nil, command.ErrJobNotYours
+		}
+		return r.FailJob(meta, command.FailJob{Attempt: command.Attempt{Job: letter.Job}, Code: code})
 	})
-	if errors.Is(err, command.ErrJobOver) || errors.Is(err, command.ErrJobUnknown) {
-		return nil // it came to an end after all
+	var rejection *command.Rejection
+	if errors.As(err, &rejection) {
+		w.Logger.Info("dead letter changes nothing", "job", letter.Job, "cluster", letter.Cluster, "err", err)
+		return nil
 	}
 	return err
 }

@@ -28,8 +28,8 @@ type Jobs interface {
 	// Publish queues a ticket; one that is queued already stays as it is.
 	Publish(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID, ticket []byte) error
 
-	// Withdraw takes a ticket back. One that is not queued is fine.
-	Withdraw(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error
+	// Remove takes a ticket back. One that is not queued is fine.
+	Remove(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error
 
 	// DeadLetters delivers tickets that were tried too often or refused, until ctx
 	// ends. One whose handler fails comes again.
@@ -38,8 +38,9 @@ type Jobs interface {
 
 // DeadLetter is a ticket that no agent brought to an end.
 type DeadLetter struct {
-	Ticket     []byte // as it was published
-	Deliveries int
+	Cluster events.ClusterID // certain: the queue's own word
+	Job     events.JobID     // of a refused one, what an agent of that cluster says
+	Refused bool             // by an agent, as none that it may trust
 }
 
 // Views answers what is open. Package projections has it.
@@ -57,9 +58,10 @@ type Views interface {
 	OnlineAgents(ctx context.Context) ([]events.AgentID, error)
 }
 
-// Custody destroys what a request has no use for. Package custody has it.
+// Custody destroys envelopes that nobody may open any more. Package custody has it.
 type Custody interface {
 	Destroy(ctx context.Context, request events.RequestID) error
+	Sweep(ctx context.Context) error // destroys what is past its end
 }
 
 // Presence tells when agents were last heard. Package nats has it.
@@ -112,6 +114,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"dispatch", w.dispatch},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
+		{"envelopes", every(sweepInterval, w.Custody.Sweep)},
 		{"silence", every(silenceInterval, w.listen)},
 	}
 	done := make(chan error)
