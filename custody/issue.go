@@ -13,10 +13,11 @@ import (
 
 // Limits of what an agent hands over.
 const (
-	maxBox     = seal.MaxValue + 4<<10
 	maxWrapped = 6144 // package kms
 	maxPrint   = 64   // a fingerprint
 )
+
+var maxBox = seal.BoxSize(seal.MaxValue)
 
 // ErrHandOverInvalid says that an agent handed over something that no agent of ours
 // makes.

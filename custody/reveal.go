@@ -65,14 +65,14 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 	}
 	defer key.Zero()
 
+	// A command of this call's own: if the log falls silent and the command is found
+	// there, then it was this call that used the envelope, and no other.
+	meta.Command = events.NewCommandID()
 	used, err := command.Execute(ctx, c.Log, stream, meta, func(r command.Request) ([]events.Fact, error) {
 		return r.Reveal(meta, envelope, by)
 	})
 	if err != nil {
 		return Revealed{}, err
-	}
-	if used.Repeated {
-		return Revealed{}, command.ErrAlreadyRevealed
 	}
 	// The point of no return. The value is shown now or never; if the process dies
 	// here the row is left, useless, until the worker destroys it.
