@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
 
+	"secretsbridge/nats/internal/serverlog"
 	"secretsbridge/nats/subject"
 )
 
@@ -93,15 +94,15 @@ func (h *Hub) start() error {
 	if err != nil {
 		return err
 	}
-	log := &serverLog{slog: h.config.Logger}
+	log := serverlog.New(h.config.Logger)
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	h.mu.Lock()
 	h.srv, h.options = srv, options
 	h.mu.Unlock()
-	if !srv.ReadyForConnections(readyTimeout) || log.fatal() != nil {
+	if !srv.ReadyForConnections(readyTimeout) || log.Fatal() != nil {
 		h.Shutdown()
-		return errors.Join(errors.New("it does not come up"), log.fatal())
+		return errors.Join(errors.New("it does not come up"), log.Fatal())
 	}
 	return nil
 }

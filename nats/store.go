@@ -75,24 +75,27 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	return events.Seq(ack.Sequence), nil
 }
 
-// appendError sorts what the server, or its silence, says. One replica answers a
-// conflict with the first code; three mostly with the second.
+// appendError sorts what the server, or its silence, says.
 func appendError(err error) error {
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		if errors.Is(err, natsgo.ErrMaxPayload) {
-			return fmt.Errorf("append: %w", err) // refused before it was sent
-		}
-		return fmt.Errorf("%w: %w", command.ErrOutcomeUnknown, err)
-	}
-	switch {
-	case api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence,
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+	if isConflict(err) {
 		return fmt.Errorf("%w: %w", command.ErrConflict, err)
-	case api.Code >= 500: // the server had trouble, and may have stored it before
+	}
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api) && api.Code < 500, errors.Is(err, natsgo.ErrMaxPayload):
+		return fmt.Errorf("append: %w", err) // refused
+	default: // silence, or a server in trouble that may have stored it before
 		return fmt.Errorf("%w: %w", command.ErrOutcomeUnknown, err)
 	}
-	return fmt.Errorf("append: %w", err)
+}
+
+// isConflict reports whether something is there that was not expected. One replica
+// answers with the first code; three mostly with the second.
+func isConflict(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // Load implements [command.Log]. It asks the stream's leader for one commit after the

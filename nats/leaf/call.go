@@ -1,0 +1,48 @@
+package leaf
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"secretsbridge/agent"
+	"secretsbridge/events"
+	"secretsbridge/nats/subject"
+)
+
+// callTimeout is how long an answer may take: a little more than the control plane
+// gives itself.
+const callTimeout = 35 * time.Second
+
+// Call implements [agent.Link]. After [agent.ErrLinkDown] the call may or may not have
+// been taken; the same call again is answered the same way.
+func (l *Link) Call(ctx context.Context, service events.Service, request []byte) ([]byte, error) {
+	reply, err := l.request(ctx, subject.Service(l.config.Account, service), request, callTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", service, err)
+	}
+	return reply, nil
+}
+
+// request asks and waits for one answer. Whatever is not the end of the caller's
+// context is [agent.ErrLinkDown]: nobody answers, or not in time, or the link broke.
+func (l *Link) request(ctx context.Context, to string, data []byte, limit time.Duration) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	linked, cancel, ok := l.during(ctx)
+	if !ok {
+		return nil, agent.ErrLinkDown
+	}
+	defer cancel()
+	wait, stop := context.WithTimeout(linked, limit)
+	defer stop()
+	msg, err := l.nc.RequestWithContext(wait, to, data)
+	switch {
+	case err == nil:
+		return msg.Data, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("%w: %w", agent.ErrLinkDown, err)
+}

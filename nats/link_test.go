@@ -1,0 +1,68 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"secretsbridge/agent"
+	"secretsbridge/events"
+)
+
+func TestJobEndToEnd(t *testing.T) {
+	n := newNetwork(t, 0, func(c *HubConfig) { c.WebAddr = "127.0.0.1:0" })
+	services(t, n, func(_ context.Context, account string, service events.Service, request []byte) []byte {
+		return []byte(account + " " + string(service) + " " + string(request))
+	})
+	for name, url := range map[string]string{"tls": n.hub().LeafURL(), "wss": n.hub().WebURL()} {
+		t.Run(name, func(t *testing.T) {
+			a := n.enrol(t, events.ClusterID("one-"+name))
+			l := n.link(t, a, url)
+			n.publish(t, a.Cluster, "j_1")
+			n.publish(t, a.Cluster, "j_1") // the same ticket twice is one ticket
+			d := next(t, l, "j_1")
+			reply, err := l.Call(t.Context(), events.ServiceStart, []byte("hello"))
+			if want := a.Account + " start hello"; err != nil || string(reply) != want {
+				t.Errorf("Call = %q, %v, want %q", reply, err, want)
+			}
+			if err := d.Extend(t.Context()); err != nil {
+				t.Error(err)
+			}
+			n.publish(t, a.Cluster, "j_1") // and while it is in hand, too
+			if err := d.Done(t.Context()); err != nil {
+				t.Error(err)
+			}
+			nothingMore(t, l)
+		})
+	}
+}
+
+// services serves until the test ends.
+func services(t testing.TB, n *network, answer func(context.Context, string, events.Service, []byte) []byte) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	nc := connect(t, n.hub())
+	go func() { done <- NewServices(nc, "0.0.1", testLogger(t)).Serve(ctx, answer) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	eventually(t, "serve", func(context.Context) error {
+		_, err := nc.Request("$SRV.PING.agent-services", nil, time.Second)
+		return err
+	})
+}
+
+// nothingMore proves that no job waits: another one, published now, comes first.
+func nothingMore(t testing.TB, l agent.Link) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if d, err := l.Next(ctx); err == nil {
+		t.Errorf("a job came that should not: %s", d.Data())
+	}
+}

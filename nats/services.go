@@ -1,0 +1,128 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"secretsbridge/events"
+	"secretsbridge/nats/subject"
+)
+
+// Bounds of the agent services. An agent works on few jobs, so one that has more calls
+// open than perAccount is broken or hostile, and must not slow the others down.
+const (
+	maxCalls    = 256
+	perAccount  = 16
+	callTimeout = 30 * time.Second
+	maxReply    = 1<<20 - 4096 // a message, less its headers
+)
+
+// Services answers agents on agent.<account>.<service>. Several servers may; each call
+// goes to one of them.
+type Services struct {
+	nc      *natsgo.Conn
+	version string
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	open map[string]int // calls by account
+}
+
+// NewServices makes the hub side of the agent services. version is the control
+// plane's own, as "1.2.3". A nil logger discards.
+func NewServices(nc *natsgo.Conn, version string, log *slog.Logger) *Services {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Services{nc: nc, version: version, log: log, open: map[string]int{}}
+}
+
+// Serve answers calls until ctx ends, and returns when the last one is answered. The
+// account is what the NATS server authenticated: the importer of a subject cannot
+// choose its token. answer must always reply; its ctx ends after 30 s.
+func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)) error {
+	slots := make(chan struct{}, maxCalls)
+	var running sync.WaitGroup
+	handler := func(r micro.Request) {
+		account, service, ok := subject.ParseService(r.Subject())
+		switch {
+		case !ok || !slices.Contains(events.Services(), service):
+			s.refuse(r, "unknown_service", "this server has no such service", false)
+			return
+		case !s.enter(account):
+			s.refuse(r, "too_many_calls", "this agent has too many calls open; wait for some to end", true)
+			return
+		}
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots; s.leave(account) }()
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+			defer cancel()
+			reply := answer(ctx, account, service, r.Data())
+			if len(reply) > maxReply {
+				s.log.Error("a reply is too long for a message", "service", service, "bytes", len(reply))
+				s.refuse(r, "internal", "the answer is too long", false)
+				return
+			}
+			if err := r.Respond(reply); err != nil {
+				s.log.Warn("an agent could not be answered", "service", service, "err", err)
+			}
+		})
+	}
+	service, err := micro.AddService(s.nc, micro.Config{
+		Name: "agent-services", Version: s.version, Description: "what agents may ask of the control plane",
+		ErrorHandler: func(_ micro.Service, err *micro.NATSError) {
+			s.log.Error("agent services report a fault", "err", err)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("serve agents: %w", err)
+	}
+	if err := service.AddEndpoint("call", micro.HandlerFunc(handler), micro.WithEndpointSubject(subject.AllServices)); err != nil {
+		_ = service.Stop()
+		return fmt.Errorf("serve agents: %w", err)
+	}
+	<-ctx.Done()
+	err = service.Stop() // drains: what has arrived is still handled
+	running.Wait()
+	if err != nil {
+		return fmt.Errorf("stop serving agents: %w", err)
+	}
+	return ctx.Err()
+}
+
+func (s *Services) enter(account string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[account] >= perAccount {
+		return false
+	}
+	s.open[account]++
+	return true
+}
+
+func (s *Services) leave(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[account]--; s.open[account] == 0 {
+		delete(s.open, account)
+	}
+}
+
+func (s *Services) refuse(r micro.Request, code, detail string, retry bool) {
+	reply, err := json.Marshal(events.ServiceReply[struct{}]{Error: &events.ServiceError{Code: code, Detail: detail, Retry: retry}})
+	if err == nil {
+		err = r.Respond(reply)
+	}
+	if err != nil {
+		s.log.Warn("an agent could not be answered", "err", err)
+	}
+}
