@@ -65,15 +65,20 @@ func (b Bundle) Zero() {
 // ParseBundle reads the entries from a JSON object. Version, labels and times are the
 // caller's to add. Refused with [ErrNotBundle] is whatever a round trip could change
 // in silence: another JSON type, a key that comes twice, bytes that are no UTF-8, half
-// a surrogate pair. Errors quote nothing of raw.
+// a surrogate pair. [ErrTooLarge] comes where [Bundle.JSON] would say so. Errors quote
+// nothing of raw.
 func ParseBundle(raw []byte) (Bundle, error) {
-	if len(raw) > MaxBundleBytes {
+	if len(raw) > 6*MaxBundleBytes { // every character written as \u0000
 		return Bundle{}, ErrTooLarge
 	}
 	b, err := parseEntries(raw)
-	if err != nil {
+	switch {
+	case err != nil:
 		b.Zero()
 		return Bundle{}, fmt.Errorf("%w: %w", ErrNotBundle, err)
+	case b.size() > MaxBundleBytes:
+		b.Zero()
+		return Bundle{}, ErrTooLarge
 	}
 	return b, nil
 }
@@ -137,18 +142,12 @@ func parseEntry(raw []byte) (Entry, error) {
 // It fails with [ErrNotBundle] where an entry's bytes are not of its kind, such as a
 // string that is no UTF-8, and with [ErrTooLarge] above [MaxBundleBytes].
 func (b Bundle) JSON() ([]byte, error) {
-	// The exact room at once: growing would leave copies of the values behind.
-	room := 2
-	for key, entry := range b.Entries {
-		room += quotedLen([]byte(key)) + 2 + quotedLen(entry.Value.Expose())
-		if room > maxEncodedRoom {
-			return nil, ErrTooLarge
-		}
+	size := b.size()
+	if size > MaxBundleBytes {
+		return nil, ErrTooLarge
 	}
-	out, err := b.appendJSON(make([]byte, 0, room))
-	if err == nil && len(out) > MaxBundleBytes {
-		err = ErrTooLarge
-	}
+	// All the room at once: growing would leave copies of the values behind.
+	out, err := b.appendJSON(make([]byte, 0, size))
 	if err != nil {
 		clear(out)
 		return nil, err
@@ -156,9 +155,19 @@ func (b Bundle) JSON() ([]byte, error) {
 	return out, nil
 }
 
-// maxEncodedRoom is a bound on quotedLen over a bundle that may still fit: a control
-// character in an object's own text is counted six-fold and written as it is.
-const maxEncodedRoom = 7 * MaxBundleBytes
+// size is the length of the text that JSON returns.
+func (b Bundle) size() int {
+	size := len(`{}`) + max(0, len(b.Entries)-1)
+	for key, entry := range b.Entries {
+		size += quotedLen([]byte(key)) + len(`:`)
+		if value := entry.Value.Expose(); entry.Kind == KindString {
+			size += quotedLen(value)
+		} else {
+			size += len(value)
+		}
+	}
+	return size
+}
 
 // appendJSON returns what it wrote also with an error, for the caller to clear.
 func (b Bundle) appendJSON(out []byte) ([]byte, error) {

@@ -81,8 +81,14 @@ func TestParseBundleRefusesWhatARoundTripCouldChange(t *testing.T) {
 			t.Errorf("%s: the error quotes the value: %v", name, err)
 		}
 	}
-	if _, err := agent.ParseBundle(bytes.Repeat([]byte(" "), agent.MaxBundleBytes+1)); !errors.Is(err, agent.ErrTooLarge) {
+	if _, err := agent.ParseBundle(fmt.Appendf(nil, `{"k":"%s"}`, strings.Repeat("x", agent.MaxBundleBytes))); !errors.Is(err, agent.ErrTooLarge) {
 		t.Errorf("too long: %v, want ErrTooLarge", err)
+	}
+	if _, err := agent.ParseBundle(bytes.Repeat([]byte(" "), 6*agent.MaxBundleBytes+1)); !errors.Is(err, agent.ErrTooLarge) {
+		t.Errorf("far too long: %v, want ErrTooLarge", err)
+	}
+	if _, err := agent.ParseBundle(fmt.Appendf(nil, `{"k":"%s"}`, strings.Repeat(`\u003c`, agent.MaxBundleBytes-10))); err != nil {
+		t.Errorf("long only by its escapes: %v", err)
 	}
 	if _, err := agent.ParseBundle([]byte(`{"a":"\\ud800","b":"\\\\udc00"}`)); err != nil {
 		t.Errorf("a backslash before the letters: %v", err)

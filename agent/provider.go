@@ -60,6 +60,9 @@ type Provider interface {
 	// The bundle's Labels replace those stored, nil Labels leave them alone; its
 	// Version and times are ignored. The caller keeps b and its values.
 	//
+	// A provider that cannot keep an entry exactly as it is, such as a number of many
+	// digits, answers [ErrNotBundle] and stores nothing.
+	//
 	// Where a provider cannot store values and labels at once, the values go first: an
 	// error that comes with a version says that the values are stored and the labels
 	// are not.

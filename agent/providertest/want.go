@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -12,33 +13,49 @@ import (
 	"secretsbridge/agent"
 )
 
-// wantEntries compares keys, kinds and values. Objects and arrays may come back with
-// other white space, other escapes and other order of members; numbers may not change.
+// wantEntries compares keys, kinds and values. JSON may come back with other white
+// space, other escapes, other order of members and other spellings of a number; what
+// it means may not change.
 func wantEntries(t *testing.T, got, want agent.Bundle) {
 	t.Helper()
-	if diff := cmp.Diff(comparable(t, want), comparable(t, got)); diff != "" {
+	if diff := cmp.Diff(meaning(t, want), meaning(t, got), cmp.Comparer(sameNumber)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 }
 
-func comparable(t *testing.T, b agent.Bundle) map[string]any {
+type entry struct {
+	Kind  agent.Kind
+	Means any
+}
+
+func meaning(t *testing.T, b agent.Bundle) map[string]entry {
 	t.Helper()
-	out := map[string]any{}
-	for key, entry := range b.Entries {
-		value := entry.Value.Expose()
-		if entry.Kind != agent.KindObject && entry.Kind != agent.KindArray {
-			out[key] = string(entry.Kind) + " " + string(value)
+	out := map[string]entry{}
+	for key, e := range b.Entries {
+		value := e.Value.Expose()
+		if e.Kind == agent.KindString {
+			out[key] = entry{e.Kind, string(value)}
 			continue
 		}
 		decoder := json.NewDecoder(bytes.NewReader(value))
 		decoder.UseNumber()
-		var nested any
-		if err := decoder.Decode(&nested); err != nil {
+		var means any
+		if err := decoder.Decode(&means); err != nil {
 			t.Errorf("entry %q is no JSON: %v", key, err)
 		}
-		out[key] = nested
+		out[key] = entry{e.Kind, means}
 	}
 	return out
+}
+
+// sameNumber compares exactly, unless the exponent is too large to write the digits down.
+func sameNumber(a, b json.Number) bool {
+	if a == b {
+		return true
+	}
+	x, _, errX := big.ParseFloat(string(a), 10, 4096, big.ToNearestEven)
+	y, _, errY := big.ParseFloat(string(b), 10, 4096, big.ToNearestEven)
+	return errX == nil && errY == nil && x.Cmp(y) == 0
 }
 
 // wantError checks that err is what was wanted, says what was being done, and holds

@@ -1,0 +1,207 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"secretsbridge/agent"
+)
+
+const (
+	// maxRetries, minRetryWait and maxRetryWait let a call try for about two seconds:
+	// longer outages are for the job's own redelivery.
+	maxRetries   = 4
+	minRetryWait = 100 * time.Millisecond
+	maxRetryWait = 2 * time.Second
+
+	// maxRetryAfter is the longest pause that a server may ask for within a call.
+	maxRetryAfter = 10 * time.Second
+
+	// maxAnswer bounds what is read of an answer. Vault writes <, > and & as six
+	// characters each, and adds metadata with up to 64 labels of 640 bytes.
+	maxAnswer = 6*agent.MaxBundleBytes + 256<<10
+)
+
+// newTransport takes no proxy from the environment and reads no answer without bound.
+func newTransport(trust *tls.Config) http.RoundTripper {
+	return bounded{&http.Transport{
+		Proxy:                 nil,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSClientConfig:       trust,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 20 * time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   8,
+		ForceAttemptHTTP2:     true,
+	}}
+}
+
+type bounded struct{ next *http.Transport }
+
+func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := b.next.RoundTrip(req)
+	if err == nil {
+		res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer)
+	}
+	return res, err
+}
+
+// CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
+func (b bounded) CloseIdleConnections() { b.next.CloseIdleConnections() }
+
+// checkRetry repeats what surely had no effect, and reads also where that is unknown.
+// A write whose answer is lost is never sent again: the second one would meet the
+// first and report a conflict with itself.
+func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return retryError(err), nil
+	}
+	read := res.Request.Method == http.MethodGet
+	switch res.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return retryAfter(res) <= maxRetryAfter, nil
+	case http.StatusPreconditionFailed: // a performance standby that lags behind
+		return true, nil
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return read, nil
+	}
+	return false, nil
+}
+
+func retryError(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return false
+	}
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return true
+	}
+	var request *url.Error
+	return errors.As(err, &request) && request.Op == "Get"
+}
+
+// backoff doubles with each attempt and adds half of that at random, or waits as long
+// as the server asks for.
+func backoff(least, most time.Duration, attempt int, res *http.Response) time.Duration {
+	if asked := retryAfter(res); asked > 0 {
+		return asked + rand.N(least)
+	}
+	wait := min(least<<attempt, most)
+	return wait + rand.N(wait/2)
+}
+
+// retryAfter reads the header in its two forms (RFC 9110, section 10.2.3); 0 if there is none.
+func retryAfter(res *http.Response) time.Duration {
+	if res == nil {
+		return 0
+	}
+	text := res.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, 1<<20)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// statusError is an answer that is no success. Its text holds nothing of the body.
+type statusError struct {
+	status int
+	kind   error // one of the port's errors
+	detail string
+	body   []byte
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("%v: vault answered %d", e.kind, e.status)
+	if e.detail != "" {
+		text += ", " + e.detail
+	}
+	return text
+}
+
+func (e *statusError) Unwrap() error { return e.kind }
+
+// finish reads a whole answer and turns what went wrong into the port's errors.
+func finish(ctx context.Context, res *api.Response, err error) ([]byte, error) {
+	if res == nil {
+		return nil, transportError(ctx, err)
+	}
+	defer res.Body.Close()
+	body := bytes.NewBuffer(make([]byte, 0, min(max(res.ContentLength, 0), maxAnswer)+bytes.MinRead))
+	if _, readErr := body.ReadFrom(res.Body); readErr != nil {
+		clear(body.Bytes())
+		return nil, transportError(ctx, readErr)
+	}
+	var refused *api.ResponseError
+	if err != nil && !errors.As(err, &refused) {
+		clear(body.Bytes())
+		return nil, transportError(ctx, err)
+	}
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return nil, classify(res.StatusCode, body.Bytes())
+	}
+	return body.Bytes(), nil
+}
+
+// transportError says why there is no answer. The library's texts hold the address
+// and the path, no headers and no bodies.
+func transportError(ctx context.Context, err error) error {
+	var tooLong *http.MaxBytesError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
+	case errors.As(err, &tooLong):
+		return fmt.Errorf("%w: the answer has more than %d bytes", agent.ErrTooLarge, maxAnswer)
+	}
+	return fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
+}
+
+// classify maps a status as Vault's documentation, "HTTP status codes", gives them.
+func classify(status int, body []byte) error {
+	e := &statusError{status: status, kind: agent.ErrUnavailable, body: body}
+	var said api.ErrorResponse
+	_ = json.Unmarshal(body, &said)
+	text := strings.Join(said.Errors, "\n")
+	switch {
+	case status == http.StatusNotFound:
+		e.kind = agent.ErrNotFound
+		if strings.Contains(text, "no handler for route") {
+			e.detail = "there is no secrets engine at this mount"
+		}
+	case status == http.StatusForbidden:
+		e.kind = agent.ErrForbidden
+	case status == http.StatusBadRequest && strings.Contains(text, "check-and-set parameter did not match"):
+		e.kind = agent.ErrConflict
+	case status == http.StatusRequestEntityTooLarge, strings.Contains(text, "exceeds allowed"):
+		// The text is Vault 1.21's on its bounds for JSON, with status 500.
+		e.kind = agent.ErrTooLarge
+	case status == http.StatusBadRequest:
+		e.kind, e.detail = agent.ErrNotBundle, "it does not take this request"
+	case status == http.StatusServiceUnavailable:
+		e.detail = "it is sealed or has no active node"
+	case status == http.StatusTooManyRequests:
+		e.detail = "it asks to slow down"
+	case status >= 300 && status < 400:
+		e.detail = "a redirect, which is not followed: configure the address of the active node or of the load balancer"
+	}
+	return e
+}

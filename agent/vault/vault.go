@@ -1,0 +1,235 @@
+// Package vault is a provider over HashiCorp Vault's KV version 2 secrets engine.
+//
+// A ref is MOUNT/PATH, such as "secret/prod/db/password". Address, certificate
+// authority and credentials come from [Config] alone: of the VAULT_* variables that the
+// client library reads none has an effect, and no proxy is taken from the environment.
+package vault
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"secretsbridge/agent"
+)
+
+// callTime bounds one call of the provider, its retries included, where the caller's
+// context does not end earlier.
+const callTime = 30 * time.Second
+
+// Config says which Vault, as whom, and what of it requests may ask for.
+type Config struct {
+	// Address is https://HOST[:PORT]. Plain http is taken for a loopback host only.
+	Address string
+
+	// CACertFile is a PEM file with the authorities that sign Vault's certificate;
+	// "" means the system's.
+	CACertFile string
+
+	// Namespace is Vault Enterprise's; "" means the root namespace.
+	Namespace string
+
+	Auth Auth
+
+	// Mounts are the KV version 2 engines that requests may reach; at least one.
+	Mounts []Mount
+
+	// Log gets sign-ins and renewals, without tokens; nil logs nothing.
+	Log *slog.Logger
+}
+
+// Mount is one secrets engine.
+type Mount struct {
+	// Path is where it is mounted, such as "secret". A path with slashes is fine, as
+	// long as no mount lies below another.
+	Path string
+
+	// Allow is what requests may ask for, as paths below the mount: "prod" opens
+	// MOUNT/prod and what lies below it.
+	Allow agent.AllowList
+}
+
+// Provider reads and writes secrets of one Vault. It renews its token in the
+// background until Close.
+type Provider struct {
+	client  *api.Client
+	session *session
+	mounts  []mount
+}
+
+type mount struct {
+	path  agent.Ref
+	allow agent.AllowList
+}
+
+var _ agent.Provider = (*Provider)(nil)
+
+// Open checks the configuration and returns a provider. It does not talk to Vault: the
+// first call does, so an agent starts also while Vault is away.
+func Open(cfg Config) (*Provider, error) {
+	p, err := open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("configure the vault provider: %w", err)
+	}
+	return p, nil
+}
+
+func open(cfg Config) (*Provider, error) {
+	mounts, err := parseMounts(cfg.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.Auth.validate(); err != nil {
+		return nil, err
+	}
+	client, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	door, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Provider{client: client, session: newSession(client, door, cfg.Auth, log), mounts: mounts}, nil
+}
+
+func parseMounts(configured []Mount) ([]mount, error) {
+	if len(configured) == 0 {
+		return nil, errors.New("no mount is named")
+	}
+	var mounts []mount
+	for _, m := range configured {
+		path, err := agent.ParseRef(m.Path)
+		if err != nil {
+			return nil, fmt.Errorf("mount %q: %w", m.Path, err)
+		}
+		for _, other := range mounts {
+			if below(path, other.path) || below(other.path, path) {
+				return nil, fmt.Errorf("mount %q: it meets mount %q", path, other.path)
+			}
+		}
+		mounts = append(mounts, mount{path: path, allow: m.Allow})
+	}
+	return mounts, nil
+}
+
+func below(ref, prefix agent.Ref) bool {
+	return ref == prefix || strings.HasPrefix(ref.String(), prefix.String()+"/")
+}
+
+// newClient builds the library's client from cfg and nothing else.
+func newClient(cfg Config) (*api.Client, error) {
+	if err := checkAddress(cfg.Address); err != nil {
+		return nil, err
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CACertFile != "" {
+		pem, err := os.ReadFile(cfg.CACertFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate authorities: %w", err)
+		}
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read the certificate authorities: %s holds none", cfg.CACertFile)
+		}
+	}
+	client, err := api.NewClient(&api.Config{
+		Address:    cfg.Address,
+		HttpClient: &http.Client{Transport: newTransport(trust), CheckRedirect: noRedirect},
+		// A redirect would carry the token to a place that nobody configured.
+		DisableRedirects: true,
+		MaxRetries:       maxRetries,
+		MinRetryWait:     minRetryWait,
+		MaxRetryWait:     maxRetryWait,
+		CheckRetry:       checkRetry,
+		Backoff:          backoff,
+	})
+	if err != nil {
+		// The library reads the environment also when it is told not to use it.
+		return nil, fmt.Errorf("make the client (the VAULT_* variables must be unset or valid): %w", err)
+	}
+	// The library takes token, namespace, headers and wrapping from the environment.
+	client.SetToken("")
+	client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
+	client.SetWrappingLookupFunc(func(string, string) string { return "" })
+	if cfg.Namespace != "" {
+		client.SetNamespace(cfg.Namespace)
+	}
+	return client, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func checkAddress(address string) error {
+	at, err := url.Parse(address)
+	if err != nil || at.Host == "" {
+		return errors.New("the address is no URL")
+	}
+	if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
+		return errors.New("the address holds more than scheme, host, port and path")
+	}
+	host := at.Hostname()
+	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
+	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
+		return errors.New("the address must be https, or http to a loopback host")
+	}
+	return nil
+}
+
+// locate finds the mount and the path below it. It refuses what is not opened.
+func (p *Provider) locate(ref agent.Ref) (mount, path string, err error) {
+	if ref.IsZero() {
+		return "", "", agent.ErrInvalidRef
+	}
+	for _, m := range p.mounts {
+		rest, ok := strings.CutPrefix(ref.String(), m.path.String()+"/")
+		if !ok {
+			continue
+		}
+		below, err := agent.ParseRef(rest)
+		if err != nil {
+			return "", "", err
+		}
+		if m.allow.Allows(below) {
+			return m.path.String(), rest, nil
+		}
+	}
+	return "", "", agent.ErrOutsideAllowList
+}
+
+// Check implements [agent.Provider]: Vault answers and accepts the token. Whether the
+// token's policies open a secret shows only when it is asked for.
+func (p *Provider) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	body, err := p.session.do(ctx, func(ctx context.Context) (*api.Response, error) {
+		return p.client.Logical().ReadRawWithContext(ctx, lookupSelf)
+	})
+	clear(body) // the answer repeats the token
+	if err != nil {
+		return fmt.Errorf("check vault: %w", err)
+	}
+	return nil
+}
+
+// Close implements [agent.Provider]. A token that was got by signing in is revoked,
+// if Vault can be reached.
+func (p *Provider) Close() error {
+	p.session.close()
+	return nil
+}
