@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// Defaults of [Config].
+const (
+	DefaultSlots       = 4
+	DefaultLease       = 30 * time.Second // package nats, DefaultAckWait
+	DefaultReadTimeout = 15 * time.Second
+	DefaultDrain       = 20 * time.Second
+)
+
+// MaxSlots bounds the jobs at a time. Each has one call open, and the control plane
+// takes 16 calls of one agent at a time (package nats); the rest is for heartbeats.
+const MaxSlots = 12
+
+// Config is what an agent works with. Zero values of times and numbers mean the
+// defaults; the other fields are needed, except where it says otherwise.
+type Config struct {
+	Link Link
+
+	Agent   events.AgentID
+	Cluster events.ClusterID
+	Version string // of this binary, at most 64 bytes
+
+	BoxKey  seal.RecipientKey // opens what is sealed to this agent
+	Trusted seal.VerifyKeys   // the control plane's keys, pinned at enrolment
+
+	Connections *Connections
+
+	// Credential is what the agent holds, and Renewed keeps a new one and makes the
+	// link use it. A fault of Renewed is tried again.
+	Credential Credential
+	Renewed    func(context.Context, Credential) error
+
+	Slots       int           // jobs at a time, 1 to [MaxSlots]
+	Lease       time.Duration // the cluster's AckWait; renewed each third of it
+	ReadTimeout time.Duration // for one try at a provider
+	Drain       time.Duration // for the jobs in hand, when Run is to end
+
+	Logger *slog.Logger
+}
+
+// Agent takes jobs from its cluster's queue and does them.
+type Agent struct {
+	Config
+	jobs    *register
+	pulse   pulse
+	started time.Time
+}
+
+// New checks the configuration.
+func New(cfg Config) (*Agent, error) {
+	setDefault(&cfg.Slots, DefaultSlots)
+	setDefault(&cfg.Lease, DefaultLease)
+	setDefault(&cfg.ReadTimeout, DefaultReadTimeout)
+	setDefault(&cfg.Drain, DefaultDrain)
+	switch {
+	case cfg.Link == nil || cfg.Connections == nil || cfg.Renewed == nil || cfg.Logger == nil:
+		return nil, errors.New("make agent: link, connections, renewal and logger are needed")
+	case cfg.Agent == "" || cfg.Cluster == "" || cfg.BoxKey.Public().ID() == "" || len(cfg.Trusted) == 0:
+		return nil, errors.New("make agent: id, cluster, key and trusted keys are needed")
+	case cfg.Slots < 1 || cfg.Slots > MaxSlots:
+		return nil, fmt.Errorf("make agent: %d slots, want 1 to %d", cfg.Slots, MaxSlots)
+	case cfg.Lease < 0 || cfg.ReadTimeout < 0 || cfg.Drain < 0:
+		return nil, errors.New("make agent: a duration is negative")
+	case len(cfg.Version) > 64:
+		return nil, errors.New("make agent: the version has more than 64 bytes")
+	}
+	return &Agent{Config: cfg, jobs: newRegister(), pulse: pulse{credential: cfg.Credential}, started: time.Now()}, nil
+}
+
+func setDefault[T int | time.Duration](v *T, otherwise T) {
+	if *v == 0 {
+		*v = otherwise
+	}
+}
+
+// errDraining is the cause of a job's end when the agent has to leave.
+var errDraining = errors.New("the agent is stopping")
+
+// Run works until ctx ends, then takes nothing more and finishes what is in hand. What
+// is not finished in the time for that goes back to the queue at once. The error is
+// that of a link that is closed; it is nil when ctx ended.
+func (a *Agent) Run(ctx context.Context) error {
+	work, leave := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer leave(nil)
+
+	// The background duties last as long as jobs do: a draining agent is alive.
+	duties, end := context.WithCancel(work)
+	var background sync.WaitGroup
+	background.Go(func() { a.beat(duties) })
+	background.Go(func() { a.renewCredential(duties) })
+	background.Go(func() { a.Connections.watch(duties) })
+
+	var hands sync.WaitGroup
+	err := a.take(ctx, work, &hands)
+
+	finished := make(chan struct{})
+	go func() { hands.Wait(); close(finished) }()
+	if n := a.jobs.inHand(); n > 0 {
+		a.Logger.Info("stopping: jobs in hand are finished first", "running", n)
+	}
+	patience := time.NewTimer(a.Drain)
+	defer patience.Stop()
+	select {
+	case <-finished:
+	case <-patience.C:
+		a.Logger.Warn("stopping: jobs in hand go back to the queue", "running", a.jobs.inHand())
+		leave(errDraining)
+		<-finished
+	}
+	end()
+	background.Wait()
+	return err
+}
+
+// take pulls a job whenever a slot is free. There is one pull at a time, and none
+// without a free slot: a job that waits here would be a job that no other agent gets.
+func (a *Agent) take(ctx, work context.Context, hands *sync.WaitGroup) error {
+	free := make(chan struct{}, a.Slots)
+	for {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		delivery, err := a.Link.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("take a job: %w", err)
+		}
+		hands.Go(func() {
+			defer func() { <-free }()
+			a.handle(work, delivery)
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"secretsbridge/events"
+)
+
+// Pauses between tries to reach the control plane. A link that broke is back within
+// two seconds of the control plane's return (decision 0031).
+const (
+	firstPause   = 250 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// errUnreadable says that a reply is none of this vocabulary.
+var errUnreadable = errors.New("the control plane's reply is unreadable")
+
+// call asks an agent service once. Errors: an [*events.ServiceError], [ErrLinkDown],
+// errUnreadable, or that ctx ended.
+func call[R any](ctx context.Context, link Link, service events.Service, question any) (R, error) {
+	var reply events.ServiceReply[R]
+	body, err := json.Marshal(question)
+	if err != nil {
+		return *new(R), fmt.Errorf("encode %s: %w", service, err)
+	}
+	answer, err := link.Call(ctx, service, body)
+	if err != nil {
+		return *new(R), err
+	}
+	if err := json.Unmarshal(answer, &reply); err != nil || (reply.Result == nil) == (reply.Error == nil) {
+		return *new(R), fmt.Errorf("call %s: %w", service, errUnreadable)
+	}
+	if reply.Error != nil {
+		return *new(R), fmt.Errorf("call %s: %w", service, reply.Error)
+	}
+	return *reply.Result, nil
+}
+
+// insist repeats a call until the control plane answers it or ctx ends; then the error
+// is ctx's cause. Only for calls that are the same call however often they are made.
+func insist[R any](ctx context.Context, a *Agent, service events.Service, question any) (R, error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		reply, err := call[R](ctx, a.Link, service, question)
+		switch {
+		case err == nil:
+			return reply, nil
+		case ctx.Err() != nil:
+			return reply, fmt.Errorf("call %s: %w", service, context.Cause(ctx))
+		case !passing(err):
+			return reply, err
+		}
+		a.Logger.Warn("the control plane did not take a call; it is made again", "service", service, "err", err)
+		if err := sleep(ctx, jitter(pause)); err != nil {
+			return reply, fmt.Errorf("call %s: %w", service, err)
+		}
+	}
+}
+
+// passing reports whether the same call may succeed later.
+func passing(err error) bool {
+	var refusal *events.ServiceError
+	if errors.As(err, &refusal) {
+		return refusal.Retry
+	}
+	return errors.Is(err, ErrLinkDown) || errors.Is(err, errUnreadable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// refusedWith returns the code of a refusal for good, or "".
+func refusedWith(err error) string {
+	var refusal *events.ServiceError
+	if errors.As(err, &refusal) && !refusal.Retry {
+		return refusal.Code
+	}
+	return ""
+}
+
+// sleep waits, or returns the cause of ctx's end.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// jitter spreads a pause over half to one and a half of it, so that the agents of a
+// cluster do not all come back in one moment.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }

@@ -1,0 +1,56 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// failure is the end of a job that cannot be done. The code goes to the control plane;
+// the error stays in the agent's own log.
+type failure struct {
+	code events.FailureCode
+	err  error
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.err) }
+func (f *failure) Unwrap() error { return f.err }
+
+// causes maps errors to what requesters are told. The first that matches counts.
+var causes = []struct {
+	err  error
+	code events.FailureCode
+}{
+	{ErrUnknownConnection, events.FailureUnknownConnection},
+	{ErrInvalidRef, events.FailureInvalidRef},
+	{ErrOutsideAllowList, events.FailureOutsideAllowList},
+	{ErrNotFound, events.FailureSecretNotFound},
+	{ErrForbidden, events.FailureForbidden},
+	{ErrNotBundle, events.FailureNotABundle},
+	{ErrTooLarge, events.FailureTooLarge},
+	{ErrSignIn, events.FailureSignIn},
+	{ErrUnavailable, events.FailureProviderUnavailable},
+	{seal.ErrTooLarge, events.FailureTooLarge},
+	{seal.ErrSignature, events.FailureTicketRefused}, // a data key that somebody else sealed
+	{seal.ErrExpired, events.FailureTicketRefused},   // or one that this clock takes for old
+}
+
+// failureOf says why a job cannot be done. What is in no table is a defect of the
+// agent, or of the store: [ErrCorrupt].
+func failureOf(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	for _, c := range causes {
+		if errors.Is(err, c.err) {
+			return &failure{c.code, err}
+		}
+	}
+	if refusedWith(err) == "keys_invalid" {
+		return &failure{events.FailureNotABundle, err} // a key that no request can name
+	}
+	return &failure{events.FailureInternal, err}
+}

@@ -1,0 +1,207 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"secretsbridge/events"
+)
+
+// startPause lies before the second and last try to start a job: the link is back
+// within two seconds. An answer that is lost costs an attempt, and the control plane
+// allows two for each delivery (command.MaxAttempts).
+const startPause = 2 * time.Second
+
+// unansweredDelay is when a job comes again whose start nobody answered; refusedDelay,
+// when the control plane does not let this agent start anything.
+const (
+	unansweredDelay = 5 * time.Second
+	refusedDelay    = time.Minute
+)
+
+// outageDelays are for a job whose provider is away, by attempt. Together with the
+// tries inside each attempt they last about two minutes. After them the job fails: one
+// delivery of the five (package nats, MaxDeliver) is left for an agent that dies.
+var outageDelays = []time.Duration{10 * time.Second, 30 * time.Second, time.Minute}
+
+// errJobEnded is the cause of a job's end when its ticket ends.
+var errJobEnded = errors.New("the job has reached its end")
+
+// job is one attempt at one ticket. It belongs to one goroutine.
+type job struct {
+	*Agent
+	ticket  events.Ticket
+	attempt int
+	log     *slog.Logger
+}
+
+// handle does a job and ends its delivery, exactly once.
+func (a *Agent) handle(ctx context.Context, d Delivery) {
+	ticket, err := a.readTicket(d.Data(), time.Now())
+	if errors.Is(err, errForged) {
+		a.Logger.Error("a job is refused", "err", err)
+		a.end(ctx, d, refuse(err.Error()))
+		return
+	}
+	j := job{Agent: a, ticket: ticket, log: a.Logger.With("request", ticket.Request, "job", ticket.Job)}
+	if err != nil {
+		j.log.Error("a job is refused", "err", err)
+		a.end(ctx, d, j.decline(ctx, err.Error()))
+		return
+	}
+	a.end(ctx, d, j.do(ctx, d))
+}
+
+// decline tells the control plane that this agent must not do the job.
+func (j job) decline(ctx context.Context, reason string) verdict {
+	ctx, cancel := context.WithTimeout(ctx, j.Lease)
+	defer cancel()
+	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(events.FailureTicketRefused))
+	switch refusedWith(err) {
+	case "":
+		if err != nil {
+			return later(unansweredDelay)
+		}
+		return doneWith()
+	case "job_over", "job_unknown":
+		return doneWith()
+	case "attempt_stale":
+		return left() // another agent works on it
+	}
+	return refuse(reason)
+}
+
+// do works on a job whose ticket is good. When it returns, no renewal of the lease is
+// under way and no value is left.
+func (j job) do(ctx context.Context, d Delivery) verdict {
+	switch j.jobs.begin(j.ticket.Job) {
+	case running:
+		j.log.Info("a job in hand was delivered again")
+		return later(j.Lease)
+	case finished:
+		return doneWith() // its outcome is a fact, and only the acknowledgement was lost
+	}
+	stored := false
+	defer func() { j.jobs.end(j.ticket.Job, stored) }()
+	ctx, cancel := context.WithDeadlineCause(ctx, j.ticket.Until, errJobEnded)
+	defer cancel()
+	defer j.keepLease(ctx, d)()
+
+	began := time.Now()
+	lease, err := j.start(ctx)
+	if err != nil {
+		return j.notStarted(ctx, err)
+	}
+	j.attempt = lease.Attempt
+	outcome, err := j.execute(ctx)
+	if err == nil {
+		// The values are handed over; from here on only this call is missing.
+		_, err = insist[events.Done](ctx, j.Agent, events.ServiceComplete, outcome)
+	}
+	if err == nil {
+		stored = true
+		j.log.Info("a job is done", "attempt", j.attempt, "values", len(outcome.Envelopes), "took", time.Since(began))
+		return doneWith()
+	}
+	v, ended := j.settled(ctx, err)
+	if ended {
+		return v
+	}
+	v, stored = j.fail(ctx, failureOf(err))
+	return v
+}
+
+// start asks for the job's lease, at most twice.
+func (j job) start(ctx context.Context) (events.JobLease, error) {
+	question := events.StartJob{Request: j.ticket.Request, Job: j.ticket.Job}
+	lease, err := call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+	if err == nil || ctx.Err() != nil || !passing(err) {
+		return lease, err
+	}
+	if err := sleep(ctx, jitter(startPause)); err != nil {
+		return lease, err
+	}
+	return call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+}
+
+// notStarted decides about a job that could not be started.
+func (j job) notStarted(ctx context.Context, err error) verdict {
+	if v, ended := j.settled(ctx, err); ended {
+		return v
+	}
+	j.log.Warn("a job was not started", "err", err)
+	if refusedWith(err) != "" {
+		return later(refusedDelay) // such as a revoked agent: another may do it
+	}
+	return later(unansweredDelay)
+}
+
+// settled decides where the job is not this agent's any more, or the agent has to
+// leave. ended is false where the job is still to be failed or done.
+func (j job) settled(ctx context.Context, err error) (v verdict, ended bool) {
+	code := refusedWith(err)
+	switch {
+	case errors.Is(context.Cause(ctx), errJobEnded):
+		j.log.Warn("a job reached its end before it was done", "err", err)
+		return doneWith(), true
+	case ctx.Err() != nil:
+		j.log.Warn("a job goes back to the queue", "err", context.Cause(ctx))
+		return later(0), true
+	case code == "job_over" || code == "job_unknown":
+		j.log.Info("a job has ended meanwhile", "err", err)
+		return doneWith(), true
+	case code == "attempt_stale":
+		j.log.Warn("another attempt at the job has started; this one is given up", "attempt", j.attempt)
+		return left(), true
+	case code == "job_not_yours":
+		j.log.Error("a job is refused", "err", err)
+		return refuse(code), true
+	}
+	return verdict{}, false
+}
+
+// fail reports a job that cannot be done, or gives it back while its provider may
+// still come to itself.
+func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
+	if f.code == events.FailureProviderUnavailable && j.attempt <= len(outageDelays) {
+		delay := outageDelays[j.attempt-1]
+		if time.Now().Add(delay).Before(j.ticket.Until) {
+			j.log.Warn("a provider is away; the job comes again", "attempt", j.attempt, "after", delay, "err", f.err)
+			return later(delay), false
+		}
+	}
+	j.log.Error("a job failed", "attempt", j.attempt, "code", f.code, "err", f.err)
+	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(f.code))
+	if refusedWith(err) == "failure_code_unknown" {
+		_, err = insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(events.FailureInternal))
+	}
+	if err == nil {
+		return doneWith(), true
+	}
+	if v, ended := j.settled(ctx, err); ended {
+		return v, false
+	}
+	j.log.Error("the control plane does not take a job's failure", "err", err)
+	return later(refusedDelay), false
+}
+
+func (j job) failed(code events.FailureCode) events.FailJob {
+	return events.FailJob{Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Code: code}
+}
+
+// execute turns a panic into a failure: one secret that breaks a provider's library
+// must not take the other jobs along. What was said in panic may hold a value, so the
+// log gets the stack only.
+func (j job) execute(ctx context.Context) (outcome events.CompleteJob, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.log.Error("a job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = &failure{events.FailureInternal, errors.New("panic")}
+		}
+	}()
+	return j.deliver(ctx)
+}

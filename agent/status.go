@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"time"
+
+	"secretsbridge/events"
+)
+
+// Status is what an operator on the agent's host may know. It holds no secret.
+type Status struct {
+	Agent              events.AgentID     `json:"agent"`
+	Cluster            events.ClusterID   `json:"cluster"`
+	Version            string             `json:"version"`
+	Started            time.Time          `json:"started"`
+	Slots              int                `json:"slots"`
+	Running            []events.JobID     `json:"running"`
+	Heartbeat          time.Time          `json:"heartbeat,omitzero"` // the last that was answered
+	ClockSkewSeconds   int                `json:"clock_skew_seconds"` // the control plane's clock less ours
+	CredentialsExpires time.Time          `json:"credentials_expires"`
+	Connections        []ConnectionStatus `json:"connections"`
+}
+
+// Status returns how the agent stands now.
+func (a *Agent) Status() Status {
+	a.pulse.mu.Lock()
+	defer a.pulse.mu.Unlock()
+	return Status{
+		Agent: a.Agent, Cluster: a.Cluster, Version: a.Version, Started: a.started.UTC(), Slots: a.Slots,
+		Running: a.jobs.list(), Heartbeat: a.pulse.answered.UTC(), ClockSkewSeconds: int(a.pulse.skew / time.Second),
+		CredentialsExpires: a.pulse.credential.Expires.UTC(), Connections: a.Connections.Status(),
+	}
+}

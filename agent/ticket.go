@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// What can be wrong with a ticket.
+var (
+	// errForged: nothing in it can be believed, not even whose it is.
+	errForged = errors.New("the ticket is not the control plane's")
+
+	// errNotForUs: the control plane signed it, and this agent must not do it.
+	errNotForUs = errors.New("the ticket is not for this agent")
+)
+
+// readTicket returns a ticket whose signature was verified. With [errNotForUs] the ids
+// in the ticket can be trusted; with [errForged] the ticket is empty.
+func (a *Agent) readTicket(data []byte, now time.Time) (events.Ticket, error) {
+	var signed events.SignedTicket
+	if err := json.Unmarshal(data, &signed); err != nil {
+		return events.Ticket{}, fmt.Errorf("%w: it is malformed", errForged)
+	}
+	signer, known := a.signer(signed.Signer)
+	if !known {
+		return events.Ticket{}, fmt.Errorf("%w: unknown signer", errForged)
+	}
+	if err := signer.Verify(events.TicketDomain, signed.Ticket, signed.Signature); err != nil {
+		return events.Ticket{}, fmt.Errorf("%w: %w", errForged, err)
+	}
+	// Fields that a newer control plane added are passed over: what an agent may do is
+	// in the operation, and one that it does not know is refused.
+	var t events.Ticket
+	if err := json.Unmarshal(signed.Ticket, &t); err != nil {
+		return events.Ticket{}, fmt.Errorf("%w: its content is malformed", errForged)
+	}
+	if !events.ValidID(string(t.Request), "r_") || t.Job != events.JobOf(t.Request) {
+		return events.Ticket{}, fmt.Errorf("%w: it names no job", errForged)
+	}
+	switch {
+	case t.Cluster != a.Cluster:
+		return t, fmt.Errorf("%w: it is of cluster %q", errNotForUs, t.Cluster)
+	case t.Operation != events.OperationRead:
+		return t, fmt.Errorf("%w: operation %q is unknown to this version", errNotForUs, t.Operation)
+	case !now.Before(t.Until):
+		return t, fmt.Errorf("%w: it ended at %s", errNotForUs, t.Until.UTC().Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+func (a *Agent) signer(id string) (seal.VerifyKey, bool) {
+	for _, key := range a.Trusted {
+		if key.ID() == id {
+			return key, true
+		}
+	}
+	return seal.VerifyKey{}, false
+}
