@@ -142,6 +142,8 @@ type Dead struct {
 // handled is removed from the queue; what handle returned an error for comes again.
 // Several servers may call it; each job goes to one of them at a time. The cluster is
 // certain; the job of a refused ticket is what an agent of that cluster says it was.
+// NATS counts the last attempt out when the next agent asks for work: while a cluster
+// has none, its jobs wait.
 func (j *Jobs) DeadLetters(ctx context.Context, handle func(context.Context, Dead) error) error {
 	for {
 		err := j.deadLetters(ctx, handle)
@@ -205,6 +207,9 @@ func (j *Jobs) deadLetter(ctx context.Context, jobs jetstream.Stream, msg jetstr
 	dead := Dead{Cluster: events.ClusterID(a.Consumer), Deliveries: a.Deliveries}
 	if strings.Contains(msg.Subject(), ".MSG_TERMINATED.") {
 		job, reason, _ := strings.Cut(a.Reason, " ") // as package leaf writes it
+		if !events.ValidID(job, "j_") {
+			return msg.DoubleAck(ctx) // removed while an agent held it, says the server itself
+		}
 		dead.Refused, dead.Job, dead.Reason = true, events.JobID(job), reason
 	} else {
 		ticket, err := jobs.GetMsg(ctx, a.StreamSeq)

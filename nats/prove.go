@@ -91,6 +91,7 @@ type Streams struct {
 	replicas   int
 	durability Durability
 	log        *slog.Logger
+	interval   time.Duration // between proofs
 }
 
 // NewStreams needs a connection to CORE and 1 or 3 replicas. A nil logger discards.
@@ -102,7 +103,7 @@ func NewStreams(nc *natsgo.Conn, replicas int, durability Durability, log *slog.
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Streams{js: js, replicas: replicas, durability: durability, log: log}, nil
+	return &Streams{js: js, replicas: replicas, durability: durability, log: log, interval: proofInterval}, nil
 }
 
 // Provision creates what is missing. Settings of EVENTS that differ are left alone,
@@ -192,7 +193,7 @@ func (s *Streams) proveDurability(ctx context.Context, info *jetstream.StreamInf
 // unsafe, with an error that wraps [command.ErrLogUnsafe]. A proof that cannot be
 // made, because the servers are away, is logged: nothing can be written then either.
 func (s *Streams) Watch(ctx context.Context) error {
-	tick := time.NewTicker(proofInterval)
+	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
 	for {
 		select {

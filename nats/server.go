@@ -205,19 +205,21 @@ func (h *Hub) WebURL() string {
 // Connect opens an in-process connection to account CORE for the running system. It
 // may not change or destroy EVENTS; only [Hub.ConnectProvisioner] may.
 func (h *Hub) Connect(name string) (*natsgo.Conn, error) {
-	return h.connect(name, false, subject.EventsAdmin())
+	return h.connect(h, name, false, subject.EventsAdmin())
 }
 
 // ConnectProvisioner opens an in-process connection to account CORE without limits,
 // for an operator's migrations.
 func (h *Hub) ConnectProvisioner(name string) (*natsgo.Conn, error) {
-	return h.connect(name, false, nil)
+	return h.connect(h, name, false, nil)
 }
 
 // ConnectSystem opens an in-process connection to the servers' own account.
-func (h *Hub) ConnectSystem(name string) (*natsgo.Conn, error) { return h.connect(name, true, nil) }
+func (h *Hub) ConnectSystem(name string) (*natsgo.Conn, error) {
+	return h.connect(h, name, true, nil)
+}
 
-func (h *Hub) connect(name string, system bool, denied []string) (*natsgo.Conn, error) {
+func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system bool, denied []string) (*natsgo.Conn, error) {
 	account := h.config.Authority.core
 	if system {
 		account = h.config.Authority.system
@@ -227,9 +229,12 @@ func (h *Hub) connect(name string, system bool, denied []string) (*natsgo.Conn, 
 		return nil, fmt.Errorf("connect to nats in process: %w", err)
 	}
 	log := h.config.Logger
-	nc, err := natsgo.Connect("", natsgo.InProcessServer(h), natsgo.Name(name),
+	nc, err := natsgo.Connect("", natsgo.InProcessServer(through), natsgo.Name(name),
 		natsgo.UserJWT(func() (string, error) { return userJWT, nil }, key.Sign),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond), natsgo.ReconnectJitter(0, 0),
+		// Nothing waits for a connection: an append that was given up must not be
+		// sent after all when the server is back.
+		natsgo.ReconnectBufSize(-1),
 		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) {
 			log.Error("nats connection reports a fault", "err", err)
 		}))

@@ -51,6 +51,7 @@ type Link struct {
 	srv    *server.Server
 	nc     *natsgo.Conn
 	done   chan struct{} // closed by Close
+	close  sync.Once
 	watch  sync.WaitGroup
 
 	mu    sync.Mutex
@@ -158,13 +159,15 @@ func (l *Link) Reconnect() error {
 	return nil
 }
 
-// Close ends the link and the local server.
+// Close ends the link and the local server. Closing twice is closing once.
 func (l *Link) Close() {
-	close(l.done)
-	l.watch.Wait()
-	l.nc.Close()
-	l.srv.Shutdown()
-	l.srv.WaitForShutdown()
+	l.close.Do(func() {
+		close(l.done)
+		l.watch.Wait()
+		l.nc.Close()
+		l.srv.Shutdown()
+		l.srv.WaitForShutdown()
+	})
 }
 
 // watchLink turns the server's count of links into periods. The client inside the
