@@ -239,6 +239,25 @@ func TestADamagedFileIsNeverReadAsAnotherValue(t *testing.T) {
 	}
 }
 
+func TestAFolderUnderAnotherNameIsNotThatSecret(t *testing.T) {
+	p := open(t, newStore(t))
+	ref, other := mustRef(t, "a"), mustRef(t, "b")
+	write(t, p, ref, canary, "")
+	write(t, p, other, "other", "")
+	if err := os.RemoveAll(p.Folder(ref)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(p.Folder(other), p.Folder(ref)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Read(t.Context(), ref); !errors.Is(err, agent.ErrCorrupt) {
+		t.Errorf("read: %v, want ErrCorrupt", err)
+	}
+	if _, err := p.Write(t.Context(), ref, bundle("x"), "1"); !errors.Is(err, agent.ErrCorrupt) {
+		t.Errorf("write: %v, want ErrCorrupt", err)
+	}
+}
+
 func newStore(t *testing.T) file.Config {
 	t.Helper()
 	dir := t.TempDir()

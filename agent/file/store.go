@@ -137,6 +137,10 @@ func (p *Provider) version(ref agent.Ref, at description) (agent.Bundle, error) 
 	if err != nil {
 		return agent.Bundle{}, fmt.Errorf("%w: %s: %w", agent.ErrCorrupt, name, err)
 	}
+	if !maps.Equal(kinds(b), at.Keys) {
+		b.Zero()
+		return agent.Bundle{}, fmt.Errorf("%w: %s holds other keys than it says", agent.ErrCorrupt, name)
+	}
 	b.Version = agent.Version(strconv.Itoa(at.Version))
 	b.Labels = at.Labels
 	b.CreatedAt, b.UpdatedAt = at.CreatedAt, at.UpdatedAt
@@ -154,7 +158,7 @@ func (p *Provider) writeNext(ref agent.Ref, b agent.Bundle, values []byte, expec
 	next := description{
 		Ref:       ref.String(),
 		Version:   before.Version + 1,
-		Keys:      map[string]agent.Kind{},
+		Keys:      kinds(b),
 		Labels:    before.Labels,
 		CreatedAt: before.CreatedAt,
 		UpdatedAt: now,
@@ -167,9 +171,6 @@ func (p *Provider) writeNext(ref agent.Ref, b agent.Bundle, values []byte, expec
 	}
 	if expect != was {
 		return "", agent.ErrConflict
-	}
-	for key, entry := range b.Entries {
-		next.Keys[key] = entry.Kind
 	}
 	if b.Labels != nil {
 		next.Labels = maps.Clone(b.Labels)
@@ -184,6 +185,14 @@ func (p *Provider) writeNext(ref agent.Ref, b agent.Bundle, values []byte, expec
 	}
 	p.prune(ref, next.Version)
 	return agent.Version(strconv.Itoa(next.Version)), nil
+}
+
+func kinds(b agent.Bundle) map[string]agent.Kind {
+	out := make(map[string]agent.Kind, len(b.Entries))
+	for key, entry := range b.Entries {
+		out[key] = entry.Kind
+	}
+	return out
 }
 
 // commit writes the version file, then the pointer to it.
