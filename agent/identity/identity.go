@@ -1,0 +1,295 @@
+// Package identity keeps who an agent is, in a directory of its own host: its private
+// keys, which are made there and never leave, and what it got for its one-time token.
+//
+// Layout of the directory, mode 0700, files 0600:
+//
+//	identity.json      what the control plane said, and which key files belong to it
+//	user-<hex>.seed    the nkey seed that signs the link
+//	box-<hex>.key      the HPKE private key that values' data keys are sealed to
+//	lock               held by the process that runs the agent
+//
+// The rename of identity.json is the moment at which an enrolment, its replacement or
+// a renewal happened. A crash before it leaves key files that nothing names; the next
+// enrolment removes them.
+package identity
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"secretsbridge/agent"
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+const (
+	identityFile = "identity.json"
+	lockFile     = "lock"
+	userPrefix   = "user-"
+	boxPrefix    = "box-"
+)
+
+// Errors that callers branch on.
+var (
+	ErrMissing = errors.New("the agent is not enrolled")
+	ErrExists  = errors.New("the agent is enrolled already")
+	ErrInUse   = errors.New("another process runs this agent")
+)
+
+// Identity is who an agent is. It is safe for concurrent use.
+type Identity struct {
+	dir      string
+	userSeed []byte
+	boxKey   seal.RecipientKey
+	trusted  seal.VerifyKeys
+
+	mu    sync.Mutex // guards what follows
+	state document
+}
+
+// document is identity.json.
+type document struct {
+	Format     int              `json:"format"` // 1
+	Agent      events.AgentID   `json:"agent"`
+	Name       string           `json:"name"`
+	Cluster    events.ClusterID `json:"cluster"`
+	Account    string           `json:"account"`
+	LeafURLs   []string         `json:"leaf_urls"`
+	CA         string           `json:"ca"`
+	SigningKey string           `json:"signing_key"`
+	UserFile   string           `json:"user_key_file"`
+	BoxFile    string           `json:"box_key_file"`
+	UserJWT    string           `json:"user_jwt"`
+	Issued     time.Time        `json:"issued"`
+	Expires    time.Time        `json:"expires"`
+}
+
+// Keys are fresh private keys on disk that no identity names yet.
+type Keys struct {
+	dir               string
+	userFile, boxFile string
+}
+
+// Free returns nil where an enrolment may begin: there is no identity, or it is to be
+// replaced. Otherwise [ErrExists].
+func Free(dir string, replace bool) error {
+	_, err := os.Lstat(filepath.Join(dir, identityFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && replace:
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s: %w", dir, ErrExists)
+	}
+	return fmt.Errorf("look for an identity: %w", err)
+}
+
+// Prepare writes fresh keys into dir, which it makes if need be. Both stay the
+// caller's. An identity that is there is not touched until [Keys.Accept].
+func Prepare(dir string, userSeed []byte, box seal.RecipientKey) (Keys, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Keys{}, fmt.Errorf("prepare identity: %w", err)
+	}
+	if err := private(dir); err != nil {
+		return Keys{}, fmt.Errorf("prepare identity: %w", err)
+	}
+	private, err := box.Expose()
+	if err != nil {
+		return Keys{}, fmt.Errorf("prepare identity: %w", err)
+	}
+	defer clear(private)
+	var name [8]byte
+	_, _ = rand.Read(name[:])
+	k := Keys{
+		dir:      dir,
+		userFile: userPrefix + hex.EncodeToString(name[:]) + ".seed",
+		boxFile:  boxPrefix + hex.EncodeToString(name[:]) + ".key",
+	}
+	if err := replaceFile(dir, k.userFile, userSeed); err != nil {
+		return Keys{}, fmt.Errorf("prepare identity: %w", err)
+	}
+	if err := replaceFile(dir, k.boxFile, private); err != nil {
+		return Keys{}, fmt.Errorf("prepare identity: %w", err)
+	}
+	return k, nil
+}
+
+// Accept makes the keys an identity with what the control plane answered. Key files of
+// other identities are removed.
+func (k Keys) Accept(e events.Enrolment, now time.Time) error {
+	d := document{
+		Format: 1, Agent: e.Agent, Name: e.Name, Cluster: e.Cluster, Account: e.Account, LeafURLs: e.LeafURLs,
+		CA: e.CA, SigningKey: e.SigningKey, UserFile: k.userFile, BoxFile: k.boxFile,
+		UserJWT: e.Credential.UserJWT, Issued: now.UTC(), Expires: e.Credential.Expires.UTC(),
+	}
+	if err := d.check(); err != nil {
+		return fmt.Errorf("accept identity: %w", err)
+	}
+	if err := d.write(k.dir); err != nil {
+		return fmt.Errorf("accept identity: %w", err)
+	}
+	// From here on the agent is enrolled; what is left over harms nobody.
+	k.removeOthers()
+	return nil
+}
+
+// Discard removes keys that no identity will name.
+func (k Keys) Discard() {
+	_ = os.Remove(filepath.Join(k.dir, k.userFile))
+	_ = os.Remove(filepath.Join(k.dir, k.boxFile))
+}
+
+func (k Keys) removeOthers() {
+	entries, err := os.ReadDir(k.dir)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		ours := strings.HasPrefix(name, userPrefix) || strings.HasPrefix(name, boxPrefix) || strings.HasPrefix(name, tempPrefix)
+		if ours && name != k.userFile && name != k.boxFile {
+			_ = os.Remove(filepath.Join(k.dir, name))
+		}
+	}
+}
+
+// Load reads an identity. It fails with [ErrMissing] where there is none, and refuses
+// files that others may read.
+func Load(dir string) (*Identity, error) {
+	id, err := load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load identity from %s: %w", dir, err)
+	}
+	return id, nil
+}
+
+func load(dir string) (*Identity, error) {
+	raw, err := readPrivate(filepath.Join(dir, identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrMissing
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := private(dir); err != nil {
+		return nil, err
+	}
+	var d document
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&d); err != nil {
+		return nil, fmt.Errorf("%s is damaged or of a newer version; enrol the agent again", identityFile)
+	}
+	if err := d.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", identityFile, err)
+	}
+	seed, err := readPrivate(filepath.Join(dir, d.UserFile))
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := readPrivate(filepath.Join(dir, d.BoxFile))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(encoded)
+	box, err := seal.ParseRecipientKey(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.BoxFile, err)
+	}
+	key, err := seal.ParseVerifyKey(d.SigningKey)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", identityFile, err)
+	}
+	return &Identity{dir: dir, userSeed: seed, boxKey: box, trusted: seal.VerifyKeys{key}, state: d}, nil
+}
+
+// check refuses what no agent can work with, from the control plane or from disk.
+func (d document) check() error {
+	_, keyErr := seal.ParseVerifyKey(d.SigningKey)
+	switch {
+	case d.Format != 1:
+		return fmt.Errorf("format %d is unknown to this version", d.Format)
+	case !events.ValidID(string(d.Agent), "a_"):
+		return errors.New("the agent's id is none")
+	case !events.ValidName(string(d.Cluster)):
+		return errors.New("the cluster's name is none")
+	case d.Account == "" || len(d.LeafURLs) == 0 || d.UserJWT == "" || d.Expires.IsZero():
+		return errors.New("account, link or credentials are missing")
+	case !x509.NewCertPool().AppendCertsFromPEM([]byte(d.CA)):
+		return errors.New("the CA holds no certificate")
+	case keyErr != nil:
+		return keyErr
+	case !plainName(d.UserFile, userPrefix) || !plainName(d.BoxFile, boxPrefix):
+		return errors.New("the key files are not named as this agent names them")
+	}
+	return nil
+}
+
+func plainName(name, prefix string) bool {
+	return strings.HasPrefix(name, prefix) && filepath.Base(name) == name
+}
+
+// Lock makes the caller the only process that runs this agent, until unlock or its
+// death. Otherwise [ErrInUse].
+func (id *Identity) Lock() (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(id.dir, lockFile), os.O_CREATE|os.O_RDWR, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("lock identity: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", id.dir, ErrInUse)
+		}
+		return nil, fmt.Errorf("lock identity: %w", err)
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// Renew keeps a new credential for the same keys.
+func (id *Identity) Renew(c agent.Credential) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	next := id.state
+	next.UserJWT, next.Issued, next.Expires = c.UserJWT, c.Issued.UTC(), c.Expires.UTC()
+	if err := next.write(id.dir); err != nil {
+		return fmt.Errorf("keep renewed credentials: %w", err)
+	}
+	id.state = next
+	return nil
+}
+
+// Credential returns the credential of the moment.
+func (id *Identity) Credential() agent.Credential {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	return agent.Credential{
+		Credentials: events.Credentials{UserJWT: id.state.UserJWT, Expires: id.state.Expires},
+		Issued:      id.state.Issued,
+	}
+}
+
+// The parts of an identity that never change while it lasts.
+func (id *Identity) Agent() events.AgentID     { return id.state.Agent }
+func (id *Identity) Name() string              { return id.state.Name }
+func (id *Identity) Cluster() events.ClusterID { return id.state.Cluster }
+func (id *Identity) Account() string           { return id.state.Account }
+func (id *Identity) LeafURLs() []string        { return id.state.LeafURLs }
+func (id *Identity) CA() []byte                { return []byte(id.state.CA) }
+func (id *Identity) UserSeed() []byte          { return id.userSeed } // not a copy
+func (id *Identity) BoxKey() seal.RecipientKey { return id.boxKey }
+func (id *Identity) Trusted() seal.VerifyKeys  { return id.trusted }
+
+// Format keeps the seed and the keys out of every print.
+func (id *Identity) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[identity of %s]", id.state.Agent) }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"secretsbridge/agent"
+)
+
+// statusTimeout bounds one answer, on both sides.
+const statusTimeout = 5 * time.Second
+
+// report is what a running agent answers: one JSON document, then the end of the
+// connection. It holds no secret.
+type report struct {
+	agent.Status
+	Name   string `json:"name"`
+	Linked bool   `json:"linked"`
+}
+
+// statusSocket answers whoever may open it: the agent's own user.
+type statusSocket struct {
+	listener *net.UnixListener
+	done     sync.WaitGroup
+}
+
+// listenStatus replaces a socket that a killed agent left: the caller holds the lock of
+// the agent's directory.
+func listenStatus(path string, ask func() report, log *slog.Logger) (*statusSocket, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listen for status: %w", err)
+	}
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen for status (a socket's path has at most 107 bytes): %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for status: %w", err), listener.Close())
+	}
+	s := &statusSocket{listener: listener}
+	s.done.Go(func() {
+		for {
+			conn, err := listener.AcceptUnix()
+			if err != nil {
+				if !errors.Is(err, net.ErrClosed) {
+					log.Error("status is not answered any more", "err", err)
+				}
+				return
+			}
+			_ = conn.SetDeadline(time.Now().Add(statusTimeout))
+			if err := errors.Join(json.NewEncoder(conn).Encode(ask()), conn.Close()); err != nil {
+				log.Debug("status was not taken", "err", err)
+			}
+		}
+	})
+	return s, nil
+}
+
+// close ends the socket and removes it.
+func (s *statusSocket) close() {
+	_ = s.listener.Close()
+	s.done.Wait()
+}
+
+func statusCommand() *cobra.Command {
+	var dir, socket, output string
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Ask the running agent on this host how it stands",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if socket == "" {
+				if err := needed("dir", dir); err != nil {
+					return err
+				}
+			}
+			if output != "text" && output != "json" {
+				return fmt.Errorf("%w: --output is text or json", errUsage)
+			}
+			return status(socketPath(dir, socket), output, c.OutOrStdout())
+		},
+	}
+	dirFlag(c, &dir)
+	c.Flags().StringVar(&socket, "socket", "", "the agent's socket, where its configuration moved it")
+	c.Flags().StringVar(&output, "output", "text", "text or json")
+	return c
+}
+
+func status(path, output string, out io.Writer) error {
+	conn, err := net.DialTimeout("unix", path, statusTimeout)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("status: no agent runs here (nobody answers at %s)", path)
+	}
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(statusTimeout))
+	var r report
+	if err := json.NewDecoder(conn).Decode(&r); err != nil {
+		return fmt.Errorf("status: read the agent's answer: %w", err)
+	}
+	if output == "json" {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	return r.print(out)
+}
+
+func (r report) print(out io.Writer) error {
+	link := "down"
+	if r.Linked {
+		link = "up"
+	}
+	heartbeat := "never answered"
+	if !r.Heartbeat.IsZero() {
+		heartbeat = "answered " + r.Heartbeat.Format(time.RFC3339)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "agent\t%s (%s), cluster %s\n", r.Agent, r.Name, r.Cluster)
+	fmt.Fprintf(w, "version\t%s, started %s\n", r.Version, r.Started.Format(time.RFC3339))
+	fmt.Fprintf(w, "link\t%s; heartbeat %s\n", link, heartbeat)
+	fmt.Fprintf(w, "credentials\tuntil %s\n", r.CredentialsExpires.Format(time.RFC3339))
+	fmt.Fprintf(w, "jobs\t%d of %d slots\n", len(r.Running), r.Slots)
+	if r.ClockSkewSeconds != 0 {
+		fmt.Fprintf(w, "clock\t%d s behind the control plane's\n", r.ClockSkewSeconds)
+	}
+	for _, c := range r.Connections {
+		line := fmt.Sprintf("connection\t%s (%s) %s", c.Name, c.Provider, c.State)
+		if c.Error != "" {
+			line += ": " + strings.ReplaceAll(c.Error, "\n", "; ")
+		}
+		fmt.Fprintln(w, line)
+	}
+	return w.Flush()
+}
