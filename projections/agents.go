@@ -1,0 +1,73 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/events"
+)
+
+// Agents answers from the view of agents.
+type Agents struct{ Pool *pgxpool.Pool }
+
+// AgentFilter narrows a list. Zero fields do not.
+type AgentFilter struct {
+	Cluster events.ClusterID
+	States  []events.AgentState
+	Cursor  string
+	Limit   int // at most [MaxLimit]
+}
+
+const selectAgents = "SELECT * FROM views.agents"
+
+// List returns agents, newest first. Errors: [ErrCursor].
+func (a Agents) List(ctx context.Context, filter AgentFilter) (Page[Agent], error) {
+	var q query
+	if filter.Cluster != "" {
+		q.and("cluster = ?", filter.Cluster)
+	}
+	if len(filter.States) > 0 {
+		q.and("state = ANY (?)", filter.States)
+	}
+	if err := q.before(filter.Cursor); err != nil {
+		return Page[Agent]{}, err
+	}
+	limit := limited(filter.Limit)
+	found, err := fetch[Agent](ctx, a.Pool, q.text(selectAgents, "ORDER BY seq DESC", limit+1), q.args...)
+	if err != nil {
+		return Page[Agent]{}, fmt.Errorf("list agents: %w", err)
+	}
+	for i := range found {
+		found[i].inUTC()
+	}
+	return paged(found, limit, func(a Agent) string { return cursor(uint64(a.Seq)) }), nil
+}
+
+// Get returns one agent, or [ErrNotFound].
+func (a Agents) Get(ctx context.Context, id events.AgentID) (Agent, error) {
+	return a.one(ctx, "id = $1", string(id))
+}
+
+// ByAccount returns the agent of a NATS account, in whatever state it is, or
+// [ErrNotFound].
+func (a Agents) ByAccount(ctx context.Context, account string) (Agent, error) {
+	return a.one(ctx, "account = $1 AND account <> ''", account)
+}
+
+// ByTokenHash returns the agent that was invited with a token, in whatever state it
+// is, or [ErrNotFound].
+func (a Agents) ByTokenHash(ctx context.Context, hash string) (Agent, error) {
+	return a.one(ctx, "token_hash = $1", hash)
+}
+
+// one looks for a single row; of several, which no decider allows, the newest.
+func (a Agents) one(ctx context.Context, where, arg string) (Agent, error) {
+	agent, err := fetchOne[Agent](ctx, a.Pool, selectAgents+" WHERE "+where+" ORDER BY seq DESC LIMIT 1", arg)
+	if err != nil {
+		return Agent{}, fmt.Errorf("load agent: %w", err)
+	}
+	agent.inUTC()
+	return agent, nil
+}

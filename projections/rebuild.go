@@ -1,0 +1,101 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+)
+
+// rebuildTurn is the advisory lock of those who use the shadow schemas.
+const rebuildTurn = turn + 1
+
+// Rebuild folds the whole log into new views and a new audit beside the present ones
+// and puts them in their place in one transaction: queries go on meanwhile, and a
+// crash leaves the old ones. A follower that runs gets [ErrFenced] and is to be run
+// again. It returns the position that the new views have.
+//
+// It trusts nothing of the old views, also not their position, so it is what an
+// operator runs after the log was restored from elsewhere. The pool must be of the
+// owner's login.
+func Rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Position, error) {
+	position, err := rebuild(ctx, owner, feed)
+	if err != nil {
+		return Position{}, fmt.Errorf("rebuild the views: %w", err)
+	}
+	return position, nil
+}
+
+func rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Position, error) {
+	conn, err := beginShadow(ctx, owner)
+	if err != nil {
+		return Position{}, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	last, err := feed.Last(ctx)
+	if err != nil {
+		return Position{}, fmt.Errorf("read the end of the log: %w", err)
+	}
+	w, err := foldShadow(ctx, owner, feed, last)
+	if err != nil {
+		return Position{}, err
+	}
+	w.close()
+	// The point of no return is this transaction's commit.
+	_, err = conn.Exec(ctx, `
+		BEGIN;
+		DROP SCHEMA IF EXISTS views CASCADE;
+		DROP SCHEMA IF EXISTS audit CASCADE;
+		ALTER SCHEMA views_shadow RENAME TO views;
+		ALTER SCHEMA audit_shadow RENAME TO audit;
+		COMMIT`)
+	if err != nil {
+		return Position{}, fmt.Errorf("put the new views in place: %w", err)
+	}
+	return w.position, nil
+}
+
+// beginShadow connects as the owner, waits for its turn and makes empty shadows. The
+// turn ends with the connection.
+func beginShadow(ctx context.Context, owner *pgxpool.Pool) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, owner.Config().ConnConfig.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("connect as the owner: %w", err)
+	}
+	if _, err = conn.Exec(ctx, "SELECT pg_advisory_lock($1)", rebuildTurn); err == nil {
+		if err = dropShadow(ctx, conn); err == nil {
+			err = shadow.migrate(ctx, conn)
+		}
+	}
+	if err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("make shadow schemas: %w", err)
+	}
+	return conn, nil
+}
+
+func dropShadow(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS views_shadow CASCADE; DROP SCHEMA IF EXISTS audit_shadow CASCADE")
+	return err
+}
+
+// foldShadow folds the log into the shadows up to a commit. The caller closes the
+// folder that it gets.
+func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upto events.Seq) (*folder, error) {
+	w, err := openFolder(ctx, owner.Config().ConnConfig, shadow, true)
+	if err != nil {
+		return nil, err
+	}
+	if err = w.start(ctx, feed); err == nil {
+		err = w.follow(ctx, feed, upto)
+	}
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}

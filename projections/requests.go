@@ -1,0 +1,152 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/events"
+)
+
+// Requests answers from the view of requests.
+type Requests struct{ Pool *pgxpool.Pool }
+
+// RequestFilter narrows a list. Zero fields do not.
+type RequestFilter struct {
+	States     []events.RequestState
+	Requester  events.UserID
+	Connection events.ConnectionID
+	Cursor     string
+	Limit      int // at most [MaxLimit]
+}
+
+const selectRequests = "SELECT * FROM views.requests"
+
+// List returns requests, newest first, without their envelopes. Pages walk everything
+// once, also while requests are added: those are before the first page. Errors:
+// [ErrCursor].
+func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request], error) {
+	var q query
+	if len(filter.States) > 0 {
+		q.and("state = ANY (?)", filter.States)
+	}
+	if filter.Requester != "" {
+		q.and("requester = ?", filter.Requester)
+	}
+	if filter.Connection != "" {
+		q.and("connection = ?", filter.Connection)
+	}
+	if err := q.before(filter.Cursor); err != nil {
+		return Page[Request]{}, err
+	}
+	limit := limited(filter.Limit)
+	found, err := r.fetch(ctx, q.text(selectRequests, "ORDER BY seq DESC", limit+1), q.args...)
+	if err != nil {
+		return Page[Request]{}, fmt.Errorf("list requests: %w", err)
+	}
+	return paged(found, limit, func(r Request) string { return cursor(uint64(r.Seq)) }), nil
+}
+
+// Get returns one request with its envelopes, or [ErrNotFound].
+func (r Requests) Get(ctx context.Context, id events.RequestID) (Request, error) {
+	request, err := fetchOne[Request](ctx, r.Pool, selectRequests+" WHERE id = $1", id)
+	if err != nil {
+		return Request{}, fmt.Errorf("load request %s: %w", id, err)
+	}
+	request.inUTC()
+	if err := r.attach(ctx, []*Request{&request}); err != nil {
+		return Request{}, fmt.Errorf("load the envelopes of request %s: %w", id, err)
+	}
+	return request, nil
+}
+
+// History returns the events of one request, oldest first, or none.
+func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEvent, error) {
+	return Audit(r).Stream(ctx, events.RequestStream(id))
+}
+
+// Open returns requests that are pending, approved or running, oldest first, that were
+// submitted after a commit: 0, then the Seq of the last one returned, until there is
+// none. It is how whoever drives them finds its work after a start.
+func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Request, error) {
+	found, err := r.fetch(ctx, selectRequests+`
+		WHERE  state = ANY ($1)
+		AND    seq > $2
+		ORDER  BY seq
+		LIMIT  $3`,
+		[]events.RequestState{events.StatePending, events.StateApproved, events.StateRunning}, after, limited(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list open requests: %w", err)
+	}
+	return found, nil
+}
+
+// DuePending returns pending requests whose end is at or before a time, the longest
+// overdue first.
+func (r Requests) DuePending(ctx context.Context, before time.Time, limit int) ([]Request, error) {
+	return r.due(ctx, before, limit, events.StatePending)
+}
+
+// DueRunning returns approved and running requests whose end is at or before a time.
+func (r Requests) DueRunning(ctx context.Context, before time.Time, limit int) ([]Request, error) {
+	return r.due(ctx, before, limit, events.StateApproved, events.StateRunning)
+}
+
+// DueEnvelopes returns ended requests that have a ready envelope whose end is at or
+// before a time, with all their envelopes.
+func (r Requests) DueEnvelopes(ctx context.Context, before time.Time, limit int) ([]Request, error) {
+	found, err := r.due(ctx, before, limit, events.StateExecuted, events.StateFailed,
+		events.StateRejected, events.StateCancelled, events.StateExpired)
+	if err != nil {
+		return nil, err
+	}
+	pointers := make([]*Request, len(found))
+	for i := range found {
+		pointers[i] = &found[i]
+	}
+	if err := r.attach(ctx, pointers); err != nil {
+		return nil, fmt.Errorf("load the envelopes of overdue requests: %w", err)
+	}
+	return found, nil
+}
+
+func (r Requests) due(ctx context.Context, before time.Time, limit int, states ...events.RequestState) ([]Request, error) {
+	found, err := r.fetch(ctx, selectRequests+`
+		WHERE  due_at <= $1
+		AND    state = ANY ($2)
+		ORDER  BY due_at, seq
+		LIMIT  $3`, before, states, limited(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list overdue requests: %w", err)
+	}
+	return found, nil
+}
+
+func (r Requests) fetch(ctx context.Context, sql string, args ...any) ([]Request, error) {
+	found, err := fetch[Request](ctx, r.Pool, sql, args...)
+	for i := range found {
+		found[i].inUTC()
+	}
+	return found, err
+}
+
+func (r Requests) attach(ctx context.Context, requests []*Request) error {
+	ids := make([]string, len(requests))
+	byID := make(map[string]*Request, len(requests))
+	for i, request := range requests {
+		ids[i] = string(request.ID)
+		byID[ids[i]] = request
+	}
+	found, err := fetch[Envelope](ctx, r.Pool, "SELECT * FROM views.envelopes WHERE request = ANY ($1)", ids)
+	if err != nil {
+		return err
+	}
+	pointers := make([]*Envelope, len(found))
+	for i := range found {
+		pointers[i] = &found[i]
+	}
+	attach(byID, pointers)
+	return nil
+}
