@@ -169,7 +169,7 @@ func (j job) settled(ctx context.Context, err error) (v verdict, ended bool) {
 func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
 	if f.code == events.FailureProviderUnavailable && j.attempt <= len(outageDelays) {
 		delay := outageDelays[j.attempt-1]
-		if time.Now().Add(delay).Before(j.ticket.Until) {
+		if time.Now().Add(delay + j.ReadTimeout).Before(j.ticket.Until) { // and one more try
 			j.log.Warn("a provider is away; the job comes again", "attempt", j.attempt, "after", delay, "err", f.err)
 			return later(delay), false
 		}
