@@ -28,10 +28,8 @@ type control struct {
 	box    seal.RecipientPublic
 	queue  chan *delivery
 
-	// fault, if set, is asked before each call; n counts the calls of that service.
-	fault func(service events.Service, n int) fault
-
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex                                // guards what follows
+	fault      func(service events.Service, n int) fault // asked before each call; n counts those of the service
 	requests   map[events.RequestID]*request
 	deliveries []*delivery
 	calls      map[events.Service]int
@@ -87,6 +85,13 @@ func (c *control) approve(ref string, keys ...string) *request {
 }
 
 func (c *control) approveWith(change func(*events.Ticket)) *request {
+	r := c.plan(change)
+	c.deliver(r.signed)
+	return r
+}
+
+// plan makes an approved request whose ticket is not queued yet.
+func (c *control) plan(change func(*events.Ticket)) *request {
 	id := events.NewRequestID()
 	ticket := events.Ticket{
 		Request: id, Job: events.JobOf(id), Operation: events.OperationRead, Cluster: cluster, Connection: connection,
@@ -97,10 +102,7 @@ func (c *control) approveWith(change func(*events.Ticket)) *request {
 		ticket: ticket, signed: sign(c.t, c.signer, events.TicketDomain, ticket), state: "approved",
 		grants: map[events.EnvelopeID]grant{}, boxes: map[events.EnvelopeID]events.HandOver{}, values: map[string]string{},
 	}
-	c.mu.Lock()
-	c.requests[id] = r
-	c.mu.Unlock()
-	c.deliver(r.signed)
+	c.set(func() { c.requests[id] = r })
 	return r
 }
 
@@ -348,6 +350,9 @@ func (c *control) fail(q events.FailJob) (any, string) {
 	r.state, r.code = "failed", q.Code
 	return events.Done{}, ""
 }
+
+// onCall asks f before each call from now on.
+func (c *control) onCall(f func(service events.Service, n int) fault) { c.set(func() { c.fault = f }) }
 
 // set changes a request as people do, such as by cancelling it.
 func (c *control) set(change func()) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,10 +15,7 @@ import (
 
 // slow makes reads take a while.
 func slow(d time.Duration) func(providertest.Call) providertest.Fault {
-	return func(c providertest.Call) providertest.Fault {
-		if c.Op != "read" {
-			return providertest.Fault{}
-		}
+	return func(providertest.Call) providertest.Fault {
 		block := make(chan struct{})
 		time.AfterFunc(d, func() { close(block) })
 		return providertest.Fault{Block: block}
@@ -38,12 +34,12 @@ func TestNoCallIsLostForGood(t *testing.T) {
 			for _, times := range []int{1, 2, 5} {
 				t.Run(fmt.Sprintf("%s %s, %d times", service, name, times), func(t *testing.T) {
 					bubble(t, nil, func(t *testing.T, r *rig) {
-						r.fault = func(s events.Service, n int) fault {
+						r.onCall(func(s events.Service, n int) fault {
 							if s == service && n <= times {
 								return f
 							}
 							return fault{}
-						}
+						})
 						r.put(t, "a", "k", "1", "l", "2")
 						q := r.approve("a")
 						r.settle(2 * time.Minute)
@@ -65,12 +61,12 @@ func TestAFailureIsReportedThroughALossOfTheLink(t *testing.T) {
 	for name, f := range map[string]fault{"before": {before: true}, "after": {after: true}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {
-				r.fault = func(s events.Service, n int) fault {
+				r.onCall(func(s events.Service, n int) fault {
 					if s == events.ServiceFail && n <= 3 {
 						return f
 					}
 					return fault{}
-				}
+				})
 				q := r.approve("nowhere")
 				r.settle(time.Minute)
 				r.want(t, q, "failed", "done")
@@ -81,12 +77,12 @@ func TestAFailureIsReportedThroughALossOfTheLink(t *testing.T) {
 
 func TestAFailureThatTheControlPlaneDoesNotKnowIsADefect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.fault = func(s events.Service, n int) fault {
+		r.onCall(func(s events.Service, n int) fault {
 			if s == events.ServiceFail && n == 1 {
 				return fault{reply: &events.ServiceError{Code: "failure_code_unknown"}}
 			}
 			return fault{}
-		}
+		})
 		q := r.approve("nowhere")
 		r.settle(time.Minute)
 		r.want(t, q, "failed", "done")
@@ -98,7 +94,7 @@ func TestAFailureThatTheControlPlaneDoesNotKnowIsADefect(t *testing.T) {
 
 func TestAResultIsKeptUntilTheJobEnds(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.fault = func(s events.Service, _ int) fault { return fault{before: s == events.ServiceComplete} }
+		r.onCall(func(s events.Service, _ int) fault { return fault{before: s == events.ServiceComplete} })
 		r.put(t, "a", "k", "1")
 		q := r.approve("a")
 		first := r.last()
@@ -119,7 +115,7 @@ func TestAResultIsKeptUntilTheJobEnds(t *testing.T) {
 func TestALostAcknowledgementDoesNotRunAJobAgain(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(time.Second)
+		r.onRead(slow(time.Second))
 		q := r.approve("a")
 		r.set(func() { r.deliveries[0].loseEnd = true })
 		r.settle(time.Minute)
@@ -133,7 +129,7 @@ func TestALostAcknowledgementDoesNotRunAJobAgain(t *testing.T) {
 func TestAJobInHandThatIsDeliveredAgainRunsOnce(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(10 * time.Second)
+		r.onRead(slow(10 * time.Second))
 		q := r.approve("a")
 		r.settle(time.Second)
 		again := r.deliver(q.signed)
@@ -153,7 +149,7 @@ func TestTheLeaseIsRenewedEachThirdOfItsTermAndNotAfterTheEnd(t *testing.T) {
 	longRead := func(c *agent.Config) { c.ReadTimeout = time.Hour }
 	bubble(t, longRead, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(35 * time.Second)
+		r.onRead(slow(35 * time.Second))
 		began := time.Now()
 		q := r.approve("a")
 		r.settle(5 * time.Minute)
@@ -171,7 +167,7 @@ func TestTheLeaseIsRenewedEachThirdOfItsTermAndNotAfterTheEnd(t *testing.T) {
 func TestARequestThatIsCancelledDuringTheWorkEndsThere(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(5 * time.Second)
+		r.onRead(slow(5 * time.Second))
 		q := r.approve("a")
 		r.settle(time.Second)
 		r.set(func() { q.state = "cancelled" })
@@ -186,7 +182,7 @@ func TestARequestThatIsCancelledDuringTheWorkEndsThere(t *testing.T) {
 func TestAnAttemptThatWasOvertakenLeavesTheTicketAlone(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(5 * time.Second)
+		r.onRead(slow(5 * time.Second))
 		q := r.approve("a")
 		r.settle(time.Second)
 		r.set(func() { q.attempt++ }) // another agent got the ticket
@@ -204,12 +200,12 @@ func TestAnAttemptThatWasOvertakenLeavesTheTicketAlone(t *testing.T) {
 
 func TestAnAgentThatMayNotStartGivesTheJobBack(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.fault = func(s events.Service, n int) fault {
+		r.onCall(func(s events.Service, n int) fault {
 			if s == events.ServiceStart && n == 1 {
 				return fault{reply: &events.ServiceError{Code: "agent_unknown"}}
 			}
 			return fault{}
-		}
+		})
 		r.put(t, "a", "k", "1")
 		q := r.approve("a")
 		r.settle(time.Second)
@@ -223,12 +219,12 @@ func TestAnAgentThatMayNotStartGivesTheJobBack(t *testing.T) {
 
 func TestAJobThatIsNotOursIsRefused(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.fault = func(s events.Service, _ int) fault {
+		r.onCall(func(s events.Service, _ int) fault {
 			if s == events.ServiceStart {
 				return fault{reply: &events.ServiceError{Code: "job_not_yours"}}
 			}
 			return fault{}
-		}
+		})
 		q := r.approve("a")
 		r.settle(time.Second)
 		r.want(t, q, "approved", "refuse")
@@ -239,7 +235,7 @@ func TestNoMoreJobsThanSlotsAreTaken(t *testing.T) {
 	two := func(c *agent.Config) { c.Slots = 2 }
 	bubble(t, two, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(3 * time.Second)
+		r.onRead(slow(3 * time.Second))
 		var all []*request
 		for range 5 {
 			all = append(all, r.approve("a"))
@@ -258,7 +254,7 @@ func TestNoMoreJobsThanSlotsAreTaken(t *testing.T) {
 func TestAStoppingAgentFinishesWhatIsInHand(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(12 * time.Second)
+		r.onRead(slow(12 * time.Second))
 		q := r.approve("a")
 		r.settle(time.Second)
 		began := time.Now()
@@ -279,7 +275,7 @@ func TestAStoppingAgentGivesBackWhatItCannotFinish(t *testing.T) {
 	longRead := func(c *agent.Config) { c.ReadTimeout = time.Hour }
 	bubble(t, longRead, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(time.Hour)
+		r.onRead(slow(time.Hour))
 		q := r.approve("a")
 		r.settle(time.Second)
 		began := time.Now()
@@ -296,9 +292,9 @@ func TestAStoppingAgentGivesBackWhatItCannotFinish(t *testing.T) {
 func TestAStoppingAgentDoesNotWaitForALink(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.fault = func(s events.Service, _ int) fault {
+		r.onCall(func(s events.Service, _ int) fault {
 			return fault{before: s != events.ServiceStart && s != events.ServiceDataKey}
-		}
+		})
 		r.approve("a")
 		r.settle(time.Second)
 		began := time.Now()
@@ -306,6 +302,5 @@ func TestAStoppingAgentDoesNotWaitForALink(t *testing.T) {
 		if took := time.Since(began); took != agent.DefaultDrain {
 			t.Errorf("it took %v", took)
 		}
-		synctest.Wait()
 	})
 }

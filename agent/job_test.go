@@ -61,12 +61,9 @@ func TestValuesOfOtherKindsAreTheirJSON(t *testing.T) {
 func TestAJobThatCannotBeDoneFailsWithItsCode(t *testing.T) {
 	answer := func(err error) func(*rig) {
 		return func(r *rig) {
-			r.memory.Hook = func(c providertest.Call) providertest.Fault {
-				if c.Op == "read" {
-					return providertest.Fault{Err: err}
-				}
-				return providertest.Fault{}
-			}
+			r.onRead(func(providertest.Call) providertest.Fault {
+				return providertest.Fault{Err: err}
+			})
 		}
 	}
 	many := func(r *rig) {
@@ -95,7 +92,7 @@ func TestAJobThatCannotBeDoneFailsWithItsCode(t *testing.T) {
 		"an error that says nothing":  {answer(errors.New("?")), nil, events.FailureInternal},
 		"an empty bundle":             {func(r *rig) { r.putBundle(r.t, "empty", agent.Bundle{}) }, func(t *events.Ticket) { t.Ref = "empty" }, events.FailureNotABundle},
 		"more keys than go":           {many, func(t *events.Ticket) { t.Ref = "many" }, events.FailureTooLarge},
-		"a provider that panics":      {func(r *rig) { r.memory.Hook = func(c providertest.Call) providertest.Fault { return panicOn(c) } }, nil, events.FailureInternal},
+		"a provider that panics":      {func(r *rig) { r.onRead(panicOn) }, nil, events.FailureInternal},
 		"a data key of somebody else": {func(r *rig) { other, _ := seal.GenerateSigningKey(); r.sealBy = &other }, nil, events.FailureTicketRefused},
 		"a data key for other bytes":  {func(r *rig) { r.tamper = func(g *events.DataKeyGrant) { g.Expires = g.Expires.Add(time.Second) } }, nil, events.FailureInternal},
 		"a data key that was changed": {func(r *rig) { r.tamper = func(g *events.DataKeyGrant) { g.Sealed[len(g.Sealed)-100] ^= 1 } }, nil, events.FailureTicketRefused},
@@ -104,12 +101,12 @@ func TestAJobThatCannotBeDoneFailsWithItsCode(t *testing.T) {
 			r.tamper = func(g *events.DataKeyGrant) { g.Envelope = events.EnvelopeOf("j_x", 1, "a") }
 		}, nil, events.FailureInternal},
 		"a key that nobody can name": {func(r *rig) {
-			r.fault = func(s events.Service, _ int) fault {
+			r.onCall(func(s events.Service, _ int) fault {
 				if s == events.ServiceDataKey {
 					return fault{reply: &events.ServiceError{Code: "keys_invalid"}}
 				}
 				return fault{}
-			}
+			})
 		}, nil, events.FailureNotABundle},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +114,7 @@ func TestAJobThatCannotBeDoneFailsWithItsCode(t *testing.T) {
 				r.settle(time.Millisecond)
 				r.put(t, "a", "a", "1", "b", "2")
 				if c.prepare != nil {
-					r.set(func() { c.prepare(r) })
+					c.prepare(r)
 				}
 				q := r.approveWith(func(ticket *events.Ticket) {
 					ticket.Ref = "a"
@@ -135,22 +132,17 @@ func TestAJobThatCannotBeDoneFailsWithItsCode(t *testing.T) {
 	}
 }
 
-func panicOn(c providertest.Call) providertest.Fault {
-	if c.Op == "read" {
-		panic("a defect that quotes " + canary)
-	}
-	return providertest.Fault{}
-}
+func panicOn(providertest.Call) providertest.Fault { panic("a defect that quotes " + canary) }
 
 func TestAShortOutageOfAProviderIsSurvivedWithinTheAttempt(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = func(c providertest.Call) providertest.Fault {
-			if c.Op == "read" && c.N < 3 {
+		r.onRead(func(c providertest.Call) providertest.Fault {
+			if c.N < 3 {
 				return providertest.Fault{Err: agent.ErrUnavailable}
 			}
 			return providertest.Fault{}
-		}
+		})
 		q := r.approve("a")
 		r.settle(9 * time.Second)
 		r.want(t, q, "executed", "done")
@@ -164,12 +156,12 @@ func TestALongerOutageOfAProviderIsSurvivedByLaterAttempts(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
 		back := time.Now().Add(time.Minute)
-		r.memory.Hook = func(c providertest.Call) providertest.Fault {
-			if c.Op == "read" && time.Now().Before(back) {
+		r.onRead(func(c providertest.Call) providertest.Fault {
+			if time.Now().Before(back) {
 				return providertest.Fault{Err: agent.ErrUnavailable}
 			}
 			return providertest.Fault{}
-		}
+		})
 		q := r.approve("a")
 		r.settle(3 * time.Minute)
 		r.want(t, q, "executed", "done")
@@ -183,12 +175,9 @@ func TestAnOutageWithoutEndFailsBeforeTheDeadLetter(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		block := make(chan struct{}) // never closed: the deadline of each try ends it
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = func(c providertest.Call) providertest.Fault {
-			if c.Op == "read" {
-				return providertest.Fault{Block: block}
-			}
-			return providertest.Fault{}
-		}
+		r.onRead(func(providertest.Call) providertest.Fault {
+			return providertest.Fault{Block: block}
+		})
 		q := r.approve("a")
 		r.settle(10 * time.Minute)
 		r.want(t, q, "failed", "done")
@@ -201,12 +190,9 @@ func TestAnOutageWithoutEndFailsBeforeTheDeadLetter(t *testing.T) {
 func TestAnOutageNearTheEndOfTheTicketFailsAtOnce(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = func(c providertest.Call) providertest.Fault {
-			if c.Op == "read" {
-				return providertest.Fault{Err: agent.ErrUnavailable}
-			}
-			return providertest.Fault{}
-		}
+		r.onRead(func(providertest.Call) providertest.Fault {
+			return providertest.Fault{Err: agent.ErrUnavailable}
+		})
 		q := r.approveWith(func(ticket *events.Ticket) { ticket.Ref, ticket.Until = "a", time.Now().Add(15*time.Second) })
 		r.settle(14 * time.Second)
 		r.want(t, q, "failed", "done")

@@ -16,7 +16,7 @@ import (
 func TestHeartbeatsComeAsTheControlPlaneAsks(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")
-		r.memory.Hook = slow(12 * time.Second)
+		r.onRead(slow(12 * time.Second))
 		r.settle(time.Second)
 		r.approve("a")
 		r.settle(34 * time.Second)
@@ -37,9 +37,9 @@ func TestHeartbeatsComeAsTheControlPlaneAsks(t *testing.T) {
 func TestHeartbeatsGoOnAfterALoss(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		back := time.Now().Add(time.Minute)
-		r.fault = func(s events.Service, _ int) fault {
+		r.onCall(func(s events.Service, _ int) fault {
 			return fault{before: s == events.ServiceHeartbeat && time.Now().Before(back)}
-		}
+		})
 		r.settle(time.Minute + 2*time.Second)
 		if len(r.beats) != 1 {
 			t.Errorf("%d heartbeats in the two seconds after the link came back", len(r.beats))
@@ -63,7 +63,7 @@ func TestCredentialsAreRenewedAtHalfLifeUntilItWorks(t *testing.T) {
 	bubble(t, change, func(t *testing.T, r *rig) {
 		began := time.Now()
 		r.set(func() { r.credential = events.Credentials{UserJWT: "two", Expires: began.Add(4 * time.Hour)} })
-		r.fault = func(s events.Service, n int) fault { return fault{before: s == events.ServiceRenew && n == 1} }
+		r.onCall(func(s events.Service, n int) fault { return fault{before: s == events.ServiceRenew && n == 1} })
 		r.settle(time.Hour - time.Second)
 		if r.count(events.ServiceRenew) != 0 {
 			t.Error("renewed before half of the life was over")

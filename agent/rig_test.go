@@ -31,7 +31,11 @@ type rig struct {
 	log    *safeBuffer
 	ended  chan error
 	cancel context.CancelFunc
+	hook   func(providertest.Call) providertest.Fault // of memory; mu of control guards it
 }
+
+// onRead asks f before each read from now on.
+func (r *rig) onRead(f func(providertest.Call) providertest.Fault) { r.set(func() { r.hook = f }) }
 
 type safeBuffer struct {
 	mu sync.Mutex
@@ -66,6 +70,15 @@ func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{memory: providertest.NewMemory(), log: &safeBuffer{}, ended: make(chan error, 1)}
 		r.control = newControl(t, key.Public())
+		r.memory.Hook = func(c providertest.Call) (f providertest.Fault) {
+			r.mu.Lock()
+			hook := r.hook
+			r.mu.Unlock()
+			if hook == nil || c.Op != "read" {
+				return f
+			}
+			return hook(c)
+		}
 		logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		cfg := agent.Config{
 			Link: r.control, Agent: agentID, Cluster: cluster, Version: "test", BoxKey: key,
@@ -94,6 +107,7 @@ func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig
 				if err := <-r.ended; err != nil {
 					t.Errorf("run: %v", err)
 				}
+				synctest.Wait()
 			})
 		}
 		test(t, r)

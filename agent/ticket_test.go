@@ -145,13 +145,14 @@ func TestATicketThatComesAgainIsNotDoneAgain(t *testing.T) {
 func TestATicketOfAnOldJobIsDoneAwayWith(t *testing.T) {
 	for _, state := range []string{"executed", "cancelled", "failed", "unknown"} {
 		bubble(t, nil, func(t *testing.T, r *rig) {
-			q := r.approveWith(func(k *events.Ticket) { k.Ref = "a" })
+			q := r.plan(func(k *events.Ticket) { k.Ref = "a" })
 			r.set(func() {
 				q.state = state
 				if state == "unknown" {
 					delete(r.requests, q.ticket.Request)
 				}
 			})
+			r.deliver(q.signed)
 			r.settle(time.Second)
 			r.want(t, q, state, "done")
 			if r.memory.Calls("read") != 0 {
