@@ -91,24 +91,28 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: 0, LeafNodeConn: agentLinks,
 		},
 	}
-	pull, err := a.activation(agent.Account, subject.Pull(agent.Cluster))
+	consumer, err := a.consumer(string(agent.Cluster))
 	if err != nil {
 		return "", err
 	}
-	acks, err := a.activation(agent.Account, subject.Acks(agent.Cluster))
+	pull, err := a.activation(agent.Account, subject.Pull(consumer))
+	if err != nil {
+		return "", err
+	}
+	acks, err := a.activation(agent.Account, subject.Acks(consumer))
 	if err != nil {
 		return "", err
 	}
 	claims.Imports.Add(
 		&jwt.Import{Name: "services", Type: jwt.Service, Account: a.corePub, Subject: jwt.Subject(subject.ServicesOf(agent.Account))},
-		&jwt.Import{Name: "pull", Type: jwt.Service, Account: a.corePub, Token: pull, Subject: jwt.Subject(subject.Pull(agent.Cluster)), LocalSubject: subject.LocalPull},
-		&jwt.Import{Name: "acks", Type: jwt.Service, Account: a.corePub, Token: acks, Subject: jwt.Subject(subject.Acks(agent.Cluster))},
+		&jwt.Import{Name: "pull", Type: jwt.Service, Account: a.corePub, Token: pull, Subject: jwt.Subject(subject.Pull(consumer)), LocalSubject: subject.LocalPull},
+		&jwt.Import{Name: "acks", Type: jwt.Service, Account: a.corePub, Token: acks, Subject: jwt.Subject(subject.Acks(consumer))},
 	)
 	scope := jwt.NewUserScope()
 	scope.Key, scope.Role = a.agentsPub, "agent"
 	scope.Template.AllowedConnectionTypes.Add(jwt.ConnectionTypeLeafnode, jwt.ConnectionTypeLeafnodeWS)
 	scope.Template.Permissions = jwt.Permissions{
-		Pub: jwt.Permission{Allow: jwt.StringList{subject.LocalPull, subject.Acks(agent.Cluster), subject.ServicesOf(agent.Account)}},
+		Pub: jwt.Permission{Allow: jwt.StringList{subject.LocalPull, subject.Acks(consumer), subject.ServicesOf(agent.Account)}},
 		Sub: jwt.Permission{Allow: jwt.StringList{subject.Inbox + ".>"}},
 	}
 	claims.SigningKeys.AddScopedSigner(scope)

@@ -42,7 +42,7 @@ func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfi
 	}}, configure...)
 	n.rig = newRig(t, 1, configure...)
 	var err error
-	if n.jobs, err = OpenJobs(n.nc, ackWait, testLogger(t)); err != nil {
+	if n.jobs, err = OpenJobs(n.nc, n.authority, ackWait, testLogger(t)); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -129,7 +129,7 @@ func (n *network) linkLater(t testing.TB, a *testAgent, urls ...string) *leaf.Li
 		urls = []string{n.hub().LeafURL()}
 	}
 	l, err := leaf.Start(t.Context(), leaf.Config{
-		URLs: urls, CA: n.ca, Account: a.Account, Cluster: a.Cluster, ServerName: string(events.NewAgentID()),
+		URLs: urls, CA: n.ca, Account: a.Account, ServerName: string(events.NewAgentID()),
 		Credentials: a.credentials, Sign: a.key.Sign, Logger: testLogger(t),
 	})
 	if err != nil {

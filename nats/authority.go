@@ -1,6 +1,8 @@
 package nats
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +10,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+
+	"secretsbridge/nats/subject"
 )
 
 // ErrAuthorityExists says that a directory already holds an authority, which nothing
@@ -104,6 +108,18 @@ func (a *Authority) derive() error {
 	}
 	a.operatorClaims, err = jwt.DecodeOperatorClaims(signed)
 	return err
+}
+
+// consumer names the durable consumer for a cluster or another purpose. The secret in
+// it is a hash of a signature of account CORE (Ed25519 is deterministic): the same on
+// every server, and for nobody else to guess.
+func (a *Authority) consumer(what string) (string, error) {
+	signature, err := a.core.Sign([]byte("secrets-bridge consumer name v1\n" + what))
+	if err != nil {
+		return "", fmt.Errorf("name consumer %s: %w", what, err)
+	}
+	sum := sha256.Sum256(signature)
+	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
 func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {

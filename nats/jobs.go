@@ -39,14 +39,15 @@ const (
 // Jobs is the queue of tickets on stream JOBS. A queue is no truth: whoever publishes
 // looks into the log whether a job is still wanted, and publishes it again.
 type Jobs struct {
-	js      jetstream.JetStream
-	ackWait time.Duration
-	log     *slog.Logger
+	js        jetstream.JetStream
+	authority *Authority // names the consumers
+	ackWait   time.Duration
+	log       *slog.Logger
 }
 
 // OpenJobs uses the streams that [Streams.Provision] made. ackWait 0 means
 // [DefaultAckWait]; a nil logger discards.
-func OpenJobs(nc *natsgo.Conn, ackWait time.Duration, log *slog.Logger) (*Jobs, error) {
+func OpenJobs(nc *natsgo.Conn, authority *Authority, ackWait time.Duration, log *slog.Logger) (*Jobs, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open jobs: %w", err)
@@ -57,7 +58,7 @@ func OpenJobs(nc *natsgo.Conn, ackWait time.Duration, log *slog.Logger) (*Jobs, 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Jobs{js: js, ackWait: ackWait, log: log}, nil
+	return &Jobs{js: js, authority: authority, ackWait: ackWait, log: log}, nil
 }
 
 // EnsureCluster makes the consumer that all agents of a cluster share. Call it before
@@ -66,8 +67,12 @@ func (j *Jobs) EnsureCluster(ctx context.Context, cluster events.ClusterID) erro
 	if !events.ValidName(string(cluster)) {
 		return fmt.Errorf("make consumer of jobs: %q is no name of a cluster", cluster)
 	}
-	_, err := j.js.CreateOrUpdateConsumer(ctx, subject.JobsStream, jetstream.ConsumerConfig{
-		Durable: subject.Consumer(cluster), FilterSubject: subject.JobsOf(cluster),
+	name, err := j.authority.consumer(string(cluster))
+	if err != nil {
+		return err
+	}
+	_, err = j.js.CreateOrUpdateConsumer(ctx, subject.JobsStream, jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: subject.JobsOf(cluster),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: j.ackWait, MaxDeliver: MaxDeliver, MaxAckPending: maxAckPending,
 		MaxRequestBatch: maxRequestBatch, MaxRequestExpires: maxRequestExpires,
 	})
@@ -160,8 +165,12 @@ func (j *Jobs) DeadLetters(ctx context.Context, handle func(context.Context, Dea
 }
 
 func (j *Jobs) deadLetters(ctx context.Context, handle func(context.Context, Dead) error) error {
+	name, err := j.authority.consumer(deadLettersConsumer)
+	if err != nil {
+		return err
+	}
 	consumer, err := j.js.CreateOrUpdateConsumer(ctx, subject.DeadLettersStream, jetstream.ConsumerConfig{
-		Durable: deadLettersConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadLetterWait, MaxDeliver: unlimited,
+		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadLetterWait, MaxDeliver: unlimited,
 	})
 	if err != nil {
 		return err
@@ -204,7 +213,11 @@ func (j *Jobs) deadLetter(ctx context.Context, jobs jetstream.Stream, msg jetstr
 	if err := json.Unmarshal(msg.Data(), &a); err != nil {
 		return msg.TermWithReason("not an advisory")
 	}
-	dead := Dead{Cluster: events.ClusterID(a.Consumer), Deliveries: a.Deliveries}
+	cluster, ok := subject.ParseConsumer(a.Consumer)
+	if !ok {
+		return msg.TermWithReason("not a cluster's consumer")
+	}
+	dead := Dead{Cluster: events.ClusterID(cluster), Deliveries: a.Deliveries}
 	if strings.Contains(msg.Subject(), ".MSG_TERMINATED.") {
 		job, reason, _ := strings.Cut(a.Reason, " ") // as package leaf writes it
 		if !events.ValidID(job, "j_") {

@@ -47,13 +47,17 @@ func NewServices(nc *natsgo.Conn, version string, log *slog.Logger) *Services {
 
 // Serve answers calls until ctx ends, and returns when the last one is answered. The
 // account is what the NATS server authenticated: the importer of a subject cannot
-// choose its token. answer must always reply; its ctx ends after 30 s.
+// choose its token, and a call that could show another subject is dropped. answer must always reply; its ctx ends after 30 s.
 func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)) error {
 	slots := make(chan struct{}, maxCalls)
 	var running sync.WaitGroup
 	handler := func(r micro.Request) {
 		account, service, ok := subject.ParseService(r.Subject())
 		switch {
+		case !subject.ImportedReply(r.Reply()):
+			// Whose call this is cannot be known, and an answer could be misused.
+			s.log.Warn("a call with a forged reply was dropped", "subject", r.Subject())
+			return
 		case !ok || !slices.Contains(events.Services(), service):
 			s.refuse(r, "unknown_service", "this server has no such service", false)
 			return

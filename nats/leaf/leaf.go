@@ -17,7 +17,6 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"secretsbridge/agent"
-	"secretsbridge/events"
 	"secretsbridge/nats/internal/serverlog"
 )
 
@@ -34,8 +33,7 @@ type Config struct {
 	URLs       []string // tls://host:port, or wss://host:port through proxies; one kind only
 	CA         []byte   // PEM; nobody else's certificate is accepted
 	Account    string   // public nkey of the agent's own account
-	Cluster    events.ClusterID
-	ServerName string // unique among all agents: the agent's id
+	ServerName string   // unique among all agents: the agent's id
 
 	// Credentials returns the user JWT of the moment, and Sign signs the server's
 	// nonce with the agent's own nkey. Both are called at each link.

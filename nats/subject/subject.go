@@ -82,18 +82,33 @@ func ParseJob(subject string) (cluster events.ClusterID, op events.Operation, jo
 // JobsOf covers all jobs of one cluster: jobs.<cluster>.>.
 func JobsOf(cluster events.ClusterID) string { return "jobs." + string(cluster) + ".>" }
 
-// Consumer is the durable consumer that all agents of a cluster share.
-func Consumer(cluster events.ClusterID) string { return string(cluster) }
+// Consumer names a durable consumer: <what>-<secret>. A leaf link can make the server
+// answer to any acknowledgement it can name, so each consumer that takes them has a
+// name that nobody else can guess (decision 0032).
+func Consumer(what, secret string) string { return what + "-" + secret }
 
-// Pull is where the next job of a cluster is asked for, inside CORE.
-func Pull(cluster events.ClusterID) string {
-	return "$JS.API.CONSUMER.MSG.NEXT." + JobsStream + "." + Consumer(cluster)
+// ParseConsumer returns what a consumer is for.
+func ParseConsumer(name string) (what string, ok bool) {
+	at := strings.LastIndexByte(name, '-')
+	if at < 1 {
+		return "", false
+	}
+	return name[:at], true
 }
 
-// Acks covers the acknowledgements of one cluster's jobs.
-func Acks(cluster events.ClusterID) string {
-	return "$JS.ACK." + JobsStream + "." + Consumer(cluster) + ".>"
+// Pull is where the next job of a cluster's consumer is asked for, inside CORE.
+func Pull(consumer string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + JobsStream + "." + consumer
 }
+
+// Acks covers the acknowledgements to a cluster's consumer.
+func Acks(consumer string) string { return "$JS.ACK." + JobsStream + "." + consumer + ".>" }
+
+// ImportedReply reports whether the reply of a request is one that the server made
+// for a request that came through an import. Only then is the request's subject the
+// one that was checked: of a request from a leaf link with a reply of the form
+// "$JS.ACK.….@subject", the server shows that subject instead (decision 0032).
+func ImportedReply(reply string) bool { return strings.HasPrefix(reply, "_R_.") }
 
 // Service is one agent service as one account calls it: agent.<account>.<service>.
 func Service(account string, service events.Service) string {
