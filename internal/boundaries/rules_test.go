@@ -1,0 +1,115 @@
+package boundaries
+
+// A pattern names packages: "agent" is that one, "agent/..." is it and all below it.
+// Packages of this module are written without the module's name; a pattern with a dot
+// in its first segment is of another module.
+
+// rooms says what each room may import of this module, in its own files. Every
+// package belongs to the first room that matches.
+var rooms = []struct {
+	room string
+	may  []string
+	why  string
+}{
+	{"events", nil, "arrows point at events and never come back"},
+	{"seal", nil, "cryptography is pure, so that it can be read and checked by itself"},
+	{"internal/secret", nil, "everybody may hold a value, so it may drag nobody along"},
+	{"internal/boundaries", nil, "it looks at packages from outside"},
+	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
+	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
+	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
+	{"kms/...", []string{"seal", "kms/..."}, "a key manager wraps keys and knows no requests"},
+	{"projections/...", []string{"events", "command", "internal/postgres"}, "views are folds of facts; deciders lend them their words only"},
+	{"store/...", []string{"events", "command", "custody", "internal/postgres", "internal/secret", "kms", "seal"}, "the store satisfies ports of custody and of sign-in"},
+	{"custody/...", []string{"events", "command", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
+	{"gateway/...", []string{"events", "command", "custody", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
+	{"worker/...", []string{"events", "command", "policy", "seal"}, "it reacts through ports, so every reaction can be tested without a broker"},
+	{"agent/...", []string{"events", "seal", "internal/secret", "agent"}, "an agent decides nothing and stores nothing"},
+	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
+	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
+	{"nats/internal/...", nil, "it translates log lines"},
+	{"nats", []string{"events", "command", "nats/subject", "nats/internal/..."}, "the store speaks command's errors, and nothing else of the product"},
+	{"web/...", []string{"events", "command", "custody", "gateway", "policy", "projections", "store", "internal/secret", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, and of keys it knows the errors"},
+	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
+	{"test/...", []string{"..."}, "whole-system tests see everything"},
+}
+
+// owners says which packages may import another module's packages directly.
+var owners = []struct {
+	what string
+	by   []string
+	why  string
+}{
+	{"github.com/jackc/...", []string{"projections/...", "store/...", "internal/postgres/...", "cmd/sb-server", "test/..."}, "SQL lies beside the function that runs it, in three rooms"},
+	{"github.com/gorilla/...", []string{"web/..."}, "routes are web's"},
+	{"github.com/nats-io/nats.go/...", []string{"nats/...", "cmd/sb-server", "test/..."}, "all that touches NATS is in one room; the server's wiring hands its connection around"},
+	{"github.com/nats-io/nats-server/...", []string{"nats/...", "test/..."}, "all that touches NATS is in one room"},
+	{"github.com/nats-io/jwt/...", []string{"nats/...", "test/..."}, "accounts and users are NATS's matter"},
+	{"github.com/nats-io/nkeys", []string{"nats/...", "cmd/sb-agent", "test/..."}, "an agent makes its own key and signs its link with it"},
+	{"github.com/hashicorp/...", []string{"agent/vault", "kms/...", "test/..."}, "an SDK stays in its provider's folder"},
+	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
+	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
+	{"github.com/goccy/go-yaml/...", []string{"cmd/...", "policy/..."}, "rooms get values, not files"},
+}
+
+// forbidden says what a package must not link, directly or through others.
+var forbidden = []struct {
+	by   string
+	what string
+	why  string
+}{
+	{"cmd/sb-agent", "github.com/jackc/...", "an agent has no database: it keeps nothing that a thief of its host could query"},
+	{"cmd/sb-agent", "database/sql/...", "an agent has no database"},
+	{"cmd/sb-agent", "github.com/gorilla/...", "an agent serves nobody"},
+	{"cmd/sb-agent", "net/http/httptest", "an agent serves nobody"},
+	{"cmd/sb-agent", "command/...", "an agent does not decide"},
+	{"cmd/sb-agent", "custody/...", "an agent opens no envelope"},
+	{"cmd/sb-agent", "gateway/...", "the gateway is the other end"},
+	{"cmd/sb-agent", "kms/...", "an agent unwraps no key"},
+	{"cmd/sb-agent", "nats", "the hub, its streams and its signing keys are the control plane's"},
+	{"cmd/sb-agent", "policy/...", "an agent does not decide"},
+	{"cmd/sb-agent", "projections/...", "an agent sees no view"},
+	{"cmd/sb-agent", "store/...", "an agent has no database"},
+	{"cmd/sb-agent", "web/...", "an agent serves nobody"},
+	{"cmd/sb-agent", "worker/...", "reacting to facts is the control plane's"},
+	{"cmd/sb-agent", "internal/postgres/...", "an agent has no database"},
+
+	{"cmd/sb-server", "agent/...", "the control plane must never be able to read a provider"},
+	{"cmd/sb-server", "nats/leaf", "the control plane links to nobody"},
+
+	{"agent", "net/...", "the executor reaches the world through its ports only"},
+	{"agent", "os/exec", "an agent starts no programs"},
+	{"command", "net/...", "deciders are pure"},
+	{"policy", "net/...", "policy is pure: it may match addresses and ask none"},
+	{"seal", "net/http", "cryptography is pure"},
+	{"events", "net/...", "the vocabulary does no I/O"},
+}
+
+// pure are packages that do no I/O: their own files import none of impure.
+var (
+	pure   = []string{"command", "events", "policy", "seal", "internal/secret", "nats/subject"}
+	impure = []string{"net", "net/http/...", "os/...", "syscall", "database/sql/...", "testing/..."}
+)
+
+// standalone link the standard library and this module only: they are to be read, and
+// trusted, by themselves.
+var standalone = []string{"command", "events", "seal", "internal/secret", "agent", "custody", "gateway", "nats/subject"}
+
+// serving are the functions and types with which a program listens. None may be named
+// in what an agent is made of. (Package net/http itself is linked: enrolment and
+// Vault's client are HTTP clients.)
+var serving = map[string][]string{
+	"net":               {"Listen", "ListenTCP", "ListenUDP", "ListenIP", "ListenPacket", "ListenMulticastUDP", "ListenUnix", "ListenUnixgram", "ListenConfig", "FileListener", "FilePacketConn"},
+	"net/http":          {"Server", "ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS", "Handle", "HandleFunc", "NewServeMux", "ServeMux"},
+	"net/http/httptest": {"*"},
+	"crypto/tls":        {"Listen", "NewListener", "Server"},
+	"syscall":           {"Listen", "Bind"},
+}
+
+// servingExceptions are the places where one is meant.
+var servingExceptions = map[string]string{
+	"cmd/sb-agent/status.go net.ListenUnix": "status is asked over a socket file of mode 0600, on the same host",
+}
+
+// agentCode is what the agent's binary is made of, besides libraries.
+var agentCode = []string{"agent/...", "cmd/sb-agent", "nats/leaf", "nats/subject", "nats/internal/..."}
