@@ -14,17 +14,6 @@ import (
 	"secretsbridge/events"
 )
 
-// crashDir makes this test binary a hub that appends until it is killed.
-const crashDir = "SB_TEST_CRASH_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDir); dir != "" {
-		fmt.Fprintln(os.Stderr, appendForEver(dir))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
 // appendForEver prints "sequence id" of each commit that was acknowledged.
 func appendForEver(dir string) error {
 	authority, err := OpenAuthority(filepath.Join(dir, "authority"))

@@ -2,8 +2,11 @@ package leaf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	natsgo "github.com/nats-io/nats.go"
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
@@ -24,8 +27,8 @@ func (l *Link) Call(ctx context.Context, service events.Service, request []byte)
 	return reply, nil
 }
 
-// request asks and waits for one answer. Whatever is not the end of the caller's
-// context is [agent.ErrLinkDown]: nobody answers, or not in time, or the link broke.
+// request asks and waits for one answer. Nobody answers, or not in time, or the
+// link broke: that is [agent.ErrLinkDown].
 func (l *Link) request(ctx context.Context, to string, data []byte, limit time.Duration) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -43,6 +46,8 @@ func (l *Link) request(ctx context.Context, to string, data []byte, limit time.D
 		return msg.Data, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, natsgo.ErrMaxPayload):
+		return nil, err // for good: another try is as long
 	}
 	return nil, fmt.Errorf("%w: %w", agent.ErrLinkDown, err)
 }
