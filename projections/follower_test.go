@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -21,7 +22,14 @@ import (
 
 var cluster = postgrestest.Cluster{Prepare: projections.Migrate}
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	// Every random history is folded at least twice and verified, on a disk: twelve are
+	// a few seconds. For more: -rapid.checks=1000.
+	if err := flag.Set("rapid.checks", "12"); err != nil {
+		panic(err)
+	}
+	os.Exit(cluster.Main(m))
+}
 
 // follow runs a follower in the background; the returned function stops it and returns
 // what it returned.

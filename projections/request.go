@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"slices"
 	"time"
 
 	"secretsbridge/events"
@@ -110,9 +111,9 @@ func (r *Request) fold(seq events.Seq, e events.Event) {
 	r.LastSeq, r.ChangedAt = seq, at
 	switch f := e.Fact.(type) {
 	case events.ApprovalGiven:
-		r.Votes = append(r.Votes, Vote{f.Step, f.Approver, Approved, f.Comment, at})
+		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Approved, clean(f.Comment), at})
 	case events.RequestRejected:
-		r.Votes = append(r.Votes, Vote{f.Step, f.Approver, Rejected, f.Comment, at})
+		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Rejected, clean(f.Comment), at})
 		r.end(events.StateRejected, at)
 	case events.RequestApproved:
 		r.State, r.ApprovedAt = events.StateApproved, &at
@@ -149,11 +150,28 @@ func (r *Request) submitted(seq events.Seq, e events.Event, f events.RequestSubm
 		ID: events.RequestID(e.Stream.ID), Seq: seq, State: events.StatePending,
 		Operation: clean(f.Operation), Requester: clean(f.Requester),
 		Connection: clean(f.Connection), Cluster: clean(f.Cluster), Ref: clean(f.Ref),
-		Keys: append([]string{}, f.Keys...), Reason: clean(f.Reason),
-		Workflow: f.Workflow, Votes: []Vote{}, Correlation: clean(e.Correlation),
+		Keys: cleanKeys(f.Keys), Reason: clean(f.Reason),
+		Workflow: cleanWorkflow(f.Workflow), Votes: []Vote{}, Correlation: clean(e.Correlation),
 		SubmittedAt: stored(e.Time), PendingUntil: stored(f.PendingUntil),
 		ApprovalSeconds: f.ApprovalSeconds, RevealSeconds: f.RevealSeconds,
 	}
+}
+
+// cleanKeys also makes none an empty list, which is not null in JSON.
+func cleanKeys(keys []string) []string {
+	cleaned := make([]string, len(keys))
+	for i, key := range keys {
+		cleaned[i] = clean(key)
+	}
+	return cleaned
+}
+
+func cleanWorkflow(w events.Workflow) events.Workflow {
+	w.Rule, w.Name, w.Steps = clean(w.Rule), clean(w.Name), slices.Clone(w.Steps)
+	for i := range w.Steps {
+		w.Steps[i].ID, w.Steps[i].Role = clean(w.Steps[i].ID), clean(w.Steps[i].Role)
+	}
+	return w
 }
 
 func (r *Request) end(state events.RequestState, at time.Time) { r.State, r.EndedAt = state, &at }

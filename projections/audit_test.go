@@ -1,0 +1,179 @@
+package projections_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"secretsbridge/command/commandtest"
+	"secretsbridge/events"
+	"secretsbridge/projections"
+)
+
+// What nobody may do to the audit, in any way that SQL has.
+var forbidden = []string{
+	"UPDATE audit.commits SET raw = ''",
+	"UPDATE audit.events SET actor = 'user:u_innocent'",
+	"DELETE FROM audit.commits WHERE seq = 1",
+	"DELETE FROM audit.events",
+	"TRUNCATE audit.commits",
+	"TRUNCATE audit.events",
+	"INSERT INTO audit.commits SELECT * FROM audit.commits ON CONFLICT (seq) DO UPDATE SET raw = ''",
+	"MERGE INTO audit.events e USING audit.commits c ON c.seq = e.seq WHEN MATCHED THEN DELETE",
+}
+
+func TestNobodyChangesTheAudit(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	fill(t, log, 20)
+	catchUp(t, db.App, log)
+	want := dump(t, db.App)
+
+	// The application has no right to; the owner, and a superuser who pretends to
+	// replicate, meet the triggers.
+	for who, enter := range map[string]struct {
+		pool   func() (*pgx.Conn, error)
+		before string
+		says   string
+	}{
+		"application": {func() (*pgx.Conn, error) { return pgx.Connect(t.Context(), db.AppDSN) }, "SELECT 1", "permission denied"},
+		"owner":       {func() (*pgx.Conn, error) { return pgx.Connect(t.Context(), db.OwnerDSN) }, "SET ROLE sb_owner", "append-only"},
+		"replication": {func() (*pgx.Conn, error) { return pgx.Connect(t.Context(), db.OwnerDSN) }, "SET session_replication_role = replica", "append-only"},
+	} {
+		conn, err := enter.pool()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		if _, err := conn.Exec(t.Context(), enter.before); err != nil {
+			t.Fatal(err)
+		}
+		for _, sql := range forbidden {
+			if _, err := conn.Exec(t.Context(), sql); err == nil || !strings.Contains(err.Error(), enter.says) {
+				t.Errorf("%s: %s: %v, want %q", who, sql, err, enter.says)
+			}
+		}
+	}
+	for _, sql := range []string{
+		"ALTER TABLE audit.commits DISABLE TRIGGER ALL", "DROP TABLE audit.events", "DROP TRIGGER commits_are_never_changed ON audit.commits",
+		"CREATE OR REPLACE FUNCTION audit.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+		"SET session_replication_role = replica", "SET ROLE sb_owner", "DELETE FROM views.requests",
+	} {
+		if _, err := db.App.Exec(t.Context(), sql); err == nil {
+			t.Errorf("the application may: %s", sql)
+		}
+	}
+	if diff := cmp.Diff(want, dump(t, db.App)); diff != "" {
+		t.Errorf("the audit changed:\n%s", diff)
+	}
+}
+
+func TestTheAuditHoldsTheStoredBytesAndEveryEvent(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	fill(t, log, 120)
+	catchUp(t, db.App, log)
+	audit := projections.Audit{Pool: db.App}
+
+	got := walk(t, func(cursor string) (projections.Page[projections.AuditEvent], error) {
+		return audit.List(t.Context(), projections.AuditFilter{Cursor: cursor, Limit: 7})
+	})
+	for seq := events.Seq(120); seq >= 1; seq-- {
+		commit, err := log.At(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, hash, err := audit.Commit(t.Context(), seq)
+		if want := sha256.Sum256(commit.Raw); err != nil || string(raw) != string(commit.Raw) || string(hash) != string(want[:]) {
+			t.Fatalf("commit %d: stored bytes or hash differ, %v", seq, err)
+		}
+		for place := len(commit.Events) - 1; place >= 0; place-- {
+			e := commit.Events[place]
+			typ, _ := events.TypeOf(e.Fact)
+			want := projections.AuditEvent{
+				Seq: seq, Place: place, ID: e.ID, Type: typ, Stream: e.Stream.String(), Time: e.Time,
+				Actor: e.Actor, Correlation: e.Correlation, Command: e.Command, Hash: hash,
+			}
+			if want.Data, err = json.Marshal(e.Fact); err != nil {
+				t.Fatal(err)
+			}
+			if len(got) == 0 {
+				t.Fatalf("the list ends before %d.%d", seq, place)
+			}
+			if diff := cmp.Diff(want, got[0]); diff != "" {
+				t.Fatalf("event %d.%d (-want +got):\n%s", seq, place, diff)
+			}
+			got = got[1:]
+		}
+	}
+	if len(got) > 0 {
+		t.Errorf("%d events too many", len(got))
+	}
+	_, _, err := audit.Commit(t.Context(), 121)
+	if !errors.Is(err, projections.ErrNotFound) {
+		t.Errorf("a commit that is not there: %v", err)
+	}
+}
+
+func TestTheAuditIsSearched(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	fill(t, log, 200)
+	catchUp(t, db.App, log)
+	audit := projections.Audit{Pool: db.App}
+	all := walk(t, func(cursor string) (projections.Page[projections.AuditEvent], error) {
+		return audit.List(t.Context(), projections.AuditFilter{Cursor: cursor})
+	})
+	since, until := day.Add(50*time.Second), day.Add(90*time.Second)
+	for name, search := range map[string]struct {
+		filter projections.AuditFilter
+		match  func(projections.AuditEvent) bool
+	}{
+		"actor":       {projections.AuditFilter{Actor: "system:worker"}, func(e projections.AuditEvent) bool { return e.Actor == "system:worker" }},
+		"type":        {projections.AuditFilter{TypePrefix: "sb.access."}, func(e projections.AuditEvent) bool { return strings.HasPrefix(e.Type, "sb.access.") }},
+		"wildcards":   {projections.AuditFilter{TypePrefix: "sb_acc%"}, func(projections.AuditEvent) bool { return false }},
+		"stream":      {projections.AuditFilter{Stream: events.AgentStream("a_1")}, func(e projections.AuditEvent) bool { return e.Stream == "agent/a_1" }},
+		"correlation": {projections.AuditFilter{Correlation: "x_a_1"}, func(e projections.AuditEvent) bool { return e.Correlation == "x_a_1" }},
+		"time":        {projections.AuditFilter{Since: since, Until: until}, func(e projections.AuditEvent) bool { return !e.Time.Before(since) && e.Time.Before(until) }},
+	} {
+		got := walk(t, func(cursor string) (projections.Page[projections.AuditEvent], error) {
+			search.filter.Cursor, search.filter.Limit = cursor, 3
+			return audit.List(t.Context(), search.filter)
+		})
+		var want []projections.AuditEvent
+		for _, e := range all {
+			if search.match(e) {
+				want = append(want, e)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("by %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// walk reads all pages of a list.
+func walk[T any](t *testing.T, list func(cursor string) (projections.Page[T], error)) []T {
+	t.Helper()
+	var all []T
+	for cursor := ""; ; {
+		page, err := list(cursor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page.Items...)
+		if cursor = page.Next; cursor == "" {
+			return all
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"pgregory.net/rapid"
+
+	"secretsbridge/command"
+	"secretsbridge/command/commandtest"
+	"secretsbridge/events"
+	"secretsbridge/projections"
+)
+
+// Any facts in any order, also those that no decider would allow and texts that
+// Postgres does not take: they fold, and any cutting into batches, with a stop after
+// any of them, gives the bytes that one fold from the beginning gives.
+func TestAnyHistoryFoldsAndAnyCuttingGivesTheSameBytes(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	empty := &commandtest.Memory{}
+	rapid.Check(t, func(r *rapid.T) {
+		if _, err := projections.Rebuild(context.Background(), db.Owner, empty); err != nil {
+			r.Fatal(err)
+		}
+		log := &commandtest.Memory{}
+		for _, c := range rapid.SliceOfN(rapid.Custom(anyCommit), 1, 25).Draw(r, "commits") {
+			if _, err := log.Append(context.Background(), c[0].Stream, events.AnySeq, c); err != nil {
+				r.Fatal(err)
+			}
+		}
+		last, _ := log.Last(context.Background())
+		for upto := events.Seq(0); upto < last; {
+			upto = min(last, upto+events.Seq(rapid.IntRange(1, 12).Draw(r, "prefix")))
+			pieces := rapid.SliceOfN(rapid.IntRange(1, 5), 12, 12).Draw(r, "pieces")
+			i := 0
+			foldPrefix(r, db.App, cut{prefix{log, upto}, func() int { i++; return pieces[i%len(pieces)] }}, upto)
+		}
+		differences, err := projections.Verify(context.Background(), db.Owner, log)
+		if err != nil || len(differences) > 0 {
+			r.Fatalf("verify: %v, %v", differences, err)
+		}
+	})
+}
+
+// prefix is a log of which only the beginning was written so far.
+type prefix struct {
+	*commandtest.Memory
+	last events.Seq
+}
+
+func (p prefix) Last(context.Context) (events.Seq, error) { return p.last, nil }
+
+var errEnd = errors.New("the end of the prefix")
+
+func (p prefix) Follow(ctx context.Context, after events.Seq, limit int, deliver func(context.Context, []events.Recorded) error) error {
+	for seq := after + 1; seq <= p.last; seq++ {
+		c, err := p.At(ctx, seq)
+		if err != nil {
+			return err
+		}
+		if err := deliver(ctx, []events.Recorded{c}); err != nil {
+			return err
+		}
+	}
+	return errEnd
+}
+
+func anyCommit(r *rapid.T) []events.Event {
+	streams := []events.Stream{
+		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
+		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
+	}
+	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
+	return commit(rapid.SampledFrom(streams).Draw(r, "stream"), events.Actor(anyText(r, "actor")),
+		"c_"+anyText(r, "command"), anyTime(r, "time"), facts...)
+}
+
+func anyText(r *rapid.T, label string) string {
+	return rapid.SampledFrom([]string{"", "a", "b", "\x00", `\u0000`, "tab\tline\n", "é\u2028", "\\N", `"quoted'`, "\xff"}).Draw(r, label)
+}
+
+func anyTime(r *rapid.T, label string) time.Time {
+	return rapid.SampledFrom([]time.Time{
+		{}, day, day.Add(time.Nanosecond), day.Add(1999 * time.Nanosecond), day.In(time.FixedZone("east", 3600)),
+		time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC), time.Date(1969, 12, 31, 23, 59, 59, 1, time.UTC),
+	}).Draw(r, label)
+}
+
+func anyFact(r *rapid.T) events.Fact {
+	s := func(label string) string { return anyText(r, label) }
+	id := func() events.EnvelopeID { return events.EnvelopeID(s("envelope")) }
+	t := func(label string) time.Time { return anyTime(r, label) }
+	n := rapid.SampledFrom([]int{0, 1, -1, 1 << 40}).Draw(r, "number")
+	facts := []events.Fact{
+		events.RequestSubmitted{
+			Request: "r_1", Requester: events.UserID(s("requester")), Ref: s("ref"), Keys: []string{s("key")}, Reason: s("reason"),
+			Workflow:     events.Workflow{Name: s("workflow"), Steps: []events.Step{{ID: events.StepID(s("step")), Approvals: n}}},
+			PendingUntil: t("pending until"), ApprovalSeconds: n, RevealSeconds: n,
+		},
+		events.ApprovalGiven{Step: events.StepID(s("step")), Comment: s("comment")},
+		events.RequestApproved{Job: events.JobID(s("job")), Until: t("until")},
+		events.RequestRejected{Comment: s("comment")},
+		events.RequestCancelled{Comment: s("comment")},
+		events.RequestExpired{From: events.RequestState(s("state"))},
+		events.JobStarted{Agent: events.AgentID(s("agent")), Attempt: n},
+		events.LeaseLost{Attempt: n},
+		events.EnvelopeStored{Envelope: id(), Key: s("key"), Fingerprint: s("fingerprint"), KMSKey: s("kms"), Expires: t("expires")},
+		events.RequestExecuted{ProviderVersion: s("version")},
+		events.RequestFailed{Code: events.FailureCode(s("code")), Detail: s("detail")},
+		events.EnvelopeRevealed{Envelope: id(), By: events.UserID(s("by"))},
+		events.RevealFailed{Envelope: id(), Code: events.FailureCode(s("code"))},
+		events.EnvelopeExpired{Envelope: id()},
+		events.EnrolmentTokenIssued{Name: s("name"), TokenHash: s("hash"), Expires: t("expires")},
+		events.AgentEnrolled{Account: s("account"), BoxKey: s("box")},
+		events.AgentCredentialsIssued{UserKey: s("key"), Expires: t("expires")},
+		events.AgentConnected{Version: s("version")},
+		events.AgentLost{LastSeen: t("seen")},
+		events.AgentRevoked{Reason: s("reason")},
+		events.ConnectionCreated{Provider: events.ProviderKind(s("provider")), Description: s("description")},
+		events.ConnectionDisabled{Reason: s("reason")},
+		events.ConnectionEnabled{},
+		events.SignedIn{User: events.UserID(s("user"))},
+	}
+	return rapid.SampledFrom(facts).Draw(r, "fact")
+}
+
+// foldPrefix folds a feed that ends.
+func foldPrefix(r *rapid.T, pool *pgxpool.Pool, feed command.Feed, upto events.Seq) {
+	if err := (&projections.Follower{Pool: pool}).Run(context.Background(), feed); !errors.Is(err, errEnd) {
+		r.Fatal(fmt.Errorf("fold up to %d: %w", upto, err))
+	}
+}
