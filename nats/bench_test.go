@@ -60,7 +60,8 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad loads an aggregate of 20 commits among many others.
+// BenchmarkLoad loads an aggregate of 20 commits among many others, as a server does
+// that has not seen it yet, and as one does that has.
 func BenchmarkLoad(b *testing.B) {
 	r := newRig(b, 1)
 	store := openStore(b, r.nc)
@@ -74,10 +75,17 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for b.Loop() {
-		if history, err := store.Load(b.Context(), stream); err != nil || len(history) != 20 {
-			b.Fatalf("%d commits, %v", len(history), err)
-		}
+	for name, forget := range map[string]bool{"first": true, "again": false} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if forget {
+					store.loaded = newHistories()
+				}
+				if history, err := store.Load(b.Context(), stream); err != nil || len(history) != 20 {
+					b.Fatalf("%d commits, %v", len(history), err)
+				}
+			}
+		})
 	}
 }
 

@@ -26,6 +26,7 @@ type Store struct {
 	nc     *natsgo.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	loaded *histories
 }
 
 var (
@@ -43,7 +44,7 @@ func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	return &Store{nc: nc, js: js, stream: stream}, nil
+	return &Store{nc: nc, js: js, stream: stream, loaded: newHistories()}, nil
 }
 
 // Append implements [command.Log]. A commit that was sent is waited for even if ctx
@@ -99,16 +100,25 @@ func isConflict(err error) bool {
 }
 
 // Load implements [command.Log]. It asks the stream's leader for one commit after the
-// other, so what was acknowledged before is always seen; 20 commits take about 1 ms.
+// other, from the last that it knows on, so what was acknowledged before is always
+// seen. Callers share what it returns and do not write to it.
 func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Recorded, error) {
 	if !stream.Valid() {
 		return nil, fmt.Errorf("%q is not a stream", stream)
 	}
-	var history []events.Recorded
+	links := s.nc.Stats().Reconnects
+	history := s.loaded.get(stream, links)
+	known := len(history)
 	next := uint64(1)
+	if known > 0 {
+		next = uint64(history[known-1].Seq) + 1
+	}
 	for {
 		msg, err := s.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject.Events(stream)))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			if len(history) > known {
+				s.loaded.put(stream, links, history)
+			}
 			return history, nil
 		}
 		if err != nil {
