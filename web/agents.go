@@ -1,0 +1,106 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+// defaultTokenLife is how long an enrolment token lives unless told.
+const defaultTokenLife = 10 * time.Minute
+
+var agentStates = []events.AgentState{events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone}
+
+func (a *API) listAgents(c *call) (reply, error) {
+	q, err := c.query("cluster", "state", "cursor", "limit")
+	if err != nil {
+		return reply{}, err
+	}
+	filter := projections.AgentFilter{Cluster: events.ClusterID(q.Get("cluster")), Cursor: q.Get("cursor")}
+	if filter.Limit, err = limitOf(q); err != nil {
+		return reply{}, err
+	}
+	for _, s := range q["state"] {
+		if !slices.Contains(agentStates, events.AgentState(s)) {
+			return reply{}, errParameter.because("state is one of " + joined(agentStates))
+		}
+		filter.States = append(filter.States, events.AgentState(s))
+	}
+	found, err := a.Views.Agents(c.ctx(), filter)
+	if err != nil {
+		return reply{}, err
+	}
+	page := api.Page[api.Agent]{Items: make([]api.Agent, 0, len(found.Items)), Next: found.Next}
+	for _, item := range found.Items {
+		page.Items = append(page.Items, agentOf(item))
+	}
+	return reply{status: http.StatusOK, body: page}, nil
+}
+
+func (a *API) showAgent(c *call) (reply, error) {
+	found, err := a.Views.Agent(c.ctx(), events.AgentID(c.param("id")))
+	if isNotFound(err) {
+		return reply{}, command.ErrAgentUnknown
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: agentOf(found)}, nil
+}
+
+// inviteAgent issues a one-time token. It is in this answer and nowhere else.
+func (a *API) inviteAgent(c *call) (reply, error) {
+	var m api.Invite
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	life := defaultTokenLife
+	if m.TTLSeconds != 0 {
+		life = time.Duration(min(max(m.TTLSeconds, -1), 24*60*60)) * time.Second
+	}
+	got, err := a.Fleet.Invite(c.ctx(), c.meta(), m.Name, events.ClusterID(m.Cluster), life)
+	if err != nil {
+		return reply{}, err
+	}
+	defer got.Token.Zero()
+	return reply{status: http.StatusCreated, seq: got.Seq, body: api.Invitation{
+		Agent: string(got.Agent), Token: string(got.Token.Expose()), Expires: got.Expires, Seq: uint64(got.Seq),
+	}}, nil
+}
+
+// enrolAgent trades a one-time token for credentials. The token is who asks.
+func (a *API) enrolAgent(c *call) (reply, error) {
+	if err := a.limited(c.w, "enrol "+host(c.r), perAddress); err != nil {
+		return reply{}, err
+	}
+	var m events.Enrol
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	got, err := a.Fleet.Enrol(c.ctx(), m)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusCreated, body: got}, nil
+}
+
+func (a *API) revokeAgent(c *call) (reply, error) {
+	var m api.Reason
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	id := c.param("id")
+	if !events.ValidID(id, "a_") {
+		return reply{}, command.ErrAgentUnknown
+	}
+	seq, err := a.Fleet.Revoke(c.ctx(), c.meta(), events.AgentID(id), m.Reason)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, seq: seq, body: api.Done{Seq: uint64(seq)}}, nil
+}

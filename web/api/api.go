@@ -1,0 +1,233 @@
+// Package api has the shapes of the HTTP API, as openapi.yaml describes them, for the
+// server and for Go programs that call it. Times are RFC 3339 in UTC. Unknown fields in
+// a request are refused; in a reply, new ones may appear.
+package api
+
+import "time"
+
+// Headers of the product's own.
+const (
+	// HeaderSequence, in a reply to a command, is the log's position of its outcome.
+	HeaderSequence = "Sb-Sequence"
+
+	// HeaderNotOlderThan, in a query, is a position that the answer must include.
+	HeaderNotOlderThan = "Sb-Not-Older-Than"
+
+	// HeaderIdempotencyKey is needed on every POST but sign-in and enrolment
+	// (draft-ietf-httpapi-idempotency-key-header-07).
+	HeaderIdempotencyKey = "Idempotency-Key"
+
+	// HeaderReplayed, in a reply, says that it is the reply of an earlier call.
+	HeaderReplayed = "Idempotency-Replayed"
+)
+
+// Problem is what every error is (RFC 9457, application/problem+json). Code is stable.
+type Problem struct {
+	Type     string `json:"type"`   // "about:blank#<code>"
+	Title    string `json:"title"`  // the status, in words
+	Status   int    `json:"status"` // of HTTP
+	Detail   string `json:"detail"` // a sentence to act on
+	Code     string `json:"code"`
+	Instance string `json:"instance,omitempty"` // id of this answer in the server's log
+}
+
+// SignIn asks for a session.
+type SignIn struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// Session is the answer. The token goes into "Authorization: Bearer …" and nowhere else.
+type Session struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"` // at the latest; sooner without use
+	Person  Me        `json:"person"`
+}
+
+// Me is the person who is signed in.
+type Me struct {
+	ID          string   `json:"id"`
+	Email       string   `json:"email"`
+	Name        string   `json:"name"`
+	Roles       []string `json:"roles"`
+	Permissions []string `json:"permissions"`
+}
+
+// Person is somebody else. Name is empty for one who was erased.
+type Person struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Submit asks to read a secret.
+type Submit struct {
+	Secret string   `json:"secret"`         // CONNECTION/REF
+	Keys   []string `json:"keys,omitempty"` // none means all keys of the secret
+	Reason string   `json:"reason"`
+}
+
+// Submitted is the answer.
+type Submitted struct {
+	ID  string `json:"id"`
+	Seq uint64 `json:"seq"`
+}
+
+// Verdict is an approver's or a requester's word on a request.
+type Verdict struct {
+	Comment string `json:"comment,omitempty"`
+}
+
+// Done is the answer to a command that makes nothing new.
+type Done struct {
+	Seq uint64 `json:"seq"`
+}
+
+// Page is a part of a list. Next, if not empty, is the cursor of what follows.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Request is one request for access.
+type Request struct {
+	ID         string   `json:"id"`
+	State      string   `json:"state"` // pending, approved, running, executed, failed, rejected, cancelled, expired
+	Operation  string   `json:"operation"`
+	Secret     string   `json:"secret"` // CONNECTION/REF
+	Connection string   `json:"connection"`
+	Cluster    string   `json:"cluster"`
+	Ref        string   `json:"ref"`
+	Keys       []string `json:"keys"` // empty means all keys of the secret
+	Reason     string   `json:"reason"`
+	Requester  Person   `json:"requester"`
+	Steps      []Step   `json:"steps"`
+	Votes      []Vote   `json:"votes"`
+
+	SubmittedAt  time.Time  `json:"submitted_at"`
+	PendingUntil time.Time  `json:"pending_until"`
+	ApprovedAt   *time.Time `json:"approved_at,omitempty"`
+	Until        *time.Time `json:"until,omitempty"` // end of the approval
+	EndedAt      *time.Time `json:"ended_at,omitempty"`
+
+	Waiting   string     `json:"waiting,omitempty"` // why nothing happens now, in a sentence
+	Attempt   int        `json:"attempt,omitempty"` // of an agent at the job
+	Agent     string     `json:"agent,omitempty"`
+	Failure   *Failure   `json:"failure,omitempty"`
+	Envelopes []Envelope `json:"envelopes"`
+
+	ProviderVersion string `json:"provider_version,omitempty"`
+	Comment         string `json:"comment,omitempty"` // of who cancelled it
+	Seq             uint64 `json:"seq"`               // of its newest fact
+}
+
+// Step is one stage of approval.
+type Step struct {
+	ID        string `json:"id"`
+	Role      string `json:"role"`
+	Approvals int    `json:"approvals"` // needed
+	Given     int    `json:"given"`
+}
+
+// Vote is what one person said.
+type Vote struct {
+	Step     string    `json:"step"`
+	Approver Person    `json:"approver"`
+	Decision string    `json:"decision"` // approved, rejected
+	Comment  string    `json:"comment,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// Failure says why a job failed.
+type Failure struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Envelope is one sealed value: where it stands, never what it is.
+type Envelope struct {
+	ID          string    `json:"id"`
+	Key         string    `json:"key"`
+	State       string    `json:"state"` // ready, revealed, expired, failed
+	Fingerprint string    `json:"fingerprint"`
+	Expires     time.Time `json:"expires"`
+	At          time.Time `json:"at"` // of the state
+}
+
+// Revealed is a value, shown once. Exactly one of Value and ValueBase64 is there: the
+// second for bytes that are no UTF-8 text.
+type Revealed struct {
+	Key         string  `json:"key"`
+	Value       *string `json:"value,omitempty"`
+	ValueBase64 *string `json:"value_base64,omitempty"`
+	Seq         uint64  `json:"seq"`
+}
+
+// Connection is a named secret store behind the agents of one cluster.
+type Connection struct {
+	Name        string    `json:"name"`
+	Provider    string    `json:"provider"` // vault, file
+	Cluster     string    `json:"cluster"`
+	Description string    `json:"description"`
+	State       string    `json:"state"` // active, disabled
+	CreatedAt   time.Time `json:"created_at"`
+	ChangedAt   time.Time `json:"changed_at"`
+	Seq         uint64    `json:"seq"`
+}
+
+// CreateConnection names a new one.
+type CreateConnection struct {
+	Name        string `json:"name"`
+	Provider    string `json:"provider"`
+	Cluster     string `json:"cluster"`
+	Description string `json:"description,omitempty"`
+}
+
+// Reason says why something is disabled or revoked.
+type Reason struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Agent is one agent, from its invitation on.
+type Agent struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"`
+	Cluster     string     `json:"cluster"`
+	State       string     `json:"state"` // invited, offline, online, revoked
+	Version     string     `json:"version,omitempty"`
+	InvitedAt   time.Time  `json:"invited_at"`
+	TokenEnds   time.Time  `json:"token_ends"`
+	EnrolledAt  *time.Time `json:"enrolled_at,omitempty"`
+	ConnectedAt *time.Time `json:"connected_at,omitempty"` // the last time it was heard after silence
+	LostAt      *time.Time `json:"lost_at,omitempty"`
+	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
+	Seq         uint64     `json:"seq"`
+}
+
+// Invite asks for a one-time enrolment token.
+type Invite struct {
+	Name       string `json:"name"`
+	Cluster    string `json:"cluster"`
+	TTLSeconds int    `json:"ttl_seconds,omitempty"` // 1 to 900; 600 if left out
+}
+
+// Invitation is the answer. The token is shown once.
+type Invitation struct {
+	Agent   string    `json:"agent"`
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+	Seq     uint64    `json:"seq"`
+}
+
+// Event is one fact of the log, for auditors and for the history of a request.
+type Event struct {
+	Seq         uint64    `json:"seq"`
+	Index       int       `json:"index"` // in its commit
+	ID          string    `json:"id"`
+	Type        string    `json:"type"`
+	Stream      string    `json:"stream"`
+	Time        time.Time `json:"time"`
+	Actor       string    `json:"actor"`
+	Correlation string    `json:"correlation"`
+	Command     string    `json:"command"`
+	Data        any       `json:"data"`
+}

@@ -1,0 +1,292 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/mux"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+	"secretsbridge/policy"
+	"secretsbridge/projections"
+	"secretsbridge/store"
+	"secretsbridge/web/api"
+)
+
+// viewPatience is how long a query waits for the views.
+const viewPatience = 2 * time.Second
+
+// call is one call on its way through: who, what, and from where.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string // of this call, in the server's log and in problems
+	actor   events.Actor
+	person  store.Person     // zero on public routes
+	session events.SessionID // likewise
+	body    []byte
+	command events.CommandID
+	now     time.Time
+}
+
+// reply is what a handler answers: a JSON body, or raw bytes of another type, or
+// nothing because it has written everything itself.
+type reply struct {
+	status      int
+	body        any
+	raw         []byte
+	contentType string
+	seq         events.Seq // of a command's outcome
+	etag        string
+	written     bool
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+
+func (c *call) param(name string) string { return mux.Vars(c.r)[name] }
+
+// meta is the command's circumstance. Whoever acts is the session's owner.
+func (c *call) meta() command.Meta {
+	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
+}
+
+func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Roles, p) }
+
+// guard is what stands before every handler, in this order: session, permission, body,
+// idempotency.
+func (a *API) guard(route Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous, now: a.Now()}
+		answer, err := a.admit(c, route)
+		if err == nil {
+			answer, err = a.once(c, route)
+		}
+		if err != nil {
+			a.fail(c, route, err)
+			return
+		}
+		a.write(c, answer)
+	})
+}
+
+// admit checks everything that does not depend on the handler.
+func (a *API) admit(c *call, route Route) (reply, error) {
+	if route.Permission != public {
+		if err := a.authenticate(c); err != nil {
+			return reply{}, err
+		}
+		if route.Permission != session && !c.may(route.Permission) {
+			return reply{}, errForbidden
+		}
+	}
+	if route.Method == http.MethodPost {
+		if err := c.read(); err != nil {
+			return reply{}, err
+		}
+	}
+	if route.Method == http.MethodGet && route.Permission != public {
+		return reply{}, a.freshEnough(c)
+	}
+	return reply{}, nil
+}
+
+// authenticate finds the session of the bearer token.
+func (a *API) authenticate(c *call) error {
+	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if token == "" || !strings.EqualFold(scheme, "Bearer") {
+		return errNotSignedIn
+	}
+	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	if errors.Is(err, store.ErrNotFound) {
+		return errSessionExpired
+	}
+	if err != nil {
+		return err
+	}
+	c.person, c.session, c.actor = found.Person, found.ID, events.UserActor(found.Person.ID)
+	return nil
+}
+
+// read takes the body: JSON, of bounded length.
+func (c *call) read() error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return errBodyTooLarge
+	case err != nil:
+		return errBodyMalformed.because("the body did not arrive whole")
+	}
+	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
+		return errContentType
+	}
+	c.body = body
+	return nil
+}
+
+// decode reads the body into v: one JSON object and nothing that v does not know.
+func (c *call) decode(v any) error {
+	if !utf8.Valid(c.body) {
+		return errBodyMalformed.because("the body is no UTF-8 text")
+	}
+	body := c.body
+	if len(bytes.TrimSpace(body)) == 0 {
+		body = []byte("{}")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return errBodyMalformed.because(explainJSON(err))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errBodyMalformed.because("something follows the JSON object")
+	}
+	return nil
+}
+
+// explainJSON says what is wrong and where, without what was sent.
+func explainJSON(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return "the body is no JSON: it goes wrong at byte " + strconv.FormatInt(syntax.Offset, 10)
+	case errors.As(err, &kind):
+		return "the field " + kind.Field + " must be of type " + kind.Type.String()
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		return "the body has a field that this call does not know; compare it with openapi.yaml"
+	}
+	return "the body is no JSON object of this call; compare it with openapi.yaml"
+}
+
+// once does the call, unless an idempotency key says that it was done before.
+func (a *API) once(c *call, route Route) (reply, error) {
+	if route.Twice == none {
+		c.command = events.NewCommandID()
+		return route.handle(a, c)
+	}
+	key := c.r.Header.Get(api.HeaderIdempotencyKey)
+	if err := checkKey(key); err != nil {
+		return reply{}, err
+	}
+	where := c.r.Method + " " + c.r.URL.EscapedPath()
+	c.command = events.DeriveCommandID(string(c.actor), where, key)
+	if route.Twice == single {
+		return route.handle(a, c)
+	}
+	mark, before, err := a.Marks.Begin(c.ctx(), c.actor, key, sha256.Sum256([]byte(where+"\x00"+string(c.body))))
+	switch {
+	case errors.Is(err, ErrKeyReused):
+		return reply{}, errKeyReused
+	case errors.Is(err, ErrInFlight):
+		return reply{}, errInFlight
+	case err != nil:
+		return reply{}, err
+	case before != nil && before.Status == 0:
+		return reply{}, errNotReplayable
+	case before != nil:
+		c.w.Header().Set(api.HeaderReplayed, "true")
+		return reply{status: before.Status, raw: before.Body, contentType: "application/json"}, nil
+	}
+	answer, err := route.handle(a, c)
+	// The outcome is in the log. Whether the mark can be kept changes nothing but the
+	// speed of the next try, which finds its own command there.
+	settle := context.WithoutCancel(c.ctx())
+	if err != nil {
+		return reply{}, errors.Join(err, a.quietly(mark.Abandon(settle)))
+	}
+	kept := Answer{Status: answer.status}
+	if kept.Body, err = json.Marshal(answer.body); err != nil {
+		return reply{}, err
+	}
+	if route.Twice == shown {
+		kept = Answer{}
+	}
+	return answer, a.quietly(mark.Finish(settle, kept))
+}
+
+// quietly logs a fault that must not spoil an answer.
+func (a *API) quietly(err error) error {
+	if err != nil {
+		a.Logger.Warn("idempotency mark was not kept", "err", err)
+	}
+	return nil
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return errKeyMissing
+	}
+	if len(key) > 128 {
+		return errKeyInvalid
+	}
+	for _, b := range []byte(key) {
+		if b < '!' || b > '~' {
+			return errKeyInvalid
+		}
+	}
+	return nil
+}
+
+// freshEnough waits until the views hold what this process last answered, and what the
+// caller asks for.
+func (a *API) freshEnough(c *call) error {
+	at := events.Seq(a.newest.Load())
+	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return errParameter.because(api.HeaderNotOlderThan + " is no sequence")
+		}
+		at = max(at, events.Seq(asked))
+	}
+	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
+	defer cancel()
+	err := a.Views.WaitFor(ctx, at)
+	if errors.Is(err, projections.ErrBehind) && c.ctx().Err() == nil {
+		return errViewBehind
+	}
+	return err
+}
+
+func (a *API) write(c *call, answer reply) {
+	if answer.written {
+		return
+	}
+	header := c.w.Header()
+	if answer.seq > 0 {
+		a.saw(answer.seq)
+		header.Set(api.HeaderSequence, strconv.FormatUint(uint64(answer.seq), 10))
+	}
+	if answer.etag != "" {
+		header.Set("ETag", answer.etag)
+	}
+	raw, contentType := answer.raw, answer.contentType
+	if answer.body != nil {
+		var buf bytes.Buffer
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(answer.body); err != nil {
+			a.fail(c, Route{}, err)
+			return
+		}
+		raw, contentType = buf.Bytes(), "application/json"
+		defer clear(raw) // it may hold a value
+	}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	c.w.WriteHeader(answer.status)
+	_, _ = c.w.Write(raw) // a caller who has gone is nobody's fault
+}

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+func (a *API) listConnections(c *call) (reply, error) {
+	q, err := c.query("cluster", "state", "cursor", "limit")
+	if err != nil {
+		return reply{}, err
+	}
+	filter := projections.ConnectionFilter{Cluster: events.ClusterID(q.Get("cluster")), Cursor: q.Get("cursor")}
+	switch state := projections.ConnectionState(q.Get("state")); state {
+	case "", projections.ConnectionActive, projections.ConnectionDisabled:
+		filter.State = state
+	default:
+		return reply{}, errParameter.because("state is active or disabled")
+	}
+	if filter.Limit, err = limitOf(q); err != nil {
+		return reply{}, err
+	}
+	found, err := a.Views.Connections(c.ctx(), filter)
+	if err != nil {
+		return reply{}, err
+	}
+	page := api.Page[api.Connection]{Items: make([]api.Connection, 0, len(found.Items)), Next: found.Next}
+	for _, item := range found.Items {
+		page.Items = append(page.Items, connectionOf(item))
+	}
+	return reply{status: http.StatusOK, body: page}, nil
+}
+
+// showConnection answers "not modified" to who has the newest version.
+func (a *API) showConnection(c *call) (reply, error) {
+	found, err := a.Views.Connection(c.ctx(), events.ConnectionID(c.param("name")))
+	if err != nil {
+		return reply{}, err
+	}
+	etag := fmt.Sprintf(`"%d"`, found.LastSeq)
+	if c.r.Header.Get("If-None-Match") == etag {
+		return reply{status: http.StatusNotModified, etag: etag}, nil
+	}
+	return reply{status: http.StatusOK, body: connectionOf(found), etag: etag}, nil
+}
+
+func (a *API) createConnection(c *call) (reply, error) {
+	var m api.CreateConnection
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if !events.ValidName(m.Name) {
+		return reply{}, command.ErrConnectionName
+	}
+	meta := c.meta()
+	done, err := command.Execute(c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(m.Name)), meta, func(s command.Connection) ([]events.Fact, error) {
+		return s.Create(meta, events.ConnectionCreated{
+			Connection: events.ConnectionID(m.Name), Provider: events.ProviderKind(m.Provider),
+			Cluster: events.ClusterID(m.Cluster), Description: m.Description,
+		})
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Connection{
+		Name: m.Name, Provider: m.Provider, Cluster: m.Cluster, Description: m.Description,
+		State: string(done.State.State), CreatedAt: meta.Time.UTC(), ChangedAt: meta.Time.UTC(), Seq: uint64(done.Seq),
+	}}, nil
+}
+
+func (a *API) disableConnection(c *call) (reply, error) {
+	return a.changeConnection(c, func(s command.Connection, meta command.Meta, reason string) ([]events.Fact, error) {
+		return s.Disable(meta, reason)
+	})
+}
+
+func (a *API) enableConnection(c *call) (reply, error) {
+	return a.changeConnection(c, func(s command.Connection, meta command.Meta, reason string) ([]events.Fact, error) {
+		if reason != "" {
+			return nil, errBodyMalformed.because("enabling takes no reason")
+		}
+		return s.Enable(meta)
+	})
+}
+
+func (a *API) changeConnection(c *call, decide func(command.Connection, command.Meta, string) ([]events.Fact, error)) (reply, error) {
+	var m api.Reason
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	name := c.param("name")
+	if !events.ValidName(name) {
+		return reply{}, errNotFound
+	}
+	meta := c.meta()
+	done, err := command.Execute(c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)), meta, func(s command.Connection) ([]events.Fact, error) {
+		if s.State == "" {
+			return nil, errNotFound
+		}
+		return decide(s, meta, m.Reason)
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, seq: done.Seq, body: api.Done{Seq: uint64(done.Seq)}}, nil
+}

@@ -1,0 +1,70 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"syscall"
+
+	"secretsbridge/events"
+)
+
+type callKey struct{}
+
+// callID is the id that this server gave to a call.
+func callID(ctx context.Context) string {
+	id, _ := ctx.Value(callKey{}).(string)
+	return id
+}
+
+// outermost gives every call an id, sets the headers that hold for all answers, and
+// turns a panic into a problem without detail.
+func (a *API) outermost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := string(events.NewCorrelationID())
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, id))
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
+				// Not the panic's own text: it may hold what a caller sent.
+				a.Logger.Error("a handler panicked", "call", id, "stack", string(debug.Stack()))
+				writeProblem(w, id, errInternal)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unreachable reports whether Postgres or NATS could not be reached: a matter of time,
+// not a defect.
+func unreachable(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOENT)
+}
+
+// page is what a person sees who opens the address in a browser: there is no web
+// application yet.
+const page = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Secrets Bridge</title>
+<h1>Secrets Bridge</h1>
+<p>The control plane runs here. Use the command line: <code>sb --help</code>.</p>
+<p>The API is described in <a href="` + Prefix + `/openapi.yaml">openapi.yaml</a>.</p>
+</html>
+`
+
+func home(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(page))
+}

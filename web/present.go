@@ -1,0 +1,138 @@
+package web
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+// requestOf shows a request as the API does. Lists carry no envelopes.
+func requestOf(r projections.Request, names map[events.UserID]string) api.Request {
+	shown := api.Request{
+		ID: string(r.ID), State: string(r.State), Operation: string(r.Operation),
+		Secret: string(r.Connection) + "/" + r.Ref, Connection: string(r.Connection), Cluster: string(r.Cluster), Ref: r.Ref,
+		Keys: append([]string{}, r.Keys...), Reason: r.Reason, Requester: personOf(r.Requester, names),
+		Steps: []api.Step{}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
+		SubmittedAt: r.SubmittedAt, PendingUntil: r.PendingUntil, ApprovedAt: r.ApprovedAt, Until: r.Until, EndedAt: r.EndedAt,
+		Attempt: r.Attempt, Agent: string(r.Agent), ProviderVersion: r.ProviderVersion, Comment: r.ClosingComment, Seq: uint64(r.LastSeq),
+	}
+	given := map[events.StepID]int{}
+	for _, v := range r.Votes {
+		if v.Decision == projections.Approved {
+			given[v.Step]++
+		}
+		shown.Votes = append(shown.Votes, api.Vote{
+			Step: string(v.Step), Approver: personOf(v.Approver, names), Decision: string(v.Decision), Comment: v.Comment, At: v.At,
+		})
+	}
+	for _, s := range r.Workflow.Steps {
+		shown.Steps = append(shown.Steps, api.Step{ID: string(s.ID), Role: s.Role, Approvals: s.Approvals, Given: given[s.ID]})
+	}
+	if r.FailureCode != "" {
+		shown.Failure = &api.Failure{Code: string(r.FailureCode), Detail: r.FailureDetail}
+	}
+	for _, e := range r.Envelopes {
+		shown.Envelopes = append(shown.Envelopes, api.Envelope{
+			ID: string(e.ID), Key: e.Key, State: string(e.State), Fingerprint: e.Fingerprint, Expires: e.ExpiresAt, At: e.At,
+		})
+	}
+	return shown
+}
+
+func personOf(id events.UserID, names map[events.UserID]string) api.Person {
+	return api.Person{ID: string(id), Name: names[id]}
+}
+
+func connectionOf(c projections.Connection) api.Connection {
+	return api.Connection{
+		Name: string(c.Name), Provider: string(c.Provider), Cluster: string(c.Cluster), Description: c.Description,
+		State: string(c.State), CreatedAt: c.CreatedAt, ChangedAt: c.ChangedAt, Seq: uint64(c.LastSeq),
+	}
+}
+
+func agentOf(a projections.Agent) api.Agent {
+	return api.Agent{
+		ID: string(a.ID), Name: a.Name, Cluster: string(a.Cluster), State: string(a.State), Version: a.Version,
+		InvitedAt: a.InvitedAt, TokenEnds: a.TokenExpiresAt, EnrolledAt: a.EnrolledAt, ConnectedAt: a.ConnectedAt,
+		LostAt: a.LostAt, RevokedAt: a.RevokedAt, Seq: uint64(a.LastSeq),
+	}
+}
+
+func eventsOf(found []projections.AuditEvent) []api.Event {
+	shown := make([]api.Event, 0, len(found))
+	for _, e := range found {
+		shown = append(shown, api.Event{
+			Seq: uint64(e.Seq), Index: e.Place, ID: string(e.ID), Type: e.Type, Stream: e.Stream, Time: e.Time,
+			Actor: string(e.Actor), Correlation: string(e.Correlation), Command: string(e.Command), Data: e.Data,
+		})
+	}
+	return shown
+}
+
+// revealed is the one answer that holds a value. The string is a copy that cannot be
+// zeroed: Go's encoder needs it (docs/security/envelopes.md, limits).
+func revealed(key string, value secret.Value, seq events.Seq) api.Revealed {
+	shown := api.Revealed{Key: key, Seq: uint64(seq)}
+	if b := value.Expose(); utf8.Valid(b) {
+		text := string(b)
+		shown.Value = &text
+	} else {
+		text := base64.StdEncoding.EncodeToString(b)
+		shown.ValueBase64 = &text
+	}
+	return shown
+}
+
+func isNotFound(err error) bool { return errors.Is(err, projections.ErrNotFound) }
+
+func limitOf(q url.Values) (int, error) {
+	text := q.Get("limit")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > projections.MaxLimit {
+		return 0, errParameter.because(fmt.Sprintf("limit is 1 to %d", projections.MaxLimit))
+	}
+	return n, nil
+}
+
+func boolOf(q url.Values, name string) (bool, error) {
+	switch q.Get(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, errParameter.because(name + " is true or false")
+}
+
+func timeOf(q url.Values, name string) (time.Time, error) {
+	text := q.Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errParameter.because(name + " is a time such as 2026-11-24T09:30:00Z")
+	}
+	return at, nil
+}
+
+func joined[T ~string](all []T) string {
+	words := make([]string, len(all))
+	for i, s := range all {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,171 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+// problem is an error of HTTP's own, with its code in the same table.
+type problem command.Rejection
+
+func (p *problem) Error() string { return p.Code + ": " + p.Detail }
+
+func (p *problem) because(detail string) *problem { return &problem{Code: p.Code, Detail: detail} }
+
+var (
+	errNotSignedIn    = &problem{"not_signed_in", "sign in first: `sb login`"}
+	errSessionExpired = &problem{"session_expired", "your session has ended; sign in again"}
+	errSignIn         = &problem{"sign_in_failed", "the e-mail or the password is wrong, or too many attempts failed; wait a little and try again"}
+	errForbidden      = &problem{"forbidden", "your roles do not allow this; ask an operator"}
+	errNotFound       = &problem{"not_found", "there is nothing here; openapi.yaml lists what there is"}
+	errMethod         = &problem{"method_not_allowed", "this path does not take that method; see openapi.yaml"}
+	errBodyMalformed  = &problem{"body_malformed", "the body is not what this call takes; see openapi.yaml"}
+	errBodyTooLarge   = &problem{"body_too_large", "the body has more than 64 KiB"}
+	errContentType    = &problem{"content_type_unsupported", "send the body as application/json"}
+	errKeyMissing     = &problem{"idempotency_key_missing", "send an Idempotency-Key header with a fresh random value, and the same one when you try again"}
+	errKeyInvalid     = &problem{"idempotency_key_invalid", "the Idempotency-Key has 1 to 128 visible ASCII characters"}
+	errKeyReused      = &problem{"idempotency_key_reused", "this Idempotency-Key was used for another call; use a fresh one"}
+	errInFlight       = &problem{"idempotency_in_flight", "the same call is still being answered; try again in a moment"}
+	errNotReplayable  = &problem{"idempotency_not_replayable", "this call was answered before, and what it showed is shown once; make a new one with a fresh key"}
+	errParameter      = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
+	errCursor         = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
+	errTooMany        = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
+	errViewBehind     = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
+	errUnavailable    = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
+	errInternal       = &problem{"internal", "the server failed; its log says more under this instance"}
+)
+
+// statuses is the one table of codes. What is not in it is "internal" outside, and
+// logged inside.
+var statuses = map[string]int{
+	"not_signed_in": 401, "session_expired": 401, "sign_in_failed": 401,
+	"forbidden": 403, "not_found": 404, "method_not_allowed": 405,
+	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
+	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,
+	"idempotency_in_flight": 409, "idempotency_not_replayable": 409,
+	"parameter_invalid": 400, "cursor_invalid": 400, "too_many_requests": 429,
+	"unavailable": 503, "view_behind": 503, "internal": 500,
+
+	"request_unknown": 404, "self_approval": 403, "already_voted": 409, "not_an_approver": 403, "not_pending": 409,
+	"request_cancelled": 409, "request_rejected": 409, "request_expired": 409,
+	"not_your_request": 403, "too_late_to_cancel": 409,
+	"reveal_not_allowed": 403, "already_revealed": 410, "envelope_expired": 410, "envelope_unknown": 404,
+	"envelope_lost": 410, "envelope_unreadable": 410, "not_executed": 409, "nothing_to_reveal": 409,
+	"reason_missing": 422, "reason_too_long": 422, "reason_invalid": 422, "ref_invalid": 422, "keys_invalid": 422,
+	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
+	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
+	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,
+	"agent_key_invalid": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
+}
+
+// denials are the codes that say "you may not", or that something was tried again that
+// works once. Each becomes a fact.
+var denials = map[string]bool{
+	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
+	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
+	"request_hidden": true,
+}
+
+// errHidden looks like not found outside and is a denial inside: the request is there,
+// and not the caller's to see.
+var errHidden = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
+
+// fail answers an error. A denial is recorded first; where it cannot be, nothing is
+// said but that the server cannot work.
+func (a *API) fail(c *call, route Route, err error) {
+	p, known := explain(err)
+	if !known {
+		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
+	}
+	if denials[p.Code] {
+		if err := a.deny(c, route, p.Code); err != nil {
+			a.Logger.Error("denial is not recorded", "call", c.id, "err", err)
+			p = errUnavailable
+		}
+	}
+	if p.Code == errHidden.Code {
+		p = (*problem)(command.ErrRequestUnknown)
+	}
+	writeProblem(c.w, c.id, p)
+}
+
+// explain finds the problem in an error, and whether it is a result of the rules: all
+// others are faults, for the log.
+func explain(err error) (p *problem, known bool) {
+	var rejection *command.Rejection
+	switch {
+	case errors.As(err, &p):
+		return p, true
+	case errors.As(err, &rejection):
+		if _, listed := statuses[rejection.Code]; listed {
+			return (*problem)(rejection), true
+		}
+	case errors.Is(err, projections.ErrNotFound):
+		return errNotFound, true
+	case errors.Is(err, projections.ErrCursor):
+		return errCursor, true
+	case errors.Is(err, custody.ErrNoEnvelope):
+		return (*problem)(command.ErrEnvelopeUnknown), true
+	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict), errors.Is(err, command.ErrLogUnsafe),
+		errors.Is(err, kms.ErrUnavailable), errors.Is(err, kms.ErrRefused), errors.Is(err, kms.ErrUnknownKey),
+		errors.Is(err, projections.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		unreachable(err):
+		return errUnavailable, false
+	}
+	return errInternal, false
+}
+
+func (a *API) deny(c *call, route Route, code string) error {
+	ctx := context.WithoutCancel(c.ctx())
+	meta := command.Meta{Command: events.NewCommandID(), Actor: c.actor, Time: c.now}
+	_, err := command.Record(ctx, a.Log, events.AccessStream(c.actor), meta, events.AccessDenied{
+		Action: string(route.Permission), Resource: resource(c), Code: code,
+	})
+	return err
+}
+
+// resource is the route with its parameters, cut to a length that fits a fact.
+func resource(c *call) string {
+	path := c.r.Method + " " + c.r.URL.EscapedPath()
+	return path[:min(len(path), 256)]
+}
+
+func writeProblem(w http.ResponseWriter, id string, p *problem) {
+	status, listed := statuses[p.Code]
+	if !listed {
+		p, status = errInternal, http.StatusInternalServerError
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	switch status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
+	case http.StatusServiceUnavailable, http.StatusConflict:
+		if p == errUnavailable || p == errViewBehind || p == errInFlight {
+			header.Set("Retry-After", strconv.Itoa(1))
+		}
+	}
+	body, err := json.Marshal(api.Problem{
+		Type: "about:blank#" + p.Code, Title: http.StatusText(status), Status: status, Detail: p.Detail, Code: p.Code, Instance: id,
+	})
+	if err != nil {
+		panic(err) // strings and a number: a defect
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// plain answers every call with one problem.
+func (a *API) plain(p *problem) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeProblem(w, callID(r.Context()), p) })
+}

@@ -1,0 +1,254 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+// submit asks to read a secret.
+func (a *API) submit(c *call) (reply, error) {
+	var m api.Submit
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	name, ref, _ := strings.Cut(m.Secret, "/")
+	if !events.ValidName(name) || ref == "" {
+		return reply{}, command.ErrRefInvalid
+	}
+	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
+	if err != nil {
+		return reply{}, err
+	}
+	meta := c.meta()
+	cmd := command.Submit{
+		Requester: c.person.ID, Connection: connection, Ref: ref, Keys: m.Keys, Reason: m.Reason,
+		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
+	}
+	cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
+		Requester: c.person.ID, Roles: c.person.Roles, Operation: events.OperationRead, Connection: connection.ID, Ref: ref,
+	})
+	id := events.RequestOf(meta.Command)
+	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
+		return r.Submit(meta, cmd)
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
+}
+
+func (a *API) approve(c *call) (reply, error) {
+	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
+		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment})
+	})
+}
+
+func (a *API) reject(c *call) (reply, error) {
+	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
+		return r.Reject(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment})
+	})
+}
+
+func (a *API) cancel(c *call) (reply, error) {
+	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
+		if !c.sees(r.Requester) && r.State != "" {
+			return nil, errHidden
+		}
+		return r.Cancel(meta, command.Cancel{By: c.person.ID, Comment: m.Comment})
+	})
+}
+
+func (a *API) verdict(c *call, decide func(command.Request, command.Meta, api.Verdict) ([]events.Fact, error)) (reply, error) {
+	var m api.Verdict
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	meta := c.meta()
+	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
+		return decide(r, meta, m)
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, seq: done.Seq, body: api.Done{Seq: uint64(done.Seq)}}, nil
+}
+
+func (c *call) requestID() (events.RequestID, error) {
+	id := c.param("id")
+	if !events.ValidID(id, "r_") {
+		return "", command.ErrRequestUnknown
+	}
+	return events.RequestID(id), nil
+}
+
+// sees reports whether the caller may see a request of somebody.
+func (c *call) sees(requester events.UserID) bool {
+	return requester == c.person.ID || c.may(policy.RequestListAll)
+}
+
+// visible loads a request that the caller may see; to others it is not there.
+func (a *API) visible(c *call) (projections.Request, error) {
+	id, err := c.requestID()
+	if err != nil {
+		return projections.Request{}, err
+	}
+	r, err := a.Views.Request(c.ctx(), id)
+	if isNotFound(err) {
+		return projections.Request{}, command.ErrRequestUnknown
+	}
+	if err == nil && !c.sees(r.Requester) {
+		err = errHidden
+	}
+	return r, err
+}
+
+func (a *API) showRequest(c *call) (reply, error) {
+	r, err := a.visible(c)
+	if err != nil {
+		return reply{}, err
+	}
+	shown, err := a.present(c, r)
+	return reply{status: http.StatusOK, body: shown}, err
+}
+
+func (a *API) listRequests(c *call) (reply, error) {
+	q, err := c.query("state", "mine", "connection", "cursor", "limit")
+	if err != nil {
+		return reply{}, err
+	}
+	filter := projections.RequestFilter{Connection: events.ConnectionID(q.Get("connection")), Cursor: q.Get("cursor")}
+	if filter.Limit, err = limitOf(q); err != nil {
+		return reply{}, err
+	}
+	for _, s := range q["state"] {
+		if !slices.Contains(requestStates, events.RequestState(s)) {
+			return reply{}, errParameter.because("state is one of " + joined(requestStates))
+		}
+		filter.States = append(filter.States, events.RequestState(s))
+	}
+	mine, err := boolOf(q, "mine")
+	if err != nil {
+		return reply{}, err
+	}
+	if mine || !c.may(policy.RequestListAll) {
+		filter.Requester = c.person.ID
+	}
+	found, err := a.Views.Requests(c.ctx(), filter)
+	if err != nil {
+		return reply{}, err
+	}
+	names, err := a.names(c, found.Items...)
+	if err != nil {
+		return reply{}, err
+	}
+	page := api.Page[api.Request]{Items: make([]api.Request, 0, len(found.Items)), Next: found.Next}
+	for _, r := range found.Items {
+		page.Items = append(page.Items, requestOf(r, names))
+	}
+	return reply{status: http.StatusOK, body: page}, nil
+}
+
+var requestStates = []events.RequestState{
+	events.StatePending, events.StateApproved, events.StateRunning, events.StateExecuted,
+	events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired,
+}
+
+// requestHistory is every fact of one request, oldest first.
+func (a *API) requestHistory(c *call) (reply, error) {
+	r, err := a.visible(c)
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := a.Views.History(c.ctx(), r.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: eventsOf(found)}}, nil
+}
+
+// reveal opens one envelope, for its requester, once.
+func (a *API) reveal(c *call) (reply, error) {
+	if err := c.decode(&struct{}{}); err != nil {
+		return reply{}, err
+	}
+	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")))
+	if err != nil {
+		return reply{}, err
+	}
+	defer got.Value.Zero()
+	return reply{status: http.StatusOK, seq: got.Seq, body: revealed(got.Key, got.Value, got.Seq)}, nil
+}
+
+// present shows a request with what only one at a time is worth: why it waits.
+func (a *API) present(c *call, r projections.Request) (api.Request, error) {
+	names, err := a.names(c, r)
+	if err != nil {
+		return api.Request{}, err
+	}
+	shown := requestOf(r, names)
+	shown.Waiting, err = a.waiting(c, r)
+	return shown, err
+}
+
+// waiting says why nothing happens to a request now.
+func (a *API) waiting(c *call, r projections.Request) (string, error) {
+	switch r.State {
+	case events.StatePending:
+		return "waiting for an approval", nil
+	case events.StateApproved, events.StateRunning:
+		online, err := a.Views.Agents(c.ctx(), projections.AgentFilter{
+			Cluster: r.Cluster, States: []events.AgentState{events.AgentOnline}, Limit: 1,
+		})
+		if err != nil {
+			return "", err
+		}
+		if len(online.Items) == 0 {
+			return "no agent of cluster " + string(r.Cluster) + " is online; it is executed when one returns", nil
+		}
+		return "an agent of cluster " + string(r.Cluster) + " works on it", nil
+	}
+	return "", nil
+}
+
+// names finds the names of everybody in some requests.
+func (a *API) names(c *call, requests ...projections.Request) (map[events.UserID]string, error) {
+	var ids []events.UserID
+	for _, r := range requests {
+		ids = append(ids, r.Requester)
+		for _, v := range r.Votes {
+			ids = append(ids, v.Approver)
+		}
+	}
+	slices.Sort(ids)
+	return a.People.Names(c.ctx(), slices.Compact(ids))
+}
+
+// query reads the parameters; one that the route does not know is refused.
+func (c *call) query(known ...string) (url.Values, error) {
+	q, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return nil, errParameter.because("the query string is malformed")
+	}
+	for name := range q {
+		if !slices.Contains(known, name) {
+			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
+		}
+	}
+	return q, nil
+}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	_ "embed"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"secretsbridge/policy"
+)
+
+// Prefix is where the API begins.
+const Prefix = "/api/v1"
+
+// maxBody is how long the body of a call may be, in bytes. Nothing that a person sends
+// is longer; values of secrets will have a limit of their own.
+const maxBody = 64 << 10
+
+// Contract is the OpenAPI text.
+//
+//go:embed openapi.yaml
+var Contract []byte
+
+// Who may call a route, beside those with a permission.
+const (
+	public  policy.Permission = "public"
+	session policy.Permission = "session" // everybody who is signed in
+)
+
+// idempotency is how a POST is protected from being done twice.
+type idempotency int
+
+const (
+	none     idempotency = iota // GET, DELETE, and POSTs of callers without a session
+	replayed                    // the first answer is repeated
+	shown                       // likewise, but it holds something that is shown once
+	single                      // the command itself happens once, whatever the key
+)
+
+// Route is one line of the table.
+type Route struct {
+	Method     string
+	Path       string // below [Prefix]
+	Permission policy.Permission
+	Twice      idempotency
+	handle     func(*API, *call) (reply, error)
+}
+
+// Routes is the table of all routes: a route that is not here does not exist.
+var Routes = []Route{
+	{"POST", "/sessions", public, none, (*API).signIn},
+	{"DELETE", "/sessions/current", session, none, (*API).signOut},
+	{"GET", "/me", session, none, (*API).me},
+
+	{"POST", "/requests", policy.RequestCreate, replayed, (*API).submit},
+	{"GET", "/requests", policy.RequestList, none, (*API).listRequests},
+	{"GET", "/requests/{id}", policy.RequestList, none, (*API).showRequest},
+	{"GET", "/requests/{id}/events", policy.RequestList, none, (*API).requestHistory},
+	{"GET", "/requests/{id}/stream", policy.RequestList, none, (*API).streamRequest},
+	{"POST", "/requests/{id}/approve", policy.RequestApprove, replayed, (*API).approve},
+	{"POST", "/requests/{id}/reject", policy.RequestApprove, replayed, (*API).reject},
+	{"POST", "/requests/{id}/cancel", policy.RequestCancel, replayed, (*API).cancel},
+	{"POST", "/requests/{id}/envelopes/{envelope}/reveal", policy.EnvelopeReveal, single, (*API).reveal},
+
+	{"GET", "/connections", policy.ConnectionList, none, (*API).listConnections},
+	{"POST", "/connections", policy.ConnectionManage, replayed, (*API).createConnection},
+	{"GET", "/connections/{name}", policy.ConnectionList, none, (*API).showConnection},
+	{"POST", "/connections/{name}/disable", policy.ConnectionManage, replayed, (*API).disableConnection},
+	{"POST", "/connections/{name}/enable", policy.ConnectionManage, replayed, (*API).enableConnection},
+
+	{"GET", "/agents", policy.AgentList, none, (*API).listAgents},
+	{"GET", "/agents/{id}", policy.AgentList, none, (*API).showAgent},
+	{"POST", "/agents/invitations", policy.AgentManage, shown, (*API).inviteAgent},
+	{"POST", "/agents/enrol", public, none, (*API).enrolAgent},
+	{"POST", "/agents/{id}/revoke", policy.AgentManage, replayed, (*API).revokeAgent},
+
+	{"GET", "/audit/events", policy.AuditRead, none, (*API).listAudit},
+	{"GET", "/openapi.yaml", public, none, (*API).contract},
+}
+
+func (a *API) router() http.Handler {
+	r := mux.NewRouter().StrictSlash(false).UseEncodedPath()
+	for _, route := range Routes {
+		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
+	}
+	r.Methods(http.MethodGet).Path("/").HandlerFunc(home)
+	r.NotFoundHandler = a.plain(errNotFound)
+	r.MethodNotAllowedHandler = a.plain(errMethod)
+	return a.outermost(http.NewCrossOriginProtection().Handler(r))
+}
+
+func (a *API) contract(*call) (reply, error) {
+	return reply{status: http.StatusOK, raw: Contract, contentType: "application/yaml"}, nil
+}

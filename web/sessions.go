@@ -1,0 +1,116 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/internal/secret"
+	"secretsbridge/policy"
+	"secretsbridge/store"
+	"secretsbridge/web/api"
+)
+
+// Limits of what is typed, in bytes. No address is longer (RFC 5321, section 4.5.3.1),
+// and nobody remembers a longer password.
+const (
+	maxEmail    = 254
+	maxPassword = 1024
+)
+
+// signIn opens a session. Outside, every refusal looks the same; inside, the fact says
+// which it was.
+func (a *API) signIn(c *call) (reply, error) {
+	var m api.SignIn
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if err := a.limited(c.w, "address "+host(c.r), perAddress); err != nil {
+		return reply{}, err
+	}
+	email := strings.ToLower(strings.TrimSpace(m.Email))
+	if email == "" || len(email) > maxEmail || m.Password == "" || len(m.Password) > maxPassword {
+		return reply{}, a.refuseSignIn(c, "", "impossible")
+	}
+	if err := a.limited(c.w, "account "+email, perAccount); err != nil {
+		return reply{}, err
+	}
+	password := secret.New([]byte(m.Password))
+	defer password.Zero()
+	person, err := a.People.Verify(c.ctx(), email, password)
+	if code, refused := signInCode(err); refused {
+		return reply{}, a.refuseSignIn(c, person.ID, code)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	opened, token, err := a.Sessions.Open(c.ctx(), person.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	actor := events.UserActor(person.ID)
+	seq, err := a.record(c, actor, events.SignedIn{User: person.ID, Session: opened.ID})
+	if err != nil {
+		return reply{}, errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
+	}
+	return reply{status: http.StatusCreated, seq: seq, body: api.Session{
+		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person),
+	}}, nil
+}
+
+// signInCode says why somebody may not sign in.
+func signInCode(err error) (string, bool) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "unknown_person", true
+	case errors.Is(err, store.ErrWrongPassword):
+		return "wrong_password", true
+	case errors.Is(err, store.ErrLocked):
+		return "locked", true
+	case errors.Is(err, store.ErrDisabled):
+		return "disabled", true
+	}
+	return "", false
+}
+
+func (a *API) refuseSignIn(c *call, who events.UserID, code string) error {
+	actor := events.Anonymous
+	if who != "" {
+		actor = events.UserActor(who)
+	}
+	if _, err := a.record(c, actor, events.SignInFailed{User: who, Code: code}); err != nil {
+		return err
+	}
+	return errSignIn
+}
+
+// signOut ends the session that asks for it.
+func (a *API) signOut(c *call) (reply, error) {
+	if err := a.Sessions.Revoke(c.ctx(), c.session); err != nil {
+		return reply{}, err
+	}
+	seq, err := a.record(c, c.actor, events.SignedOut{User: c.person.ID, Session: c.session})
+	return reply{status: http.StatusNoContent, seq: seq}, err
+}
+
+// me says who is signed in.
+func (a *API) me(c *call) (reply, error) {
+	return reply{status: http.StatusOK, body: meOf(c.person)}, nil
+}
+
+func meOf(p store.Person) api.Me {
+	me := api.Me{ID: string(p.ID), Email: p.Email, Name: p.Name, Roles: p.Roles, Permissions: []string{}}
+	for _, permission := range policy.Permissions(p.Roles) {
+		me.Permissions = append(me.Permissions, string(permission))
+	}
+	return me
+}
+
+// record appends to the access stream of an actor, also when the caller has gone.
+func (a *API) record(c *call, actor events.Actor, fact events.Fact) (events.Seq, error) {
+	meta := command.Meta{Command: events.NewCommandID(), Actor: actor, Time: c.now}
+	return command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, fact)
+}

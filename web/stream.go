@@ -1,0 +1,85 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"secretsbridge/events"
+)
+
+const (
+	// heartbeat keeps proxies from closing a silent stream, and bounds how long one
+	// outlives its session.
+	heartbeat = 15 * time.Second
+
+	// writePatience is how long a reader may take for one event.
+	writePatience = 10 * time.Second
+)
+
+// streamRequest tells what becomes of one request, as Server-Sent Events: as it stands,
+// and again after each change. The id of an event is the sequence; a client that comes
+// back with it gets nothing it has seen.
+func (a *API) streamRequest(c *call) (reply, error) {
+	var seen uint64
+	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
+		var err error
+		if seen, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return reply{}, errParameter.because("Last-Event-ID is no sequence")
+		}
+	}
+	r, err := a.visible(c)
+	if err != nil {
+		return reply{}, err
+	}
+	changes := a.Views.Watch(c.ctx(), events.RequestStream(r.ID))
+	out := http.NewResponseController(c.w)
+	send := func(text string) error {
+		if err := out.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(c.w, text); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	c.w.WriteHeader(http.StatusOK)
+	written := reply{written: true}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		// Everything is read again each time: also whether the caller may still see it.
+		r, err := a.visible(c)
+		if err != nil {
+			return written, nil // the headers are gone; the client comes back and is told
+		}
+		if uint64(r.LastSeq) > seen {
+			shown, err := a.present(c, r)
+			if err != nil {
+				return written, nil
+			}
+			data, err := json.Marshal(shown)
+			if err != nil {
+				return written, nil
+			}
+			if send(fmt.Sprintf("id: %d\nevent: request\ndata: %s\n\n", r.LastSeq, data)) != nil {
+				return written, nil
+			}
+			seen = uint64(r.LastSeq)
+		}
+		select {
+		case <-c.ctx().Done():
+			return written, nil
+		case <-a.drained:
+			return written, nil
+		case <-changes:
+		case <-beat.C:
+			if a.authenticate(c) != nil || send(": still here\n\n") != nil {
+				return written, nil
+			}
+		}
+	}
+}

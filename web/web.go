@@ -1,0 +1,170 @@
+// Package web is the HTTP API. It turns calls into commands and queries, and answers
+// into JSON; openapi.yaml is the contract, and package api has its shapes in Go.
+//
+// Who acts comes from the session alone. One table lists every route with its
+// permission; what is not in it does not exist. Every denial becomes a fact before it
+// is answered, and where it cannot, the answer is 503.
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/gateway"
+	"secretsbridge/internal/secret"
+	"secretsbridge/projections"
+	"secretsbridge/store"
+)
+
+// What [Marks.Begin] refuses.
+var (
+	ErrKeyReused = errors.New("the idempotency key was used for another call")
+	ErrInFlight  = errors.New("the same call is still being answered")
+)
+
+// Views answers queries. Package projections has it.
+type Views interface {
+	WaitFor(ctx context.Context, seq events.Seq) error
+	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
+	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
+	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
+	Connections(ctx context.Context, filter projections.ConnectionFilter) (projections.Page[projections.Connection], error)
+	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
+	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
+	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
+}
+
+// People are those who can sign in. Package store has it.
+type People interface {
+	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
+	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
+}
+
+// Sessions are the open sessions. Package store has it.
+type Sessions interface {
+	Open(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	Revoke(ctx context.Context, id events.SessionID) error
+}
+
+// Marks remembers answers by idempotency key. Package nats has it.
+type Marks interface {
+	// Begin marks a call, or returns the answer it got before. Errors: ErrKeyReused,
+	// ErrInFlight.
+	Begin(ctx context.Context, actor events.Actor, key string, call [32]byte) (Mark, *Answer, error)
+}
+
+// Mark is the right to answer one call. Exactly one of both ends it.
+type Mark interface {
+	Finish(ctx context.Context, a Answer) error
+	Abandon(ctx context.Context) error
+}
+
+// Answer is what is repeated. Status 0 marks one that held something shown once.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// Custody reveals values. Package custody has it.
+type Custody interface {
+	Reveal(ctx context.Context, meta command.Meta, request events.RequestID, envelope events.EnvelopeID) (custody.Revealed, error)
+}
+
+// Fleet manages agents. Package gateway has it.
+type Fleet interface {
+	Invite(ctx context.Context, meta command.Meta, name string, cluster events.ClusterID, life time.Duration) (gateway.Invitation, error)
+	Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, error)
+	Revoke(ctx context.Context, meta command.Meta, id events.AgentID, reason string) (events.Seq, error)
+}
+
+// Config is what the API works with. Every field is needed.
+type Config struct {
+	Log      command.Log
+	Views    Views
+	People   People
+	Sessions Sessions
+	Marks    Marks
+	Custody  Custody
+	Fleet    Fleet
+
+	// Ends of what is submitted from now on.
+	PendingTTL, ApprovalTTL, RevealTTL time.Duration
+
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// API is the handler of all routes.
+type API struct {
+	Config
+	http.Handler
+
+	signIns *limits
+
+	newest  atomic.Uint64 // sequence of the newest command that this process answered
+	drained chan struct{} // closed when the server stops
+	drain   sync.Once
+}
+
+// New makes the API.
+func New(cfg Config) *API {
+	a := &API{Config: cfg, signIns: newLimits(cfg.Now), drained: make(chan struct{})}
+	a.Handler = a.router()
+	return a
+}
+
+// Drain ends the live streams, which would keep a server from shutting down. Their
+// clients come back and resume.
+func (a *API) Drain() { a.drain.Do(func() { close(a.drained) }) }
+
+// Timeouts of the server. A reply may wait for the views and for the KMS.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 15 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+)
+
+// Server makes the HTTP server of an API.
+func Server(a *API, config *tls.Config, log *slog.Logger) *http.Server {
+	srv := &http.Server{
+		Handler: a, TLSConfig: config, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
+	}
+	srv.RegisterOnShutdown(a.Drain)
+	return srv
+}
+
+// saw remembers a sequence that a caller was told, so that the next query includes it.
+func (a *API) saw(seq events.Seq) {
+	for {
+		at := a.newest.Load()
+		if uint64(seq) <= at || a.newest.CompareAndSwap(at, uint64(seq)) {
+			return
+		}
+	}
+}
+
+// host is the network address of a caller, without the port.
+func host(r *http.Request) string {
+	h, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return h
+}
