@@ -223,6 +223,21 @@ func (p People) SetRoles(ctx context.Context, id events.UserID, roles []string) 
 		WHERE  id = $1`, id, roles)
 }
 
+// SetPassword replaces a person's password and forgets their failed attempts. Sessions
+// that are open stay open.
+func (p People) SetPassword(ctx context.Context, id events.UserID, password secret.Value) error {
+	hash, err := hashPassword(password)
+	if err != nil {
+		return err
+	}
+	return p.change(ctx, "set a password", `
+		UPDATE private.people
+		SET    password_hash = $2,
+		       failures = 0,
+		       locked_until = NULL
+		WHERE  id = $1`, id, hash)
+}
+
 // SetDisabled keeps a person out, or lets them in again. It acts at once.
 func (p People) SetDisabled(ctx context.Context, id events.UserID, disabled bool) error {
 	return p.change(ctx, "disable a person", `
