@@ -63,6 +63,7 @@ type settings struct {
 	socket      string // "" means in the agent's directory
 	lease       time.Duration
 	connections map[events.ConnectionID]agent.Connection
+	stores      map[events.ConnectionID]func() error // makes an empty one, where the agent keeps it itself
 }
 
 // loadConfig reads a configuration file. Relative paths in it are taken from its own
@@ -101,49 +102,55 @@ func readConfig(path string, log *slog.Logger) (settings, error) {
 		return settings{}, errors.New("the lease must be at least one second")
 	}
 	base := filepath.Dir(path)
-	s := settings{slots: c.Slots, socket: within(base, c.Socket), lease: c.Lease, connections: map[events.ConnectionID]agent.Connection{}}
+	s := settings{slots: c.Slots, socket: within(base, c.Socket), lease: c.Lease, connections: map[events.ConnectionID]agent.Connection{}, stores: map[events.ConnectionID]func() error{}}
 	for name, node := range c.Connections {
 		if !events.ValidName(string(name)) {
 			return settings{}, fmt.Errorf("connection %q: the name must be 1 to 40 of a-z, 0-9 and -, beginning with a letter", name)
 		}
-		conn, err := parseConnection(base, node, log.With("connection", name))
+		conn, create, err := parseConnection(base, node, log.With("connection", name))
 		if err != nil {
 			return settings{}, fmt.Errorf("connection %q: %w", name, err)
 		}
 		s.connections[name] = conn
+		if create != nil {
+			s.stores[name] = create
+		}
 	}
 	return s, nil
 }
 
-func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connection, error) {
+// parseConnection returns how to open a connection, and for a store of the agent's own
+// how to make it.
+func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connection, func() error, error) {
 	var kind struct {
 		Provider events.ProviderKind `yaml:"provider"`
 	}
 	if err := yaml.NodeToValue(node, &kind); err != nil {
-		return agent.Connection{}, errors.New(yaml.FormatError(err, false, false))
+		return agent.Connection{}, nil, errors.New(yaml.FormatError(err, false, false))
 	}
 	switch kind.Provider {
 	case events.ProviderFile:
 		return parseFile(base, node)
 	case events.ProviderVault:
-		return parseVault(base, node, log)
+		conn, err := parseVault(base, node, log)
+		return conn, nil, err
 	case "":
-		return agent.Connection{}, errors.New("the provider is missing; it is file or vault")
+		return agent.Connection{}, nil, errors.New("the provider is missing; it is file or vault")
 	}
-	return agent.Connection{}, fmt.Errorf("the provider %q is neither file nor vault", kind.Provider)
+	return agent.Connection{}, nil, fmt.Errorf("the provider %q is neither file nor vault", kind.Provider)
 }
 
-func parseFile(base string, node ast.Node) (agent.Connection, error) {
+func parseFile(base string, node ast.Node) (agent.Connection, func() error, error) {
 	var s fileSettings
 	if err := yaml.NodeToValue(node, &s, yaml.Strict()); err != nil {
-		return agent.Connection{}, errors.New(yaml.FormatError(err, false, false))
+		return agent.Connection{}, nil, errors.New(yaml.FormatError(err, false, false))
 	}
 	allow, err := parseAllow(s.Allow)
 	if err != nil {
-		return agent.Connection{}, err
+		return agent.Connection{}, nil, err
 	}
 	if s.Dir == "" || s.IdentityFile == "" || s.Keep < 0 {
-		return agent.Connection{}, errors.New("dir and identity_file are needed, and keep is not negative")
+		return agent.Connection{}, nil, errors.New("dir and identity_file are needed, and keep is not negative")
 	}
 	cfg := file.Config{Dir: within(base, s.Dir), IdentityFile: within(base, s.IdentityFile), Allow: allow, Keep: s.Keep}
 	return agent.Connection{Kind: s.Provider, Open: func() (agent.Provider, error) {
@@ -152,7 +159,7 @@ func parseFile(base string, node ast.Node) (agent.Connection, error) {
 			return nil, err
 		}
 		return p, nil
-	}}, nil
+	}}, func() error { return file.Create(cfg) }, nil
 }
 
 func parseVault(base string, node ast.Node, log *slog.Logger) (agent.Connection, error) {

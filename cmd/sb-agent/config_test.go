@@ -129,7 +129,9 @@ func TestMountsFollowFromTheAllowList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same := cmp.Comparer(func(a, b agent.AllowList) bool { return cmp.Equal(a, b, cmp.AllowUnexported(agent.AllowList{}, agent.Ref{})) })
+			same := cmp.Comparer(func(a, b agent.AllowList) bool {
+				return cmp.Equal(a, b, cmp.AllowUnexported(agent.AllowList{}, agent.Ref{}))
+			})
 			if diff := cmp.Diff(c.want, got, same); diff != "" {
 				t.Errorf("mounts (-want +got):\n%s", diff)
 			}

@@ -59,6 +59,7 @@ func command() *cobra.Command {
 	for _, c := range root.Commands() {
 		c.Args = noArgs
 	}
+	root.AddCommand(putCommand())
 	return root
 }
 

@@ -101,7 +101,7 @@ func startLink(ctx context.Context, id *identity.Identity, log *slog.Logger) (*l
 		return nil, errors.New("the user key on disk is none; enrol the agent again")
 	}
 	return leaf.Start(ctx, leaf.Config{
-		URLs: id.LeafURLs(), CA: id.CA(), Account: id.Account(), Cluster: id.Cluster(), ServerName: string(id.Agent()),
+		URLs: id.LeafURLs(), CA: id.CA(), Account: id.Account(), ServerName: string(id.Agent()),
 		Credentials: func() string { return id.Credential().UserJWT },
 		Sign:        user.Sign,
 		Logger:      log,

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"secretsbridge/agent"
+	"secretsbridge/agent/file"
+	"secretsbridge/events"
+)
+
+// putTimeout bounds one write, with the tries that a provider makes.
+const putTimeout = time.Minute
+
+// putCommand lets an operator of the agent's host store a secret with the agent's own
+// credentials. It asks nobody: whoever may run it has those credentials anyway.
+func putCommand() *cobra.Command {
+	var configFile string
+	var ifAbsent bool
+	c := &cobra.Command{
+		Use:   "put CONNECTION/REF",
+		Short: "Store a secret, read as a JSON object from standard input",
+		Args:  oneSecret,
+		Long: "Stores a secret with this agent's own credentials and within its allow-list. For a\n" +
+			"connection of kind file it makes the store if there is none. It replaces the whole\n" +
+			"secret; with --if-absent one that exists stays as it is.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return put(c.Context(), configFile, args[0], ifAbsent, c.InOrStdin(), c.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&configFile, "config", os.Getenv("SB_AGENT_CONFIG"), "configuration file (SB_AGENT_CONFIG)")
+	c.Flags().BoolVar(&ifAbsent, "if-absent", false, "leave a secret that exists as it is")
+	return c
+}
+
+func oneSecret(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%w: put takes one argument, CONNECTION/REF; see %s --help", errUsage, c.CommandPath())
+	}
+	return nil
+}
+
+func put(ctx context.Context, configFile, name string, ifAbsent bool, stdin io.Reader, stderr io.Writer) (err error) {
+	if err := needed("config", configFile); err != nil {
+		return err
+	}
+	connection, path, _ := strings.Cut(name, "/")
+	ref, err := agent.ParseRef(path)
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(stdin, agent.MaxBundleBytes+1))
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	defer clear(raw)
+	bundle, err := agent.ParseBundle(raw)
+	if err != nil {
+		return fmt.Errorf("put: standard input: %w", err)
+	}
+	defer bundle.Zero()
+	log, err := newLogger(stderr)
+	if err != nil {
+		return err
+	}
+	s, err := loadConfig(configFile, log)
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	provider, err := s.open(events.ConnectionID(connection))
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	defer func() { err = errors.Join(err, provider.Close()) }()
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	if err := store(ctx, provider, ref, bundle, ifAbsent); err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	return nil
+}
+
+// open opens a connection for one write. A store of the agent's own is made first.
+func (s settings) open(name events.ConnectionID) (agent.Provider, error) {
+	conn, ok := s.connections[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", agent.ErrUnknownConnection, name)
+	}
+	if create := s.stores[name]; create != nil {
+		if err := create(); err != nil && !errors.Is(err, file.ErrExists) {
+			return nil, err
+		}
+	}
+	return conn.Open()
+}
+
+// store writes over the version that is there now, so that a writer who comes between
+// is noticed and not overwritten.
+func store(ctx context.Context, provider agent.Provider, ref agent.Ref, bundle agent.Bundle, ifAbsent bool) error {
+	_, err := provider.Write(ctx, ref, bundle, "")
+	if !errors.Is(err, agent.ErrConflict) || ifAbsent {
+		if errors.Is(err, agent.ErrConflict) {
+			return nil
+		}
+		return err
+	}
+	there, err := provider.Read(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer there.Zero()
+	bundle.Labels = there.Labels
+	_, err = provider.Write(ctx, ref, bundle, there.Version)
+	return err
+}
