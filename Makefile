@@ -1,0 +1,50 @@
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin
+
+# Postgres comes from Debian's packages; the product runs its binaries privately and
+# leaves the system's own server, if there is one, alone.
+SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build run run-vault test race bench generate tidy clean
+
+help: ## what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what is missing on a bare Debian machine (Postgres binaries)
+	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then \
+		echo "installing postgresql" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	fi
+	@$(GO) mod download
+
+build: deps ## build sb-server, sb-agent and sb into bin/
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+run: build ## start everything on this machine and print what to try (Ctrl-C stops it)
+	@exec $(BIN)/sb-server dev
+
+run-vault: build ## the same, with a real Vault that is built and filled first
+	@exec $(GO) run ./test/servers/cmd/run-vault $(BIN)/sb-server dev
+
+test: deps ## set up what is needed and run every test
+	$(GO) vet ./...
+	cd test/servers/vault && $(GO) vet ./...
+	$(GO) test -count=1 ./...
+
+race: deps ## run the tests of the concurrent rooms under the race detector
+	$(GO) test -race -count=1 ./command/... ./custody/... ./gateway/... ./worker/... ./agent ./web/...
+
+bench: deps ## measure, and print each figure as a ratio to a raw baseline of the same run
+	$(GO) run ./test/bench
+
+generate: ## write generated documents and code again
+	$(GO) generate ./...
+
+tidy: ## format the code and tidy the module
+	gofmt -l -w $$(git ls-files '*.go')
+	$(GO) mod tidy
+
+clean: ## remove what was built; data of `make run` stays in .data
+	rm -rf $(BIN)

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/nats"
+	"secretsbridge/projections"
+	"secretsbridge/worker"
+)
+
+// views answers the worker and the gateway from the projections.
+type views struct {
+	pool     *pgxpool.Pool
+	progress *projections.Progress
+}
+
+func (v views) WaitFor(ctx context.Context, seq events.Seq) error {
+	return v.progress.WaitFor(ctx, seq)
+}
+
+func (v views) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
+	var ids []events.RequestID
+	for after := events.Seq(0); ; {
+		open, err := projections.Requests{Pool: v.pool}.Open(ctx, after, projections.MaxLimit)
+		if err != nil || len(open) == 0 {
+			return ids, err
+		}
+		for _, r := range open {
+			after = r.Seq
+			if r.State != events.StatePending {
+				ids = append(ids, r.ID)
+			}
+		}
+	}
+}
+
+func (v views) Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error) {
+	requests := projections.Requests{Pool: v.pool}
+	var ids []events.RequestID
+	for _, due := range []func(context.Context, time.Time, int) ([]projections.Request, error){
+		requests.DuePending, requests.DueRunning, requests.DueEnvelopes,
+	} {
+		found, err := due(ctx, now, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids[:min(len(ids), limit)], nil
+}
+
+func (v views) OnlineAgents(ctx context.Context) ([]events.AgentID, error) {
+	var ids []events.AgentID
+	err := v.agents(ctx, projections.AgentFilter{States: []events.AgentState{events.AgentOnline}}, func(a projections.Agent) {
+		ids = append(ids, a.ID)
+	})
+	return ids, err
+}
+
+// clusters are all that an agent was ever invited to.
+func (v views) clusters(ctx context.Context) ([]events.ClusterID, error) {
+	var names []events.ClusterID
+	err := v.agents(ctx, projections.AgentFilter{}, func(a projections.Agent) {
+		if !slices.Contains(names, a.Cluster) {
+			names = append(names, a.Cluster)
+		}
+	})
+	return names, err
+}
+
+func (v views) agents(ctx context.Context, filter projections.AgentFilter, each func(projections.Agent)) error {
+	filter.Limit = projections.MaxLimit
+	for {
+		page, err := projections.Agents{Pool: v.pool}.List(ctx, filter)
+		if err != nil {
+			return err
+		}
+		for _, a := range page.Items {
+			each(a)
+		}
+		if page.Next == "" {
+			return nil
+		}
+		filter.Cursor = page.Next
+	}
+}
+
+func (v views) AgentByAccount(ctx context.Context, account string) (events.AgentID, error) {
+	agent, err := projections.Agents{Pool: v.pool}.ByAccount(ctx, account)
+	if errors.Is(err, projections.ErrNotFound) {
+		return "", command.ErrAgentUnknown
+	}
+	return agent.ID, err
+}
+
+// queue hands the worker dead letters in its own words.
+type queue struct{ *nats.Jobs }
+
+func (q queue) DeadLetters(ctx context.Context, handle func(context.Context, worker.DeadLetter) error) error {
+	return q.Jobs.DeadLetters(ctx, func(ctx context.Context, d nats.Dead) error {
+		return handle(ctx, worker.DeadLetter{Cluster: d.Cluster, Job: d.Job, Refused: d.Refused})
+	})
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"secretsbridge/internal/secret"
+)
+
+// demoAgent is the name of the agent that `sb-server dev` runs beside itself.
+const demoAgent = "demo"
+
+// demoAgentProcess is sb-agent as its own process, over the real leaf link.
+type demoAgentProcess struct {
+	binary string
+	dir    string
+	vault  *demoVault
+}
+
+// demoVault is the Vault at VAULT_ADDR, which the agent serves as well.
+type demoVault struct {
+	address, token, cacert string
+	fill                   bool // SB_DEMO_FILL_VAULT: it is ours to put demo secrets into
+}
+
+func vaultFromEnvironment() *demoVault {
+	address := os.Getenv("VAULT_ADDR")
+	if address == "" {
+		return nil
+	}
+	return &demoVault{
+		address: address, token: os.Getenv("VAULT_TOKEN"), cacert: os.Getenv("VAULT_CACERT"),
+		fill: os.Getenv("SB_DEMO_FILL_VAULT") == "true",
+	}
+}
+
+// newDemoAgent finds the agent's binary beside this one and writes its configuration.
+func newDemoAgent(s settings, vault *demoVault) (*demoAgentProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	a := &demoAgentProcess{binary: filepath.Join(filepath.Dir(self), "sb-agent"), dir: s.path("agent"), vault: vault}
+	if _, err := os.Stat(a.binary); err != nil {
+		return nil, fmt.Errorf("the demo agent needs sb-agent beside sb-server: run make build: %w", err)
+	}
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return nil, err
+	}
+	return a, a.configure(s.Lease)
+}
+
+func (a *demoAgentProcess) config() string { return filepath.Join(a.dir, "agent.yaml") }
+
+// configure writes what an operator would write: which connections the agent serves,
+// with whose credentials, and how far.
+func (a *demoAgentProcess) configure(lease time.Duration) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Written by sb-server dev at each start.\nlease: %s\nconnections:\n", lease)
+	fmt.Fprintf(&b, "  file:\n    provider: file\n    dir: secrets\n    identity_file: secrets.key\n    allow: [prod, staging]\n")
+	if v := a.vault; v != nil {
+		token := filepath.Join(a.dir, "vault-token")
+		if err := writeFile(token, []byte(v.token), 0o600); err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "  vault:\n    provider: vault\n    address: %q\n", v.address)
+		if v.cacert != "" {
+			fmt.Fprintf(&b, "    ca_cert_file: %q\n", v.cacert)
+		}
+		fmt.Fprintf(&b, "    auth: {method: token, token_file: %q}\n    allow: [secret/prod, secret/staging]\n", token)
+	}
+	return writeFile(a.config(), b.Bytes(), 0o600)
+}
+
+// enrolled reports whether an earlier start left credentials.
+func (a *demoAgentProcess) enrolled() (bool, error) {
+	_, err := os.Stat(filepath.Join(a.dir, "identity.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (a *demoAgentProcess) enrol(ctx context.Context, url, caFile string, token secret.Value) error {
+	return a.do(ctx, token.Expose(), "enrol", "--server", url, "--ca", caFile, "--token-file", "-", "--dir", a.dir, "--replace")
+}
+
+// put stores a demo secret if there is none of that name.
+func (a *demoAgentProcess) put(ctx context.Context, name string, bundle []byte) error {
+	return a.do(ctx, bundle, "put", "--config", a.config(), "--if-absent", name)
+}
+
+func (a *demoAgentProcess) do(ctx context.Context, stdin []byte, args ...string) error {
+	cmd := exec.CommandContext(ctx, a.binary, args...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("sb-agent %s: %w: %s", args[0], err, strings.TrimSpace(string(said)))
+	}
+	return nil
+}
+
+// run keeps the agent running until ctx ends: it is told to stop, and if this process
+// dies the kernel tells it.
+func (a *demoAgentProcess) run(ctx context.Context, st *stack) error {
+	// Pdeathsig goes by the thread that started the child (prctl(2)).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for {
+		cmd := exec.CommandContext(ctx, a.binary, "run", "--dir", a.dir, "--config", a.config())
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		cmd.Env = append(os.Environ(), "SB_LOG_LEVEL="+st.settings.LogLevel.String())
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 25 * time.Second // longer than the agent's own drain
+		err := cmd.Run()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		st.log.Warn("the demo agent ended and is started again", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"secretsbridge/kms"
+	"secretsbridge/kms/local"
+	"secretsbridge/nats"
+	"secretsbridge/seal"
+)
+
+// keys are all that this server must not lose: a data directory without them cannot be
+// used again. Files of mode 0600 under keys/.
+type keys struct {
+	wrapping kms.KeyManager
+	signing  seal.SigningKey
+	links    *nats.Authority
+}
+
+// openKeys opens the keys of a data directory. New ones are made only where nothing
+// was ever stored, because new keys under old data would close all of it.
+func openKeys(ctx context.Context, s settings, fresh bool) (keys, error) {
+	dir := s.path("keys")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return keys{}, err
+	}
+	wrapping, err := openOrCreate(fresh,
+		func() (*local.Keys, error) { return local.Open(local.Config{Path: filepath.Join(dir, "kms.json")}) },
+		func() (*local.Keys, error) { return local.Create(local.Config{Path: filepath.Join(dir, "kms.json")}) })
+	if err != nil {
+		return keys{}, err
+	}
+	if err := wrapping.Check(ctx); err != nil {
+		return keys{}, err
+	}
+	signing, err := openOrCreate(fresh,
+		func() (seal.SigningKey, error) { return readSigningKey(filepath.Join(dir, "signing.key")) },
+		func() (seal.SigningKey, error) { return createSigningKey(filepath.Join(dir, "signing.key")) })
+	if err != nil {
+		return keys{}, err
+	}
+	links, err := openOrCreate(fresh,
+		func() (*nats.Authority, error) { return nats.OpenAuthority(filepath.Join(dir, "nats")) },
+		func() (*nats.Authority, error) { return nats.CreateAuthority(filepath.Join(dir, "nats")) })
+	if err != nil {
+		return keys{}, err
+	}
+	return keys{wrapping: wrapping, signing: signing, links: links}, nil
+}
+
+func openOrCreate[T any](fresh bool, open, create func() (T, error)) (T, error) {
+	found, err := open()
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return found, err
+	case !fresh:
+		return found, fmt.Errorf("%w; the data directory holds data that needs it: bring it back from a backup", err)
+	}
+	return create()
+}
+
+func createSigningKey(path string) (seal.SigningKey, error) {
+	key, err := seal.GenerateSigningKey()
+	if err != nil {
+		return seal.SigningKey{}, err
+	}
+	seed := key.Expose()
+	defer clear(seed)
+	return key, writeFile(path, []byte(base64.StdEncoding.EncodeToString(seed)), 0o600)
+}
+
+func readSigningKey(path string) (seal.SigningKey, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return seal.SigningKey{}, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return seal.SigningKey{}, fmt.Errorf("%s is open to others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return seal.SigningKey{}, err
+	}
+	seed, err := base64.StdEncoding.DecodeString(string(text))
+	if err != nil {
+		return seal.SigningKey{}, fmt.Errorf("%s is damaged", path)
+	}
+	return seal.ParseSigningKey(seed)
+}

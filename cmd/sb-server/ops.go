@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// opsTimeout bounds one look at whether the server can work.
+const opsTimeout = 2 * time.Second
+
+// serveOps answers the operator's probes on a port of their own: /healthz says that the
+// process lives, /readyz that it can do its work now.
+func (st *stack) serveOps(ctx context.Context) error {
+	listener, err := net.Listen("tcp", st.settings.OpsAddr)
+	if err != nil {
+		return fmt.Errorf("%w: set SB_OPS_ADDR to a free address", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), opsTimeout)
+		defer cancel()
+		if err := st.ready(ctx); err != nil {
+			st.log.Warn("not ready", "err", err)
+			http.Error(w, "not ready: the log of this server says why", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	st.log.Info("probes are answered", "addr", listener.Addr().String())
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsTimeout, WriteTimeout: 2 * opsTimeout}
+	return serve(ctx, srv, func(srv *http.Server) error { return srv.Serve(listener) })
+}
+
+// ready reports what keeps this server from working: the log, Postgres, or views that
+// do not follow.
+func (st *stack) ready(ctx context.Context) error {
+	last, err := st.store.Last(ctx)
+	if err != nil {
+		return err
+	}
+	return st.progress.WaitFor(ctx, last)
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"secretsbridge/internal/postgres"
+	"secretsbridge/projections"
+)
+
+// rebuildCommand drops the views and the audit and folds them again from the log.
+func rebuildCommand() *cobra.Command {
+	var verify bool
+	cmd := &cobra.Command{
+		Use:   "rebuild",
+		Short: "drop the views and the audit and fold them again from the log",
+		Long: "Drops the views and the audit of SB_DATA_DIR and folds them again from the log; the result has the\n" +
+			"same bytes. With --verify nothing is dropped: the log is folded beside them and differences are named.\n" +
+			"The server must not be running.",
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&verify, "verify", false, "only compare, and fail if anything differs")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		s, err := loadSettings()
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(s.path("nats")); err != nil {
+			return fmt.Errorf("%s is no data directory of sb-server: set SB_DATA_DIR", s.DataDir)
+		}
+		dir, err := openDataDir(s)
+		if err != nil {
+			return err
+		}
+		defer dir.close()
+		ca, err := openCA(s.DataDir)
+		if err != nil {
+			return err
+		}
+		s.LeafAddr = "127.0.0.1:0" // nobody is to link meanwhile
+		st, err := openStack(ctx, s, s.logger(), ca, false)
+		if err != nil {
+			return err
+		}
+		defer st.close()
+		owner, err := postgres.Open(ctx, st.database.OwnerDSN())
+		if err != nil {
+			return err
+		}
+		defer owner.Close()
+		return rebuild(cmd, st, owner, verify)
+	}
+	return cmd
+}
+
+func rebuild(cmd *cobra.Command, st *stack, owner *pgxpool.Pool, verify bool) error {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	if verify {
+		differences, err := projections.Verify(ctx, owner, st.store)
+		if err != nil {
+			return err
+		}
+		for _, d := range differences {
+			fmt.Fprintf(out, "%s\n  stands: %s\n  should: %s\n", d.Table, d.Live, d.Refolded)
+		}
+		if len(differences) > 0 {
+			return fmt.Errorf("%d differences: `sb-server rebuild` folds the views again", len(differences))
+		}
+		fmt.Fprintln(out, "the views and the audit are what the log says")
+		return nil
+	}
+	position, err := projections.Rebuild(ctx, owner, st.store)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "folded %d commits into fresh views and audit\n", position.Seq)
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// settings come from the environment; docs/reference/configuration.md lists them.
+type settings struct {
+	DataDir      string        `env:"SB_DATA_DIR" envDefault:".data"`
+	HTTPAddr     string        `env:"SB_HTTP_ADDR" envDefault:"127.0.0.1:8443"`
+	OpsAddr      string        `env:"SB_OPS_ADDR" envDefault:"127.0.0.1:0"`
+	LeafAddr     string        `env:"SB_LEAF_ADDR"` // empty: a free loopback port, kept for the next start
+	DemoPassword string        `env:"SB_DEMO_PASSWORD"`
+	LogLevel     slog.Level    `env:"SB_LOG_LEVEL" envDefault:"INFO"`
+	LogFormat    string        `env:"SB_LOG_FORMAT" envDefault:"text"`
+	PendingTTL   time.Duration `env:"SB_PENDING_TTL" envDefault:"24h"`
+	ApprovalTTL  time.Duration `env:"SB_APPROVAL_TTL" envDefault:"1h"`
+	RevealTTL    time.Duration `env:"SB_REVEAL_TTL" envDefault:"15m"`
+	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
+}
+
+func loadSettings() (settings, error) {
+	s, err := env.ParseAs[settings]()
+	if err != nil {
+		return settings{}, err
+	}
+	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
+		return settings{}, err
+	}
+	if s.LogFormat != "text" && s.LogFormat != "json" {
+		return settings{}, fmt.Errorf("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
+	}
+	for _, d := range []struct {
+		name      string
+		value     time.Duration
+		low, high time.Duration
+	}{
+		{"SB_PENDING_TTL", s.PendingTTL, time.Second, 30 * 24 * time.Hour},
+		{"SB_APPROVAL_TTL", s.ApprovalTTL, time.Second, 7 * 24 * time.Hour},
+		{"SB_REVEAL_TTL", s.RevealTTL, time.Second, 24 * time.Hour},
+		{"SB_LEASE", s.Lease, time.Second, 10 * time.Minute},
+	} {
+		if d.value < d.low || d.value > d.high {
+			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
+		}
+	}
+	return s, nil
+}
+
+func (s settings) path(elem ...string) string {
+	return filepath.Join(append([]string{s.DataDir}, elem...)...)
+}
+
+func (s settings) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if strings.EqualFold(s.LogFormat, "json") {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	natsgo "github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/gateway"
+	"secretsbridge/internal/postgres"
+	"secretsbridge/nats"
+	"secretsbridge/projections"
+	"secretsbridge/store"
+	"secretsbridge/worker"
+)
+
+// catchUpTimeout bounds the first fold after a start; a million commits take less.
+const catchUpTimeout = 5 * time.Minute
+
+// stack is a control plane, assembled.
+type stack struct {
+	settings settings
+	log      *slog.Logger
+	keys     keys
+
+	database *postgres.Private
+	pool     *pgxpool.Pool
+	hub      *nats.Hub
+	core     *natsgo.Conn
+	streams  *nats.Streams
+	store    *nats.Store
+	jobs     *nats.Jobs
+	marks    *nats.Marks
+	presence *nats.Presence
+
+	progress *projections.Progress
+	custody  *custody.Custody
+	gateway  *gateway.Gateway
+	worker   *worker.Worker
+	people   store.People
+	sessions store.Sessions
+}
+
+// openDatabase starts the private Postgres and brings its schemas up to date.
+func openDatabase(ctx context.Context, s settings, log *slog.Logger) (*postgres.Private, *pgxpool.Pool, error) {
+	database, err := postgres.StartPrivate(ctx, postgres.Config{Dir: s.path("postgres"), Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := func() (*pgxpool.Pool, error) {
+		owner, err := pgx.Connect(ctx, database.OwnerDSN())
+		if err != nil {
+			return nil, fmt.Errorf("connect to Postgres: %w", err)
+		}
+		defer owner.Close(ctx)
+		if err := errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner)); err != nil {
+			return nil, err
+		}
+		return postgres.Open(ctx, database.AppDSN())
+	}()
+	if err != nil {
+		database.Stop()
+		return nil, nil, err
+	}
+	return database, pool, nil
+}
+
+// openStack starts everything that others connect to and proves that the log is what
+// it must be. The caller closes it.
+func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority, fresh bool) (_ *stack, err error) {
+	st := &stack{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			st.close()
+		}
+	}()
+	if st.keys, err = openKeys(ctx, s, fresh); err != nil {
+		return nil, err
+	}
+	if st.database, st.pool, err = openDatabase(ctx, s, log); err != nil {
+		return nil, err
+	}
+	st.people, st.sessions = store.People{Pool: st.pool}, store.Sessions{Pool: st.pool}
+	st.progress = projections.NewProgress(st.pool)
+	if err = st.openNATS(ctx, ca); err != nil {
+		return nil, err
+	}
+	st.assemble(string(ca.pem))
+	return st, nil
+}
+
+func (st *stack) openNATS(ctx context.Context, ca *authority) error {
+	cert, err := ca.serve(hostOf(st.settings.LeafAddr))
+	if err != nil {
+		return err
+	}
+	// Agents may knock before the gateway is there; they try again after a second.
+	var registry atomic.Pointer[nats.Registry]
+	answer := nats.Registry(st.agentOf)
+	st.hub, err = nats.StartHub(nats.HubConfig{
+		Authority: st.keys.links, Dir: st.settings.path("nats"), LeafAddr: st.settings.LeafAddr, TLS: cert, Logger: st.log,
+		Registry: func(ctx context.Context, account string) (nats.Agent, error) {
+			if r := registry.Load(); r != nil {
+				return (*r)(ctx, account)
+			}
+			return nats.Agent{}, nats.ErrUnknownAccount
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := st.provision(ctx); err != nil {
+		return err
+	}
+	if st.core, err = st.hub.Connect("sb-server"); err != nil {
+		return err
+	}
+	if st.streams, err = nats.NewStreams(st.core, 1, st.hub.Durability, st.log); err != nil {
+		return err
+	}
+	if err := st.streams.Prove(ctx); err != nil {
+		return err
+	}
+	if st.store, err = nats.OpenStore(ctx, st.core); err != nil {
+		return err
+	}
+	if st.jobs, err = nats.OpenJobs(st.core, st.keys.links, st.settings.Lease, st.log); err != nil {
+		return err
+	}
+	if st.marks, err = nats.OpenMarks(ctx, st.core); err != nil {
+		return err
+	}
+	if st.presence, err = nats.OpenPresence(ctx, st.core); err != nil {
+		return err
+	}
+	registry.Store(&answer)
+	return nil
+}
+
+// provision creates missing streams with rights that the running system has not.
+func (st *stack) provision(ctx context.Context) error {
+	nc, err := st.hub.ConnectProvisioner("sb-server provision")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	streams, err := nats.NewStreams(nc, 1, st.hub.Durability, st.log)
+	if err != nil {
+		return err
+	}
+	return streams.Provision(ctx)
+}
+
+func (st *stack) assemble(caPEM string) {
+	st.custody = custody.New(custody.Config{
+		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
+		Signer: st.keys.signing, Logger: st.log, Now: time.Now,
+	})
+	credentials := nats.NewCredentials(st.keys.links, st.hub, 0)
+	views := views{pool: st.pool, progress: st.progress}
+	st.gateway = gateway.New(gateway.Config{
+		Log: st.store, Custody: st.custody, Credentials: credentials, Presence: st.presence,
+		Directory: views, Clusters: st.jobs, SigningKey: st.keys.signing.Public(), Logger: st.log, Now: time.Now,
+		Link: func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
+	})
+	st.worker = worker.New(worker.Config{
+		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody,
+		Presence: st.presence, Links: credentials, Signer: st.keys.signing, Logger: st.log, Now: time.Now,
+	})
+}
+
+// agentOf answers the hub: which agent an account belongs to, and whether it may link.
+func (st *stack) agentOf(ctx context.Context, account string) (nats.Agent, error) {
+	agent, err := st.gateway.Agent(ctx, account)
+	if err != nil {
+		return nats.Agent{}, err
+	}
+	return nats.Agent{
+		Account: account, Cluster: agent.Cluster, UserKey: agent.Enrolled.UserKey,
+		Revoked: agent.State == events.AgentGone,
+	}, nil
+}
+
+// run works until ctx ends or something makes it unsafe to go on. ready is called when
+// the views hold everything, before anybody is let in; it serves until its ctx ends.
+func (st *stack) run(ctx context.Context, ready func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return st.streams.Watch(ctx) })
+	group.Go(func() error { return st.progress.Run(ctx) })
+	group.Go(func() error { return st.fold(ctx) })
+	group.Go(func() error {
+		if err := st.catchUp(ctx); err != nil {
+			return err
+		}
+		inner, ctx := errgroup.WithContext(ctx)
+		services := nats.NewServices(st.core, version, st.log)
+		inner.Go(func() error { return services.Serve(ctx, st.gateway.Serve) })
+		inner.Go(func() error { return st.worker.Run(ctx) })
+		inner.Go(func() error { return ready(ctx) })
+		return inner.Wait()
+	})
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
+		return nil
+	}
+	return err
+}
+
+// fold keeps the views up to date. What is wrong with the log ends the server; what is
+// wrong with Postgres is waited out.
+func (st *stack) fold(ctx context.Context) error {
+	follower := &projections.Follower{Pool: st.pool, Progress: st.progress, Log: st.log}
+	for {
+		err := follower.Run(ctx, st.store)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, command.ErrLogUnsafe) {
+			return err
+		}
+		st.log.Warn("views stand still and are tried again", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// catchUp proves that the log still is the one that the views were folded from, waits
+// until they hold all of it, and opens the queues of all known clusters.
+func (st *stack) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
+	defer cancel()
+	position, err := st.progress.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if err := position.Prove(ctx, st.store); err != nil {
+		return err
+	}
+	last, err := st.store.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if err := st.progress.WaitFor(ctx, last); err != nil {
+		return err
+	}
+	clusters, err := views{pool: st.pool, progress: st.progress}.clusters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range clusters {
+		if err := st.jobs.EnsureCluster(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close stops everything, in the order that nobody talks to what is gone.
+func (st *stack) close() {
+	if st.core != nil {
+		st.core.Close()
+	}
+	if st.hub != nil {
+		st.hub.Shutdown()
+	}
+	if st.pool != nil {
+		st.pool.Close()
+	}
+	if st.database != nil {
+		st.database.Stop()
+	}
+}
