@@ -1,0 +1,89 @@
+// Command run-vault starts a real Vault with an empty key/value store on "secret/" and
+// runs a command beside it, with VAULT_ADDR and VAULT_TOKEN set. Both end together.
+//
+//	go run ./test/servers/cmd/run-vault bin/sb-server dev
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	vault "github.com/hashicorp/vault/api"
+
+	"secretsbridge/test/servers"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "run-vault:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return errors.New("usage: run-vault COMMAND [ARGUMENT]...")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	fmt.Fprintln(os.Stderr, "run-vault: building Vault; several minutes the first time, nothing afterwards")
+	binary, err := servers.BuildVault(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := servers.StartVault(ctx, binary)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	if err := mount(ctx, server); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "run-vault: Vault serves at", server.Address)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "VAULT_ADDR="+server.Address, "VAULT_TOKEN="+server.RootToken, "SB_DEMO_FILL_VAULT=true")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = time.Minute
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return nil // we were asked to stop, and so was the command
+	}
+	return err
+}
+
+// mount enables KV version 2 on secret/ and waits until it takes writes: just after the
+// mount Vault is still upgrading it.
+func mount(ctx context.Context, server *servers.VaultServer) error {
+	config := vault.DefaultConfig()
+	config.Address = server.Address
+	client, err := vault.NewClient(config)
+	if err != nil {
+		return err
+	}
+	client.SetToken(server.RootToken)
+	if err := client.Sys().MountWithContext(ctx, "secret", &vault.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}); err != nil {
+		return fmt.Errorf("enable secret/: %w", err)
+	}
+	for {
+		_, err := client.KVv2("secret").Put(ctx, "ready", map[string]any{"ready": true})
+		if err == nil {
+			return client.KVv2("secret").DeleteMetadata(ctx, "ready")
+		}
+		var answer *vault.ResponseError
+		if !errors.As(err, &answer) || answer.StatusCode != 400 {
+			return fmt.Errorf("write to secret/: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
