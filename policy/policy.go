@@ -38,7 +38,7 @@ const (
 
 var grants = map[Role][]Permission{
 	RoleDeveloper: {RequestCreate, RequestList, RequestCancel, EnvelopeReveal, ConnectionList},
-	RoleApprover:  {RequestList, RequestListAll, RequestApprove, ConnectionList},
+	RoleApprover:  {RequestCreate, RequestList, RequestListAll, RequestCancel, RequestApprove, EnvelopeReveal, ConnectionList},
 	RoleAdmin:     {RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead},
 }
 
