@@ -30,6 +30,7 @@ type network struct {
 
 	mu     sync.Mutex
 	agents map[string]Agent
+	before func(context.Context) error // what the registry does before it answers, if set
 }
 
 func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfig)) *network {
@@ -48,9 +49,14 @@ func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfi
 	return n
 }
 
-func (n *network) registry(_ context.Context, account string) (Agent, error) {
+func (n *network) registry(ctx context.Context, account string) (Agent, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.before != nil {
+		if err := n.before(ctx); err != nil {
+			return Agent{}, err
+		}
+	}
 	found, ok := n.agents[account]
 	if !ok {
 		return Agent{}, ErrUnknownAccount

@@ -66,3 +66,21 @@ func nothingMore(t testing.TB, l agent.Link) {
 		t.Errorf("a job came that should not: %s", d.Data())
 	}
 }
+
+// The registry is asked in the middle of a sign-in; it may need the same server.
+func TestRegistryMayReadTheLog(t *testing.T) {
+	n := newNetwork(t, 0)
+	store := openStore(t, n.nc)
+	read := make(chan error, 10)
+	n.mu.Lock()
+	n.before = func(ctx context.Context) error {
+		_, err := store.Load(ctx, events.AccessStream(events.Anonymous))
+		read <- err
+		return err
+	}
+	n.mu.Unlock()
+	n.link(t, n.enrol(t, "log"))
+	if err := receive(t, read); err != nil {
+		t.Error(err)
+	}
+}

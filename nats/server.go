@@ -250,17 +250,25 @@ func (h *Hub) InProcessConn() (net.Conn, error) { return h.server().InProcessCon
 
 // Revoke ends an agent's account at once: its links are cut and none comes back, even
 // before the registry knows. It is not kept over a restart; the registry is.
-func (h *Hub) Revoke(account string) error {
+func (h *Hub) Revoke(account string) {
 	h.mu.Lock()
 	h.revoked[account] = true
-	srv := h.srv
 	h.mu.Unlock()
-	known, err := srv.LookupAccount(account)
-	if err != nil {
-		return nil // never linked to this server; the resolver refuses it from now on
+	h.cut(account)
+	// An agent that was signing in this moment may have been resolved just before.
+	time.AfterFunc(2*registryTimeout, func() { h.cut(account) })
+}
+
+// cut ends an account that the server knows. One that never linked it does not know,
+// and the resolver refuses it.
+func (h *Hub) cut(account string) {
+	srv := h.server()
+	if !srv.Running() {
+		return
 	}
-	srv.UpdateAccountClaims(known, h.config.Authority.deadAccount(account))
-	return nil
+	if known, err := srv.LookupAccount(account); err == nil {
+		srv.UpdateAccountClaims(known, h.config.Authority.deadAccount(account))
+	}
 }
 
 // Links is how many agents are linked now.

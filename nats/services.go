@@ -32,8 +32,10 @@ type Services struct {
 	version string
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	open map[string]int // calls by account
+	mu      sync.Mutex
+	open    map[string]int // calls by account
+	running sync.WaitGroup // all of them; grows only while not stopping
+	stopped bool
 }
 
 // NewServices makes the hub side of the agent services. version is the control
@@ -50,7 +52,6 @@ func NewServices(nc *natsgo.Conn, version string, log *slog.Logger) *Services {
 // choose its token, and a call that could show another subject is dropped. answer must always reply; its ctx ends after 30 s.
 func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)) error {
 	slots := make(chan struct{}, maxCalls)
-	var running sync.WaitGroup
 	handler := func(r micro.Request) {
 		account, service, ok := subject.ParseService(r.Subject())
 		switch {
@@ -62,11 +63,11 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 			s.refuse(r, "unknown_service", "this server has no such service", false)
 			return
 		case !s.enter(account):
-			s.refuse(r, "too_many_calls", "this agent has too many calls open; wait for some to end", true)
+			s.refuse(r, "too_many_calls", "this agent has too many calls open, or the server stops; try again in a moment", true)
 			return
 		}
 		slots <- struct{}{}
-		running.Go(func() {
+		go func() {
 			defer func() { <-slots; s.leave(account) }()
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 			defer cancel()
@@ -79,7 +80,7 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 			if err := r.Respond(reply); err != nil {
 				s.log.Warn("an agent could not be answered", "service", service, "err", err)
 			}
-		})
+		}()
 	}
 	service, err := micro.AddService(s.nc, micro.Config{
 		Name: "agent-services", Version: s.version, Description: "what agents may ask of the control plane",
@@ -95,8 +96,11 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 		return fmt.Errorf("serve agents: %w", err)
 	}
 	<-ctx.Done()
-	err = service.Stop() // drains: what has arrived is still handled
-	running.Wait()
+	err = service.Stop()
+	s.mu.Lock()
+	s.stopped = true // what still arrives is asked to come again, to another server
+	s.mu.Unlock()
+	s.running.Wait()
 	if err != nil {
 		return fmt.Errorf("stop serving agents: %w", err)
 	}
@@ -106,10 +110,11 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 func (s *Services) enter(account string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[account] >= perAccount {
+	if s.stopped || s.open[account] >= perAccount {
 		return false
 	}
 	s.open[account]++
+	s.running.Add(1)
 	return true
 }
 
@@ -119,6 +124,7 @@ func (s *Services) leave(account string) {
 	if s.open[account]--; s.open[account] == 0 {
 		delete(s.open, account)
 	}
+	s.running.Done()
 }
 
 func (s *Services) refuse(r micro.Request, code, detail string, retry bool) {
