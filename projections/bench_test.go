@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"secretsbridge/command"
+	"secretsbridge/command/commandtest"
 	"secretsbridge/events"
 	"secretsbridge/projections"
 )
@@ -151,4 +152,22 @@ func BenchmarkRefold(b *testing.B) {
 	b.ReportMetric(total/refold.Seconds(), "refold-events/s")
 	b.ReportMetric(total/copying.Seconds(), "copy-events/s")
 	b.ReportMetric(copying.Seconds()/refold.Seconds(), "ratio")
+}
+
+// BenchmarkTail is the time from an append to a committed view that a waiting query may
+// read, one commit at a time.
+func BenchmarkTail(b *testing.B) {
+	db := cluster.New(b)
+	log := &commandtest.Memory{}
+	progress := projections.NewProgress(db.App)
+	follow(b, db.App, log, progress)
+	w := &writer{t: b, log: log}
+	i := 0
+	for b.Loop() {
+		i++
+		id := events.RequestID("r_" + strconv.Itoa(i))
+		if err := progress.WaitFor(b.Context(), w.append(events.RequestStream(id), "user:u_1", submitted(id, "u_1", day))); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
