@@ -127,6 +127,7 @@ func (c *Connections) watch(ctx context.Context) {
 func (c *connection) check(ctx context.Context, log *slog.Logger) {
 	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
+	was, first := c.found()
 	provider, err := c.open(time.Now())
 	if err == nil {
 		err = provider.Check(limited)
@@ -135,15 +136,21 @@ func (c *connection) check(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	was, first := c.err, c.checked.IsZero()
 	c.err, c.checked = err, time.Now()
+	c.mu.Unlock()
 	switch {
 	case err != nil && (was == nil || first):
 		log.Warn("a connection does not work", "connection", c.name, "err", err)
 	case err == nil && (was != nil || first):
 		log.Info("a connection works", "connection", c.name)
 	}
+}
+
+// found is what the last look found, and whether there was none.
+func (c *connection) found() (err error, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err, c.checked.IsZero()
 }
 
 // Close closes every provider that was opened.

@@ -126,6 +126,11 @@ func TestAConnectionThatCannotBeOpenedStopsNoOther(t *testing.T) {
 		far := r.approveWith(func(k *events.Ticket) { k.Ref, k.Connection = "a", "away" })
 		r.settle(4 * time.Minute)
 		r.want(t, far, "executed", "done")
+		for _, said := range []string{`msg="a connection does not work" connection=away`, `msg="a connection works" connection=away`} {
+			if strings.Count(r.log.String(), said) != 1 {
+				t.Errorf("the log does not say once %s:\n%s", said, r.log)
+			}
+		}
 		if opened > 8 {
 			t.Errorf("opened %d times in 40 s", opened)
 		}

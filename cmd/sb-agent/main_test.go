@@ -31,6 +31,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"control-plane": serveControlPlane,
+			"stranger-ca": func(ts *testscript.TestScript, _ bool, args []string) {
+				ca, _ := selfSigned(t)
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), ca, 0o600))
+			},
 		},
 		Setup: func(e *testscript.Env) error {
 			return os.WriteFile(filepath.Join(e.WorkDir, "token"), []byte(token+"\n"), 0o600)

@@ -135,8 +135,11 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintf(w, "link\t%s; heartbeat %s\n", link, heartbeat)
 	fmt.Fprintf(w, "credentials\tuntil %s\n", r.CredentialsExpires.Format(time.RFC3339))
 	fmt.Fprintf(w, "jobs\t%d of %d slots\n", len(r.Running), r.Slots)
-	if r.ClockSkewSeconds != 0 {
-		fmt.Fprintf(w, "clock\t%d s behind the control plane's\n", r.ClockSkewSeconds)
+	switch skew := r.ClockSkewSeconds; {
+	case skew > 0:
+		fmt.Fprintf(w, "clock\t%d s behind the control plane's\n", skew)
+	case skew < 0:
+		fmt.Fprintf(w, "clock\t%d s ahead of the control plane's\n", -skew)
 	}
 	for _, c := range r.Connections {
 		line := fmt.Sprintf("connection\t%s (%s) %s", c.Name, c.Provider, c.State)

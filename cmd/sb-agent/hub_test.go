@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"secretsbridge/events"
+	"secretsbridge/nats"
+	"secretsbridge/seal"
+)
+
+// hub is the control plane's end of a real link: it enrols over HTTPS and answers
+// heartbeats and renewals.
+type hub struct {
+	dir    string // holds ca.pem and token
+	server *httptest.Server
+
+	mu      sync.Mutex // guards what follows
+	agents  map[string]nats.Agent
+	beats   int
+	renewed int
+}
+
+// startHub gives credentials that live for ttl.
+func startHub(t *testing.T, ttl time.Duration) *hub {
+	t.Helper()
+	h := &hub{dir: t.TempDir(), agents: map[string]nats.Agent{}}
+	ca, certificate := selfSigned(t)
+	authority, err := nats.CreateAuthority(filepath.Join(h.dir, "authority"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := nats.StartHub(nats.HubConfig{
+		Authority: authority, Dir: filepath.Join(h.dir, "nats"), Registry: h.registry, LeafAddr: "127.0.0.1:0", TLS: certificate,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Shutdown)
+	signer, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(a nats.Agent) events.Credentials {
+		c, err := authority.Credentials(a, ttl)
+		if err != nil {
+			t.Error(err)
+		}
+		return c
+	}
+	h.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var question events.Enrol
+		account, accountErr := nats.NewAgentAccount()
+		if err := errors.Join(json.NewDecoder(r.Body).Decode(&question), accountErr); err != nil {
+			t.Error(err)
+		}
+		a := nats.Agent{Account: account, Cluster: "local", UserKey: question.UserKey}
+		h.mu.Lock()
+		h.agents[account] = a
+		h.mu.Unlock()
+		answer := events.Enrolment{
+			Agent: events.NewAgentID(), Name: "demo", Cluster: "local", Account: account, LeafURLs: []string{node.LeafURL()},
+			CA: string(ca), SigningKey: signer.Public().String(), Credential: issue(a),
+		}
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Error(err)
+		}
+	}))
+	h.server.TLS = certificate
+	h.server.StartTLS()
+	t.Cleanup(h.server.Close)
+
+	nc, err := node.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		err := nats.NewServices(nc, "1.0.0", nil).Serve(ctx, func(_ context.Context, account string, service events.Service, _ []byte) []byte {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			var result any = events.HeartbeatReply{Time: time.Now(), NextSeconds: 1}
+			switch service {
+			case events.ServiceHeartbeat:
+				h.beats++
+			case events.ServiceRenew:
+				h.renewed++
+				result = issue(h.agents[account])
+			}
+			reply, _ := json.Marshal(events.ServiceReply[any]{Result: &result})
+			return reply
+		})
+		if ctx.Err() == nil {
+			t.Errorf("services ended: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); serving.Wait(); nc.Close() })
+
+	write := func(name string, content []byte) {
+		if err := os.WriteFile(filepath.Join(h.dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("ca.pem", ca)
+	write("token", []byte(token))
+	return h
+}
+
+func (h *hub) registry(_ context.Context, account string) (nats.Agent, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a, ok := h.agents[account]
+	if !ok {
+		return nats.Agent{}, nats.ErrUnknownAccount
+	}
+	return a, nil
+}
+
+func (h *hub) heard() (beats, renewed int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.beats, h.renewed
+}
+
+// selfSigned makes a certificate for the loopback that is its own CA.
+func selfSigned(t testing.TB) (ca []byte, config *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Clone(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
