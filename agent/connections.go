@@ -52,6 +52,7 @@ type connection struct {
 	retry    time.Time // not before
 	err      error     // of the last try to open, or of the last check
 	checked  time.Time // zero before the first
+	logged   bool      // whether the log says that it does not work
 	closed   bool
 }
 
@@ -127,7 +128,6 @@ func (c *Connections) watch(ctx context.Context) {
 func (c *connection) check(ctx context.Context, log *slog.Logger) {
 	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	was, first := c.found()
 	provider, err := c.open(time.Now())
 	if err == nil {
 		err = provider.Check(limited)
@@ -136,21 +136,14 @@ func (c *connection) check(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	c.mu.Lock()
-	c.err, c.checked = err, time.Now()
-	c.mu.Unlock()
+	defer c.mu.Unlock()
 	switch {
-	case err != nil && (was == nil || first):
+	case err != nil && !c.logged:
 		log.Warn("a connection does not work", "connection", c.name, "err", err)
-	case err == nil && (was != nil || first):
+	case err == nil && (c.logged || c.checked.IsZero()):
 		log.Info("a connection works", "connection", c.name)
 	}
-}
-
-// found is what the last look found, and whether there was none.
-func (c *connection) found() (err error, first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err, c.checked.IsZero()
+	c.err, c.checked, c.logged = err, time.Now(), err != nil
 }
 
 // Close closes every provider that was opened.
