@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/pflag"
+
+	"secretsbridge/web/api/client"
+)
+
+type flag = pflag.Flag
+
+// Exit codes. They are a contract with scripts.
+const (
+	exitDone        = 0
+	exitFault       = 1
+	exitUsage       = 2
+	exitNotSignedIn = 3
+	exitRefused     = 4 // by the rules: trying again changes nothing
+	exitNotFound    = 5
+	exitUnavailable = 6 // trying again may help
+)
+
+// failure is how a command ends badly: a sentence to act on and a stable code. Codes of
+// the server's answers are the server's own; the rest are below.
+type failure struct {
+	exit int
+	code string
+	text string
+	err  error
+}
+
+func (f *failure) Error() string { return f.text + " (" + f.code + ")" }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// localCode is a code of this program's own, with what it means, for the reference.
+type localCode struct {
+	code string
+	exit int
+	says string
+}
+
+var localCodes = []localCode{
+	{"usage", exitUsage, "flags or arguments are wrong, or the environment is"},
+	{"key_needed", exitUsage, "several values are ready: choose with `--key`, or take `--all`"},
+	{"not_signed_in", exitNotSignedIn, "there is no session for this server; also a code of the server's"},
+	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
+	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
+	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
+	{"interrupted", exitFault, "the command was ended by a signal"},
+	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
+	{"fault", exitFault, "anything else, such as a full disk"},
+}
+
+// fail makes a failure with one of the local codes.
+func fail(code, format string, args ...any) error {
+	for _, local := range localCodes {
+		if local.code == code {
+			err := fmt.Errorf(format, args...)
+			return &failure{exit: local.exit, code: code, text: err.Error(), err: err}
+		}
+	}
+	panic("no such code: " + code)
+}
+
+func usage(format string, args ...any) error { return fail("usage", format, args...) }
+
+// explain turns any error into a failure.
+func explain(err error) *failure {
+	var f *failure
+	var refused *client.Refused
+	var unreachable *client.Unreachable
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &refused):
+		return ofServer(refused)
+	case errors.As(err, &unreachable):
+		err = fail("unreachable", "%w; try again", unreachable)
+	case errors.Is(err, client.ErrUntrusted):
+		err = fail("untrusted", "%w; name the CA that signs its certificate with --ca", err)
+	case errors.Is(err, client.ErrAnswer):
+		err = fail("bad_answer", "%w", err)
+	case errors.Is(err, client.ErrAddress):
+		err = usage("%w: set --server or SB_SERVER", err)
+	case errors.Is(err, context.Canceled):
+		err = fail("interrupted", "interrupted")
+	default:
+		err = fail("fault", "%w", err)
+	}
+	errors.As(err, &f)
+	return f
+}
+
+// ofServer is the server's own sentence and code, with the exit code of its status.
+func ofServer(r *client.Refused) *failure {
+	status := r.Problem.Status
+	passing := status >= 500 || status == http.StatusTooManyRequests
+	var f *failure
+	switch {
+	case r.Problem.Code == "" && passing:
+		errors.As(fail("unreachable", "%w", r), &f)
+		return f
+	case r.Problem.Code == "":
+		errors.As(fail("bad_answer", "%w", r), &f)
+		return f
+	}
+	f = &failure{exit: exitRefused, code: r.Problem.Code, text: r.Problem.Detail, err: r}
+	switch {
+	case passing:
+		f.exit = exitUnavailable
+	case status == http.StatusUnauthorized:
+		f.exit = exitNotSignedIn
+	case status == http.StatusNotFound:
+		f.exit = exitNotFound
+	}
+	if r.Problem.Instance != "" && status == http.StatusInternalServerError {
+		f.text += ": " + r.Problem.Instance
+	}
+	return f
+}

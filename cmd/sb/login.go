@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"secretsbridge/internal/secret"
+	"secretsbridge/web/api"
+	"secretsbridge/web/api/client"
+)
+
+// maxPassword bounds what is read as a password, in bytes.
+const maxPassword = 4 << 10
+
+func loginCommand(a *cli) *cobra.Command {
+	var email string
+	var fromStdin bool
+	c := &cobra.Command{
+		Use:   "login",
+		Short: "Sign in and keep the session",
+		Long: "Signs in and keeps the session in SB_TOKEN_FILE, in place of an earlier one. The password is\n" +
+			"asked for without echo, or read from standard input; it is never an argument.",
+		Args: takes(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			file, err := findTokenFile()
+			if err != nil {
+				return err
+			}
+			to, err := a.dial(secret.Value{}, 0)
+			if err != nil {
+				return err
+			}
+			defer to.Close()
+			password, err := readPassword(c, fromStdin)
+			if err != nil {
+				return err
+			}
+			defer password.Zero()
+			session, err := client.SignIn(c.Context(), to, api.SignIn{Email: email, Password: string(password.Expose())})
+			if err != nil {
+				return err
+			}
+			// The position is the new session's: one of an earlier life of the server
+			// would be waited for in vain.
+			if err := file.save(session.Value.Token, state{Server: to.Server(), Sequence: to.Sequence()}); err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return encode(c.OutOrStdout(), session.Value.Person) // the token stays in its file
+			}
+			who := session.Value.Person
+			_, err = fmt.Fprintf(c.OutOrStdout(), "signed in as %s (%s), at most until %s\n",
+				clean(who.Email), clean(strings.Join(who.Roles, ", ")), when(session.Value.Expires))
+			return err
+		},
+	}
+	c.Flags().StringVar(&email, "email", "", "your e-mail address")
+	c.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input; one line end at its end is dropped")
+	require(c, "email")
+	return c
+}
+
+func readPassword(c *cobra.Command, fromStdin bool) (secret.Value, error) {
+	if !fromStdin {
+		return askPassword(c)
+	}
+	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxPassword+1))
+	if err != nil {
+		return secret.Value{}, fail("fault", "read the password: %w", err)
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	switch {
+	case len(text) == 0:
+		return secret.Value{}, usage("standard input holds no password")
+	case len(text) > maxPassword:
+		return secret.Value{}, usage("standard input holds more than a password")
+	}
+	return secret.New(text), nil
+}
+
+// askPassword asks on the terminal. A signal gives the terminal its echo back.
+func askPassword(c *cobra.Command) (secret.Value, error) {
+	stdin := int(os.Stdin.Fd())
+	if !term.IsTerminal(stdin) {
+		return secret.Value{}, usage("there is no terminal to ask for the password; send it with --password-stdin")
+	}
+	before, err := term.GetState(stdin)
+	if err != nil {
+		return secret.Value{}, fail("fault", "ask for the password: %w", err)
+	}
+	type typed struct {
+		text []byte
+		err  error
+	}
+	answer := make(chan typed, 1)
+	fmt.Fprint(c.ErrOrStderr(), "Password: ")
+	go func() { // ends with the answer, or with the process
+		text, err := term.ReadPassword(stdin)
+		answer <- typed{text, err}
+	}()
+	select {
+	case <-c.Context().Done():
+		_ = term.Restore(stdin, before) // the process ends now, whatever this says
+		fmt.Fprintln(c.ErrOrStderr())
+		return secret.Value{}, context.Cause(c.Context())
+	case got := <-answer:
+		fmt.Fprintln(c.ErrOrStderr())
+		switch {
+		case got.err != nil:
+			return secret.Value{}, fail("fault", "ask for the password: %w", got.err)
+		case len(got.text) == 0:
+			return secret.Value{}, usage("no password was typed")
+		}
+		return secret.New(got.text), nil
+	}
+}
+
+func logoutCommand(a *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "End the session and forget it",
+		Long: "Ends the session at the server and forgets it here. If the server cannot be reached the session\n" +
+			"is kept, so that it can be ended later.",
+		Args: takes(),
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := findTokenFile()
+			if err != nil {
+				return err
+			}
+			err = a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
+				return client.SignOut(c.Context(), to)
+			})(c, args)
+			// A session that has ended already is what was asked for.
+			var refused *client.Refused
+			if ended := errors.As(err, &refused) && refused.Problem.Status == 401; err != nil && !ended {
+				return err
+			}
+			return file.remove()
+		},
+	}
+}
+
+func whoamiCommand(a *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who is signed in",
+		Args:  takes(),
+		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
+			me, err := client.Get[api.Me](c.Context(), to, client.Path("me"), nil)
+			if err != nil {
+				return err
+			}
+			return show(a, c.OutOrStdout(), me, func(me api.Me) string {
+				return fields("E-mail", me.Email, "Name", me.Name, "Id", me.ID,
+					"Roles", strings.Join(me.Roles, ", "), "May", strings.Join(me.Permissions, ", "))
+			})
+		}),
+	}
+}

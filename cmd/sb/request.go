@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"secretsbridge/web/api"
+	"secretsbridge/web/api/client"
+)
+
+func requestCommand(a *cli) *cobra.Command {
+	c := &cobra.Command{Use: "request", Short: "Ask for secrets and follow what becomes of it"}
+	c.AddCommand(readCommand(a), listRequestsCommand(a), showRequestCommand(a))
+	return c
+}
+
+func readCommand(a *cli) *cobra.Command {
+	var ask api.Submit
+	c := &cobra.Command{
+		Use:   "read CONNECTION/REF",
+		Short: "Ask to read a secret",
+		Long: "Asks to read a secret. Standard output is the request's id alone. Once it is approved and\n" +
+			"executed, its values are opened with sb reveal.",
+		Example: "  sb request read vault/secret/prod/db --key password --reason \"restore test on Tuesday\"",
+		Args:    takes("CONNECTION/REF"),
+		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			ask.Secret = args[0]
+			done, err := client.Post[api.Submitted](c.Context(), to, client.Path("requests"), ask)
+			if err != nil {
+				return err
+			}
+			err = show(a, c.OutOrStdout(), done, func(s api.Submitted) string { return clean(s.ID) + "\n" })
+			if a.output == "text" {
+				note(c, "submitted; follow it with: sb request show %s --watch", done.Value.ID)
+			}
+			return err
+		}),
+	}
+	c.Flags().StringArrayVar(&ask.Keys, "key", nil, "a key of the secret; repeat it for several (default: all keys)")
+	c.Flags().StringVar(&ask.Reason, "reason", "", "why you need it, for those who decide")
+	require(c, "reason")
+	return c
+}
+
+func listRequestsCommand(a *cli) *cobra.Command {
+	var states []string
+	var connection string
+	var mine bool
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List requests, newest first",
+		Args:  takes(),
+		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
+			q := url.Values{"state": states}
+			if mine {
+				q.Set("mine", "true")
+			}
+			if connection != "" {
+				q.Set("connection", connection)
+			}
+			return listing(a, c, to, client.Path("requests"), q, limit, "ID STATE SECRET KEYS REQUESTER SUBMITTED REASON", func(r api.Request) []string {
+				return []string{r.ID, r.State, r.Secret, keys(r.Keys), name(r.Requester), ago(r.SubmittedAt), short(r.Reason, 50)}
+			})
+		}),
+	}
+	c.Flags().StringArrayVar(&states, "state", nil, "only this state: pending, approved, running, executed, failed, rejected, cancelled or expired; repeat it for several")
+	c.Flags().StringVar(&connection, "connection", "", "only this connection")
+	c.Flags().BoolVar(&mine, "mine", false, "only your own")
+	limitFlag(c, &limit)
+	return c
+}
+
+func limitFlag(c *cobra.Command, limit *int) {
+	c.Flags().IntVar(limit, "limit", 50, "how many at most")
+}
+
+// listing shows a list of the API.
+func listing[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, limit int, head string, line func(T) []string) error {
+	if limit < 1 {
+		return usage("--limit is at least 1")
+	}
+	items, err := client.List[T](c.Context(), to, path, q, limit)
+	if err != nil {
+		return err
+	}
+	return list(a, c.OutOrStdout(), items, head, line)
+}
+
+func showRequestCommand(a *cli) *cobra.Command {
+	var watching bool
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one request",
+		Long: "Shows one request. With --watch it stays and shows each change, until the request has ended;\n" +
+			"with --output json each is one object on a line.",
+		Args: takes("ID"),
+		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			if watching {
+				return watch(a, c, to, args[0])
+			}
+			r, err := client.Get[api.Request](c.Context(), to, client.Path("requests", args[0]), nil)
+			if err != nil {
+				return err
+			}
+			return show(a, c.OutOrStdout(), r, requestText)
+		}),
+	}
+	c.Flags().BoolVar(&watching, "watch", false, "follow it until it has ended")
+	return c
+}
+
+// requestText is a request for people.
+func requestText(r api.Request) string {
+	var b strings.Builder
+	attempt := ""
+	if r.Attempt > 0 {
+		attempt = strconv.Itoa(r.Attempt)
+	}
+	failure := ""
+	if r.Failure != nil {
+		failure = r.Failure.Detail + " (" + r.Failure.Code + ")"
+	}
+	b.WriteString(fields(
+		"Request", r.ID, "State", r.State, "Waiting", r.Waiting, "Failure", failure,
+		"Secret", r.Secret, "Keys", keys(r.Keys), "Cluster", r.Cluster, "Requester", name(r.Requester), "Reason", r.Reason,
+		"Submitted", when(r.SubmittedAt), "Approved", whenever(r.ApprovedAt), "Ended", whenever(r.EndedAt), "Comment", r.Comment,
+		"Agent", r.Agent, "Attempt", attempt, "Version", r.ProviderVersion,
+	))
+	switch r.State {
+	case "pending":
+		b.WriteString(fields("Lapses", when(r.PendingUntil)))
+	case "approved", "running":
+		b.WriteString(fields("Lapses", whenever(r.Until)))
+	}
+	for _, s := range r.Steps {
+		b.WriteString(fields("Step", fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, s.Role)))
+	}
+	for _, v := range r.Votes {
+		said := fmt.Sprintf("%s by %s, %s", v.Decision, name(v.Approver), when(v.At))
+		if v.Comment != "" {
+			said += ": " + v.Comment
+		}
+		b.WriteString(fields("Vote", said))
+	}
+	for _, e := range r.Envelopes {
+		said := fmt.Sprintf("%s: %s since %s", e.Key, e.State, when(e.At))
+		if e.State == "ready" {
+			said = fmt.Sprintf("%s: ready until %s", e.Key, when(e.Expires))
+		}
+		b.WriteString(fields("Value", said))
+	}
+	return b.String()
+}
+
+func keys(names []string) string {
+	if len(names) == 0 {
+		return "all"
+	}
+	return strings.Join(names, ", ")
+}
+
+func name(p api.Person) string {
+	if p.Name == "" {
+		return p.ID
+	}
+	return p.Name
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"secretsbridge/internal/secret"
+	"secretsbridge/web/api/client"
+)
+
+// maxToken bounds a token's file, in bytes. A session's token has some 50.
+const maxToken = 4 << 10
+
+// tokenFile is where a session is kept: the token alone in one file, so that other
+// programs can use it, and beside it, in FILE.state, what is no secret.
+type tokenFile string
+
+// state is what belongs to a session and is no secret.
+type state struct {
+	Server   string `json:"server"` // the token is sent nowhere else
+	Sequence uint64 `json:"sequence,omitempty"`
+}
+
+func findTokenFile() (tokenFile, error) {
+	if path := os.Getenv("SB_TOKEN_FILE"); path != "" {
+		return tokenFile(path), nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fail("token_file", "there is no configuration folder (%w); set SB_TOKEN_FILE", err)
+	}
+	return tokenFile(filepath.Join(dir, "secrets-bridge", "token")), nil
+}
+
+// load reads the session. The state is zero if there is none: somebody else put the
+// token there.
+func (f tokenFile) load() (secret.Value, state, error) {
+	none := fail("not_signed_in", "you are not signed in; run sb login --email YOU")
+	file, err := os.Open(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return secret.Value{}, state{}, none
+	}
+	if err != nil {
+		return secret.Value{}, state{}, fail("token_file", "read the session: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return secret.Value{}, state{}, fail("token_file", "read the session: %w", err)
+	case info.Mode().Perm()&0o077 != 0:
+		return secret.Value{}, state{}, fail("token_file", "others may read %s; run chmod 600 on it, and sign in again if they did", f)
+	}
+	text := make([]byte, maxToken+1)
+	n, err := file.Read(text)
+	token := bytes.TrimSpace(text[:n])
+	switch {
+	case len(token) == 0:
+		return secret.Value{}, state{}, none
+	case err != nil || n > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return secret.Value{}, state{}, fail("token_file", "%s holds no token; sign in again", f)
+	}
+	return secret.New(token), f.state(), nil
+}
+
+// state is zero if it cannot be read: it only saves a detour.
+func (f tokenFile) state() (s state) {
+	text, err := os.ReadFile(f.statePath())
+	if err != nil || json.Unmarshal(text, &s) != nil {
+		return state{}
+	}
+	return s
+}
+
+func (f tokenFile) statePath() string { return string(f) + ".state" }
+
+// save replaces the session. The old token goes first and the new one comes last: a
+// crash between leaves none, and never a token beside the state of another server.
+func (f tokenFile) save(token string, s state) error {
+	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
+		return fail("token_file", "keep the session: %w", err)
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := f.remove(); err != nil {
+		return err
+	}
+	if err := errors.Join(replace(f.statePath(), text), replace(string(f), []byte(token+"\n"))); err != nil {
+		return fail("token_file", "keep the session: %w", err)
+	}
+	return nil
+}
+
+// remove forgets the session; without one it does nothing.
+func (f tokenFile) remove() error {
+	for _, path := range []string{string(f), f.statePath()} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fail("token_file", "forget the session: %w", err)
+		}
+	}
+	return nil
+}
+
+// remember keeps how far the log got by a command, for the next query. It is a
+// convenience, so a folder that is read-only is no error.
+func (f tokenFile) remember(server string, seq uint64) {
+	s := f.state()
+	if s.Server != server || seq <= s.Sequence {
+		return
+	}
+	s.Sequence = seq
+	if text, err := json.Marshal(s); err == nil {
+		_ = replace(f.statePath(), text)
+	}
+}
+
+// replace writes a file that only its owner may read, whole or not at all.
+func replace(path string, text []byte) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), ".sb-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name())
+		}
+	}()
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// dial makes a client for the server of the flags or the environment.
+func (a *cli) dial(token secret.Value, seq uint64) (*client.Client, error) {
+	server := given(a.server, "SB_SERVER")
+	if server == "" {
+		return nil, usage("no server: set --server or SB_SERVER to its https URL")
+	}
+	cfg := client.Config{Server: server, Token: token, Sequence: seq, Agent: "sb/" + buildVersion()}
+	if path := given(a.ca, "SB_CA_FILE"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, usage("read the CA: %w", err)
+		}
+		cfg.Roots = x509.NewCertPool()
+		if !cfg.Roots.AppendCertsFromPEM(text) {
+			return nil, usage("read the CA: %s holds no certificate in PEM", path)
+		}
+	}
+	return client.New(cfg)
+}
+
+func given(flag, variable string) string {
+	if flag != "" {
+		return flag
+	}
+	return os.Getenv(variable)
+}
+
+// signedIn makes a command that needs a session.
+func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Client) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		file, err := findTokenFile()
+		if err != nil {
+			return err
+		}
+		token, kept, err := file.load()
+		if err != nil {
+			return err
+		}
+		defer token.Zero()
+		to, err := a.dial(token, kept.Sequence)
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		if kept.Server != "" && kept.Server != to.Server() {
+			return fail("not_signed_in", "your session is for %s; sign in to %s with sb login --email YOU", kept.Server, to.Server())
+		}
+		err = do(c, args, to)
+		file.remember(to.Server(), to.Sequence())
+		return err
+	}
+}
+
+// note tells a person something beside the output.
+func note(c *cobra.Command, format string, args ...any) {
+	fmt.Fprintln(c.ErrOrStderr(), clean(fmt.Sprintf(format, args...)))
+}

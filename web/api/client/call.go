@@ -1,0 +1,231 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	mathrand "math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"secretsbridge/web/api"
+)
+
+const (
+	// attempts is how often a call is made at most.
+	attempts = 3
+
+	// firstPause is before the second attempt; each further pause is twice as long.
+	firstPause = 200 * time.Millisecond
+
+	// maxPause is the longest Retry-After that is worth waiting for in a command that
+	// somebody typed.
+	maxPause = 5 * time.Second
+
+	// pageSize is what one page of a list holds.
+	pageSize = 100
+)
+
+// Item is one object of the API: as a Go value, and as the server sent it, which keeps
+// fields that this client does not know.
+type Item[T any] struct {
+	Value T
+	Raw   json.RawMessage
+}
+
+// Get asks a query.
+func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (Item[T], error) {
+	return call[T](ctx, c, http.MethodGet, path, query, nil, true)
+}
+
+// Post gives a command. Its Idempotency-Key is fresh, and the same in every attempt.
+func Post[T any](ctx context.Context, c *Client, path string, body any) (Item[T], error) {
+	return call[T](ctx, c, http.MethodPost, path, nil, body, true)
+}
+
+// SignIn opens a session. It is tried once: an attempt counts against the account.
+func SignIn(ctx context.Context, c *Client, in api.SignIn) (Item[api.Session], error) {
+	return call[api.Session](ctx, c, http.MethodPost, Path("sessions"), nil, in, false)
+}
+
+// SignOut ends the client's session. It is tried once.
+func SignOut(ctx context.Context, c *Client) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, Path("sessions", "current"), nil, nil, false)
+	return err
+}
+
+// List follows the pages of a list until it has limit items.
+func List[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) ([]Item[T], error) {
+	items := []Item[T]{}
+	asked := url.Values{}
+	for name, values := range query {
+		asked[name] = values
+	}
+	for cursor := ""; len(items) < limit; {
+		asked.Set("limit", strconv.Itoa(min(limit-len(items), pageSize)))
+		page, err := Get[api.Page[json.RawMessage]](ctx, c, path, asked)
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range page.Value.Items {
+			item := Item[T]{Raw: raw}
+			if err := json.Unmarshal(raw, &item.Value); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+			}
+			items = append(items, item)
+		}
+		if page.Value.Next == "" {
+			break
+		}
+		if page.Value.Next == cursor {
+			return nil, fmt.Errorf("%w: the list does not go on", ErrAnswer)
+		}
+		cursor = page.Value.Next
+		asked.Set("cursor", cursor)
+	}
+	return items[:min(len(items), limit)], nil
+}
+
+// call makes one call, and again if again says that this does no harm.
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, again bool) (Item[T], error) {
+	var item Item[T]
+	var sent []byte
+	if body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			return item, fmt.Errorf("encode the call: %w", err)
+		}
+		defer clear(sent) // it may hold a password
+	}
+	header := c.header()
+	if method == http.MethodPost && again {
+		header.Set(api.HeaderIdempotencyKey, rand.Text())
+	}
+	if seq := c.newest.Load(); seq > 0 && method == http.MethodGet {
+		header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
+	}
+	for attempt := 1; ; attempt++ {
+		raw, err := c.attempt(ctx, method, c.url(path, query), header, sent)
+		if err == nil {
+			if item.Raw = raw; len(raw) > 0 {
+				if err := json.Unmarshal(raw, &item.Value); err != nil {
+					return Item[T]{}, fmt.Errorf("%w: %w", ErrAnswer, withoutText(err))
+				}
+			}
+			return item, nil
+		}
+		pause, worth := worthAnother(err, attempt)
+		if !again || !worth || attempt == attempts {
+			return item, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return item, err
+		}
+	}
+}
+
+// attempt sends a call once and reads the whole answer. Nil bytes are an answer without
+// a body.
+func (c *Client) attempt(ctx context.Context, method, where string, header http.Header, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errSlow)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, where, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make the call: %w", err)
+	}
+	req.Header = header.Clone()
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, c.unreachable(ctx, err)
+	case len(answer) > maxAnswer:
+		return nil, fmt.Errorf("%w: it has more than %d MiB", ErrAnswer, maxAnswer>>20)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return nil, refused(resp, answer)
+	}
+	c.reached(resp.Header.Get(api.HeaderSequence))
+	if resp.StatusCode == http.StatusNoContent {
+		return nil, nil
+	}
+	if !isJSON(resp.Header, "application/json") {
+		return nil, fmt.Errorf("%w: it is no JSON; is this the address of a Secrets Bridge?", ErrAnswer)
+	}
+	return answer, nil
+}
+
+func (c *Client) header() http.Header {
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {c.agent}}
+	if token := c.token.Expose(); len(token) > 0 {
+		header.Set("Authorization", "Bearer "+string(token))
+	}
+	return header
+}
+
+// reached remembers the position of a command's outcome.
+func (c *Client) reached(text string) {
+	seq, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return // queries have none
+	}
+	for {
+		known := c.newest.Load()
+		if seq <= known || c.newest.CompareAndSwap(known, seq) {
+			return
+		}
+	}
+}
+
+// worthAnother says how long to wait before the next attempt, and whether to make it.
+func worthAnother(err error, attempt int) (time.Duration, bool) {
+	pause := backoff(attempt, maxPause)
+	switch e := err.(type) {
+	case *Unreachable:
+		return pause, true
+	case *Refused:
+		// 503 says "not now"; 409 with Retry-After says that the first call of this
+		// key, whose answer was lost, is still being answered.
+		if (e.Problem.Status == http.StatusServiceUnavailable || e.Problem.Status == http.StatusConflict) &&
+			e.RetryAfter > 0 && e.RetryAfter <= maxPause {
+			return max(pause, e.RetryAfter), true
+		}
+	}
+	return 0, false
+}
+
+// backoff doubles from firstPause up to most; half of it is chance, so that many
+// clients do not come back at the same moment.
+func backoff(attempt int, most time.Duration) time.Duration {
+	pause := min(most, time.Duration(float64(firstPause)*math.Pow(2, float64(min(attempt, 20)-1))))
+	return pause/2 + mathrand.N(pause/2+1)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func isJSON(header http.Header, kind string) bool {
+	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return err == nil && media == kind
+}
