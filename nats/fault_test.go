@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"secretsbridge/command"
 	"secretsbridge/events"
 )
@@ -30,10 +32,18 @@ func (f *flaky) InProcessConn() (net.Conn, error) {
 }
 
 // heal ends the faults, and the connection that had them.
-func (f *flaky) heal() {
+func (f *flaky) heal(t *testing.T, nc *natsgo.Conn) {
+	t.Helper()
+	before := nc.Stats().Reconnects
 	_ = (*f.conn.Load()).Close()
 	f.deaf.Store(false)
 	f.mute.Store(false)
+	eventually(t, "reconnect", func(context.Context) error {
+		if nc.Stats().Reconnects == before || !nc.IsConnected() {
+			return errors.New("not yet")
+		}
+		return nil
+	})
 }
 
 type flakyConn struct {
@@ -88,7 +98,7 @@ func TestAppendWithoutAnAnswerIsUnknown(t *testing.T) {
 			if took := time.Since(began); took > 2*appendTimeout {
 				t.Errorf("it took %s to give up", took)
 			}
-			through.heal()
+			through.heal(t, nc)
 			eventually(t, "look", func(ctx context.Context) error {
 				after, err := store.Load(ctx, stream)
 				if err == nil && len(after) != len(before)+test.stored {

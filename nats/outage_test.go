@@ -61,10 +61,16 @@ func TestCallsFailWhileTheLinkIsDown(t *testing.T) {
 	n := newNetwork(t, 0)
 	a := n.enrol(t, "down")
 	l := n.link(t, a)
-	if _, err := l.Call(t.Context(), events.ServiceStart, nil); !errors.Is(err, agent.ErrLinkDown) {
-		t.Errorf("call that nobody answers: %v", err)
-	}
+	cut := make(chan error, 1)
+	go func() {
+		_, err := l.Call(t.Context(), events.ServiceStart, nil) // which nobody answers
+		cut <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
 	n.hub().Shutdown()
+	if err := receive(t, cut); !errors.Is(err, agent.ErrLinkDown) {
+		t.Errorf("call while the link breaks: %v", err)
+	}
 	eventually(t, "notice", func(context.Context) error {
 		if l.Connected() {
 			return errors.New("still linked")

@@ -21,7 +21,7 @@ import (
 const (
 	maxCalls    = 256
 	perAccount  = 16
-	callTimeout = 30 * time.Second
+	callTimeout = 15 * time.Second
 	maxReply    = 1<<20 - 4096 // a message, less its headers
 )
 
@@ -49,7 +49,7 @@ func NewServices(nc *natsgo.Conn, version string, log *slog.Logger) *Services {
 
 // Serve answers calls until ctx ends, and returns when the last one is answered. The
 // account is what the NATS server authenticated: the importer of a subject cannot
-// choose its token, and a call that could show another subject is dropped. answer must always reply; its ctx ends after 30 s.
+// choose its token, and a call that could show another subject is dropped. answer must always reply; its ctx ends after 15 s.
 func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)) error {
 	slots := make(chan struct{}, maxCalls)
 	handler := func(r micro.Request) {

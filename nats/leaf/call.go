@@ -15,7 +15,7 @@ import (
 
 // callTimeout is how long an answer may take: a little more than the control plane
 // gives itself.
-const callTimeout = 35 * time.Second
+const callTimeout = 20 * time.Second
 
 // Call implements [agent.Link]. After [agent.ErrLinkDown] the call may or may not have
 // been taken; the same call again is answered the same way.
