@@ -305,6 +305,14 @@ func TestHostileLeaf(t *testing.T) {
 			l.publish(next(s.two), "_INBOX.evil", header, pull)
 			l.publish(s.ack, "_INBOX.evil", header, "+TERM")
 		},
+		"have its messages traced into other places": func(l *rawLeaf) {
+			for _, dest := range []string{"evt.request.r_evil", subject.Job("two", events.OperationRead, "j_evil"), s.inbox, "$KV.marks.evil", s.ack} {
+				header := "Nats-Trace-Dest: " + dest + "\r\nNats-Rollup: all\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+				l.publish(subject.LocalPull, "_INBOX.evil", header, pull)
+				l.publish(subject.Service(s.attacker.Account, events.ServiceStart), "_INBOX.evil", header, evil)
+				l.publish(s.own(), "_INBOX.evil", header, "+WPI")
+			}
+		},
 		"claim another origin": func(l *rawLeaf) {
 			l.send("LMSG %s + _INBOX.evil q 4\r\n+ACK\r\n", s.ack)
 			l.send("RMSG CORE %s 4\r\n+ACK\r\n", s.ack)
