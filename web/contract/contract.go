@@ -1,0 +1,167 @@
+// Package contract reads the OpenAPI text of the API and holds calls against it. It is
+// for tests: nothing that runs in production imports it.
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/pb33f/libopenapi/datamodel/high/base"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+)
+
+// Operation is one line of the text.
+type Operation struct {
+	Method              string // upper case
+	Path                string // below the prefix, such as "/requests/{id}"
+	OperationID         string
+	Permission          string // x-permission; "public" and "session" are none
+	Public              bool   // no session is needed
+	NeedsIdempotencyKey bool
+	Codes               []string // x-codes: of the problems it can answer with
+}
+
+// Problem is one code of the table x-problems.
+type Problem struct {
+	About  string // the group it stands in
+	Code   string
+	Status int
+	Detail string // the usual sentence
+	Help   string // what to do about it; may be empty
+}
+
+// Contract is the text, ready to compare with. It is safe for concurrent use.
+type Contract struct {
+	model      *v3.Document
+	validator  validator.Validator
+	prefix     string
+	operations []Operation
+	problems   []Problem
+}
+
+// Load reads the text. Errors say what is wrong with it: not OpenAPI 3.1, a code that
+// the table does not have, a reference to nothing.
+func Load(yaml []byte) (*Contract, error) {
+	document, err := libopenapi.NewDocument(yaml)
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	built, err := document.BuildV3Model()
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	c := &Contract{model: &built.Model}
+	checker, errs := validator.NewValidator(document, options()...)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("read the contract: %w", errors.Join(errs...))
+	}
+	c.validator = checker
+	if ok, found := checker.ValidateDocument(); !ok {
+		return nil, fmt.Errorf("the contract is no OpenAPI 3.1: %w", join(found))
+	}
+	if len(c.model.Servers) != 1 {
+		return nil, fmt.Errorf("the contract has %d servers, not one", len(c.model.Servers))
+	}
+	c.prefix = c.model.Servers[0].URL
+	if err := c.readProblems(); err != nil {
+		return nil, err
+	}
+	return c, c.readOperations()
+}
+
+// options make the validator strict: a field in an answer that the text does not name
+// is an error, although callers must bear it. Facts have fields of their own, and
+// headers other than ours are HTTP's.
+func options() []config.Option {
+	return []config.Option{
+		config.WithFormatAssertions(), config.WithStrictMode(),
+		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.items[*].data.**"),
+	}
+}
+
+// Operations are all that the text describes, in its order.
+func (c *Contract) Operations() []Operation { return slices.Clone(c.operations) }
+
+// Problems is the table of codes, in the order of the text.
+func (c *Contract) Problems() []Problem { return slices.Clone(c.problems) }
+
+// Schema is one of the named schemas; nil if there is none.
+func (c *Contract) Schema(name string) *base.Schema {
+	proxy, ok := c.model.Components.Schemas.Get(name)
+	if !ok {
+		return nil
+	}
+	return proxy.Schema()
+}
+
+func (c *Contract) readProblems() error {
+	node, ok := c.model.Extensions.Get("x-problems")
+	if !ok {
+		return errors.New("the contract has no x-problems")
+	}
+	var groups []struct {
+		About string    `yaml:"about"`
+		Codes []Problem `yaml:"codes"`
+	}
+	if err := node.Decode(&groups); err != nil {
+		return fmt.Errorf("read x-problems: %w", err)
+	}
+	for _, group := range groups {
+		for _, p := range group.Codes {
+			p.About = group.About
+			if _, twice := c.problem(p.Code); twice || p.Code == "" || p.Detail == "" || http.StatusText(p.Status) == "" {
+				return fmt.Errorf("x-problems: the entry %q is there twice or not whole", p.Code)
+			}
+			c.problems = append(c.problems, p)
+		}
+	}
+	return nil
+}
+
+func (c *Contract) problem(code string) (Problem, bool) {
+	for _, p := range c.problems {
+		if p.Code == code {
+			return p, true
+		}
+	}
+	return Problem{}, false
+}
+
+func (c *Contract) readOperations() error {
+	for path, item := range c.model.Paths.PathItems.FromOldest() {
+		for method, described := range item.GetOperations().FromOldest() {
+			op := Operation{Method: strings.ToUpper(method), Path: path, OperationID: described.OperationId}
+			if err := errors.Join(decode(described, "x-permission", &op.Permission), decode(described, "x-codes", &op.Codes)); err != nil {
+				return fmt.Errorf("%s %s: %w", op.Method, op.Path, err)
+			}
+			op.Public = described.Security != nil && len(described.Security) == 0
+			if op.Public != (op.Permission == "public") {
+				return fmt.Errorf("%s %s: its security and its permission %q differ", op.Method, op.Path, op.Permission)
+			}
+			for _, p := range described.Parameters {
+				op.NeedsIdempotencyKey = op.NeedsIdempotencyKey || p.Name == "Idempotency-Key" && p.Required != nil && *p.Required
+			}
+			for _, code := range op.Codes {
+				if _, known := c.problem(code); !known {
+					return fmt.Errorf("%s %s: x-problems has no code %q", op.Method, op.Path, code)
+				}
+			}
+			c.operations = append(c.operations, op)
+		}
+	}
+	return nil
+}
+
+func decode(op *v3.Operation, key string, into any) error {
+	node, ok := op.Extensions.Get(key)
+	if !ok {
+		return fmt.Errorf("%s is missing", key)
+	}
+	return node.Decode(into)
+}

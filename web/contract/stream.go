@@ -1,0 +1,34 @@
+package contract
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pb33f/libopenapi-validator/schema_validation"
+)
+
+// checkStream looks at every whole message of a stream of requests, as far as it was
+// read. The schema of a stream is text; what its messages hold stands in words.
+func (c *Contract) checkStream(body []byte) error {
+	messages := strings.Split(string(body), "\n\n")
+	for _, message := range messages[:len(messages)-1] {
+		fields := map[string]string{}
+		for line := range strings.SplitSeq(message, "\n") {
+			if name, value, ok := strings.Cut(line, ":"); ok && name != "" {
+				fields[name] = strings.TrimPrefix(value, " ")
+			}
+		}
+		if len(fields) == 0 {
+			continue // a comment
+		}
+		if _, err := strconv.ParseUint(fields["id"], 10, 64); err != nil || fields["event"] != "request" {
+			return fmt.Errorf("a message of the stream has the id %q and the event %q", fields["id"], fields["event"])
+		}
+		checker := schema_validation.NewSchemaValidator(options()...)
+		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema("Request"), fields["data"], 3.1); !ok {
+			return fmt.Errorf("a message of the stream is no Request: %w", join(faults))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+package contract_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pb33f/libopenapi"
+	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/pb33f/libopenapi-validator/schema_validation"
+	"github.com/pb33f/libopenapi/datamodel/high/base"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+	"secretsbridge/web/contract"
+)
+
+func text(t *testing.T) []byte {
+	t.Helper()
+	yaml, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return yaml
+}
+
+var loaded = sync.OnceValues(func() (*contract.Contract, error) {
+	yaml, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return contract.Load(yaml)
+})
+
+func load(t *testing.T) *contract.Contract {
+	t.Helper()
+	c, err := loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func model(t *testing.T) *v3.Document {
+	t.Helper()
+	document, err := libopenapi.NewDocument(text(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := document.BuildV3Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &built.Model
+}
+
+func TestEveryOperationIsWholeAndHasOneName(t *testing.T) {
+	names := map[string]bool{}
+	permissions := []string{"public", "session"}
+	for _, p := range catalogue() {
+		permissions = append(permissions, string(p))
+	}
+	for _, op := range load(t).Operations() {
+		where := op.Method + " " + op.Path
+		if names[op.OperationID] || op.OperationID == "" {
+			t.Errorf("%s: operationId %q is missing or taken", where, op.OperationID)
+		}
+		names[op.OperationID] = true
+		if !slices.Contains(permissions, op.Permission) {
+			t.Errorf("%s: unknown permission %q", where, op.Permission)
+		}
+		if want := op.Method == http.MethodPost && !op.Public; op.NeedsIdempotencyKey != want {
+			t.Errorf("%s: needs an idempotency key: %t, want %t", where, op.NeedsIdempotencyKey, want)
+		}
+		if !op.Public && !slices.Contains(op.Codes, "not_signed_in") || !slices.Contains(op.Codes, "internal") {
+			t.Errorf("%s: codes are missing: %v", where, op.Codes)
+		}
+		if got, want := slices.Contains(op.Codes, "forbidden"), !op.Public && op.Permission != "session"; got != want {
+			t.Errorf("%s: lists forbidden: %t, want %t", where, got, want)
+		}
+	}
+	for path, item := range model(t).Paths.PathItems.FromOldest() {
+		for method, op := range item.GetOperations().FromOldest() {
+			if op.Summary == "" || op.Description == "" || len(op.Tags) != 1 || op.Responses.Default == nil {
+				t.Errorf("%s %s: summary, description, tag or problem is missing", method, path)
+			}
+		}
+	}
+}
+
+// catalogue is what all roles together may do.
+func catalogue() []policy.Permission {
+	return policy.Permissions([]string{string(policy.RoleDeveloper), string(policy.RoleApprover), string(policy.RoleAdmin)})
+}
+
+func TestWordsAreThoseOfTheCode(t *testing.T) {
+	c := load(t)
+	var codes, permissions []string
+	for _, p := range c.Problems() {
+		codes = append(codes, p.Code)
+	}
+	for _, p := range catalogue() {
+		permissions = append(permissions, string(p))
+	}
+	tests := map[string][]string{
+		"Code": codes, "Permission": permissions,
+		"Provider":        words(events.ProviderVault, events.ProviderFile),
+		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
+		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
+		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateExecuted,
+			events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired),
+	}
+	for name, want := range tests {
+		if diff := cmp.Diff(sorted(want), sorted(enum(c.Schema(name)))); diff != "" {
+			t.Errorf("%s (-code +text):\n%s", name, diff)
+		}
+	}
+	for _, code := range enum(c.Schema("FailureCode")) {
+		if !events.FailureCode(code).Valid() {
+			t.Errorf("unknown failure code %q", code)
+		}
+	}
+}
+
+func words[T ~string](all ...T) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = string(s)
+	}
+	return out
+}
+
+func sorted(s []string) []string { s = slices.Clone(s); slices.Sort(s); return s }
+
+func enum(s *base.Schema) []string {
+	var out []string
+	for _, n := range s.Enum {
+		out = append(out, n.Value)
+	}
+	return out
+}
+
+// TestShapesAreThoseOfTheCode compares fields and which of them are always there.
+func TestShapesAreThoseOfTheCode(t *testing.T) {
+	c := load(t)
+	shapes := map[string]any{
+		"SignIn": api.SignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "CreateConnection": api.CreateConnection{},
+		"Reason": api.Reason{}, "Invite": api.Invite{}, "Enrol": events.Enrol{}, "Session": api.Session{}, "Me": api.Me{},
+		"Person": api.Person{}, "Submitted": api.Submitted{}, "Done": api.Done{}, "Request": api.Request{}, "Step": api.Step{},
+		"Vote": api.Vote{}, "Failure": api.Failure{}, "Envelope": api.Envelope{}, "Revealed": api.Revealed{},
+		"Connection": api.Connection{}, "Agent": api.Agent{}, "Invitation": api.Invitation{}, "Enrolment": events.Enrolment{},
+		"Credential": events.Credentials{}, "Event": api.Event{}, "Problem": api.Problem{}, "RequestPage": api.Page[api.Request]{},
+	}
+	for name, shape := range shapes {
+		schema := c.Schema(name)
+		if schema == nil {
+			t.Errorf("there is no schema %s", name)
+			continue
+		}
+		var fields, always []string
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(shape)) {
+			field, optional, _ := strings.Cut(f.Tag.Get("json"), ",")
+			fields = append(fields, field)
+			if optional == "" {
+				always = append(always, field)
+			}
+		}
+		if diff := cmp.Diff(sorted(fields), slices.Sorted(schema.Properties.KeysFromOldest())); diff != "" {
+			t.Errorf("fields of %s (-code +text):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(sorted(always), sorted(schema.Required)); diff != "" {
+			t.Errorf("fields of %s that are always there (-code +text):\n%s", name, diff)
+		}
+	}
+}
+
+func TestLimitsAreThoseOfTheCode(t *testing.T) {
+	c := load(t)
+	property := func(schema, name string) *base.Schema {
+		return c.Schema(schema).Properties.GetOrZero(name).Schema()
+	}
+	tests := map[string]struct {
+		got  *int64
+		want int
+	}{
+		"reason":          {property("Submit", "reason").MaxLength, command.MaxReason},
+		"secret":          {property("Submit", "secret").MaxLength, 40 + len("/") + command.MaxRef},
+		"keys":            {property("Submit", "keys").MaxItems, command.MaxKeys},
+		"a key":           {property("Submit", "keys").Items.A.Schema().MaxLength, command.MaxKeyLength},
+		"comment":         {property("Verdict", "comment").MaxLength, command.MaxComment},
+		"why disabled":    {property("Reason", "reason").MaxLength, command.MaxReason},
+		"why revoked":     {property("RevocationReason", "reason").MaxLength, command.MaxReason},
+		"description":     {property("CreateConnection", "description").MaxLength, command.MaxReason},
+		"items a page":    {property("AgentPage", "items").MaxItems, projections.MaxLimit},
+		"requests a page": {property("RequestPage", "items").MaxItems, projections.MaxLimit},
+	}
+	for name, tt := range tests {
+		if tt.got == nil || *tt.got != int64(tt.want) {
+			t.Errorf("%s: the text says %v, the code %d", name, tt.got, tt.want)
+		}
+	}
+	if got := property("Invite", "ttl_seconds").Maximum; got == nil || *got != command.MaxTokenLife.Seconds() {
+		t.Errorf("life of a token: the text says %v, the code %v", got, command.MaxTokenLife)
+	}
+}
+
+// TestSentencesAreThoseOfTheRules pins the words that a caller reads.
+func TestSentencesAreThoseOfTheRules(t *testing.T) {
+	table := map[string]string{}
+	for _, p := range load(t).Problems() {
+		table[p.Code] = p.Detail
+	}
+	for _, rule := range []error{
+		command.ErrReasonMissing, command.ErrReasonTooLong, command.ErrRefInvalid, command.ErrKeysInvalid, command.ErrConnectionUnknown,
+		command.ErrConnectionDisabled, command.ErrPolicyDenied, command.ErrRequestUnknown, command.ErrSelfApproval, command.ErrAlreadyVoted,
+		command.ErrNotAnApprover, command.ErrNotPending, command.ErrCancelled, command.ErrRejected, command.ErrRequestExpired,
+		command.ErrNotYourRequest, command.ErrTooLateToCancel, command.ErrCommentTooLong, command.ErrEnvelopeUnknown,
+		command.ErrAlreadyRevealed, command.ErrEnvelopeExpired, command.ErrNotYetExecuted, command.ErrNothingToReveal,
+		command.ErrRevealNotAllowed, command.ErrConnectionExists, command.ErrConnectionName, command.ErrProviderUnknown,
+		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
+		command.ErrAgentRevoked, command.ErrReasonNeeded, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
+	} {
+		var r *command.Rejection
+		if !errors.As(rule, &r) {
+			t.Fatalf("%v is no rejection", rule)
+		}
+		if got := table[r.Code]; got != r.Detail {
+			t.Errorf("%s: the table says %q, the rule %q", r.Code, got, r.Detail)
+		}
+	}
+}
+
+func TestExamplesFitTheirSchemas(t *testing.T) {
+	m := model(t)
+	checker := schema_validation.NewSchemaValidator(config.WithFormatAssertions(), config.WithStrictMode())
+	check := func(where string, schema *base.Schema, example interface{ Decode(any) error }) {
+		var value any
+		if err := example.Decode(&value); err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		raw, err := json.Marshal(value)
+		if err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		if ok, found := checker.ValidateSchemaStringWithVersion(schema, string(raw), 3.1); !ok {
+			t.Errorf("%s: %s: %v", where, raw, found[0].SchemaValidationErrors)
+		}
+	}
+	parts := []string{ // of others, which have examples
+		"Step", "Vote", "Failure", "Envelope", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
+	}
+	for name, proxy := range m.Components.Schemas.FromOldest() {
+		schema := proxy.Schema()
+		if len(schema.Examples) == 0 && slices.Contains(schema.Type, "object") && !slices.Contains(parts, name) {
+			t.Errorf("schema %s has no example", name)
+		}
+		for _, example := range schema.Examples {
+			check("schema "+name, schema, example)
+		}
+	}
+	for name, p := range m.Components.Parameters.FromOldest() {
+		if p.Example == nil || p.Description == "" {
+			t.Errorf("parameter %s has no example or no description", name)
+			continue
+		}
+		check("parameter "+name, p.Schema.Schema(), p.Example)
+	}
+	for name, h := range m.Components.Headers.FromOldest() {
+		if h.Example == nil || h.Description == "" {
+			t.Errorf("header %s has no example or no description", name)
+			continue
+		}
+		check("header "+name, h.Schema.Schema(), h.Example)
+	}
+}
+
+func TestATextThatIsWrongIsNotLoaded(t *testing.T) {
+	whole := string(text(t))
+	tests := map[string][2]string{
+		"a code that the table does not have": {"x-codes: [not_signed_in,", "x-codes: [signed_in_badly,"},
+		"an operation without a permission":   {"      x-permission: session\n", ""},
+		"public, but not without a session":   {"      security: []\n", ""},
+		"a reference to nothing":              {"'#/components/schemas/Done'", "'#/components/schemas/Undone'"},
+		"no OpenAPI":                          {"summary: Sign in\n", "summary: [1]\n"},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(whole, change[0]) {
+				t.Fatalf("the text does not hold %q", change[0])
+			}
+			if _, err := contract.Load([]byte(strings.Replace(whole, change[0], change[1], 1))); err == nil {
+				t.Error("loaded")
+			}
+		})
+	}
+}
