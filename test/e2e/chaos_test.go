@@ -28,7 +28,7 @@ const (
 type outcome struct {
 	id       string
 	state    string
-	revealed int // how often a value arrived
+	revealed int  // how often a value arrived
 	burnt    bool // a reveal whose answer was lost, and that counts
 }
 
@@ -36,6 +36,7 @@ type outcome struct {
 // while 200 requests go through. Every acknowledged request reaches a legal end, no
 // envelope is opened twice, and the views are what the log says.
 func TestKillsLoseNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	c := start(t, "SB_LEASE=3s", "SB_LOG_LEVEL=WARN")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

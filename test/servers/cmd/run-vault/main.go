@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	vault "github.com/hashicorp/vault/api"
-
 	"secretsbridge/test/servers"
 )
 
@@ -42,7 +40,7 @@ func run(args []string) error {
 		return err
 	}
 	defer server.Stop()
-	if err := mount(ctx, server); err != nil {
+	if err := server.MountKV(ctx, "secret"); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "run-vault: Vault serves at", server.Address)
@@ -56,34 +54,4 @@ func run(args []string) error {
 		return nil // we were asked to stop, and so was the command
 	}
 	return err
-}
-
-// mount enables KV version 2 on secret/ and waits until it takes writes: just after the
-// mount Vault is still upgrading it.
-func mount(ctx context.Context, server *servers.VaultServer) error {
-	config := vault.DefaultConfig()
-	config.Address = server.Address
-	client, err := vault.NewClient(config)
-	if err != nil {
-		return err
-	}
-	client.SetToken(server.RootToken)
-	if err := client.Sys().MountWithContext(ctx, "secret", &vault.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}); err != nil {
-		return fmt.Errorf("enable secret/: %w", err)
-	}
-	for {
-		_, err := client.KVv2("secret").Put(ctx, "ready", map[string]any{"ready": true})
-		if err == nil {
-			return client.KVv2("secret").DeleteMetadata(ctx, "ready")
-		}
-		var answer *vault.ResponseError
-		if !errors.As(err, &answer) || answer.StatusCode != 400 {
-			return fmt.Errorf("write to secret/: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
