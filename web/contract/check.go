@@ -120,7 +120,7 @@ func (c *Contract) checkProblem(op Operation, resp *http.Response, body []byte) 
 	case !slices.Contains(op.Codes, p.Code):
 		return fmt.Errorf("the operation does not list the code %q", p.Code)
 	case resp.StatusCode != listed.Status || p.Status != listed.Status:
-		return fmt.Errorf("code %q came with the status %d in its body; it has %d", p.Code, p.Status, listed.Status)
+		return fmt.Errorf("code %q has the status %d; the body says %d", p.Code, listed.Status, p.Status)
 	case p.Type != "about:blank#"+p.Code || p.Title != http.StatusText(p.Status) || p.Detail == "":
 		return fmt.Errorf("type %q, title %q or detail %q do not fit code %q", p.Type, p.Title, p.Detail, p.Code)
 	case resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") == "":

@@ -2,6 +2,8 @@
 // for tests: nothing that runs in production imports it.
 package contract
 
+//go:generate go test -run TestErrorsPage . -update
+
 import (
 	"errors"
 	"fmt"
