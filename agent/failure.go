@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"secretsbridge/events"
 	"secretsbridge/seal"
@@ -17,6 +18,16 @@ type failure struct {
 
 func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.err) }
 func (f *failure) Unwrap() error { return f.err }
+
+// level is how much an operator of this host should care: a requester may well ask for
+// what is not there.
+func (f *failure) level() slog.Level {
+	switch f.code {
+	case events.FailureInternal, events.FailureTicketRefused, events.FailureSignIn:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
 
 // causes maps errors to what requesters are told. The first that matches counts.
 var causes = []struct {

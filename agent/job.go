@@ -104,7 +104,7 @@ func (j job) do(ctx context.Context, d Delivery) verdict {
 	}
 	if err == nil {
 		stored = true
-		j.log.Info("a job is done", "attempt", j.attempt, "values", len(outcome.Envelopes), "took", time.Since(began))
+		j.log.Info("a job is done", "attempt", j.attempt, "values", len(outcome.Envelopes), "took_ms", time.Since(began).Milliseconds())
 		return doneWith()
 	}
 	v, ended := j.settled(ctx, err)
@@ -174,7 +174,7 @@ func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
 			return later(delay), false
 		}
 	}
-	j.log.Error("a job failed", "attempt", j.attempt, "code", f.code, "err", f.err)
+	j.log.Log(ctx, f.level(), "a job failed", "attempt", j.attempt, "code", f.code, "err", f.err)
 	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(f.code))
 	if refusedWith(err) == "failure_code_unknown" {
 		_, err = insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(events.FailureInternal))
