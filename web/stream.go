@@ -48,7 +48,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.WriteHeader(http.StatusOK)
 	written := reply{written: true}
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(a.heartbeat)
 	defer beat.Stop()
 	for {
 		// Everything is read again each time: also whether the caller may still see it.

@@ -117,11 +117,13 @@ type API struct {
 	newest  atomic.Uint64 // sequence of the newest command that this process answered
 	drained chan struct{} // closed when the server stops
 	drain   sync.Once
+
+	heartbeat time.Duration // of live streams
 }
 
 // New makes the API.
 func New(cfg Config) *API {
-	a := &API{Config: cfg, signIns: newLimits(cfg.Now), drained: make(chan struct{})}
+	a := &API{Config: cfg, signIns: newLimits(cfg.Now), drained: make(chan struct{}), heartbeat: heartbeat}
 	a.Handler = a.router()
 	return a
 }

@@ -1,0 +1,12 @@
+package web
+
+import "time"
+
+// Statuses is the table of codes.
+var Statuses = statuses
+
+// NeedsKey reports whether a route needs an Idempotency-Key.
+func (r Route) NeedsKey() bool { return r.Twice != none }
+
+// SetHeartbeat makes live streams look at their session that often.
+func (a *API) SetHeartbeat(every time.Duration) { a.heartbeat = every }

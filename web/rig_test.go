@@ -1,0 +1,421 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/command"
+	"secretsbridge/command/commandtest"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/gateway"
+	"secretsbridge/internal/postgres/postgrestest"
+	"secretsbridge/internal/secret"
+	"secretsbridge/kms"
+	"secretsbridge/kms/local"
+	"secretsbridge/policy"
+	"secretsbridge/projections"
+	"secretsbridge/seal"
+	"secretsbridge/store"
+	"secretsbridge/web"
+	"secretsbridge/web/contract"
+)
+
+var cluster = postgrestest.Cluster{Prepare: func(ctx context.Context, owner *pgx.Conn) error {
+	return errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner))
+}}
+
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+
+var text = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(web.Contract) })
+
+const password = "correct horse battery"
+
+// Ends of what is submitted in a rig.
+const (
+	pendingTTL  = time.Hour
+	approvalTTL = 30 * time.Minute
+	revealTTL   = 5 * time.Minute
+)
+
+// rig is a control plane behind HTTPS, with a log in memory and without NATS. All else
+// is real.
+type rig struct {
+	t      testing.TB
+	url    string
+	client *http.Client
+	api    *web.API
+	server *httptest.Server
+
+	log      *commandtest.Memory
+	fault    atomic.Pointer[func(events.Stream, []events.Event) commandtest.Fault]
+	db       *postgrestest.DB
+	pool     *pgxpool.Pool
+	away     atomic.Bool // Postgres cannot be reached
+	marks    *marks
+	keys     *keys
+	gateway  *gateway.Gateway
+	links    *links
+	people   store.People
+	sessions store.Sessions
+	signer   seal.SigningKey
+	clock    *clock
+	logged   *buffer
+	contract *contract.Contract
+	unfollow func()
+
+	developer, other, approver, second, admin person
+
+	mu   sync.Mutex
+	seen []answer // every answer of the server
+}
+
+// person is somebody who is signed in.
+type person struct {
+	store.Person
+	token string
+}
+
+// nobody is not signed in.
+var nobody person
+
+func newRig(t testing.TB, change ...func(*web.Config)) *rig {
+	t.Helper()
+	c, err := text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{
+		t: t, log: &commandtest.Memory{}, db: cluster.New(t), clock: &clock{now: commandtest.Noon}, logged: &buffer{},
+		links: &links{}, contract: c,
+	}
+	r.log.OnAppend = func(s events.Stream, commit []events.Event) commandtest.Fault {
+		if fault := r.fault.Load(); fault != nil {
+			return (*fault)(s, commit)
+		}
+		return commandtest.Works
+	}
+	r.open()
+	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
+	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
+	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	held := r.hold(logger)
+	progress := r.follow()
+	cfg := web.Config{
+		Log: r.log, Views: views{r.pool, progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
+		Custody: held, Fleet: r.gateway, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
+		Logger: logger, Now: r.clock.Now,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	r.api = web.New(cfg)
+	r.serve(logger, false)
+	r.populate()
+	return r
+}
+
+// open makes a pool whose way to Postgres can be cut.
+func (r *rig) open() {
+	r.t.Helper()
+	cfg, err := pgxpool.ParseConfig(r.db.AppDSN)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cfg.MaxConns = 8
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if r.away.Load() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return dial(ctx, network, addr)
+	}
+	if r.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(r.pool.Close)
+}
+
+// hold makes the custody and the gateway.
+func (r *rig) hold(logger *slog.Logger) *custody.Custody {
+	r.t.Helper()
+	var err error
+	if r.signer, err = seal.GenerateSigningKey(); err != nil {
+		r.t.Fatal(err)
+	}
+	made, err := local.Create(local.Config{Path: filepath.Join(r.t.TempDir(), "kms.json")})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.keys = &keys{KeyManager: made}
+	held := custody.New(custody.Config{
+		Log: r.log, Keys: r.keys, Envelopes: store.Envelopes{Pool: r.pool}, Signer: r.signer, Logger: logger, Now: r.clock.Now,
+	})
+	r.gateway = gateway.New(gateway.Config{
+		Log: r.log, Custody: held, Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
+		Link:       func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
+		SigningKey: r.signer.Public(), Logger: logger, Now: r.clock.Now,
+	})
+	return held
+}
+
+// follow folds the log into the views until the test ends or unfollow is called.
+func (r *rig) follow() *projections.Progress {
+	progress := projections.NewProgress(r.pool)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f := &projections.Follower{Pool: r.pool, Progress: progress}
+		_ = f.Run(ctx, r.log) // a test that needs the views sees that they stand
+	}()
+	r.unfollow = func() { cancel(); <-done }
+	r.t.Cleanup(r.unfollow)
+	return progress
+}
+
+// serve starts the server as the product does, on a free port.
+func (r *rig) serve(logger *slog.Logger, http2 bool) {
+	r.server = httptest.NewUnstartedServer(nil)
+	r.server.Config = web.Server(r.api, nil, logger)
+	r.server.EnableHTTP2 = http2
+	r.server.StartTLS()
+	r.t.Cleanup(func() { r.api.Drain(); r.server.Close() })
+	r.url, r.client = r.server.URL, r.server.Client()
+	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+}
+
+func (r *rig) populate() {
+	r.t.Helper()
+	for who, role := range map[*person]policy.Role{
+		&r.developer: policy.RoleDeveloper, &r.other: policy.RoleDeveloper,
+		&r.approver: policy.RoleApprover, &r.second: policy.RoleApprover, &r.admin: policy.RoleAdmin,
+	} {
+		*who = r.join(string(role))
+	}
+	r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"})
+}
+
+var joined atomic.Int64
+
+// join makes somebody with those roles who is signed in.
+func (r *rig) join(roles ...string) person {
+	r.t.Helper()
+	name := string(rune('a'+joined.Add(1)%26)) + string(events.NewUserID())[2:10]
+	made, err := r.people.Create(r.t.Context(), store.Person{Email: name + "@example.org", Name: "Name " + name, Roles: roles}, secret.New([]byte(password)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return person{made, r.session(made.ID)}
+}
+
+func (r *rig) session(id events.UserID) string {
+	r.t.Helper()
+	_, token, err := r.sessions.Open(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(token.Expose())
+}
+
+// record puts facts into the log, as some other process would.
+func (r *rig) record(stream events.Stream, facts ...events.Fact) events.Seq {
+	r.t.Helper()
+	meta := command.Meta{Command: events.NewCommandID(), Actor: events.SystemActor("test"), Time: r.clock.Now()}
+	seq, err := command.Record(r.t.Context(), r.log, stream, meta, facts...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return seq
+}
+
+// breaks makes appends fail from now on; nil mends it.
+func (r *rig) breaks(fault func(events.Stream, []events.Event) commandtest.Fault) {
+	if fault == nil {
+		r.fault.Store(nil)
+		return
+	}
+	r.fault.Store(&fault)
+}
+
+// cut ends every connection to Postgres, and makes new ones impossible.
+func (r *rig) cut() {
+	r.t.Helper()
+	r.away.Store(true)
+	_, err := r.db.Owner.Exec(context.Background(), `
+		SELECT pg_terminate_backend(pid)
+		FROM   pg_stat_activity
+		WHERE  datname = current_database()
+		AND    pid <> pg_backend_pid()`)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// facts are all facts of one type that are in the log, with their circumstances.
+func facts[F events.Fact](r *rig) (found []events.Event) {
+	r.t.Helper()
+	for _, c := range r.commits() {
+		for _, e := range c.Events {
+			if _, ok := e.Fact.(F); ok {
+				found = append(found, e)
+			}
+		}
+	}
+	return found
+}
+
+func (r *rig) commits() (all []events.Recorded) {
+	r.t.Helper()
+	last, err := r.log.Last(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for seq := range last {
+		c, err := r.log.At(context.Background(), seq+1)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// views answers queries from the projections.
+type views struct {
+	pool *pgxpool.Pool
+	*projections.Progress
+}
+
+func (v views) Requests(ctx context.Context, f projections.RequestFilter) (projections.Page[projections.Request], error) {
+	return projections.Requests{Pool: v.pool}.List(ctx, f)
+}
+
+func (v views) Request(ctx context.Context, id events.RequestID) (projections.Request, error) {
+	return projections.Requests{Pool: v.pool}.Get(ctx, id)
+}
+
+func (v views) History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error) {
+	return projections.Requests{Pool: v.pool}.History(ctx, id)
+}
+
+func (v views) Connections(ctx context.Context, f projections.ConnectionFilter) (projections.Page[projections.Connection], error) {
+	return projections.Connections{Pool: v.pool}.List(ctx, f)
+}
+
+func (v views) Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error) {
+	return projections.Connections{Pool: v.pool}.Get(ctx, name)
+}
+
+func (v views) Agents(ctx context.Context, f projections.AgentFilter) (projections.Page[projections.Agent], error) {
+	return projections.Agents{Pool: v.pool}.List(ctx, f)
+}
+
+func (v views) Agent(ctx context.Context, id events.AgentID) (projections.Agent, error) {
+	return projections.Agents{Pool: v.pool}.Get(ctx, id)
+}
+
+func (v views) Audit(ctx context.Context, f projections.AuditFilter) (projections.Page[projections.AuditEvent], error) {
+	return projections.Audit{Pool: v.pool}.List(ctx, f)
+}
+
+// keys is a key manager that can be down.
+type keys struct {
+	kms.KeyManager
+	down atomic.Bool
+}
+
+func (k *keys) Unwrap(ctx context.Context, w kms.Wrapped, ec kms.EncryptionContext) (seal.DataKey, error) {
+	if k.down.Load() {
+		return seal.DataKey{}, kms.ErrUnavailable
+	}
+	return k.KeyManager.Unwrap(ctx, w, ec)
+}
+
+// links is everything that package nats does for a gateway.
+type links struct {
+	mu   sync.Mutex
+	made int
+	cut  []string
+}
+
+func (l *links) NewAccount() (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made++
+	return "A" + strings.Repeat("1", l.made), nil
+}
+
+func (l *links) Issue(_ string, _ events.ClusterID, userKey string) (events.Credentials, error) {
+	if !strings.HasPrefix(userKey, "U") {
+		return events.Credentials{}, errors.New("not an nkey")
+	}
+	return events.Credentials{UserJWT: "jwt", Expires: commandtest.Noon.Add(time.Hour)}, nil
+}
+
+func (l *links) Cut(_ context.Context, account string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = append(l.cut, account)
+	return nil
+}
+
+func (l *links) Beat(context.Context, events.AgentID) error { return nil }
+
+func (l *links) AgentByAccount(context.Context, string) (events.AgentID, error) {
+	return "", command.ErrAgentUnknown
+}
+
+func (l *links) EnsureCluster(context.Context, events.ClusterID) error { return nil }
+
+// clock is a clock that a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// buffer is a log that several goroutines write to.
+type buffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
+}
