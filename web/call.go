@@ -6,13 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -117,58 +114,6 @@ func (a *API) authenticate(c *call) error {
 	}
 	c.person, c.session, c.actor = found.Person, found.ID, events.UserActor(found.Person.ID)
 	return nil
-}
-
-// read takes the body: JSON, of bounded length.
-func (c *call) read() error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return errBodyTooLarge
-	case err != nil:
-		return errBodyMalformed.because("the body did not arrive whole")
-	}
-	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
-		return errContentType
-	}
-	c.body = body
-	return nil
-}
-
-// decode reads the body into v: one JSON object and nothing that v does not know.
-func (c *call) decode(v any) error {
-	if !utf8.Valid(c.body) {
-		return errBodyMalformed.because("the body is no UTF-8 text")
-	}
-	body := c.body
-	if len(bytes.TrimSpace(body)) == 0 {
-		body = []byte("{}")
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return errBodyMalformed.because(explainJSON(err))
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errBodyMalformed.because("something follows the JSON object")
-	}
-	return nil
-}
-
-// explainJSON says what is wrong and where, without what was sent.
-func explainJSON(err error) string {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return "the body is no JSON: it goes wrong at byte " + strconv.FormatInt(syntax.Offset, 10)
-	case errors.As(err, &kind):
-		return "the field " + kind.Field + " must be of type " + kind.Type.String()
-	case strings.HasPrefix(err.Error(), "json: unknown field "):
-		return "the body has a field that this call does not know; compare it with openapi.yaml"
-	}
-	return "the body is no JSON object of this call; compare it with openapi.yaml"
 }
 
 // once does the call, unless an idempotency key says that it was done before.

@@ -1,0 +1,121 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// read takes the body: JSON, of bounded length.
+func (c *call) read() error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return errBodyTooLarge
+	case err != nil:
+		return errBodyMalformed.because("the body did not arrive whole")
+	}
+	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
+		return errContentType
+	}
+	c.body = body
+	return nil
+}
+
+// decode reads the body into v, a pointer to a struct: one JSON object and nothing that
+// v does not know. No body is an empty object.
+func (c *call) decode(v any) error {
+	if len(c.body) == 0 {
+		return nil
+	}
+	if !utf8.Valid(c.body) {
+		return errBodyMalformed.because("the body is no UTF-8 text")
+	}
+	if err := checkFields(c.body, fieldsOf(reflect.TypeOf(v).Elem())); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(c.body, v); err != nil {
+		return errBodyMalformed.because(explainJSON(err))
+	}
+	return nil
+}
+
+// checkFields goes over the fields of an object before package json does, which would
+// take a field twice, and one of another case.
+func checkFields(body []byte, known []string) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if open, err := dec.Token(); err != nil {
+		return errBodyMalformed.because(explainJSON(err))
+	} else if open != json.Delim('{') {
+		return errBodyMalformed.because("the body is no JSON object")
+	}
+	var seen []string
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return errBodyMalformed.because(explainJSON(err))
+		}
+		field, _ := name.(string) // package json has no other keys
+		if !slices.Contains(known, field) {
+			return errBodyMalformed.because("the body has a field that this call does not know; compare it with openapi.yaml")
+		}
+		if slices.Contains(seen, field) {
+			return errBodyMalformed.because("the body has the field " + field + " twice")
+		}
+		seen = append(seen, field)
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return errBodyMalformed.because(explainJSON(err))
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return errBodyMalformed.because(explainJSON(err))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errBodyMalformed.because("something follows the JSON object")
+	}
+	return nil
+}
+
+// fieldsOf are the names of a struct's fields in JSON.
+func fieldsOf(t reflect.Type) []string {
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	}
+	return names
+}
+
+// explainJSON says what is wrong and where, without what was sent.
+func explainJSON(err error) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return "the body is no JSON: it goes wrong at byte " + strconv.FormatInt(syntax.Offset, 10)
+	case errors.As(err, &kind):
+		return "the field " + kind.Field + " must be " + inWords(kind.Type)
+	}
+	return "the body is no JSON: it ends too early"
+}
+
+func inWords(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Slice:
+		return "a list of texts"
+	}
+	return "something else"
+}
