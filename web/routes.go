@@ -3,6 +3,8 @@ package web
 import (
 	_ "embed"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -79,14 +81,39 @@ var Routes = []Route{
 }
 
 func (a *API) router() http.Handler {
-	r := mux.NewRouter().StrictSlash(false).UseEncodedPath()
+	// A path is taken as it was sent: none is cleaned, and nobody is sent elsewhere.
+	r := mux.NewRouter().StrictSlash(false).UseEncodedPath().SkipClean(true)
 	for _, route := range Routes {
 		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
 	}
 	r.Methods(http.MethodGet).Path("/").HandlerFunc(home)
-	r.NotFoundHandler = a.plain(errNotFound)
-	r.MethodNotAllowedHandler = a.plain(errMethod)
-	return a.outermost(http.NewCrossOriginProtection().Handler(r))
+	r.NotFoundHandler = a.missing(r)
+	r.MethodNotAllowedHandler = r.NotFoundHandler
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(a.plain(errForbidden.because("a page of another site sent this; use the command line, or this server's own pages")))
+	return a.outermost(origins.Handler(r))
+}
+
+// missing answers for what no route takes. It looks for routes that take the path with
+// another method itself: mux forgets them when a later route fits no better.
+func (a *API) missing(r *mux.Router) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		var allowed []string
+		for _, route := range Routes {
+			other := *req
+			other.Method = route.Method
+			var match mux.RouteMatch
+			if !slices.Contains(allowed, route.Method) && r.Match(&other, &match) && match.MatchErr == nil {
+				allowed = append(allowed, route.Method)
+			}
+		}
+		if len(allowed) == 0 {
+			writeProblem(w, callID(req.Context()), errNotFound)
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", ")) // RFC 9110, section 15.5.6
+		writeProblem(w, callID(req.Context()), errMethod)
+	})
 }
 
 func (a *API) contract(*call) (reply, error) {
