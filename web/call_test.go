@@ -97,7 +97,9 @@ func (r *rig) request(who person, method, path string, body any, options ...opti
 		req.Header.Set("Authorization", "Bearer "+who.token)
 	}
 	for _, o := range options {
-		o(req)
+		if o != nil {
+			o(req)
+		}
 	}
 	return req
 }
@@ -105,7 +107,7 @@ func (r *rig) request(who person, method, path string, body any, options ...opti
 // check is what holds for every answer.
 func (r *rig) check(req *http.Request, got *answer) {
 	r.t.Helper()
-	if err := r.contract.CheckResponse(req, got.Response, got.body); err != nil {
+	if err := r.contract.CheckResponse(req, got.Response, got.body); err != nil && req.Method != http.MethodHead {
 		r.t.Errorf("%v\n%s", err, got.body)
 	}
 	for name, want := range map[string]string{
