@@ -66,6 +66,7 @@ func command() *cobra.Command {
 		requestCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
 	)
+	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -139,6 +140,22 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// helpCommand is cobra's, but for a command that does not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage("unknown command; see %s --help", found.CommandPath())
+			}
+			return found.Help()
+		},
+	}
+}
+
 const requiredFlag = "sb_required"
 
 // require marks flags that have no default.
@@ -160,7 +177,7 @@ func missing(c *cobra.Command) error {
 		}
 	}
 	if len(names) > 0 {
-		return usage("%s is missing; see %s --help", strings.Join(names, " and "), c.CommandPath())
+		return usage("%s must be given; see %s --help", strings.Join(names, " and "), c.CommandPath())
 	}
 	return nil
 }

@@ -116,45 +116,41 @@ func showRequestCommand(a *cli) *cobra.Command {
 
 // requestText is a request for people.
 func requestText(r api.Request) string {
-	var b strings.Builder
-	attempt := ""
-	if r.Attempt > 0 {
-		attempt = strconv.Itoa(r.Attempt)
-	}
-	failure := ""
+	pairs := []string{"Request", r.ID, "State", r.State, "Waiting", r.Waiting}
 	if r.Failure != nil {
-		failure = r.Failure.Detail + " (" + r.Failure.Code + ")"
+		pairs = append(pairs, "Failure", r.Failure.Detail+" ("+r.Failure.Code+")")
 	}
-	b.WriteString(fields(
-		"Request", r.ID, "State", r.State, "Waiting", r.Waiting, "Failure", failure,
-		"Secret", r.Secret, "Keys", keys(r.Keys), "Cluster", r.Cluster, "Requester", name(r.Requester), "Reason", r.Reason,
-		"Submitted", when(r.SubmittedAt), "Approved", whenever(r.ApprovedAt), "Ended", whenever(r.EndedAt), "Comment", r.Comment,
-		"Agent", r.Agent, "Attempt", attempt, "Version", r.ProviderVersion,
-	))
+	pairs = append(pairs, "Secret", r.Secret, "Keys", keys(r.Keys), "Cluster", r.Cluster,
+		"Requester", name(r.Requester), "Reason", r.Reason, "Submitted", when(r.SubmittedAt))
 	switch r.State {
 	case "pending":
-		b.WriteString(fields("Lapses", when(r.PendingUntil)))
+		pairs = append(pairs, "Lapses", when(r.PendingUntil))
 	case "approved", "running":
-		b.WriteString(fields("Lapses", whenever(r.Until)))
+		pairs = append(pairs, "Approved", whenever(r.ApprovedAt), "Lapses", whenever(r.Until))
+	default:
+		pairs = append(pairs, "Approved", whenever(r.ApprovedAt), "Ended", whenever(r.EndedAt), "Comment", r.Comment)
 	}
 	for _, s := range r.Steps {
-		b.WriteString(fields("Step", fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, s.Role)))
+		pairs = append(pairs, "Step", fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, s.Role))
 	}
 	for _, v := range r.Votes {
 		said := fmt.Sprintf("%s by %s, %s", v.Decision, name(v.Approver), when(v.At))
 		if v.Comment != "" {
 			said += ": " + v.Comment
 		}
-		b.WriteString(fields("Vote", said))
+		pairs = append(pairs, "Vote", said)
+	}
+	if r.Attempt > 0 {
+		pairs = append(pairs, "Agent", r.Agent, "Attempt", strconv.Itoa(r.Attempt), "Version", r.ProviderVersion)
 	}
 	for _, e := range r.Envelopes {
 		said := fmt.Sprintf("%s: %s since %s", e.Key, e.State, when(e.At))
 		if e.State == "ready" {
 			said = fmt.Sprintf("%s: ready until %s", e.Key, when(e.Expires))
 		}
-		b.WriteString(fields("Value", said))
+		pairs = append(pairs, "Value", said)
 	}
-	return b.String()
+	return fields(pairs...)
 }
 
 func keys(names []string) string {

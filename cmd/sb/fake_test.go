@@ -1,0 +1,472 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"secretsbridge/web/api"
+)
+
+// Canaries: only standard output of a reveal, and the session's file, may hold them.
+const (
+	canaryPassword = "canary-password-7e1"
+	canaryToken    = "canary-token-52b"
+	canaryValue    = "canary-value-90d"
+)
+
+// fake is the API in memory, for one script. It checks its callers: what no client may
+// do fails the test.
+type fake struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mu       sync.Mutex
+	seq      uint64
+	keys     map[string]string // idempotency key -> answer that it got
+	revoked  bool              // the session has ended
+	requests []*api.Request
+	values   map[string][]byte // of envelopes that are ready
+	faults   []string          // of the next calls, in order
+	changed  chan struct{}     // closed and replaced by every change
+	dropped  chan struct{}     // closed and replaced to drop all streams
+	calls    []string
+	opened   chan struct{} // one for each stream
+}
+
+func newFake(t *testing.T, dir string) *fake {
+	f := &fake{t: t, keys: map[string]string{}, values: map[string][]byte{}, changed: make(chan struct{}),
+		dropped: make(chan struct{}), opened: make(chan struct{}, 100)}
+	f.server = httptest.NewTLSServer(http.HandlerFunc(f.serve))
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fake) close() {
+	f.drop()
+	f.server.CloseClientConnections()
+	f.server.Close()
+}
+
+func (f *fake) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.dropped)
+	f.dropped = make(chan struct{})
+}
+
+// fail makes the next calls fail, one each.
+func (f *fake) fail(how ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, how...)
+}
+
+func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/stream") && r.Method == http.MethodGet {
+		f.stream(w, r)
+		return
+	}
+	f.mu.Lock()
+	fault := ""
+	if len(f.faults) > 0 {
+		fault, f.faults = f.faults[0], f.faults[1:]
+	}
+	f.calls = append(f.calls, r.Method+" "+r.URL.RequestURI())
+	answer := httptest.NewRecorder()
+	switch fault {
+	case "busy":
+		answer.Header().Set("Retry-After", "1")
+		problem(answer, 503, "view_behind")
+	case "broken":
+		problem(answer, 500, "internal")
+	case "often":
+		answer.Header().Set("Retry-After", "60")
+		problem(answer, 429, "too_many_requests")
+	case "html":
+		answer.WriteHeader(502)
+		_, _ = answer.WriteString("<h1>bad gateway</h1>")
+	case "redirect":
+		answer.Header().Set("Location", "https://127.0.0.1:1/steal")
+		answer.WriteHeader(302)
+	case "garbage":
+		answer.Header().Set("Content-Type", "application/json")
+		_, _ = answer.WriteString(`{"value": ` + canaryValue)
+	case "huge":
+		answer.Header().Set("Content-Type", "application/json")
+		_, _ = answer.Write(bytes.Repeat([]byte(" "), 16<<20+1))
+	case "down":
+		f.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	default:
+		f.answer(answer, r)
+	}
+	f.mu.Unlock()
+	if fault == "lose" {
+		panic(http.ErrAbortHandler) // done, and the answer is lost
+	}
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// answer checks what every call needs and then routes it.
+func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request) {
+	if strings.Contains(r.URL.RequestURI(), "canary") {
+		f.t.Errorf("a secret is in the URL %s", r.URL)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		f.t.Errorf("read a body: %v", err)
+	}
+	if len(body) > 0 && r.Header.Get("Content-Type") != "application/json" {
+		f.t.Errorf("%s %s has a body of type %q", r.Method, r.URL.Path, r.Header.Get("Content-Type"))
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1/")
+	if r.Method == "POST" && path == "sessions" {
+		f.signIn(w, body)
+		return
+	}
+	switch r.Header.Get("Authorization") {
+	case "Bearer " + canaryToken:
+	case "":
+		problem(w, 401, "not_signed_in")
+		return
+	default:
+		f.t.Errorf("%s %s has another token", r.Method, r.URL.Path)
+	}
+	if f.revoked {
+		problem(w, 401, "session_expired")
+		return
+	}
+	if r.Method == "GET" {
+		if at := r.Header.Get(api.HeaderNotOlderThan); at != strconv.FormatUint(f.seq, 10) {
+			f.t.Errorf("%s asks for position %q, and the newest is %d", r.URL.Path, at, f.seq)
+		}
+		f.query(w, r, path)
+		return
+	}
+	if r.Method == "POST" {
+		key := r.Header.Get(api.HeaderIdempotencyKey)
+		if len(key) < 16 {
+			f.t.Errorf("POST %s has the idempotency key %q", path, key)
+		}
+		if before, used := f.keys[key]; used {
+			w.Header().Set(api.HeaderSequence, strconv.FormatUint(f.seq, 10))
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.WriteString(before)
+			return
+		}
+		defer func() { f.keys[key] = w.Body.String() }()
+	}
+	f.command(w, r, path, body)
+}
+
+func (f *fake) signIn(w *httptest.ResponseRecorder, body []byte) {
+	var in api.SignIn
+	f.decode(body, &in)
+	if in.Password != canaryPassword {
+		problem(w, 401, "sign_in_failed")
+		return
+	}
+	f.revoked = false
+	f.write(w, 201, api.Session{Token: canaryToken, Expires: time.Now().Add(time.Hour), Person: me(in.Email)})
+}
+
+func me(email string) api.Me {
+	return api.Me{ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"}}
+}
+
+func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
+	part := strings.Split(path, "/")
+	switch {
+	case path == "me":
+		reply(w, 200, me("dana@example.org"))
+	case path == "requests":
+		var found []api.Request
+		for _, q := range slices.Backward(f.requests) {
+			if states := r.URL.Query()["state"]; len(states) == 0 || slices.Contains(states, q.State) {
+				found = append(found, *q)
+			}
+		}
+		page(w, r, found)
+	case part[0] == "requests" && len(part) == 2 && f.find(part[1]) != nil:
+		reply(w, 200, f.find(part[1]))
+	case part[0] == "requests":
+		problem(w, 404, "request_unknown")
+	case path == "connections":
+		page(w, r, []api.Connection{connection("file"), connection("evil\x1b]0;owned\x07")})
+	case path == "connections/file":
+		reply(w, 200, connection("file"))
+	case path == "agents":
+		page(w, r, []api.Agent{agent("a_1"), agent("a_2"), agent("a_3"), agent("a_4"), agent("a_5")})
+	case path == "agents/a_1":
+		reply(w, 200, agent("a_1"))
+	case path == "audit/events":
+		q := r.URL.Query()
+		if _, err := time.Parse(time.RFC3339Nano, q.Get("since")); q.Get("since") != "" && err != nil {
+			f.t.Errorf("since is %q", q.Get("since"))
+		}
+		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
+			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	default:
+		problem(w, 404, "not_found")
+	}
+}
+
+func connection(name string) api.Connection {
+	return api.Connection{Name: name, Provider: "file", Cluster: "demo", State: "active", CreatedAt: time.Now(), ChangedAt: time.Now()}
+}
+
+func agent(id string) api.Agent {
+	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour)}
+}
+
+func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
+	part := strings.Split(path, "/")
+	switch {
+	case r.Method == "DELETE" && path == "sessions/current":
+		f.revoked = true
+		w.WriteHeader(204)
+	case path == "requests":
+		f.submit(w, body)
+	case part[0] == "requests" && f.find(part[1]) == nil:
+		problem(w, 404, "request_unknown")
+	case part[0] == "requests" && len(part) == 3:
+		f.verdict(w, f.find(part[1]), part[2], body)
+	case part[0] == "requests" && len(part) == 5:
+		f.reveal(w, f.find(part[1]), part[3])
+	case path == "connections":
+		var in api.CreateConnection
+		f.decode(body, &in)
+		made := connection(in.Name)
+		made.Provider, made.Cluster, made.Description = in.Provider, in.Cluster, in.Description
+		f.write(w, 201, made)
+	case path == "agents/invitations":
+		var in api.Invite
+		f.decode(body, &in)
+		f.write(w, 201, api.Invitation{Agent: "a_9", Token: fmt.Sprintf("token-of-%s-%s-%d", in.Name, in.Cluster, in.TTLSeconds), Expires: time.Now()})
+	case len(part) == 3 && slices.Contains([]string{"disable", "enable", "revoke"}, part[2]):
+		f.decode(body, &api.Reason{})
+		f.write(w, 200, api.Done{Seq: f.seq})
+	default:
+		problem(w, 404, "not_found")
+	}
+}
+
+func (f *fake) submit(w *httptest.ResponseRecorder, body []byte) {
+	var in api.Submit
+	f.decode(body, &in)
+	connection, ref, _ := strings.Cut(in.Secret, "/")
+	switch {
+	case connection != "file":
+		problem(w, 422, "connection_unknown")
+		return
+	case in.Reason == "":
+		problem(w, 422, "reason_missing")
+		return
+	}
+	r := &api.Request{
+		ID: fmt.Sprintf("r_%d", len(f.requests)+1), State: "pending", Operation: "read", Secret: in.Secret, Connection: connection,
+		Ref: ref, Keys: append([]string{}, in.Keys...), Reason: in.Reason, Requester: api.Person{ID: "u_1", Name: "Dana"},
+		Steps: []api.Step{{ID: "approve", Role: "approver", Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
+		SubmittedAt: time.Now(), PendingUntil: time.Now().Add(24 * time.Hour), Waiting: "waiting for an approval",
+	}
+	f.requests = append(f.requests, r)
+	f.write(w, 201, api.Submitted{ID: r.ID, Seq: f.seq + 1})
+	f.change(r)
+}
+
+// verdict ends a request at once: approved means that an agent was quick.
+func (f *fake) verdict(w *httptest.ResponseRecorder, r *api.Request, verb string, body []byte) {
+	var in api.Verdict
+	f.decode(body, &in)
+	if r.State != "pending" {
+		problem(w, 409, "not_pending")
+		return
+	}
+	switch verb {
+	case "approve":
+		r.State = "executed"
+		names := r.Keys
+		if len(names) == 0 {
+			names = []string{"password"}
+		}
+		for i, key := range names {
+			id := fmt.Sprintf("e_%s_%d", r.ID, i)
+			r.Envelopes = append(r.Envelopes, api.Envelope{ID: id, Key: key, State: "ready", Expires: time.Now().Add(time.Hour), At: time.Now()})
+			f.values[id] = map[string][]byte{"binary": {0xff, 0x00, 0x1b}, "escape": []byte(canaryValue + "\x1b[2J")}[key]
+			if f.values[id] == nil {
+				f.values[id] = []byte(canaryValue + "-" + key)
+			}
+		}
+	case "reject":
+		r.State = "rejected"
+	case "cancel":
+		r.State, r.Comment = "cancelled", in.Comment
+	}
+	if verb != "cancel" {
+		r.Votes = append(r.Votes, api.Vote{Step: "approve", Approver: api.Person{ID: "u_2", Name: "Ada"}, Decision: r.State, Comment: in.Comment, At: time.Now()})
+	}
+	r.Waiting = ""
+	f.write(w, 200, api.Done{Seq: f.seq + 1})
+	f.change(r)
+}
+
+func (f *fake) reveal(w *httptest.ResponseRecorder, r *api.Request, id string) {
+	i := slices.IndexFunc(r.Envelopes, func(e api.Envelope) bool { return e.ID == id })
+	switch {
+	case r.State == "pending":
+		problem(w, 409, "not_executed")
+		return
+	case i < 0:
+		problem(w, 404, "envelope_unknown")
+		return
+	case r.Envelopes[i].State != "ready":
+		problem(w, 410, map[string]string{"revealed": "already_revealed", "expired": "envelope_expired"}[r.Envelopes[i].State])
+		return
+	}
+	r.Envelopes[i].State = "revealed"
+	value := f.values[id]
+	delete(f.values, id)
+	out := api.Revealed{Key: r.Envelopes[i].Key, Seq: f.seq + 1}
+	if text := string(value); utf8.Valid(value) {
+		out.Value = &text
+	} else {
+		text = base64.StdEncoding.EncodeToString(value)
+		out.ValueBase64 = &text
+	}
+	f.write(w, 200, out)
+	f.change(r)
+}
+
+// expire ends what is ready.
+func (f *fake) expire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.requests {
+		for i := range r.Envelopes {
+			r.Envelopes[i].State = "expired"
+		}
+	}
+}
+
+func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
+	id := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")[1]
+	seen, _ := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64) // none is 0
+	f.mu.Lock()
+	f.calls = append(f.calls, "STREAM from "+strconv.FormatUint(seen, 10))
+	dropped := f.dropped
+	found := f.find(id)
+	f.mu.Unlock()
+	if found == nil {
+		problem(w, 404, "request_unknown")
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, ": hello\n\n")
+	for first := true; ; first = false {
+		f.mu.Lock()
+		data, seq, changed := f.encode(found), found.Seq, f.changed
+		f.mu.Unlock()
+		if seq > seen {
+			fmt.Fprintf(w, "id: %d\nevent: request\ndata: %s\n\n", seq, data)
+			seen = seq
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
+		if first {
+			f.opened <- struct{}{}
+		}
+		select {
+		case <-changed:
+		case <-dropped:
+			panic(http.ErrAbortHandler)
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (f *fake) find(id string) *api.Request {
+	for _, r := range f.requests {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// change gives a request the position that its command's answer named.
+func (f *fake) change(r *api.Request) {
+	r.Seq = f.seq
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// write answers a command.
+func (f *fake) write(w *httptest.ResponseRecorder, status int, body any) {
+	f.seq++
+	w.Header().Set(api.HeaderSequence, strconv.FormatUint(f.seq, 10))
+	reply(w, status, body)
+}
+
+func (f *fake) decode(body []byte, into any) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		f.t.Errorf("body: %v", err)
+	}
+}
+
+func (f *fake) encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		f.t.Errorf("encode: %v", err)
+	}
+	return text
+}
+
+// page is two items long, so that every list has to go on.
+func page[T any](w *httptest.ResponseRecorder, r *http.Request, all []T) {
+	from, _ := strconv.Atoi(r.URL.Query().Get("cursor")) // none is 0
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	to := min(from+min(limit, 2), len(all))
+	p := api.Page[T]{Items: all[from:to]}
+	if to < len(all) {
+		p.Next = strconv.Itoa(to)
+	}
+	reply(w, 200, p)
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // into memory
+}
+
+func problem(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(api.Problem{Status: status, Code: code, Detail: "the fake says no\x1b[31m", Instance: "x_1"})
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	stdflag "flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+var update = stdflag.Bool("update", false, "write docs/reference/cli.md")
+
+const referencePath = "../../docs/reference/cli.md"
+
+// TestReferenceIsCurrent compares the reference with the command tree. go generate
+// writes it.
+func TestReferenceIsCurrent(t *testing.T) {
+	want := reference()
+	if *update {
+		if err := os.WriteFile(referencePath, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(referencePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/reference/cli.md is out of date, run go generate (-want +got):\n%s", diff)
+	}
+}
+
+func reference() string {
+	var b strings.Builder
+	root := command()
+	b.WriteString(`# Command line
+
+Generated from the commands of ` + "`sb`" + `; do not edit.
+
+` + root.Long + `
+
+## What scripts can rely on
+
+- Standard output is the answer and nothing else; hints, questions and errors go to standard error.
+- With ` + "`--output json`" + ` the answer is exactly the API's objects (docs of the API: ` + "`/api/v1/openapi.yaml`" + ` of a server),
+  one line each; a list is one array. Characters that are not printable are escaped, which means the same in JSON.
+  ` + "`login`" + ` shows the person and never the token. In text, whatever somebody else wrote is shown with escapes too.
+- An error is one line, ` + "`sb: SENTENCE (CODE)`" + `. The codes are the server's, or those below.
+- Queries, and commands whose answer was lost, are tried three times in all; a command keeps its Idempotency-Key, so
+  it is done once. A query includes what an earlier command of the same session did.
+- A password, a token or a value is never an argument. ` + "`SB_TOKEN_FILE`" + ` holds the session's token alone, with mode 0600
+  (it is refused if others may read it); what is no secret is beside it in ` + "`SB_TOKEN_FILE.state`" + `, with the server that the
+  token is for.
+- The server's address is ` + "`https`" + ` and its certificate is checked; there is no way around either. Without ` + "`--ca`" + ` the
+  system's roots count, and with it only the CA in that file, over TLS 1.3.
+
+| exit code | means |
+| --- | --- |
+| 0 | done |
+| 1 | a fault of this program, its files, or what it talks to |
+| 2 | called wrongly: flags, arguments, environment |
+| 3 | not signed in, or the session has ended |
+| 4 | refused by the rules; trying again changes nothing |
+| 5 | not found, or not yours to see |
+| 6 | not possible now; trying again may help |
+
+| code of its own | exit code | means |
+| --- | --- | --- |
+`)
+	for _, c := range localCodes {
+		fmt.Fprintf(&b, "| `%s` | %d | %s |\n", c.code, c.exit, c.says)
+	}
+	b.WriteString("\n## Flags of every command\n\n")
+	flagTable(&b, root.PersistentFlags())
+	b.WriteString("\n## Commands\n")
+	describe(&b, root)
+	return b.String()
+}
+
+// describe writes the commands below one, in order. Those of completion are cobra's.
+func describe(b *strings.Builder, parent *cobra.Command) {
+	for _, c := range parent.Commands() {
+		if c.Hidden || parent.Name() == "completion" {
+			continue
+		}
+		c.InitDefaultHelpFlag()
+		if c.HasSubCommands() && c.Name() != "completion" {
+			describe(b, c)
+			continue
+		}
+		text := c.Long
+		if text == "" || c.Name() == "completion" {
+			text = c.Short + "."
+		}
+		use := c.UseLine()
+		if c.Name() == "completion" {
+			use = "sb completion bash|fish|powershell|zsh"
+		}
+		fmt.Fprintf(b, "\n### `%s`\n\n%s\n", strings.TrimSuffix(use, " [flags]"), text)
+		if c.Example != "" {
+			fmt.Fprintf(b, "\n    %s\n", strings.TrimSpace(c.Example))
+		}
+		if c.LocalNonPersistentFlags().HasAvailableFlags() && c.Name() != "completion" {
+			b.WriteString("\n")
+			flagTable(b, c.LocalNonPersistentFlags())
+		}
+	}
+}
+
+func flagTable(b *strings.Builder, flags *pflag.FlagSet) {
+	var lines []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" {
+			return
+		}
+		kind, says := pflag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
+			says += " (default " + f.DefValue + ")"
+		}
+		lines = append(lines, fmt.Sprintf("| `%s` | %s |\n", strings.TrimSpace("--"+f.Name+" "+kind), says))
+	})
+	if len(lines) == 0 {
+		return
+	}
+	slices.Sort(lines)
+	b.WriteString("| flag | means |\n| --- | --- |\n" + strings.Join(lines, ""))
+}
+
+// TestEveryCodeIsDocumentedOnce keeps fail from being asked for a code that is not there.
+func TestEveryCodeIsDocumentedOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range localCodes {
+		if seen[c.code] {
+			t.Errorf("code %s is there twice", c.code)
+		}
+		seen[c.code] = true
+		if f := explain(fail(c.code, "because")); f.exit != c.exit || f.code != c.code {
+			t.Errorf("fail(%s) = %+v", c.code, f)
+		}
+	}
+}

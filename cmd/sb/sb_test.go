@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sb": main})
+}
+
+// TestScripts types what a user would, against the API in memory. Scripts steer it with
+// the command fake:
+//
+//	fake fail HOW...      the next calls fail, one each
+//	fake drop             all streams break
+//	fake expire           what is ready expires
+//	fake calls TEXT       a call of this text was made
+//	fake streamed         waits until one more stream is open
+//	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
+//	fake owner PATH...    only the owner may read these
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			f := newFake(t, env.WorkDir)
+			env.Defer(f.close)
+			env.Values["fake"] = f
+			env.Setenv("SB_SERVER", f.server.URL)
+			env.Setenv("SB_CA_FILE", filepath.Join(env.WorkDir, "ca.pem"))
+			env.Setenv("SB_TOKEN_FILE", filepath.Join(env.WorkDir, "config", "token"))
+			env.Setenv("TZ", "UTC")
+			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
+			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": steer, "exec-code": execCode},
+	})
+}
+
+// execCode is exec for a program that has to end with one exit code: exec-code N sb ...
+func execCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	var exited *exec.ExitError
+	if !errors.As(err, &exited) {
+		ts.Fatalf("it ended with %v, and not with %s", err, args[0])
+	}
+	if got := strconv.Itoa(exited.ExitCode()); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+func steer(ts *testscript.TestScript, neg bool, args []string) {
+	f := ts.Value("fake").(*fake)
+	switch args[0] {
+	case "fail": // down, lose, busy, broken, often, html, redirect, garbage, huge; none fails nothing
+		f.fail(args[1:]...)
+	case "drop":
+		f.drop()
+	case "expire":
+		f.expire()
+	case "streamed":
+		select {
+		case <-f.opened:
+		case <-time.After(20 * time.Second):
+			ts.Fatalf("no stream was opened")
+		}
+	case "calls":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		made := strings.Contains(strings.Join(f.calls, "\n"), args[1])
+		if made == neg {
+			ts.Fatalf("the calls are\n%s", strings.Join(f.calls, "\n"))
+		}
+	case "holds":
+		if got := hex.EncodeToString([]byte(ts.ReadFile(args[1]))); got != args[2] {
+			ts.Fatalf("%s holds %s", args[1], got)
+		}
+	case "owner":
+		for _, path := range args[1:] {
+			info, err := os.Stat(ts.MkAbs(path))
+			ts.Check(err)
+			if mode := info.Mode().Perm(); mode&0o077 != 0 {
+				ts.Fatalf("%s has mode %o", path, mode)
+			}
+		}
+	default:
+		ts.Fatalf("fake cannot %s", args[0])
+	}
+}
