@@ -23,7 +23,8 @@ const (
 // and again after each change. The id of an event is the sequence; a client that comes
 // back with it gets nothing it has seen.
 func (a *API) streamRequest(c *call) (reply, error) {
-	var seen uint64
+	var seen uint64     // of the facts that were told
+	var waiting *string // the sentence that was told, nil for none yet
 	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
 		var err error
 		if seen, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -56,11 +57,11 @@ func (a *API) streamRequest(c *call) (reply, error) {
 		if err != nil {
 			return written, nil // the headers are gone; the client comes back and is told
 		}
-		if uint64(r.LastSeq) > seen {
-			shown, err := a.present(c, r)
-			if err != nil {
-				return written, nil
-			}
+		shown, err := a.present(c, r)
+		if err != nil {
+			return written, nil
+		}
+		if uint64(r.LastSeq) > seen || waiting != nil && *waiting != shown.Waiting {
 			data, err := json.Marshal(shown)
 			if err != nil {
 				return written, nil
@@ -70,6 +71,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 			}
 			seen = uint64(r.LastSeq)
 		}
+		waiting = &shown.Waiting
 		select {
 		case <-c.ctx().Done():
 			return written, nil
