@@ -2,6 +2,7 @@ package command
 
 import (
 	"crypto/subtle"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -18,7 +19,7 @@ var (
 	ErrTokenLife        = &Rejection{"token_life_invalid", "an enrolment token lives at least one second and at most 15 minutes"}
 	ErrTokenRefused     = &Rejection{"enrolment_token_refused", "the token is unknown, used, revoked or past its end; ask an operator for a new one"}
 	ErrAgentRevoked     = &Rejection{"agent_revoked", "this agent was revoked; enrol it again with a new token"}
-	ErrReasonNeeded     = &Rejection{"revocation_reason_invalid", "say why in 1 to 2000 characters"}
+	ErrReasonNeeded     = &Rejection{"revocation_reason_invalid", "say why in 1 to 2000 characters of plain text"}
 )
 
 // Agent is one agent, from its invitation on.
@@ -133,12 +134,13 @@ func (a Agent) Silent(_ Meta, lastSeen time.Time) ([]events.Fact, error) {
 
 // Revoke decides the end of an agent or of an unused token.
 func (a Agent) Revoke(_ Meta, reason string) ([]events.Fact, error) {
+	reason = strings.TrimSpace(reason)
 	switch {
 	case a.State == "":
 		return nil, ErrAgentUnknown
 	case a.State == events.AgentGone:
 		return nil, nil
-	case reason == "" || utf8.RuneCountInString(reason) > MaxReason:
+	case reason == "" || utf8.RuneCountInString(reason) > MaxReason, hasControl(reason):
 		return nil, ErrReasonNeeded
 	}
 	return []events.Fact{events.AgentRevoked{Reason: reason}}, nil

@@ -56,6 +56,7 @@ func TestAgents(t *testing.T) {
 		{"nor renewed", []events.Fact{issued, enrolled, revoked}, renew, nil, command.ErrAgentRevoked},
 		{"an invited one is not renewed", []events.Fact{issued}, renew, nil, command.ErrAgentUnknown},
 		{"an operator revokes", []events.Fact{issued, enrolled}, revoke, []events.Fact{revoked}, nil},
+		{"not without a reason", []events.Fact{issued, enrolled}, func(a command.Agent) ([]events.Fact, error) { return a.Revoke(meta, " ") }, nil, command.ErrReasonNeeded},
 		{"twice is once", []events.Fact{issued, enrolled, revoked}, revoke, nil, nil},
 		{"nobody to revoke", nil, revoke, nil, command.ErrAgentUnknown},
 	}

@@ -251,6 +251,8 @@ func TestSubmitRefuses(t *testing.T) {
 		"no ref":                  {func(s *command.Submit) { s.Ref = "" }, command.ErrRefInvalid},
 		"a ref that climbs":       {func(s *command.Submit) { s.Ref = "prod/../dev" }, command.ErrRefInvalid},
 		"an encoded ref":          {func(s *command.Submit) { s.Ref = "prod/%2e%2e/dev" }, command.ErrRefInvalid},
+		"a line break in a ref":   {func(s *command.Submit) { s.Ref = "prod/db\n" }, command.ErrRefInvalid},
+		"a line break in a key":   {func(s *command.Submit) { s.Keys = []string{"a\n"} }, command.ErrKeysInvalid},
 		"an empty segment":        {func(s *command.Submit) { s.Ref = "prod//db" }, command.ErrRefInvalid},
 		"an overlong ref":         {func(s *command.Submit) { s.Ref = strings.Repeat("a", command.MaxRef+1) }, command.ErrRefInvalid},
 		"the same key twice":      {func(s *command.Submit) { s.Keys = []string{"a", "a"} }, command.ErrKeysInvalid},

@@ -88,7 +88,7 @@ func checkRef(ref string) error {
 		return ErrRefInvalid
 	case len(ref) > MaxRef:
 		return ErrRefInvalid.because(fmt.Sprintf("the ref has %d bytes; at most %d are allowed", len(ref), MaxRef))
-	case !utf8.ValidString(ref) || hasControl(ref) || strings.ContainsAny(ref, `\%`):
+	case !utf8.ValidString(ref) || strings.ContainsFunc(ref, unicode.IsControl) || strings.ContainsAny(ref, `\%`):
 		return ErrRefInvalid.because("the ref holds a control character, a backslash or a percent sign")
 	}
 	for segment := range strings.SplitSeq(ref, "/") {
@@ -105,7 +105,7 @@ func checkKeys(keys []string) error {
 	}
 	seen := make(map[string]bool, len(keys))
 	for _, k := range keys {
-		if k == "" || len(k) > MaxKeyLength || !utf8.ValidString(k) || hasControl(k) || seen[k] {
+		if k == "" || len(k) > MaxKeyLength || !utf8.ValidString(k) || strings.ContainsFunc(k, unicode.IsControl) || seen[k] {
 			return ErrKeysInvalid
 		}
 		seen[k] = true
@@ -113,6 +113,7 @@ func checkKeys(keys []string) error {
 	return nil
 }
 
+// hasControl reports control characters that no text of a person has.
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' })
 }
