@@ -28,16 +28,20 @@ run: build ## start everything on this machine and print what to try (Ctrl-C sto
 run-vault: build ## the same, with a real Vault that is built and filled first
 	@exec $(GO) run ./test/servers/cmd/run-vault $(BIN)/sb-server dev
 
-test: deps ## set up what is needed and run every test
+test: deps ## set up what is needed (a real Vault is built once) and run every test
 	$(GO) vet ./...
 	cd test/servers/vault && $(GO) vet ./...
+	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	$(GO) test -count=1 ./...
 
 race: deps ## run the tests of the concurrent rooms under the race detector
-	$(GO) test -race -count=1 ./command/... ./custody/... ./gateway/... ./worker/... ./agent ./web/...
+	$(GO) test -race -count=1 ./command/... ./custody/... ./gateway/... ./worker/... ./agent ./web/... ./nats/...
 
 bench: deps ## measure, and print each figure as a ratio to a raw baseline of the same run
-	$(GO) run ./test/bench
+	$(GO) test -run '^$$' -bench Append -benchtime 4000x ./nats
+	SB_BENCH_EVENTS=1000000 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./projections
+	$(GO) test -run '^$$' -bench . ./seal ./kms/...
+	$(GO) test -run '^$$' -bench . -benchtime 300x -timeout 30m ./test/e2e
 
 generate: ## write generated documents and code again
 	$(GO) generate ./...
