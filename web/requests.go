@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -239,16 +240,23 @@ func (a *API) names(c *call, requests ...projections.Request) (map[events.UserID
 	return a.People.Names(c.ctx(), slices.Compact(ids))
 }
 
-// query reads the parameters; one that the route does not know is refused.
+// query reads the parameters. One that the route does not know is refused, and so is
+// text that is none.
 func (c *call) query(known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
 		return nil, errParameter.because("the query string is malformed")
 	}
-	for name := range q {
+	for name, values := range q {
 		if !slices.Contains(known, name) {
 			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
+			return nil, errParameter.because(name + " is no text")
 		}
 	}
 	return q, nil
 }
+
+// storable reports whether Postgres takes a text: valid UTF-8 without NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

@@ -32,7 +32,7 @@ func (a *API) signIn(c *call) (reply, error) {
 		return reply{}, err
 	}
 	email := strings.ToLower(strings.TrimSpace(m.Email))
-	if email == "" || len(email) > maxEmail || m.Password == "" || len(m.Password) > maxPassword {
+	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
 	}
 	if err := a.limited(c.w, "account "+email, perAccount); err != nil {
