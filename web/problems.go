@@ -88,8 +88,8 @@ func (a *API) fail(c *call, route Route, err error) {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
 	if denials[p.Code] {
-		if err := a.deny(c, route, p.Code); err != nil {
-			a.Logger.Error("denial is not recorded", "call", c.id, "err", err)
+		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
+		if _, err := a.record(c, c.actor, denied); err != nil {
 			p = errUnavailable
 		}
 	}
@@ -123,15 +123,6 @@ func explain(err error) (p *problem, known bool) {
 		return errUnavailable, false
 	}
 	return errInternal, false
-}
-
-func (a *API) deny(c *call, route Route, code string) error {
-	ctx := context.WithoutCancel(c.ctx())
-	meta := command.Meta{Command: events.NewCommandID(), Actor: c.actor, Time: c.now}
-	_, err := command.Record(ctx, a.Log, events.AccessStream(c.actor), meta, events.AccessDenied{
-		Action: string(route.Permission), Resource: resource(c), Code: code,
-	})
-	return err
 }
 
 // resource is the route with its parameters, cut to a length that fits a fact.

@@ -48,6 +48,9 @@ func (a *API) signIn(c *call) (reply, error) {
 		return reply{}, err
 	}
 	opened, token, err := a.Sessions.Open(c.ctx(), person.ID)
+	if errors.Is(err, store.ErrNotFound) { // disabled or erased this moment
+		return reply{}, a.refuseSignIn(c, person.ID, "disabled")
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -109,8 +112,14 @@ func meOf(p store.Person) api.Me {
 	return me
 }
 
-// record appends to the access stream of an actor, also when the caller has gone.
+// record appends to the access stream of an actor, also when the caller has gone. What
+// cannot be recorded does not happen: a fault is logged, and is [errUnavailable] outside.
 func (a *API) record(c *call, actor events.Actor, fact events.Fact) (events.Seq, error) {
 	meta := command.Meta{Command: events.NewCommandID(), Actor: actor, Time: c.now}
-	return command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, fact)
+	seq, err := command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, fact)
+	if err != nil {
+		a.Logger.Error("access is not recorded", "call", c.id, "err", err)
+		return 0, errUnavailable
+	}
+	return seq, nil
 }
