@@ -127,7 +127,9 @@ func (a *API) once(c *call, route Route) (reply, error) {
 		return reply{}, err
 	}
 	where := c.r.Method + " " + c.r.URL.EscapedPath()
-	c.command = events.DeriveCommandID(string(c.actor), where, key)
+	// The body is part of it: where a mark is lost, another body must not be answered
+	// with what became of the first.
+	c.command = events.DeriveCommandID(string(c.actor), where, key, string(c.body))
 	if route.Twice == single {
 		return route.handle(a, c)
 	}
@@ -138,7 +140,8 @@ func (a *API) once(c *call, route Route) (reply, error) {
 	case errors.Is(err, ErrInFlight):
 		return reply{}, errInFlight
 	case err != nil:
-		return reply{}, err
+		a.Logger.Error("idempotency mark cannot be set", "call", c.id, "err", err)
+		return reply{}, errUnavailable // nothing was done yet
 	case before != nil && before.Status == 0:
 		return reply{}, errNotReplayable
 	case before != nil:
