@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"secretsbridge/events"
@@ -47,11 +49,19 @@ func (a *API) outermost(next http.Handler) http.Handler {
 	})
 }
 
+// passing are the classes of Postgres' errors that a restart or a failover brings, and
+// that pass: connection, resources, operator (PostgreSQL documentation, appendix A).
+var passing = []string{"08", "53", "57"}
+
 // unreachable reports whether Postgres or NATS could not be reached: a matter of time,
 // not a defect.
 func unreachable(err error) bool {
 	var network *net.OpError
-	return errors.As(err, &network) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOENT)
+	var sql interface{ SQLState() string } // of Postgres: whose errors they are is the store's affair
+	if errors.As(err, &sql) {
+		return slices.Contains(passing, sql.SQLState()[:min(2, len(sql.SQLState()))])
+	}
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOENT)
 }
 
 // page is what a person sees who opens the address in a browser: there is no web
