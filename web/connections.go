@@ -57,8 +57,8 @@ func (a *API) createConnection(c *call) (reply, error) {
 	if !events.ValidName(m.Name) {
 		return reply{}, command.ErrConnectionName
 	}
-	meta := c.meta()
-	done, err := command.Execute(c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(m.Name)), meta, func(s command.Connection) ([]events.Fact, error) {
+	meta, stream := c.meta(), events.ConnectionStream(events.ConnectionID(m.Name))
+	done, err := command.Execute(c.ctx(), a.Log, stream, meta, func(s command.Connection) ([]events.Fact, error) {
 		return s.Create(meta, events.ConnectionCreated{
 			Connection: events.ConnectionID(m.Name), Provider: events.ProviderKind(m.Provider),
 			Cluster: events.ClusterID(m.Cluster), Description: m.Description,
@@ -67,9 +67,18 @@ func (a *API) createConnection(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Connection{
+	seq, at := done.Seq, meta.Time
+	if done.Repeated {
+		// A try of the same call that was not answered did it.
+		history, err := a.Log.Load(c.ctx(), stream)
+		if err != nil {
+			return reply{}, err
+		}
+		seq, at = history[0].Seq, history[0].Events[0].Time
+	}
+	return reply{status: http.StatusCreated, seq: seq, body: api.Connection{
 		Name: m.Name, Provider: m.Provider, Cluster: m.Cluster, Description: m.Description,
-		State: string(done.State.State), CreatedAt: meta.Time.UTC(), ChangedAt: meta.Time.UTC(), Seq: uint64(done.Seq),
+		State: string(command.ConnectionActive), CreatedAt: at.UTC(), ChangedAt: at.UTC(), Seq: uint64(seq),
 	}}, nil
 }
 
