@@ -38,8 +38,41 @@ import (
 )
 
 var cluster = postgrestest.Cluster{Prepare: func(ctx context.Context, owner *pgx.Conn) error {
-	return errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner))
+	return errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner), inhabit(ctx, owner))
 }}
+
+// The people of every rig, who are signed in since noon.
+var developer, other, approver, second, admin person
+
+// inhabit makes them, once for all databases: a password costs time.
+func inhabit(ctx context.Context, owner *pgx.Conn) error {
+	pool, err := pgxpool.New(ctx, owner.Config().ConnString())
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	noon := func() time.Time { return commandtest.Noon }
+	for who, role := range map[*person]policy.Role{
+		&developer: policy.RoleDeveloper, &other: policy.RoleDeveloper,
+		&approver: policy.RoleApprover, &second: policy.RoleApprover, &admin: policy.RoleAdmin,
+	} {
+		if *who, err = join(ctx, store.People{Pool: pool, Now: noon}, store.Sessions{Pool: pool, Now: noon}, string(role)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join makes somebody with those roles and signs them in.
+func join(ctx context.Context, people store.People, sessions store.Sessions, roles ...string) (person, error) {
+	name := string(events.NewUserID())[2:10]
+	made, err := people.Create(ctx, store.Person{Email: name + "@example.org", Name: "Name " + name, Roles: roles}, secret.New([]byte(password)))
+	if err != nil {
+		return person{}, err
+	}
+	_, token, err := sessions.Open(ctx, made.ID)
+	return person{made, string(token.Expose())}, err
+}
 
 func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 
@@ -103,7 +136,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	}
 	r := &rig{
 		t: t, log: &commandtest.Memory{}, db: cluster.New(t), clock: &clock{now: commandtest.Noon}, logged: &buffer{},
-		links: &links{}, contract: c,
+		links: &links{}, contract: c, developer: developer, other: other, approver: approver, second: second, admin: admin,
 	}
 	r.log.OnAppend = func(s events.Stream, commit []events.Event) commandtest.Fault {
 		if fault := r.fault.Load(); fault != nil {
@@ -127,7 +160,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	}
 	r.api = web.New(cfg)
 	r.serve(logger, false)
-	r.populate()
+	r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"})
 	return r
 }
 
@@ -201,28 +234,13 @@ func (r *rig) serve(logger *slog.Logger, http2 bool) {
 	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 }
 
-func (r *rig) populate() {
-	r.t.Helper()
-	for who, role := range map[*person]policy.Role{
-		&r.developer: policy.RoleDeveloper, &r.other: policy.RoleDeveloper,
-		&r.approver: policy.RoleApprover, &r.second: policy.RoleApprover, &r.admin: policy.RoleAdmin,
-	} {
-		*who = r.join(string(role))
-	}
-	r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"})
-}
-
-var joined atomic.Int64
-
-// join makes somebody with those roles who is signed in.
 func (r *rig) join(roles ...string) person {
 	r.t.Helper()
-	name := string(rune('a'+joined.Add(1)%26)) + string(events.NewUserID())[2:10]
-	made, err := r.people.Create(r.t.Context(), store.Person{Email: name + "@example.org", Name: "Name " + name, Roles: roles}, secret.New([]byte(password)))
+	made, err := join(r.t.Context(), r.people, r.sessions, roles...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return person{made, r.session(made.ID)}
+	return made
 }
 
 func (r *rig) session(id events.UserID) string {
