@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/policy"
 )
 
 const (
@@ -38,17 +39,23 @@ func (a *API) streamRequest(c *call) (reply, error) {
 	changes := a.Views.Watch(c.ctx(), events.RequestStream(r.ID))
 	out := http.NewResponseController(c.w)
 	send := func(text string) error {
-		if err := out.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+		if err := out.SetWriteDeadline(time.Now().Add(a.writePatience)); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprint(c.w, text); err != nil {
 			return err
 		}
-		return out.Flush()
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		return out.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose deadline passes, also a silent one
 	}
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.WriteHeader(http.StatusOK)
 	written := reply{written: true}
+	if send("") != nil { // the headers, now: a client that has seen everything waits for them
+		return written, nil
+	}
 	beat := time.NewTicker(a.heartbeat)
 	defer beat.Stop()
 	for {
@@ -79,7 +86,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 			return written, nil
 		case <-changes:
 		case <-beat.C:
-			if a.authenticate(c) != nil || send(": still here\n\n") != nil {
+			if a.authenticate(c) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
 				return written, nil
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -112,18 +111,20 @@ type API struct {
 	Config
 	http.Handler
 
-	signIns *limits
+	addresses, accounts, enrolments, denied *limits
 
 	newest  atomic.Uint64 // sequence of the newest command that this process answered
 	drained chan struct{} // closed when the server stops
 	drain   sync.Once
 
-	heartbeat time.Duration // of live streams
+	heartbeat, writePatience time.Duration // of live streams
 }
 
 // New makes the API.
 func New(cfg Config) *API {
-	a := &API{Config: cfg, signIns: newLimits(cfg.Now), drained: make(chan struct{}), heartbeat: heartbeat}
+	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience}
+	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
+	a.enrolments, a.denied = newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
 	a.Handler = a.router()
 	return a
 }
@@ -160,13 +161,4 @@ func (a *API) saw(seq events.Seq) {
 			return
 		}
 	}
-}
-
-// host is the network address of a caller, without the port.
-func host(r *http.Request) string {
-	h, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return h
 }
