@@ -10,3 +10,6 @@ func (r Route) NeedsKey() bool { return r.Twice != none }
 
 // SetHeartbeat makes live streams look at their session that often.
 func (a *API) SetHeartbeat(every time.Duration) { a.heartbeat = every }
+
+// SetWritePatience bounds how long a reader of a live stream may take.
+func (a *API) SetWritePatience(d time.Duration) { a.writePatience = d }

@@ -94,7 +94,6 @@ type rig struct {
 	url    string
 	client *http.Client
 	api    *web.API
-	server *httptest.Server
 
 	log      *commandtest.Memory
 	fault    atomic.Pointer[func(events.Stream, []events.Event) commandtest.Fault]
@@ -159,7 +158,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		f(&cfg)
 	}
 	r.api = web.New(cfg)
-	r.serve(logger, false)
+	r.serve()
 	r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"})
 	return r
 }
@@ -223,14 +222,17 @@ func (r *rig) follow() *projections.Progress {
 	return progress
 }
 
-// serve starts the server as the product does, on a free port.
-func (r *rig) serve(logger *slog.Logger, http2 bool) {
-	r.server = httptest.NewUnstartedServer(nil)
-	r.server.Config = web.Server(r.api, nil, logger)
-	r.server.EnableHTTP2 = http2
-	r.server.StartTLS()
-	r.t.Cleanup(func() { r.api.Drain(); r.server.Close() })
-	r.url, r.client = r.server.URL, r.server.Client()
+// serve starts a server of the API as the product does, on a free port. Calls go to the
+// newest one.
+func (r *rig) serve(change ...func(*httptest.Server)) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = web.Server(r.api, nil, slog.New(slog.NewTextHandler(r.logged, nil)))
+	for _, f := range change {
+		f(server)
+	}
+	server.StartTLS()
+	r.t.Cleanup(func() { r.api.Drain(); server.Close() })
+	r.url, r.client = server.URL, server.Client()
 	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 }
 
