@@ -16,6 +16,9 @@ func (a *API) listConnections(c *call) (reply, error) {
 		return reply{}, err
 	}
 	filter := projections.ConnectionFilter{Cluster: events.ClusterID(q.Get("cluster")), Cursor: q.Get("cursor")}
+	if len(q["state"]) > 1 {
+		return reply{}, errParameter.because("state is there twice")
+	}
 	switch state := projections.ConnectionState(q.Get("state")); state {
 	case "", projections.ConnectionActive, projections.ConnectionDisabled:
 		filter.State = state

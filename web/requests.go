@@ -241,7 +241,7 @@ func (a *API) names(c *call, requests ...projections.Request) (map[events.UserID
 }
 
 // query reads the parameters. One that the route does not know is refused, and so is
-// text that is none.
+// one without a value, or twice where it is no list, or of text that is none.
 func (c *call) query(known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -251,8 +251,11 @@ func (c *call) query(known ...string) (url.Values, error) {
 		if !slices.Contains(known, name) {
 			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
 		}
-		if slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
-			return nil, errParameter.because(name + " is no text")
+		if slices.ContainsFunc(values, func(v string) bool { return v == "" || !storable(v) }) {
+			return nil, errParameter.because(name + " has no value, or one that is no text")
+		}
+		if len(values) > 1 && name != "state" {
+			return nil, errParameter.because(name + " is there twice")
 		}
 	}
 	return q, nil
