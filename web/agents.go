@@ -75,7 +75,7 @@ func (a *API) inviteAgent(c *call) (reply, error) {
 
 // enrolAgent trades a one-time token for credentials. The token is who asks.
 func (a *API) enrolAgent(c *call) (reply, error) {
-	if err := a.limited(c.w, "enrol "+host(c.r), perAddress); err != nil {
+	if err := limited(c.w, a.enrolments, network(c.r)); err != nil {
 		return reply{}, err
 	}
 	var m events.Enrol

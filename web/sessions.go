@@ -28,14 +28,14 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	if err := a.limited(c.w, "address "+host(c.r), perAddress); err != nil {
+	if err := limited(c.w, a.addresses, network(c.r)); err != nil {
 		return reply{}, err
 	}
 	email := strings.ToLower(strings.TrimSpace(m.Email))
 	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
 	}
-	if err := a.limited(c.w, "account "+email, perAccount); err != nil {
+	if err := limited(c.w, a.accounts, email); err != nil {
 		return reply{}, err
 	}
 	password := secret.New([]byte(m.Password))
