@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
 	"net"
 	"net/http"
@@ -74,7 +75,13 @@ func join(ctx context.Context, people store.People, sessions store.Sessions, rol
 	return person{made, string(token.Expose())}, err
 }
 
-func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
+func TestMain(m *testing.M) {
+	// Tests wait for disks and clocks more than they compute.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(cluster.Main(m))
+}
 
 var text = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(web.Contract) })
 
