@@ -82,6 +82,15 @@ func (s Sessions) Open(ctx context.Context, person events.UserID) (Session, secr
 // Lookup returns the session of a token, or ErrNotFound: never opened, ended, revoked,
 // or of a person who is disabled. Using a session keeps it from ending idle.
 func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, error) {
+	return s.lookup(ctx, token, true)
+}
+
+// Peek is Lookup by somebody who only waits: it does not count as use.
+func (s Sessions) Peek(ctx context.Context, token secret.Value) (Session, error) {
+	return s.lookup(ctx, token, false)
+}
+
+func (s Sessions) lookup(ctx context.Context, token secret.Value, use bool) (Session, error) {
 	hash := sha256.Sum256(token.Expose())
 	now := s.now()
 	var session Session
@@ -99,7 +108,7 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}
-	if err == nil && now.Sub(touched) >= touchEvery {
+	if err == nil && use && now.Sub(touched) >= touchEvery {
 		_, err = s.Pool.Exec(ctx, `
 			UPDATE private.sessions
 			SET    touched_at = $2

@@ -172,6 +172,15 @@ func TestSessionsEndIdleAbsolutelyAndByRevocation(t *testing.T) {
 	wantErr(t, "at the idle end", lookup(token), store.ErrNotFound)
 
 	_, token = open()
+	clock.Add(29 * time.Minute)
+	if _, err := sessions.Peek(t.Context(), token); err != nil {
+		t.Errorf("peek before the idle end: %v", err)
+	}
+	clock.Add(time.Minute)
+	_, err = sessions.Peek(t.Context(), token)
+	wantErr(t, "looking is no use, so the session is over", err, store.ErrNotFound)
+
+	_, token = open()
 	for range 8*60/20 - 1 { // used every 20 minutes
 		clock.Add(20 * time.Minute)
 		if err := lookup(token); err != nil {
@@ -180,8 +189,8 @@ func TestSessionsEndIdleAbsolutelyAndByRevocation(t *testing.T) {
 	}
 	clock.Add(20 * time.Minute)
 	wantErr(t, "at the absolute end", lookup(token), store.ErrNotFound)
-	if n, err := sessions.DeleteEnded(t.Context()); err != nil || n != 2 {
-		t.Errorf("deleted %d ended sessions, %v; want 2", n, err)
+	if n, err := sessions.DeleteEnded(t.Context()); err != nil || n != 3 {
+		t.Errorf("deleted %d ended sessions, %v; want 3", n, err)
 	}
 
 	one, token := open()
