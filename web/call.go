@@ -65,8 +65,10 @@ func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Rol
 // idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous, now: a.Now()}
-		answer, err := a.admit(c, route)
+		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous}
+		err := a.admit(c, route)
+		c.now = a.Now() // not before: a caller may take long to send a body
+		var answer reply
 		if err == nil {
 			answer, err = a.once(c, route)
 		}
@@ -79,33 +81,33 @@ func (a *API) guard(route Route) http.Handler {
 }
 
 // admit checks everything that does not depend on the handler.
-func (a *API) admit(c *call, route Route) (reply, error) {
+func (a *API) admit(c *call, route Route) error {
 	if route.Permission != public {
-		if err := a.authenticate(c); err != nil {
-			return reply{}, err
+		if err := c.authenticate(a.Sessions.Lookup); err != nil {
+			return err
 		}
 		if route.Permission != session && !c.may(route.Permission) {
-			return reply{}, errForbidden
+			return errForbidden
 		}
 	}
 	if route.Method == http.MethodPost {
 		if err := c.read(); err != nil {
-			return reply{}, err
+			return err
 		}
 	}
 	if route.Method == http.MethodGet && route.Permission != public {
-		return reply{}, a.freshEnough(c)
+		return a.freshEnough(c)
 	}
-	return reply{}, nil
+	return nil
 }
 
-// authenticate finds the session of the bearer token.
-func (a *API) authenticate(c *call) error {
+// authenticate finds the session of the bearer token, by using it or only by looking.
+func (c *call) authenticate(find func(context.Context, secret.Value) (store.Session, error)) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	found, err := find(c.ctx(), secret.New([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}
@@ -146,13 +148,20 @@ func (a *API) once(c *call, route Route) (reply, error) {
 		return reply{}, errNotReplayable
 	case before != nil:
 		c.w.Header().Set(api.HeaderReplayed, "true")
-		return reply{status: before.Status, raw: before.Body, contentType: "application/json"}, nil
+		var done api.Done // every answer of a command has its sequence
+		if err := json.Unmarshal(before.Body, &done); err != nil {
+			return reply{}, err
+		}
+		return reply{status: before.Status, raw: before.Body, contentType: "application/json", seq: events.Seq(done.Seq)}, nil
 	}
 	answer, err := route.handle(a, c)
 	// The outcome is in the log. Whether the mark can be kept changes nothing but the
 	// speed of the next try, which finds its own command there.
 	settle := context.WithoutCancel(c.ctx())
-	if err != nil {
+	switch {
+	case errors.Is(err, command.ErrOutcomeUnknown):
+		return reply{}, err // it may be done: until the mark ends, the key is for this call only
+	case err != nil:
 		return reply{}, errors.Join(err, a.quietly(mark.Abandon(settle)))
 	}
 	kept := Answer{Status: answer.status}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"secretsbridge/command"
 	"secretsbridge/custody"
@@ -138,13 +137,11 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
-	switch status {
-	case http.StatusUnauthorized:
+	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
-	case http.StatusServiceUnavailable, http.StatusConflict:
-		if p == errUnavailable || p == errViewBehind || p == errInFlight {
-			header.Set("Retry-After", strconv.Itoa(1))
-		}
+	}
+	if p == errUnavailable || p == errViewBehind || p == errInFlight {
+		header.Set("Retry-After", "1")
 	}
 	body, err := json.Marshal(api.Problem{
 		Type: "about:blank#" + p.Code, Title: http.StatusText(status), Status: status, Detail: p.Detail, Code: p.Code, Instance: id,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"secretsbridge/events"
@@ -18,7 +19,35 @@ const (
 
 	// writePatience is how long a reader may take for one event.
 	writePatience = 10 * time.Second
+
+	// maxStreams is how many one person may have open: some tabs and terminals.
+	maxStreams = 20
 )
+
+// streams counts the open streams of each person.
+type streams struct {
+	mu   sync.Mutex
+	open map[events.UserID]int
+}
+
+// enter takes a place, or reports that there is none left.
+func (s *streams) enter(who events.UserID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who] >= maxStreams {
+		return false
+	}
+	s.open[who]++
+	return true
+}
+
+func (s *streams) leave(who events.UserID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who]--; s.open[who] == 0 {
+		delete(s.open, who)
+	}
+}
 
 // streamRequest tells what becomes of one request, as Server-Sent Events: as it stands,
 // and again after each change. The id of an event is the sequence; a client that comes
@@ -36,6 +65,11 @@ func (a *API) streamRequest(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	who := c.person.ID
+	if !a.streams.enter(who) {
+		return reply{}, errTooMany.because("you follow 20 requests already; close one of them")
+	}
+	defer a.streams.leave(who)
 	changes := a.Views.Watch(c.ctx(), events.RequestStream(r.ID))
 	out := http.NewResponseController(c.w)
 	send := func(text string) error {
@@ -86,7 +120,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 			return written, nil
 		case <-changes:
 		case <-beat.C:
-			if a.authenticate(c) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
+			if c.authenticate(a.Sessions.Peek) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
 				return written, nil
 			}
 		}

@@ -55,6 +55,7 @@ type People interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	Peek(ctx context.Context, token secret.Value) (store.Session, error) // is no use of it
 	Revoke(ctx context.Context, id events.SessionID) error
 }
 
@@ -112,6 +113,7 @@ type API struct {
 	http.Handler
 
 	addresses, accounts, enrolments, denied *limits
+	streams                                 streams
 
 	newest  atomic.Uint64 // sequence of the newest command that this process answered
 	drained chan struct{} // closed when the server stops
@@ -122,7 +124,7 @@ type API struct {
 
 // New makes the API.
 func New(cfg Config) *API {
-	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience}
+	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, streams: streams{open: map[events.UserID]int{}}}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
 	a.enrolments, a.denied = newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
 	a.Handler = a.router()
