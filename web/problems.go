@@ -86,6 +86,9 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
+	if denials[p.Code] && limited(c.w, a.denied, string(c.actor)) != nil {
+		p = errTooMany // each denial is a fact, so there is an end to them
+	}
 	if denials[p.Code] {
 		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
 		if _, err := a.record(c, c.actor, denied); err != nil {
