@@ -20,6 +20,10 @@ const (
 	// sweepBatch bounds one look; the next follows at once while there is more.
 	sweepBatch = 200
 
+	// sessionInterval is how long the row of an ended session may stay. It opens
+	// nothing meanwhile.
+	sessionInterval = time.Minute
+
 	// silenceInterval is how often agents are looked at, and silence is how long one
 	// may say nothing: three heartbeats of 10 s.
 	silenceInterval = 5 * time.Second

@@ -64,6 +64,11 @@ type Custody interface {
 	Sweep(ctx context.Context) error // destroys what is past its end
 }
 
+// Sessions removes sessions that have ended. Package store has it.
+type Sessions interface {
+	DeleteEnded(ctx context.Context) (int, error)
+}
+
 // Presence tells when agents were last heard. Package nats has it.
 type Presence interface {
 	Seen(ctx context.Context) (map[events.AgentID]time.Time, error)
@@ -81,6 +86,7 @@ type Config struct {
 	Views    Views
 	Jobs     Jobs
 	Custody  Custody
+	Sessions Sessions
 	Presence Presence
 	Links    Links
 	Signer   seal.SigningKey
@@ -115,6 +121,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
 		{"envelopes", every(sweepInterval, w.Custody.Sweep)},
+		{"sessions", every(sessionInterval, func(ctx context.Context) error {
+			_, err := w.Sessions.DeleteEnded(ctx)
+			return err
+		})},
 		{"silence", every(silenceInterval, w.listen)},
 	}
 	done := make(chan error)

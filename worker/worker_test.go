@@ -50,7 +50,7 @@ func (w *world) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	wk := worker.New(worker.Config{
-		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Presence: w, Links: w,
+		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Sessions: w, Presence: w, Links: w,
 		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	go func() { done <- wk.Run(ctx) }()
@@ -398,6 +398,8 @@ func (w *world) Destroy(_ context.Context, id events.RequestID) error {
 }
 
 func (w *world) Sweep(context.Context) error { return nil }
+
+func (w *world) DeleteEnded(context.Context) (int, error) { return 0, nil }
 
 func (w *world) Seen(context.Context) (map[events.AgentID]time.Time, error) {
 	w.mu.Lock()
