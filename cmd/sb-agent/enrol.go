@@ -20,6 +20,7 @@ import (
 
 	"secretsbridge/agent/identity"
 	"secretsbridge/events"
+	"secretsbridge/internal/build"
 	"secretsbridge/seal"
 )
 
@@ -169,7 +170,7 @@ func prepare(dir string) (events.Enrol, identity.Keys, error) {
 	if err != nil {
 		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: %w", err)
 	}
-	return events.Enrol{UserKey: public, BoxKey: box.Public().String(), Version: buildVersion()}, keys, nil
+	return events.Enrol{UserKey: public, BoxKey: box.Public().String(), Version: build.Version()}, keys, nil
 }
 
 // problem is what the control plane says when it refuses (RFC 9457).

@@ -10,15 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// version is set by the build: -ldflags "-X main.version=1.2.3".
-var version = ""
+	"secretsbridge/internal/build"
+)
 
 // errUsage marks a mistake in flags or arguments; the exit code is then 2.
 var errUsage = errors.New("usage")
@@ -75,25 +73,10 @@ func versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), buildVersion())
+			_, err := fmt.Fprintln(c.OutOrStdout(), build.Version())
 			return err
 		},
 	}
-}
-
-// buildVersion is the version of the build, or the commit that it was built from.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "dev-" + s.Value[:12]
-			}
-		}
-	}
-	return "dev"
 }
 
 // dirFlag adds --dir, which SB_AGENT_DIR fills.

@@ -14,6 +14,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/identity"
+	"secretsbridge/internal/build"
 	"secretsbridge/nats/leaf"
 )
 
@@ -66,7 +67,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	connections := agent.NewConnections(settings.connections, log)
 	defer func() { err = errors.Join(err, connections.Close()) }()
 	worker, err := agent.New(agent.Config{
-		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: buildVersion(),
+		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
 		BoxKey: id.BoxKey(), Trusted: id.Trusted(), Connections: connections,
 		Credential: id.Credential(),
 		Renewed: func(_ context.Context, c agent.Credential) error {
@@ -87,7 +88,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		return fmt.Errorf("run: %w", err)
 	}
 	defer socket.close()
-	log.Info("the agent runs", "cluster", id.Cluster(), "version", buildVersion(), "connections", connections.Names())
+	log.Info("the agent runs", "cluster", id.Cluster(), "version", build.Version(), "connections", connections.Names())
 	if err := worker.Run(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}

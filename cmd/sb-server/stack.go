@@ -17,6 +17,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/internal/build"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
@@ -203,7 +204,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 			return err
 		}
 		inner, ctx := errgroup.WithContext(ctx)
-		services := nats.NewServices(st.core, version, st.log)
+		services := nats.NewServices(st.core, build.Version(), st.log)
 		inner.Go(func() error { return services.Serve(ctx, st.gateway.Serve) })
 		inner.Go(func() error { return st.worker.Run(ctx) })
 		inner.Go(func() error { return ready(ctx) })

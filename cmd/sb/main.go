@@ -11,16 +11,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// version is set by the build: -ldflags "-X main.version=1.2.3".
-var version = ""
+	"secretsbridge/internal/build"
+)
 
 func main() { os.Exit(run()) }
 
@@ -189,27 +187,12 @@ func versionCommand(a *cli) *cobra.Command {
 		Args:  takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if a.output == "json" {
-				return encode(c.OutOrStdout(), map[string]string{"version": buildVersion()})
+				return encode(c.OutOrStdout(), map[string]string{"version": build.Version()})
 			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), buildVersion())
+			_, err := fmt.Fprintln(c.OutOrStdout(), build.Version())
 			return err
 		},
 	}
-}
-
-// buildVersion is the version of the build, or the commit that it was built from.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "dev-" + s.Value[:12]
-			}
-		}
-	}
-	return "dev"
 }
 
 func sortedFlags(c *cobra.Command) []string {

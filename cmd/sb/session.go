@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"secretsbridge/internal/build"
 	"secretsbridge/internal/secret"
 	"secretsbridge/web/api/client"
 )
@@ -148,7 +149,7 @@ func (a *cli) dial(token secret.Value, seq uint64) (*client.Client, error) {
 	if server == "" {
 		return nil, usage("no server: set --server or SB_SERVER to its https URL")
 	}
-	cfg := client.Config{Server: server, Token: token, Sequence: seq, Agent: "sb/" + buildVersion()}
+	cfg := client.Config{Server: server, Token: token, Sequence: seq, Agent: "sb/" + build.Version()}
 	if path := given(a.ca, "SB_CA_FILE"); path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
