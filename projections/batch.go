@@ -8,59 +8,74 @@ import (
 	"secretsbridge/events"
 )
 
+// fewCommits is up to how many commits go to the database in one round trip, by INSERT.
+// COPY is faster for many, and needs two round trips a table.
+const fewCommits = 64
+
 // batch is what one transaction folds: commits in order, and the rows of the audit,
-// made before it is this batch's turn at the database.
+// made before it is this batch's turn at the database. It has the rows in one form
+// only: as slices if they are few, and for COPY if they are many.
 type batch struct {
 	commits []events.Recorded
 	last    Position
-	audit   auditRows
-}
 
-type auditRows struct{ commits, events copyRows }
+	few struct {
+		commits []*commitRow
+		events  []*eventRow
+	}
+	many struct{ commits, events copyRows }
+}
 
 // newBatch prepares commits, at least one.
 func newBatch(commits []events.Recorded) (*batch, error) {
 	b := &batch{commits: commits}
-	size := 0
-	for _, c := range commits {
-		size += len(c.Raw)
+	if !b.isFew() {
+		b.grow()
 	}
-	// A row of a commit adds about 70 bytes to its raw bytes, and a row of an event is
-	// about half the bytes of the event. Growing these buffers costs more than filling.
-	b.audit.commits.b = make([]byte, 0, size+80*len(commits)+64)
-	b.audit.events.b = make([]byte, 0, size*2/3+64)
 	for _, c := range commits {
 		hash := sha256.Sum256(c.Raw)
 		b.last = Position{c.Seq, hash[:]}
-		b.audit.commits.row(3)
-		b.audit.commits.bigint(int64(c.Seq))
-		b.audit.commits.bytea(hash[:])
-		b.audit.commits.bytea(c.Raw)
+		b.addCommit(commitRow{c.Seq, hash[:], c.Raw})
 		for place, e := range c.Events {
-			if err := b.audit.event(c.Seq, place, e); err != nil {
+			row, err := eventRowOf(c.Seq, place, e)
+			if err != nil {
 				return nil, fmt.Errorf("fold commit %d: %w", c.Seq, err)
 			}
+			b.addEvent(row)
 		}
 	}
 	return b, nil
 }
 
-func (r *auditRows) event(seq events.Seq, place int, e events.Event) error {
-	typ, err := events.TypeOf(e.Fact)
-	if err != nil {
-		return err
+func (b *batch) isFew() bool { return len(b.commits) <= fewCommits }
+
+// grow makes room for all rows: growing while filling costs more than filling. A row of
+// a commit adds about 70 bytes to its raw bytes, and a row of an event is about half
+// the bytes of the event.
+func (b *batch) grow() {
+	size := 0
+	for _, c := range b.commits {
+		size += len(c.Raw)
 	}
-	r.events.row(9)
-	r.events.bigint(int64(seq))
-	r.events.integer(place)
-	r.events.text(string(clean(e.ID)))
-	r.events.text(typ)
-	r.events.text(clean(e.Stream.String()))
-	r.events.timestamptz(e.Time)
-	r.events.text(string(clean(e.Actor)))
-	r.events.text(string(clean(e.Correlation)))
-	r.events.text(string(clean(e.Command)))
-	return nil
+	b.many.commits.b = make([]byte, 0, size+80*len(b.commits)+64)
+	b.many.events.b = make([]byte, 0, size*2/3+64)
+}
+
+func (b *batch) addCommit(row commitRow) {
+	if b.isFew() {
+		b.few.commits = append(b.few.commits, &commitRow{row.Seq, row.Hash, row.Raw})
+		return
+	}
+	row.copyInto(&b.many.commits)
+}
+
+func (b *batch) addEvent(row eventRow) {
+	if b.isFew() {
+		kept := row // so that only rows that are kept are put on the heap
+		b.few.events = append(b.few.events, &kept)
+		return
+	}
+	row.copyInto(&b.many.events)
 }
 
 // streams names the histories of the batch, each once.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -136,19 +137,7 @@ func inOrder(commits []events.Recorded, after, upto events.Seq) ([]events.Record
 // write folds one batch, with its position, in one transaction.
 func (f *folder) write(ctx context.Context, b *batch) error {
 	streams := b.streams()
-	err := pgx.BeginFunc(ctx, f.conn, func(tx pgx.Tx) error {
-		if err := f.writeViews(ctx, tx, b, streams); err != nil {
-			return err
-		}
-		if err := b.audit.commits.send(ctx, f.conn, "commits (seq, hash, raw)"); err != nil {
-			return fmt.Errorf("copy commits: %w", err)
-		}
-		if err := b.audit.events.send(ctx, f.conn, "events (seq, place, id, type, stream, time, actor, correlation, command)"); err != nil {
-			return fmt.Errorf("copy events: %w", err)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := f.send(ctx, b, streams); err != nil {
 		return fmt.Errorf("fold commits %d to %d: %w", b.commits[0].Seq, b.last.Seq, err)
 	}
 	f.position = b.last
@@ -161,21 +150,56 @@ func (f *folder) write(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// writeViews moves the position, which fails if somebody else did, and writes the rows
-// that changed.
-func (f *folder) writeViews(ctx context.Context, tx pgx.Tx, b *batch, streams []events.Stream) error {
+// send sends everything to the database. Rows of the views that are not at hand are
+// loaded before: only a follower writes them, and if another one did meanwhile, the
+// position refuses what follows from them.
+func (f *folder) send(ctx context.Context, b *batch, streams []events.Stream) error {
+	queue, err := f.statements(ctx, b, streams)
+	if err != nil {
+		return err
+	}
+	if b.isFew() {
+		// A pipeline with one Sync is one transaction by itself (PostgreSQL, "Pipelining
+		// in the extended query protocol"), so this is one round trip.
+		return execute(f.conn.SendBatch(ctx, queue))
+	}
+	return pgx.BeginFunc(ctx, f.conn, func(tx pgx.Tx) error {
+		if err := execute(tx.SendBatch(ctx, queue)); err != nil {
+			return err
+		}
+		if err := b.many.commits.send(ctx, f.conn, copyCommits); err != nil {
+			return fmt.Errorf("copy commits: %w", err)
+		}
+		if err := b.many.events.send(ctx, f.conn, copyEvents); err != nil {
+			return fmt.Errorf("copy events: %w", err)
+		}
+		return nil
+	})
+}
+
+// movePosition fails, and the whole transaction with it, if the position is not the one
+// that was folded up to: NULL is no sequence.
+const movePosition = `
+	UPDATE positions
+	SET    seq = CASE WHEN seq = $4 AND hash = $5 THEN $2::bigint END,
+	       hash = $3
+	WHERE  projection = $1`
+
+// statements folds a batch and makes the statements that move the position, write the
+// rows that changed and those of the audit if they are few, and tell other processes.
+func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stream) (*pgx.Batch, error) {
 	kinds := split(b.commits)
 	requests, err := f.requests.take(ctx, f.conn, kinds[events.AggregateRequest])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	connections, err := f.connections.take(ctx, f.conn, kinds[events.AggregateConnection])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	agents, err := f.agents.take(ctx, f.conn, kinds[events.AggregateAgent])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var envelopes []*Envelope
 	for _, r := range requests {
@@ -183,30 +207,36 @@ func (f *folder) writeViews(ctx context.Context, tx pgx.Tx, b *batch, streams []
 			envelopes = append(envelopes, &r.Envelopes[i])
 		}
 	}
-	var queue pgx.Batch
-	queue.Queue(`
-		UPDATE positions
-		SET    seq = $2,
-		       hash = $3
-		WHERE  projection = $1
-		AND    seq = $4
-		AND    hash = $5`,
-		projectionName, b.last.Seq, b.last.Hash, f.position.Seq, f.position.Hash)
+	queue := &pgx.Batch{}
+	queue.Queue(movePosition, projectionName, b.last.Seq, b.last.Hash, f.position.Seq, f.position.Hash)
 	err = errors.Join(
-		requestTable.queue(&queue, requests),
-		envelopeTable.queue(&queue, envelopes),
-		connectionTable.queue(&queue, connections),
-		agentTable.queue(&queue, agents))
-	if err != nil {
-		return err
-	}
+		requestTable.queue(queue, requests),
+		envelopeTable.queue(queue, envelopes),
+		connectionTable.queue(queue, connections),
+		agentTable.queue(queue, agents),
+		commitTable.queue(queue, b.few.commits),
+		eventTable.queue(queue, b.few.events))
 	if f.notify {
 		queue.Queue("SELECT pg_notify($1, $2)", channel, notice(b.last.Seq, streams))
 	}
-	results := tx.SendBatch(ctx, &queue)
-	moved, err := results.Exec()
-	if err == nil && moved.RowsAffected() != 1 {
-		err = ErrFenced
-	}
-	return errors.Join(err, results.Close())
+	return queue, err
 }
+
+// execute reads all results; the first is the position's.
+func execute(results pgx.BatchResults) error {
+	moved, err := results.Exec()
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused) && refused.Code == notNullViolation && refused.TableName == "positions":
+		err = ErrFenced
+	case err == nil && moved.RowsAffected() != 1:
+		err = ErrFenced // its row is gone
+	}
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// notNullViolation is its name, too (PostgreSQL, "Error codes").
+const notNullViolation = "23502"

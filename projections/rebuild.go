@@ -86,16 +86,59 @@ func dropShadow(ctx context.Context, conn *pgx.Conn) error {
 // foldShadow folds the log into the shadows up to a commit. The caller closes the
 // folder that it gets.
 func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upto events.Seq) (*folder, error) {
-	w, err := openFolder(ctx, owner.Config().ConnConfig, shadow, true)
+	config := owner.Config().ConnConfig.Copy()
+	// What a crash loses of the shadows is dropped with them. The transaction that puts
+	// them in place waits for the disk, and with its record for all that came before.
+	config.RuntimeParams["synchronous_commit"] = "off"
+	w, err := openFolder(ctx, config, shadow, true)
 	if err != nil {
 		return nil, err
 	}
 	if err = w.start(ctx, feed); err == nil {
-		err = w.follow(ctx, feed, upto)
+		err = withoutIndexes(ctx, w.conn, func() error { return w.follow(ctx, feed, upto) })
 	}
 	if err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// withoutIndexes fills the shadows without the indexes that only queries need and makes
+// them afterwards, which takes a fraction of keeping them up to date row by row. Those
+// of keys stay: the folder itself uses them.
+func withoutIndexes(ctx context.Context, conn *pgx.Conn, fill func() error) error {
+	found, err := conn.Query(ctx, `
+		SELECT format('%I.%I', schemaname, indexname) AS name,
+		       indexdef AS definition
+		FROM   pg_indexes
+		WHERE  schemaname = ANY ($1)
+		AND    NOT EXISTS (
+			SELECT 1
+			FROM   pg_constraint
+			WHERE  conindid = format('%I.%I', schemaname, indexname)::regclass
+		)
+		ORDER  BY 1`, []string{shadow.views, shadow.audit})
+	if err != nil {
+		return fmt.Errorf("list the indexes of the shadows: %w", err)
+	}
+	type index struct{ Name, Definition string }
+	indexes, err := pgx.CollectRows(found, pgx.RowToStructByPos[index])
+	if err != nil {
+		return fmt.Errorf("list the indexes of the shadows: %w", err)
+	}
+	for _, i := range indexes {
+		if _, err := conn.Exec(ctx, "DROP INDEX "+i.Name); err != nil {
+			return fmt.Errorf("drop index %s: %w", i.Name, err)
+		}
+	}
+	if err := fill(); err != nil {
+		return err
+	}
+	for _, i := range indexes {
+		if _, err := conn.Exec(ctx, i.Definition); err != nil {
+			return fmt.Errorf("make index %s: %w", i.Name, err)
+		}
+	}
+	return nil
 }

@@ -25,13 +25,14 @@ type table[T any] struct {
 	name    string
 	key     []string
 	columns []column[T]
-	upsert  string // made from the rest
+	write   string // made from the rest: an upsert, or an insert if there is no key
 	load    string // rows by the first column of the key, likewise
 }
 
 // newTable writes the two statements of a view once. A row travels as one element of
 // each array, which costs one round trip and one plan for any number of rows. A key
-// may occur once in a call (PostgreSQL, INSERT, ON CONFLICT).
+// may occur once in a call (PostgreSQL, INSERT, ON CONFLICT). Without a key rows are
+// only ever added.
 func newTable[T any](name string, key []string, columns ...column[T]) table[T] {
 	t := table[T]{name: name, key: key, columns: columns}
 	names, params, selected, set := []string{}, []string{}, []string{}, []string{}
@@ -45,15 +46,18 @@ func newTable[T any](name string, key []string, columns ...column[T]) table[T] {
 		set = append(set, c.name+" = excluded."+c.name)
 	}
 	all := strings.Join(names, ", ")
-	t.upsert = "INSERT INTO " + name + " (" + all + ")" +
+	t.write = "INSERT INTO " + name + " (" + all + ")" +
 		"\nSELECT " + strings.Join(selected, ", ") +
-		"\nFROM unnest(" + strings.Join(params, ", ") + ") AS rows (" + all + ")" +
-		"\nON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
+		"\nFROM unnest(" + strings.Join(params, ", ") + ") AS rows (" + all + ")"
+	if len(key) == 0 {
+		return t
+	}
+	t.write += "\nON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 	t.load = "SELECT " + all + "\nFROM " + name + "\nWHERE " + key[0] + " = ANY ($1)"
 	return t
 }
 
-// queue adds the upsert of rows to a batch.
+// queue adds the write of rows to a batch.
 func (t table[T]) queue(batch *pgx.Batch, rows []*T) error {
 	if len(rows) == 0 {
 		return nil
@@ -66,7 +70,7 @@ func (t table[T]) queue(batch *pgx.Batch, rows []*T) error {
 		}
 		args[i] = values
 	}
-	batch.Queue(t.upsert, args...)
+	batch.Queue(t.write, args...)
 	return nil
 }
 
