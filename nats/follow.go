@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -91,7 +94,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		return false, err
 	}
 	defer remove()
-	var batch []events.Recorded
+	var batch []stored
 	for {
 		more := jetstream.NextContext(wait)
 		if len(batch) > 0 {
@@ -108,22 +111,61 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 			if want := *after + events.Seq(len(batch)) + 1; events.Seq(meta.Sequence.Stream) != want {
 				return s.judgeGap(wait, want, events.Seq(meta.Sequence.Stream))
 			}
-			commit, err := recorded(meta.Sequence.Stream, msg.Subject(), msg.Data())
-			if err != nil {
-				return true, err
-			}
-			batch, pending = append(batch, commit), meta.NumPending
+			batch, pending = append(batch, stored{meta.Sequence.Stream, msg.Subject(), msg.Data()}), meta.NumPending
 		case len(batch) == 0:
 			return false, fmt.Errorf("follow the log: %w", err)
 		}
 		if pending > 0 && len(batch) < limit {
 			continue
 		}
-		if err := deliver(ctx, batch); err != nil {
+		commits, err := decodeAll(batch)
+		if err != nil {
 			return true, err
 		}
-		*after, batch = batch[len(batch)-1].Seq, nil
+		if err := deliver(ctx, commits); err != nil {
+			return true, err
+		}
+		*after, batch = commits[len(commits)-1].Seq, batch[:0]
 	}
+}
+
+// stored is one message of the log as it came.
+type stored struct {
+	seq     uint64
+	subject string
+	data    []byte
+}
+
+// decodePiece is how many commits one goroutine decodes at a time: about a
+// millisecond's work. A batch that is no longer than that is not worth a second one.
+const decodePiece = 100
+
+// decodeAll decodes a batch in order, on all cores if it is long. The error is that of
+// the first commit that has one.
+func decodeAll(batch []stored) ([]events.Recorded, error) {
+	commits := make([]events.Recorded, len(batch))
+	pieces := (len(batch) + decodePiece - 1) / decodePiece
+	faults := make([]error, pieces)
+	var taken atomic.Int64
+	work := func() {
+		for p := int(taken.Add(1)) - 1; p < pieces; p = int(taken.Add(1)) - 1 {
+			for i := p * decodePiece; i < min((p+1)*decodePiece, len(batch)) && faults[p] == nil; i++ {
+				commits[i], faults[p] = recorded(batch[i].seq, batch[i].subject, batch[i].data)
+			}
+		}
+	}
+	var helpers sync.WaitGroup
+	for range min(pieces, runtime.GOMAXPROCS(0)) - 1 {
+		helpers.Go(work)
+	}
+	work()
+	helpers.Wait()
+	for _, fault := range faults {
+		if fault != nil {
+			return nil, fault
+		}
+	}
+	return commits, nil
 }
 
 // judgeGap tells a message that was lost on the way, which another consumer brings,

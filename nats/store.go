@@ -66,6 +66,7 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	}
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
 	defer cancel()
+	links := s.nc.Stats().Reconnects
 	ack, err := s.js.PublishMsg(wait, &natsgo.Msg{Subject: subject.Events(stream), Data: raw}, options...)
 	if err != nil {
 		return 0, appendError(err)
@@ -73,7 +74,21 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	if ack.Stream != subject.EventsStream {
 		return 0, fmt.Errorf("%w: stream %s took a commit of %s", command.ErrLogUnsafe, ack.Stream, stream)
 	}
+	s.remember(stream, links, expected, ack.Sequence, raw)
 	return events.Seq(ack.Sequence), nil
+}
+
+// remember adds a commit that was just stored to a history that is known up to the
+// commit before it: the server took it only because nothing lies between. So the next
+// load need not fetch it. It is kept as a load would read it.
+func (s *Store) remember(stream events.Stream, links uint64, expected events.Seq, seq uint64, raw []byte) {
+	history := s.loaded.get(stream, links)
+	if end := len(history); expected == events.AnySeq || (end == 0) != (expected == 0) || end > 0 && history[end-1].Seq != expected {
+		return
+	}
+	if commit, err := recorded(seq, subject.Events(stream), raw); err == nil {
+		s.loaded.put(stream, links, append(history, commit))
+	}
 }
 
 // appendError sorts what the server, or its silence, says.
