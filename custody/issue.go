@@ -125,7 +125,7 @@ func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m e
 	if done.Repeated {
 		return done.Seq, nil
 	}
-	return done.Seq, c.Envelopes.Delete(ctx, stale...)
+	return done.Seq, c.discard(ctx, stale)
 }
 
 // Destroy destroys every stored envelope of a request that no longer has any use.
@@ -133,6 +133,9 @@ func (c *Custody) Destroy(ctx context.Context, request events.RequestID) error {
 	rows, err := c.Envelopes.ListByRequest(ctx, request)
 	if err != nil {
 		return fmt.Errorf("envelopes of %s: %w", request, err)
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	state, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(request))
 	if err != nil {
@@ -145,7 +148,15 @@ func (c *Custody) Destroy(ctx context.Context, request events.RequestID) error {
 			useless = append(useless, row.ID)
 		}
 	}
-	return c.Envelopes.Delete(ctx, useless...)
+	return c.discard(ctx, useless)
+}
+
+// discard destroys envelopes, and does not ask the store about none.
+func (c *Custody) discard(ctx context.Context, ids []events.EnvelopeID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.Envelopes.Delete(ctx, ids...)
 }
 
 // sweepBatch bounds one [Custody.Sweep].

@@ -86,7 +86,7 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	if err != nil {
 		return events.Enrolment{}, err
 	}
-	g.fresh.Store(account, id)
+	g.accounts.Store(account, id)
 	link := g.Link()
 	return events.Enrolment{
 		Agent: id, Name: enrolled.State.Name, Cluster: enrolled.State.Cluster, Account: account,

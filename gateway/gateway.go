@@ -70,9 +70,11 @@ type Config struct {
 type Gateway struct {
 	Config
 
-	// fresh holds agents that enrolled here and that the view may not show yet:
-	// account → events.AgentID.
-	fresh sync.Map
+	// accounts holds whose account is whose, as far as this process has met them, also
+	// those of agents that the view may not show yet: account → events.AgentID. An
+	// account is made for one agent and stays its own, so nothing in it gets old;
+	// whether the agent may still act is asked of its history each time.
+	accounts sync.Map
 }
 
 // New makes a gateway.
@@ -80,12 +82,13 @@ func New(cfg Config) *Gateway { return &Gateway{Config: cfg} }
 
 // Agent returns the agent that an account belongs to, as its history tells.
 func (g *Gateway) Agent(ctx context.Context, account string) (command.Agent, error) {
-	id, ok := g.fresh.Load(account)
+	id, ok := g.accounts.Load(account)
 	if !ok {
 		found, err := g.Directory.AgentByAccount(ctx, account)
 		if err != nil {
 			return command.Agent{}, fmt.Errorf("agent of account %s: %w", account, err)
 		}
+		g.accounts.Store(account, found)
 		id = found
 	}
 	agent, _, err := command.Load[command.Agent](ctx, g.Log, events.AgentStream(id.(events.AgentID)))
