@@ -17,6 +17,10 @@ var (
 	// not be stored. Load again and look for the command; never append blindly.
 	ErrOutcomeUnknown = errors.New("the log did not confirm the append")
 
+	// ErrLogAway says that the log could not be read now. Nothing was decided; try
+	// again.
+	ErrLogAway = errors.New("the log cannot be reached")
+
 	// ErrLogUnsafe says that the log is not what it must be: settings, durability
 	// or history differ. Nothing may be written until an operator has looked.
 	ErrLogUnsafe = errors.New("the log cannot be trusted")
@@ -25,7 +29,9 @@ var (
 // Log is the history of every aggregate. What Append acknowledged is on disk and
 // stays, in order, for ever. Implementations pass [commandtest.RunLog].
 type Log interface {
-	// Load returns every commit of one stream in order; none is an empty stream.
+	// Load returns every commit of one stream in order; none is an empty stream. The
+	// slice is the log's own: do not write to it. Errors: ErrLogAway, or that what is
+	// stored does not decode.
 	Load(ctx context.Context, stream events.Stream) ([]events.Recorded, error)
 
 	// Append stores one commit, whole or not at all, and returns its sequence.
