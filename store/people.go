@@ -217,6 +217,9 @@ func (p People) countFailure(ctx context.Context, id events.UserID) error {
 
 // SetRoles replaces a person's roles. It acts at once: sessions read them live.
 func (p People) SetRoles(ctx context.Context, id events.UserID, roles []string) error {
+	if roles == nil {
+		roles = []string{} // none, not unknown
+	}
 	return p.change(ctx, "set roles", `
 		UPDATE private.people
 		SET    roles = $2
