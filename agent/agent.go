@@ -20,7 +20,7 @@ const (
 	DefaultDrain       = 20 * time.Second
 )
 
-// MaxSlots bounds the jobs at a time. Each has one call open, and the control plane
+// MaxSlots bounds the jobs at a time, and the calls that they have open: the control plane
 // takes 16 calls of one agent at a time (package nats); the rest is for heartbeats.
 const MaxSlots = 12
 

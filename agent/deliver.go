@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"secretsbridge/events"
@@ -21,8 +22,12 @@ const (
 	readPause = time.Second
 )
 
-// deliver reads the secret and hands over what was asked for, one value after the
-// other. It zeroes every value that it saw, whatever happens.
+// keysAtOnce bounds the values of one job that are handed over at a time. Each waits for
+// the control plane mostly; more than a few only wait for each other.
+const keysAtOnce = 4
+
+// deliver reads the secret and hands over what was asked for, a few values at a time.
+// It zeroes every value that it saw, whatever happens.
 func (j job) deliver(ctx context.Context) (events.CompleteJob, error) {
 	ref, err := ParseRef(j.ticket.Ref)
 	if err != nil {
@@ -44,14 +49,41 @@ func (j job) deliver(ctx context.Context) (events.CompleteJob, error) {
 	outcome := events.CompleteJob{
 		Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, ProviderVersion: string(bundle.Version),
 	}
-	for _, key := range keys {
-		envelope, err := j.handOver(ctx, key, bundle.Entries[key])
-		if err != nil {
-			return events.CompleteJob{}, err
+	outcome.Envelopes, err = j.handOverAll(ctx, keys, bundle)
+	return outcome, err
+}
+
+// handOverAll hands over the values of keys and returns their envelopes in that order.
+// After a first fault, which it returns, it begins no other; when it returns nothing is
+// under way. All jobs together stay within the calls that an agent may have open
+// ([MaxSlots]).
+func (j job) handOverAll(ctx context.Context, keys []string, bundle Bundle) ([]events.EnvelopeID, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	envelopes := make([]events.EnvelopeID, len(keys))
+	free := make(chan struct{}, min(keysAtOnce, MaxSlots/j.Slots))
+	var hands sync.WaitGroup
+	for i, key := range keys {
+		free <- struct{}{}
+		if ctx.Err() != nil {
+			break
 		}
-		outcome.Envelopes = append(outcome.Envelopes, envelope)
+		hands.Go(func() {
+			defer func() { <-free }()
+			err := j.guard(func() (err error) {
+				envelopes[i], err = j.handOver(ctx, key, bundle.Entries[key])
+				return err
+			})
+			if err != nil {
+				cancel(err)
+			}
+		})
 	}
-	return outcome, nil
+	hands.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return envelopes, nil
 }
 
 // read asks the provider again where it is away for a moment.

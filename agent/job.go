@@ -193,15 +193,24 @@ func (j job) failed(code events.FailureCode) events.FailJob {
 	return events.FailJob{Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Code: code}
 }
 
-// execute turns a panic into a failure: one secret that breaks a provider's library
-// must not take the other jobs along. What was said in panic may hold a value, so the
-// log gets the stack only.
+// execute does the work itself.
 func (j job) execute(ctx context.Context) (outcome events.CompleteJob, err error) {
+	err = j.guard(func() (err error) {
+		outcome, err = j.deliver(ctx)
+		return err
+	})
+	return outcome, err
+}
+
+// guard turns a panic into a failure: one secret that breaks a provider's library must
+// not take the other jobs along. What was said in panic may hold a value, so the log
+// gets the stack only. Every goroutine of a job needs one.
+func (j job) guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.log.Error("a job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = &failure{events.FailureInternal, errors.New("panic")}
 		}
 	}()
-	return j.deliver(ctx)
+	return do()
 }

@@ -215,14 +215,14 @@ func (k *keeper) Read(ctx context.Context, ref agent.Ref) (agent.Bundle, error) 
 }
 
 func TestEveryValueIsZeroedAlsoAfterAFailure(t *testing.T) {
-	k := &keeper{}
+	k := &keeper{Memory: providertest.NewMemory()}
 	change := func(cfg *agent.Config) {
 		cfg.Connections = agent.NewConnections(map[events.ConnectionID]agent.Connection{
 			connection: {Kind: events.ProviderFile, Open: func() (agent.Provider, error) { return k, nil }},
 		}, cfg.Logger)
 	}
 	bubble(t, change, func(t *testing.T, r *rig) {
-		k.Memory = r.memory
+		r.memory = k.Memory
 		r.put(t, "a", "k", "1", "l", "2")
 		r.approve("a", "k")
 		r.settle(time.Second)
