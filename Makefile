@@ -26,7 +26,8 @@ run: build ## start everything on this machine and print what to try (Ctrl-C sto
 	@exec $(BIN)/sb-server dev
 
 run-vault: build ## the same, with a real Vault that is built and filled first
-	@exec $(GO) run ./test/servers/cmd/run-vault $(BIN)/sb-server dev
+	$(GO) build -o .cache/run-vault ./test/servers/cmd/run-vault
+	@exec .cache/run-vault $(BIN)/sb-server dev
 
 test: deps ## set up what is needed (a real Vault is built once) and run every test
 	$(GO) vet ./...
@@ -51,4 +52,4 @@ tidy: ## format the code and tidy the module
 	$(GO) mod tidy
 
 clean: ## remove what was built; data of `make run` stays in .data
-	rm -rf $(BIN)
+	rm -rf $(BIN) .cache

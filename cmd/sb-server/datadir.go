@@ -19,11 +19,11 @@ type dataDir struct {
 // openDataDir makes the directory if it is missing and locks it.
 func openDataDir(s settings) (*dataDir, error) {
 	if err := os.MkdirAll(s.DataDir, 0o711); err != nil { // the user postgres passes through
-		return nil, err
+		return nil, fmt.Errorf("SB_DATA_DIR: %w", err)
 	}
 	lock, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("SB_DATA_DIR: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		lock.Close()

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"secretsbridge/events"
 	"secretsbridge/internal/secret"
 )
 
@@ -33,15 +36,21 @@ type demoVault struct {
 	fill                   bool // SB_DEMO_FILL_VAULT: it is ours to put demo secrets into
 }
 
-func vaultFromEnvironment() *demoVault {
-	address := os.Getenv("VAULT_ADDR")
+func vaultFromEnvironment() (*demoVault, error) {
+	address, token := os.Getenv("VAULT_ADDR"), os.Getenv("VAULT_TOKEN")
 	if address == "" {
-		return nil
+		return nil, nil
+	}
+	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("VAULT_ADDR is %q: write a URL such as http://127.0.0.1:8200, or unset it", address)
+	}
+	if token == "" {
+		return nil, errors.New("VAULT_ADDR is set and VAULT_TOKEN is not: set it, or unset VAULT_ADDR")
 	}
 	return &demoVault{
-		address: address, token: os.Getenv("VAULT_TOKEN"), cacert: os.Getenv("VAULT_CACERT"),
+		address: address, token: token, cacert: os.Getenv("VAULT_CACERT"),
 		fill: os.Getenv("SB_DEMO_FILL_VAULT") == "true",
-	}
+	}, nil
 }
 
 // newDemoAgent finds the agent's binary beside this one and writes its configuration.
@@ -82,13 +91,22 @@ func (a *demoAgentProcess) configure(lease time.Duration) error {
 	return writeFile(a.config(), b.Bytes(), 0o600)
 }
 
-// enrolled reports whether an earlier start left credentials.
-func (a *demoAgentProcess) enrolled() (bool, error) {
-	_, err := os.Stat(filepath.Join(a.dir, "identity.json"))
+// enrolled is the agent that an earlier start left credentials for, or none.
+func (a *demoAgentProcess) enrolled() (events.AgentID, error) {
+	raw, err := os.ReadFile(filepath.Join(a.dir, "identity.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil, err
+	if err != nil {
+		return "", err
+	}
+	var identity struct {
+		Agent events.AgentID `json:"agent"`
+	}
+	if err := json.Unmarshal(raw, &identity); err != nil {
+		return "", fmt.Errorf("identity of the demo agent: %w", err)
+	}
+	return identity.Agent, nil
 }
 
 func (a *demoAgentProcess) enrol(ctx context.Context, url, caFile string, token secret.Value) error {

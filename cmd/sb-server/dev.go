@@ -7,11 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/web"
 )
@@ -39,6 +43,10 @@ func devCommand() *cobra.Command {
 }
 
 func dev(ctx context.Context, s settings, out io.Writer) error {
+	vault, err := vaultFromEnvironment()
+	if err != nil {
+		return err
+	}
 	dir, err := openDataDir(s)
 	if err != nil {
 		return err
@@ -55,7 +63,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	agent, err := newDemoAgent(s, vaultFromEnvironment())
+	agent, err := newDemoAgent(s, vault)
 	if err != nil {
 		return err
 	}
@@ -75,7 +83,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 		group.Go(func() error { return st.serveAPI(ctx, listener, ca) })
 		group.Go(func() error { return st.serveOps(ctx) })
 		group.Go(func() error {
-			url := "https://" + listener.Addr().String()
+			url := "https://" + callable(listener.Addr())
 			if err := st.prepareDemo(ctx, agent, url, password); err != nil {
 				return err
 			}
@@ -116,8 +124,15 @@ func (st *stack) prepareDemo(ctx context.Context, agent *demoAgentProcess, url, 
 		}
 	}
 	enrolled, err := agent.enrolled()
-	if err != nil || enrolled {
+	if err != nil {
 		return err
+	}
+	if enrolled != "" {
+		known, _, err := command.Load[command.Agent](ctx, st.store, events.AgentStream(enrolled))
+		if err != nil || known.State != events.AgentGone {
+			return err
+		}
+		st.log.Info("the demo agent was revoked and is enrolled again", "agent", enrolled)
 	}
 	token, err := st.inviteAgent(ctx)
 	if err != nil {
@@ -153,6 +168,26 @@ func serve(ctx context.Context, srv *http.Server, listen func(*http.Server) erro
 	return ctx.Err()
 }
 
+// callable is where this machine reaches a listener: one on all addresses is reached by
+// loopback.
+func callable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+}
+
+// quoted makes a path safe to paste into a shell.
+func quoted(path string) string {
+	if strings.ContainsFunc(path, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("/._-", c)
+	}) {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
+
 func banner(out io.Writer, s settings, url, password string, vault bool) {
 	fmt.Fprintf(out, "\nSecrets Bridge runs at %s (CA: %s)\n\nDemo people, all with the password %s\n", url, s.path("ca.pem"), password)
 	for _, p := range demoPeople {
@@ -166,10 +201,10 @@ func banner(out io.Writer, s settings, url, password string, vault bool) {
 Try it in another terminal, from this folder:
   export SB_SERVER=%s SB_CA_FILE=%s
   bin/sb login --email developer@demo.local && bin/sb request read %s --reason "try it out"
-  bin/sb login --email approver@demo.local && bin/sb approve REQUEST
-  bin/sb login --email developer@demo.local && bin/sb reveal REQUEST
+  bin/sb login --email approver@demo.local && bin/sb request list --state pending && bin/sb approve REQUEST
+  bin/sb login --email developer@demo.local && bin/sb request show REQUEST --watch && bin/sb reveal REQUEST
 
 Ctrl-C stops everything; the next start goes on with the same data.
 
-`, url, s.path("ca.pem"), secret)
+`, url, quoted(s.path("ca.pem")), secret)
 }

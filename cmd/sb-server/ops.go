@@ -30,7 +30,7 @@ func (st *stack) serveOps(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	st.log.Info("probes are answered", "addr", listener.Addr().String())
+	st.log.Info("/healthz and /readyz are served", "addr", listener.Addr().String())
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsTimeout, WriteTimeout: 2 * opsTimeout}
 	return serve(ctx, srv, func(srv *http.Server) error { return srv.Serve(listener) })
 }

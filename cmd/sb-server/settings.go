@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ type settings struct {
 func loadSettings() (settings, error) {
 	s, err := env.ParseAs[settings]()
 	if err != nil {
-		return settings{}, err
+		return settings{}, explainSetting(err)
 	}
 	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
 		return settings{}, err
@@ -52,6 +54,28 @@ func loadSettings() (settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// explainSetting says which variable is wrong and what to write, where the library
+// says which field of ours.
+func explainSetting(err error) error {
+	var parse env.ParseError
+	if !errors.As(err, &parse) {
+		return err
+	}
+	field, ok := reflect.TypeFor[settings]().FieldByName(parse.Name)
+	if !ok {
+		return err
+	}
+	form := "a value"
+	switch parse.Type {
+	case reflect.TypeFor[time.Duration]():
+		form = "a duration such as 90s, 15m or 24h"
+	case reflect.TypeFor[slog.Level]():
+		form = "DEBUG, INFO, WARN or ERROR"
+	}
+	name := field.Tag.Get("env")
+	return fmt.Errorf("%s is %q: write %s", name, os.Getenv(name), form)
 }
 
 func (s settings) path(elem ...string) string {

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
+	tests := map[string]struct{ name, value, want string }{
+		"a bare number":       {"SB_REVEAL_TTL", "5", "write a duration"},
+		"a level nobody has":  {"SB_LOG_LEVEL", "loud", "write DEBUG, INFO"},
+		"a format nobody has": {"SB_LOG_FORMAT", "xml", "write text or json"},
+		"too short":           {"SB_LEASE", "1ms", "choose 1s to 10m"},
+		"too long":            {"SB_PENDING_TTL", "9999h", "choose 1s to 720h"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(tt.name, tt.value)
+			_, err := loadSettings()
+			if err == nil || !strings.Contains(err.Error(), tt.name) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %s and %q", err, tt.name, tt.want)
+			}
+		})
+	}
+}
+
+func TestSettingsComeFromTheEnvironment(t *testing.T) {
+	t.Setenv("SB_REVEAL_TTL", "90s")
+	s, err := loadSettings()
+	if err != nil || s.RevealTTL != 90*time.Second || s.PendingTTL != 24*time.Hour {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestVaultSettingsAreWholeOrAbsent(t *testing.T) {
+	const token = "hvs.canary"
+	tests := map[string]struct {
+		address, token string
+		vault, fails   bool
+	}{
+		"none":        {"", "", false, false},
+		"both":        {"http://127.0.0.1:8200", token, true, false},
+		"no token":    {"http://127.0.0.1:8200", "", false, true},
+		"not a URL":   {"garbage", token, false, true},
+		"not a Vault": {"ftp://127.0.0.1", token, false, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("VAULT_ADDR", tt.address)
+			t.Setenv("VAULT_TOKEN", tt.token)
+			v, err := vaultFromEnvironment()
+			if (v != nil) != tt.vault || (err != nil) != tt.fails {
+				t.Errorf("%+v, %v", v, err)
+			}
+			if err != nil && strings.Contains(err.Error(), token) {
+				t.Error("the token is in the error")
+			}
+		})
+	}
+}
+
+func TestTheBannerCanBePasted(t *testing.T) {
+	for path, want := range map[string]string{
+		"/srv/data/ca.pem": "/srv/data/ca.pem",
+		"/my data/ca.pem":  "'/my data/ca.pem'",
+		"/it's/$(here)/ca": `'/it'\\''s/$(here)/ca'`,
+	} {
+		if got := quoted(path); got != strings.ReplaceAll(want, `\\`, `\`) {
+			t.Errorf("quoted(%s) = %s", path, got)
+		}
+	}
+	for addr, want := range map[string]string{"0.0.0.0:1": "127.0.0.1:1", "[::]:2": "127.0.0.1:2", "127.0.0.1:3": "127.0.0.1:3", "[::1]:4": "[::1]:4"} {
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := callable(tcp); got != want {
+			t.Errorf("callable(%s) = %s, want %s", addr, got, want)
+		}
+	}
+}
