@@ -212,7 +212,9 @@ func (a *API) waiting(c *call, r projections.Request) (string, error) {
 	switch r.State {
 	case events.StatePending:
 		return "waiting for an approval", nil
-	case events.StateApproved, events.StateRunning:
+	case events.StateRunning:
+		return "an agent of cluster " + string(r.Cluster) + " works on it", nil
+	case events.StateApproved:
 		online, err := a.Views.Agents(c.ctx(), projections.AgentFilter{
 			Cluster: r.Cluster, States: []events.AgentState{events.AgentOnline}, Limit: 1,
 		})
@@ -222,7 +224,7 @@ func (a *API) waiting(c *call, r projections.Request) (string, error) {
 		if len(online.Items) == 0 {
 			return "no agent of cluster " + string(r.Cluster) + " is online; it is executed when one returns", nil
 		}
-		return "an agent of cluster " + string(r.Cluster) + " works on it", nil
+		return "waiting for an agent of cluster " + string(r.Cluster) + " to take it", nil
 	}
 	return "", nil
 }
