@@ -113,6 +113,16 @@ func TestAppendWithoutAnAnswerIsUnknown(t *testing.T) {
 		if _, err := store.Append(t.Context(), stream, 0, denial(stream, "late")); !errors.Is(err, command.ErrOutcomeUnknown) {
 			t.Errorf("Append: %v, want unknown", err)
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, loadErr := store.Load(ctx, stream)
+		_, lastErr := store.Last(ctx)
+		_, atErr := store.At(ctx, 1)
+		for what, err := range map[string]error{"Load": loadErr, "Last": lastErr, "At": atErr} {
+			if !errors.Is(err, command.ErrLogAway) {
+				t.Errorf("%s: %v, want away", what, err)
+			}
+		}
 		if err := r.hub().start(); err != nil {
 			t.Fatal(err)
 		}

@@ -137,7 +137,7 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 			return history, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", command.ErrLogAway, err)
 		}
 		commit, err := recorded(msg.Sequence, msg.Subject, msg.Data)
 		if err != nil {
@@ -152,7 +152,7 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 func (s *Store) Last(ctx context.Context) (events.Seq, error) {
 	info, err := s.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("ask the log for its end: %w", err)
+		return 0, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
 	}
 	return events.Seq(info.State.LastSeq), nil
 }
@@ -167,7 +167,7 @@ func (s *Store) At(ctx context.Context, seq events.Seq) (events.Recorded, error)
 		return events.Recorded{}, fmt.Errorf("%w: commit %d is missing", command.ErrLogUnsafe, seq)
 	}
 	if err != nil {
-		return events.Recorded{}, fmt.Errorf("read commit %d: %w", seq, err)
+		return events.Recorded{}, fmt.Errorf("read commit %d: %w: %w", seq, command.ErrLogAway, err)
 	}
 	return recorded(msg.Sequence, msg.Subject, msg.Data)
 }
