@@ -26,9 +26,12 @@ func TestAnAppendIsRememberedAsItIsLoaded(t *testing.T) {
 	known := func() int { return len(mine.loaded.get(stream, r.nc.Stats().Reconnects)) }
 
 	add(mine, 0)
+	if _, err := mine.Load(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
 	add(mine, last)
 	if known() != 2 {
-		t.Errorf("%d commits are known after two appends, want 2", known())
+		t.Errorf("%d commits are known after a load and an append, want 2", known())
 	}
 	add(other, last)
 	add(mine, last) // after one that it has not seen

@@ -80,10 +80,11 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 
 // remember adds a commit that was just stored to a history that is known up to the
 // commit before it: the server took it only because nothing lies between. So the next
-// load need not fetch it. It is kept as a load would read it.
+// load need not fetch it. It is kept as a load would read it. The first commit of a
+// stream is left to a load that may never come: most streams of sign-ins have no other.
 func (s *Store) remember(stream events.Stream, links uint64, expected events.Seq, seq uint64, raw []byte) {
 	history := s.loaded.get(stream, links)
-	if end := len(history); expected == events.AnySeq || (end == 0) != (expected == 0) || end > 0 && history[end-1].Seq != expected {
+	if len(history) == 0 || history[len(history)-1].Seq != expected {
 		return
 	}
 	if commit, err := recorded(seq, subject.Events(stream), raw); err == nil {

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"bufio"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,22 +19,34 @@ import (
 	"secretsbridge/web/api"
 )
 
-// BenchmarkApproveToReady measures, by the server's own facts, how long it takes from
-// an approval to the sealed value being ready, with the agent connected: p50 and p99,
-// and how much of it lies beyond two durable appends to a log on the same disk.
+// BenchmarkApproveToReady measures how long it takes from an approval to the sealed
+// value being ready, with the agent connected. By the server's own clock ("p50-ms",
+// "p99-ms") that is from the moment the approval came in to the durable fact that the
+// request was executed. "beyond-ms" is what of the p50 lies beyond two durable appends
+// to a log on the same disk. "seen" is the same as the requester sees it: from the call
+// of the approver over HTTPS to the event on the requester's open stream, so with the
+// fold into the views.
 func BenchmarkApproveToReady(b *testing.B) {
 	c := start(b, "SB_LOG_LEVEL=WARN")
-	twoAppends := 2 * durableAppend(b)
-	var took []time.Duration
+	for range 20 { // a server that has just started is not what is measured
+		approveToReady(b, c)
+	}
+	oneAppend := durableAppend(b)
+	var took, seen []time.Duration
 	for b.Loop() {
-		took = append(took, approveToReady(b, c))
+		byFacts, byStream := approveToReady(b, c)
+		// A fact bears the time at which its command came in, before it is appended.
+		took, seen = append(took, byFacts+oneAppend), append(seen, byStream)
 	}
 	slices.Sort(took)
-	p50, p99 := quantile(took, 0.50), quantile(took, 0.99)
+	slices.Sort(seen)
+	p50 := quantile(took, 0.50)
 	b.ReportMetric(ms(p50), "p50-ms")
-	b.ReportMetric(ms(p99), "p99-ms")
-	b.ReportMetric(ms(twoAppends), "two-appends-p50-ms")
-	b.ReportMetric(ms(p50-twoAppends), "beyond-ms")
+	b.ReportMetric(ms(quantile(took, 0.99)), "p99-ms")
+	b.ReportMetric(ms(quantile(seen, 0.50)), "seen-p50-ms")
+	b.ReportMetric(ms(quantile(seen, 0.99)), "seen-p99-ms")
+	b.ReportMetric(ms(2*oneAppend), "two-appends-ms")
+	b.ReportMetric(ms(p50-2*oneAppend), "beyond-ms")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -50,23 +64,63 @@ func BenchmarkIdleAgentMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func approveToReady(b *testing.B, c *control) time.Duration {
+// approveToReady takes one request through, watching it as `sb request show --watch`
+// does: who polls would be measured too.
+func approveToReady(b *testing.B, c *control) (byFacts, byStream time.Duration) {
 	var submitted api.Submitted
 	body := api.Submit{Secret: "file/prod/db/password", Keys: []string{"password"}, Reason: "measure"}
 	if status := insist(c, "developer", "POST", "/requests", newKey(), body, &submitted); status != http.StatusCreated {
 		b.Fatalf("submit: %d", status)
 	}
-	if status := insist(c, "approver", "POST", "/requests/"+submitted.ID+"/approve", newKey(), api.Verdict{}, nil); status != http.StatusOK {
+	path := "/requests/" + submitted.ID
+	changes, stop := c.watch(b, "developer", path+"/stream")
+	defer stop()
+	next(b, changes) // pending
+	began := time.Now()
+	if status := insist(c, "approver", "POST", path+"/approve", newKey(), api.Verdict{}, nil); status != http.StatusOK {
 		b.Fatalf("approve: %d", status)
 	}
-	var r api.Request
-	for r.State != "executed" {
-		if final(r.State) && r.State != "" {
+	for {
+		switch r := next(b, changes); {
+		case r.State == "executed":
+			return r.EndedAt.Sub(*r.ApprovedAt), time.Since(began)
+		case final(r.State):
 			b.Fatalf("it ended as %s", r.State)
 		}
-		insist(c, "developer", "GET", "/requests/"+submitted.ID, "", nil, &r)
 	}
-	return r.EndedAt.Sub(*r.ApprovedAt)
+}
+
+func next(b *testing.B, changes *bufio.Scanner) (r api.Request) {
+	b.Helper()
+	for changes.Scan() {
+		if data, ok := strings.CutPrefix(changes.Text(), "data: "); ok {
+			if err := json.Unmarshal([]byte(data), &r); err != nil {
+				b.Fatal(err)
+			}
+			return r
+		}
+	}
+	b.Fatalf("the stream ended: %v", changes.Err())
+	return r
+}
+
+// watch opens a stream of events and returns its lines.
+func (c *control) watch(b *testing.B, who, path string) (lines *bufio.Scanner, stop func()) {
+	b.Helper()
+	req, err := http.NewRequest("GET", c.url+"/api/v1"+path, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	token, _ := c.token(who)
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := c.client.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		b.Fatalf("watch %s: %d", path, resp.StatusCode)
+	}
+	return bufio.NewScanner(resp.Body), func() { _ = resp.Body.Close() }
 }
 
 // durableAppend is the median of appends to a log of the same settings on this disk.
