@@ -19,6 +19,7 @@ var (
 	ErrTokenLife        = &Rejection{"token_life_invalid", "an enrolment token lives at least one second and at most 15 minutes"}
 	ErrTokenRefused     = &Rejection{"enrolment_token_refused", "the token is unknown, used, revoked or past its end; ask an operator for a new one"}
 	ErrAgentRevoked     = &Rejection{"agent_revoked", "this agent was revoked; enrol it again with a new token"}
+	ErrRenewedAlready   = &Rejection{"renewed_already", "the credential was renewed lately; ask again when a quarter of its life is over"}
 	ErrReasonNeeded     = &Rejection{"revocation_reason_invalid", "say why in 1 to 2000 characters of plain text"}
 )
 
@@ -32,7 +33,8 @@ type Agent struct {
 	TokenEnds time.Time
 	Enrolled  events.AgentEnrolled
 
-	taken taken
+	issued, ends time.Time // life of the newest credential
+	taken        taken
 }
 
 // Evolve implements [State].
@@ -43,6 +45,9 @@ func (a Agent) Evolve(e events.Event) Agent {
 		a.TokenHash, a.TokenEnds = f.TokenHash, f.Expires
 	case events.AgentEnrolled:
 		a.State, a.Enrolled = events.AgentOffline, f
+	case events.AgentCredentialsIssued:
+		a.issued, a.ends = e.Time, f.Expires
+		return a
 	case events.AgentConnected:
 		a.State = events.AgentOnline
 		return a // a transition that is silent when repeated needs no memory
@@ -105,10 +110,14 @@ func (a Agent) Enrol(meta Meta, cmd Enrol) ([]events.Fact, error) {
 	}, nil
 }
 
-// Renewed decides a new credential for the same key.
-func (a Agent) Renewed(_ Meta, expires time.Time) ([]events.Fact, error) {
+// Renewed decides a new credential for the same key. An agent asks at half of its
+// life; one that asks all the time would only make its history long.
+func (a Agent) Renewed(meta Meta, expires time.Time) ([]events.Fact, error) {
 	if err := a.active(); err != nil {
 		return nil, err
+	}
+	if meta.Time.Before(a.issued.Add(a.ends.Sub(a.issued) / 4)) {
+		return nil, ErrRenewedAlready
 	}
 	return []events.Fact{events.AgentCredentialsIssued{UserKey: a.Enrolled.UserKey, Expires: expires.UTC()}}, nil
 }

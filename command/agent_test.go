@@ -55,6 +55,8 @@ func TestAgents(t *testing.T) {
 		{"a revoked agent is not heard", []events.Fact{issued, enrolled, revoked}, heard, nil, command.ErrAgentRevoked},
 		{"nor renewed", []events.Fact{issued, enrolled, revoked}, renew, nil, command.ErrAgentRevoked},
 		{"an invited one is not renewed", []events.Fact{issued}, renew, nil, command.ErrAgentUnknown},
+		{"a credential is renewed when its life goes on", []events.Fact{issued, enrolled, events.AgentCredentialsIssued{UserKey: "U1", Expires: noon.Add(-time.Hour)}}, renew, []events.Fact{credentials}, nil},
+		{"and not right after it was issued", []events.Fact{issued, enrolled, credentials}, renew, nil, command.ErrRenewedAlready},
 		{"an operator revokes", []events.Fact{issued, enrolled}, revoke, []events.Fact{revoked}, nil},
 		{"not without a reason", []events.Fact{issued, enrolled}, func(a command.Agent) ([]events.Fact, error) { return a.Revoke(meta, " ") }, nil, command.ErrReasonNeeded},
 		{"twice is once", []events.Fact{issued, enrolled, revoked}, revoke, nil, nil},

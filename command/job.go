@@ -1,7 +1,10 @@
 package command
 
 import (
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"secretsbridge/events"
 )
@@ -13,6 +16,7 @@ var (
 	ErrJobOver        = &Rejection{"job_over", "the job has ended"}
 	ErrAttemptStale   = &Rejection{"attempt_stale", "another attempt of this job has started"}
 	ErrFailureUnknown = &Rejection{"failure_code_unknown", "the control plane does not know this failure code; update it before the agents"}
+	ErrOutcomeInvalid = &Rejection{"outcome_invalid", "an outcome has at most 64 envelopes and a plain version of at most 256 bytes"}
 	ErrKeyNotAsked    = &Rejection{"key_not_asked", "the request does not ask for this key"}
 )
 
@@ -30,7 +34,8 @@ type StartJob struct {
 }
 
 // StartJob decides a new attempt. JetStream delivers a ticket again only after the
-// last holder let its lease lapse, so an attempt that is under way is lost.
+// last holder let its lease lapse, so an attempt that is under way is lost. When there
+// were too many, the request fails instead: the caller looks at the state.
 func (r Request) StartJob(meta Meta, cmd StartJob) ([]events.Fact, error) {
 	switch {
 	case r.State == "" || r.Job == "" || r.Job != cmd.Job:
@@ -40,7 +45,9 @@ func (r Request) StartJob(meta Meta, cmd StartJob) ([]events.Fact, error) {
 	case r.State != events.StateApproved && r.State != events.StateRunning, !meta.Time.Before(r.Until):
 		return nil, ErrJobOver
 	case r.Attempt >= MaxAttempts:
-		return nil, ErrJobOver
+		return []events.Fact{events.RequestFailed{
+			Job: r.Job, Agent: r.Agent, Code: events.FailureAgentLost, Detail: events.FailureAgentLost.Sentence(),
+		}}, nil
 	}
 	started := events.JobStarted{Job: r.Job, Agent: cmd.Agent, Attempt: r.Attempt + 1}
 	if r.State == events.StateRunning {
@@ -90,10 +97,17 @@ type CompleteJob struct {
 	Envelopes       []events.EnvelopeStored
 }
 
+// MaxVersion is how long a provider's version of a secret may be, in bytes.
+const MaxVersion = 256
+
 // CompleteJob decides the outcome: all asked keys must be there, once each.
 func (r Request) CompleteJob(meta Meta, cmd CompleteJob) ([]events.Fact, error) {
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
+	}
+	v := cmd.ProviderVersion
+	if len(v) > MaxVersion || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) || len(cmd.Envelopes) > MaxKeys {
+		return nil, ErrOutcomeInvalid
 	}
 	got := make(map[string]bool, len(cmd.Envelopes))
 	facts := make([]events.Fact, 0, len(cmd.Envelopes)+1)

@@ -142,6 +142,7 @@ func TestJobs(t *testing.T) {
 	stranger.Key = "user"
 	second := events.JobStarted{Job: job, Agent: other, Attempt: 2}
 	lost := events.LeaseLost{Job: job, Agent: first, Attempt: 1}
+	lostForGood := events.RequestFailed{Job: job, Agent: first, Code: events.FailureAgentLost, Detail: events.FailureAgentLost.Sentence()}
 	worn := append([]events.Fact{submitted, given, approved}, events.JobStarted{Job: job, Agent: first, Attempt: command.MaxAttempts})
 	tests := []struct {
 		name  string
@@ -152,7 +153,7 @@ func TestJobs(t *testing.T) {
 	}{
 		{"an agent takes an approved job", []events.Fact{submitted, given, approved}, start(first, "demo"), []events.Fact{started}, nil},
 		{"a second delivery means that the first agent is lost", running, start(other, "demo"), []events.Fact{lost, second}, nil},
-		{"attempts are bounded", worn, start(other, "demo"), nil, command.ErrJobOver},
+		{"when attempts are used up the request fails", worn, start(other, "demo"), []events.Fact{lostForGood}, nil},
 		{"another cluster's agent is refused", []events.Fact{submitted, given, approved}, start(first, "elsewhere"), nil, command.ErrJobNotYours},
 		{"a job needs an approval", []events.Fact{submitted}, start(first, "demo"), nil, command.ErrJobUnknown},
 		{"a cancelled job does not start", []events.Fact{submitted, given, approved, events.RequestCancelled{}}, start(first, "demo"), nil, command.ErrJobOver},
