@@ -110,6 +110,17 @@ type FailJob struct {
 	Code    FailureCode `json:"code"`
 }
 
+// JobMessage is a message about one job. Its ids have the form that this product
+// makes, or the message is refused.
+type JobMessage interface{ About() (RequestID, JobID) }
+
+// About implements [JobMessage].
+func (m StartJob) About() (RequestID, JobID)     { return m.Request, m.Job }
+func (m IssueDataKey) About() (RequestID, JobID) { return m.Request, m.Job }
+func (m HandOver) About() (RequestID, JobID)     { return m.Request, m.Job }
+func (m CompleteJob) About() (RequestID, JobID)  { return m.Request, m.Job }
+func (m FailJob) About() (RequestID, JobID)      { return m.Request, m.Job }
+
 // Done says that the control plane stored what it was told.
 type Done struct{}
 

@@ -9,9 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"secretsbridge/command"
 	"secretsbridge/custody"
@@ -23,6 +27,9 @@ import (
 // heartbeatSeconds is how often an agent reports. Three may be lost before it counts
 // as silent (package worker).
 const heartbeatSeconds = 10
+
+// denialsPerMinute is how many denials of one agent become facts.
+const denialsPerMinute = 60
 
 // Credentials makes and ends what agents link with. Package nats has it.
 type Credentials interface {
@@ -75,6 +82,10 @@ type Gateway struct {
 	// account is made for one agent and stays its own, so nothing in it gets old;
 	// whether the agent may still act is asked of its history each time.
 	accounts sync.Map
+
+	// denials bounds the recorded denials of each agent: events.AgentID →
+	// *rate.Limiter. There are as many as agents.
+	denials sync.Map
 }
 
 // New makes a gateway.
@@ -144,10 +155,22 @@ func answer[Q, R any](ctx context.Context, agent command.Agent, request []byte, 
 	dec := json.NewDecoder(bytes.NewReader(request))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q); err != nil {
-		return nil, &command.Rejection{Code: "message_malformed", Detail: "the message is not what this service takes"}
+		return nil, errMalformed
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errMalformed
+	}
+	if m, ok := any(q).(events.JobMessage); ok {
+		request, job := m.About()
+		if !events.ValidID(string(request), "r_") || !events.ValidID(string(job), "j_") {
+			return nil, errMalformed
+		}
 	}
 	return handle(ctx, agent, q)
 }
+
+// errMalformed refuses what no agent of ours sends.
+var errMalformed = &command.Rejection{Code: "message_malformed", Detail: "the message is not what this service takes"}
 
 // explain turns an error into what an agent may know.
 func (g *Gateway) explain(agent command.Agent, service events.Service, err error) *events.ServiceError {
@@ -155,7 +178,7 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 	switch {
 	case errors.As(err, &rejection):
 		return &events.ServiceError{Code: rejection.Code, Detail: rejection.Detail}
-	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
+	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		g.Logger.Warn("agent service could not answer", "agent", agent.ID, "service", service, "err", err)
 		return &events.ServiceError{Code: "unavailable", Detail: "the control plane cannot do this now; try again", Retry: true}
@@ -164,11 +187,19 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 	return &events.ServiceError{Code: "internal", Detail: "the control plane failed; its log says more", Retry: true}
 }
 
-// audit records refusals that no honest agent meets. A job that is over or was taken
-// by another attempt is an ordinary race.
+// ordinary are refusals that honest agents meet: races, and an answer that was lost.
+var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready}
+
+// audit records refusals that no honest agent meets. Of one that goes on and on they
+// are counted in the server's log only, so that it cannot make the facts grow for ever.
 func (g *Gateway) audit(ctx context.Context, agent command.Agent, service events.Service, err error) {
 	var rejection *command.Rejection
-	if !errors.As(err, &rejection) || errors.Is(err, command.ErrJobOver) || errors.Is(err, command.ErrAttemptStale) {
+	if !errors.As(err, &rejection) || slices.ContainsFunc(ordinary, func(o error) bool { return errors.Is(err, o) }) {
+		return
+	}
+	limit, _ := g.denials.LoadOrStore(agent.ID, rate.NewLimiter(rate.Every(time.Minute/denialsPerMinute), denialsPerMinute))
+	if !limit.(*rate.Limiter).AllowN(g.Now(), 1) {
+		g.Logger.Warn("denial is not recorded: there are too many of this agent", "agent", agent.ID, "service", service, "code", rejection.Code)
 		return
 	}
 	actor := events.AgentActor(agent.ID)

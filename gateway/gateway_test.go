@@ -21,13 +21,11 @@ import (
 	"secretsbridge/seal"
 )
 
-const (
-	req = events.RequestID("r_1")
-	dev = events.UserID("u_dev")
-)
+const dev = events.UserID("u_dev")
 
 var (
 	noon     = commandtest.Noon
+	req      = events.NewRequestID()
 	job      = events.JobOf(req)
 	operator = command.Meta{Command: "c_invite", Actor: events.UserActor("u_admin"), Time: noon}
 )
@@ -286,6 +284,36 @@ func TestUnknownInputIsRefused(t *testing.T) {
 		if refused() == nil {
 			t.Errorf("%s was accepted", name)
 		}
+	}
+}
+
+func TestMalformedMessagesAreRefusedForGood(t *testing.T) {
+	r := newRig(t)
+	account := r.enrol(t, "demo").Account
+	for _, message := range []string{`{}`, `null`, `{"request":"r_../../x.>","job":"j_1"}`, `{"request":"` + string(req) + `","job":"` + string(job) + `"} {}`, `[`} {
+		var reply events.ServiceReply[events.JobLease]
+		if err := json.Unmarshal(r.Serve(t.Context(), account, events.ServiceStart, []byte(message)), &reply); err != nil {
+			t.Fatal(err)
+		}
+		if reply.Error == nil || reply.Error.Code != "message_malformed" || reply.Error.Retry {
+			t.Errorf("%s: %v", message, reply.Error)
+		}
+	}
+	if got := len(r.denials(t)); got != 5 {
+		t.Errorf("%d denials recorded, want 5", got)
+	}
+}
+
+func TestDenialsOfOneAgentHaveAnEnd(t *testing.T) {
+	r := newRig(t)
+	account := r.enrol(t, "demo").Account
+	for range 200 {
+		if _, refused := call[events.JobLease](t, r, account, events.ServiceStart, events.StartJob{Request: req, Job: job}); refused == nil {
+			t.Fatal("a job that is not there was started")
+		}
+	}
+	if got := len(r.denials(t)); got != 60 {
+		t.Errorf("%d denials recorded, want 60", got)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 func (g *Gateway) heartbeat(ctx context.Context, agent command.Agent, m events.Heartbeat) (events.HeartbeatReply, error) {
 	if len(m.Version) > 64 {
-		return events.HeartbeatReply{}, &command.Rejection{Code: "message_malformed", Detail: "the version has more than 64 bytes"}
+		return events.HeartbeatReply{}, errMalformed
 	}
 	if err := g.Presence.Beat(ctx, agent.ID); err != nil {
 		return events.HeartbeatReply{}, fmt.Errorf("note presence of %s: %w", agent.ID, err)
@@ -50,6 +50,9 @@ func (g *Gateway) start(ctx context.Context, agent command.Agent, m events.Start
 	})
 	if err != nil {
 		return events.JobLease{}, err
+	}
+	if started.State.State != events.StateRunning {
+		return events.JobLease{}, command.ErrJobOver // it was tried too often
 	}
 	return events.JobLease{Attempt: started.State.Attempt, Until: started.State.Until}, nil
 }

@@ -95,7 +95,7 @@ var (
 
 // standalone link the standard library and this module only: they are to be read, and
 // trusted, by themselves.
-var standalone = []string{"command", "events", "seal", "internal/secret", "agent", "custody", "gateway", "nats/subject"}
+var standalone = []string{"command", "events", "seal", "internal/secret", "agent", "custody", "nats/subject"}
 
 // serving are the functions and types with which a program listens. None may be named
 // in what an agent is made of. (Package net/http itself is linked: enrolment and
