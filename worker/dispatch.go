@@ -3,8 +3,8 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -13,54 +13,106 @@ import (
 // followBatch is how many commits are looked at together.
 const followBatch = 256
 
-// dispatch looks at what is open and then follows the log from there.
+// destroyTimeout bounds the destruction of one request's envelopes, so that a locked row
+// does not hold up the rest.
+const destroyTimeout = 10 * time.Second
+
+// dispatch looks at what is open, follows the log from there, and moves tickets and
+// links.
 func (w *Worker) dispatch(ctx context.Context) error {
-	from, err := w.Feed.Last(ctx)
-	if err != nil {
-		return fmt.Errorf("last position: %w", err)
+	if !w.dispatched.known {
+		last, err := w.Feed.Last(ctx) // before the look, so that nothing falls in between
+		if err != nil {
+			return fmt.Errorf("last position: %w", err)
+		}
+		if err := w.offerOpen(ctx); err != nil {
+			return err
+		}
+		w.dispatched = position{seq: last, known: true}
 	}
-	if err := w.Views.WaitFor(ctx, from); err != nil {
-		return fmt.Errorf("wait for views: %w", err)
+	return w.follow(ctx, &w.dispatched, func(ctx context.Context, e events.Event) error {
+		switch e.Fact.(type) {
+		case events.RequestApproved:
+			return w.offer(ctx, events.RequestID(e.Stream.ID))
+		case events.RequestCancelled, events.RequestExpired, events.RequestFailed:
+			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
+		case events.AgentRevoked:
+			return w.cut(ctx, events.AgentID(e.Stream.ID))
+		}
+		return nil
+	})
+}
+
+// destroy follows the log and destroys envelopes that nobody may open any more. What a
+// crash left behind goes at its end (Custody.Sweep).
+func (w *Worker) destroy(ctx context.Context) error {
+	return w.follow(ctx, &w.destroyed, func(ctx context.Context, e events.Event) error {
+		switch e.Fact.(type) {
+		case events.RequestCancelled, events.RequestExpired, events.RequestFailed, events.EnvelopeRevealed, events.EnvelopeExpired:
+			ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
+			defer cancel()
+			return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
+		}
+		return nil
+	})
+}
+
+// follow reacts to every fact from where it left off: after a fault the same fact
+// comes again. The first time it begins at the end of the log.
+func (w *Worker) follow(ctx context.Context, at *position, react func(context.Context, events.Event) error) error {
+	if !at.known {
+		last, err := w.Feed.Last(ctx)
+		if err != nil {
+			return fmt.Errorf("last position: %w", err)
+		}
+		*at = position{seq: last, known: true}
 	}
-	open, err := w.Views.OpenJobs(ctx)
+	return w.Feed.Follow(ctx, at.seq, followBatch, func(ctx context.Context, commits []events.Recorded) error {
+		for _, c := range commits {
+			for _, e := range c.Events {
+				if err := react(ctx, e); err != nil {
+					return fmt.Errorf("react to %s: %w", e.ID, err)
+				}
+			}
+			at.seq = c.Seq
+		}
+		return nil
+	})
+}
+
+// offerOpen offers every job that should be in the queue. One that is there stays as it
+// is; one that was lost, whatever lost it, is there again.
+func (w *Worker) offerOpen(ctx context.Context) error {
+	open, err := w.openJobs(ctx)
 	if err != nil {
-		return fmt.Errorf("open jobs: %w", err)
+		return err
 	}
 	for _, id := range open {
 		if err := w.offer(ctx, id); err != nil {
 			return err
 		}
 	}
-	return w.Feed.Follow(ctx, from, followBatch, func(ctx context.Context, commits []events.Recorded) error {
-		for _, c := range commits {
-			for _, e := range c.Events {
-				if err := w.react(ctx, e); err != nil {
-					return fmt.Errorf("react to %s: %w", e.ID, err)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// react does what follows from one fact.
-func (w *Worker) react(ctx context.Context, e events.Event) error {
-	request := events.RequestID(e.Stream.ID)
-	switch e.Fact.(type) {
-	case events.RequestApproved:
-		return w.offer(ctx, request)
-	case events.RequestCancelled, events.RequestExpired, events.RequestFailed:
-		return errors.Join(w.withdraw(ctx, request), w.Custody.Destroy(ctx, request))
-	case events.EnvelopeRevealed, events.EnvelopeExpired:
-		return w.Custody.Destroy(ctx, request)
-	case events.AgentRevoked:
-		return w.cut(ctx, events.AgentID(e.Stream.ID))
-	}
 	return nil
 }
 
-// offer queues the ticket of an approved request. A running one has it in the queue,
-// unless the queue was lost: then it is queued anew and its lease lapses.
+// openJobs are the approved and running requests, as of now.
+func (w *Worker) openJobs(ctx context.Context) ([]events.RequestID, error) {
+	last, err := w.Feed.Last(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("last position: %w", err)
+	}
+	if err := w.Views.WaitFor(ctx, last); err != nil {
+		return nil, fmt.Errorf("wait for views: %w", err)
+	}
+	open, err := w.Views.OpenJobs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open jobs: %w", err)
+	}
+	return open, nil
+}
+
+// offer queues the ticket of an approved or running request. A running one has it in
+// the queue, unless the queue was lost: then another agent may start another attempt.
 func (w *Worker) offer(ctx context.Context, id events.RequestID) error {
 	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
 	if err != nil {

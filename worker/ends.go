@@ -20,6 +20,9 @@ const (
 	// sweepBatch bounds one look; the next follows at once while there is more.
 	sweepBatch = 200
 
+	// offerInterval is how long a lost ticket stays lost.
+	offerInterval = time.Minute
+
 	// sessionInterval is how long the row of an ended session may stay. It opens
 	// nothing meanwhile.
 	sessionInterval = time.Minute
@@ -77,9 +80,9 @@ func (w *Worker) expire(ctx context.Context, id events.RequestID, now time.Time)
 // buried ends the job of a ticket that nobody gets again. A job that came to an end
 // after all, or that is none of that cluster's, is left alone.
 func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
-	open, err := w.Views.OpenJobs(ctx)
+	open, err := w.openJobs(ctx)
 	if err != nil {
-		return fmt.Errorf("open jobs: %w", err)
+		return err // the letter comes again
 	}
 	i := slices.IndexFunc(open, func(id events.RequestID) bool { return events.JobOf(id) == letter.Job })
 	if i < 0 {

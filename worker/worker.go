@@ -4,8 +4,8 @@
 //
 // All of it is safe to do twice, on any number of servers: what it decides are
 // commands with ids of their own making, and what it touches outside the log (tickets,
-// rows, links) is the same after the second time. So it keeps no position: at start it
-// looks at what is open, and then follows from there.
+// rows, links) is the same after the second time. So it stores no position: at start, and
+// then each minute, it looks at what is open, and beside that it follows the log.
 package worker
 
 import (
@@ -101,6 +101,15 @@ type Worker struct {
 	// lastHeard is when each online agent was last heard, or first looked for. The
 	// silence job owns it.
 	lastHeard map[events.AgentID]time.Time
+
+	dispatched position // owned by the dispatch job
+	destroyed  position // owned by the destruction job
+}
+
+// position is how far a follower came. It outlives a fault, not the process.
+type position struct {
+	seq   events.Seq
+	known bool
 }
 
 // New makes a worker.
@@ -118,6 +127,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"dispatch", w.dispatch},
+		{"offers", every(offerInterval, w.offerOpen)},
+		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
 		{"envelopes", every(sweepInterval, w.Custody.Sweep)},

@@ -35,6 +35,8 @@ type world struct {
 	destroyed []events.RequestID
 	seen      map[events.AgentID]time.Time
 	cut       []string
+	lag       bool // of the views
+	locked    bool // the rows of envelopes
 }
 
 func newWorld(t *testing.T) *world {
@@ -129,6 +131,65 @@ func TestAStartLooksAtWhatIsOpen(t *testing.T) {
 		w.start(t)
 		if len(w.queue) != 1 {
 			t.Errorf("%d tickets queued", len(w.queue))
+		}
+	})
+}
+
+func TestALostTicketIsOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start(t)
+		w.submit(t)
+		w.approve(t)
+		w.mu.Lock()
+		clear(w.queue) // somebody purged it, or an agent acknowledged what it never did
+		w.mu.Unlock()
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if len(w.queue) != 1 {
+			t.Error("nobody offered it again")
+		}
+	})
+}
+
+func TestADeadLetterIsNotLostOnViewsThatLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start(t)
+		w.submit(t)
+		w.approve(t)
+		w.mu.Lock()
+		w.lag = true // until somebody waits for them
+		w.mu.Unlock()
+		w.letters <- worker.DeadLetter{Cluster: "demo", Job: job}
+		synctest.Wait()
+		if got := w.state(t).State; got != events.StateFailed {
+			t.Errorf("request is %s", got)
+		}
+	})
+}
+
+func TestARowThatCannotBeDestroyedHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start(t)
+		w.submit(t)
+		w.mu.Lock()
+		w.locked = true
+		w.mu.Unlock()
+		other := events.RequestStream("r_other")
+		w.record(t, other, events.RequestFailed{Code: events.FailureForbidden})
+		w.approve(t)
+		if len(w.queue) != 1 {
+			t.Error("a locked row held up dispatch")
+		}
+		w.mu.Lock()
+		w.locked = false
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Contains(w.destroyed, "r_other") {
+			t.Error("what failed once was skipped")
 		}
 	})
 }
@@ -330,9 +391,20 @@ func (w *world) requests(ctx context.Context) map[events.RequestID]command.Reque
 	return found
 }
 
-func (w *world) WaitFor(context.Context, events.Seq) error { return nil }
+func (w *world) WaitFor(context.Context, events.Seq) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lag = false
+	return nil
+}
 
 func (w *world) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
+	w.mu.Lock()
+	lag := w.lag
+	w.mu.Unlock()
+	if lag {
+		return nil, nil
+	}
 	var ids []events.RequestID
 	for id, r := range w.requests(ctx) {
 		if r.State == events.StateApproved || r.State == events.StateRunning {
@@ -390,7 +462,14 @@ func (w *world) DeadLetters(ctx context.Context, handle func(context.Context, wo
 	}
 }
 
-func (w *world) Destroy(_ context.Context, id events.RequestID) error {
+func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
+	w.mu.Lock()
+	locked := w.locked
+	w.mu.Unlock()
+	if locked {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.destroyed = append(w.destroyed, id)
