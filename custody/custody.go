@@ -34,6 +34,9 @@ type Envelopes interface {
 	// ListByRequest returns all envelopes of a request, of every attempt.
 	ListByRequest(ctx context.Context, request events.RequestID) ([]Envelope, error)
 
+	// Count is how many envelopes a request has beside one.
+	Count(ctx context.Context, request events.RequestID, beside events.EnvelopeID) (int, error)
+
 	// Delete destroys envelopes. One that is not there is fine.
 	Delete(ctx context.Context, ids ...events.EnvelopeID) error
 

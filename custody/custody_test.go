@@ -310,6 +310,7 @@ func TestHandOverRefuses(t *testing.T) {
 		"a box beyond the limit":     {func(_ *rig, m *events.HandOver) { m.Box = make([]byte, seal.MaxValue*2) }, custody.ErrHandOverInvalid},
 		"no wrapped key":             {func(_ *rig, m *events.HandOver) { m.Wrapped = nil }, custody.ErrHandOverInvalid},
 		"a fingerprint that is none": {func(_ *rig, m *events.HandOver) { m.Fingerprint = strings.Repeat("x", 100) }, custody.ErrHandOverInvalid},
+		"control characters":         {func(_ *rig, m *events.HandOver) { m.Fingerprint = "hmac\x1b[31m" }, custody.ErrHandOverInvalid},
 		"another job":                {func(_ *rig, m *events.HandOver) { m.Job = "j_x" }, command.ErrJobUnknown},
 	}
 	for name, tt := range tests {
@@ -422,6 +423,18 @@ func (s *rows) ListByRequest(_ context.Context, request events.RequestID) ([]cus
 		}
 	}
 	return found, s.fault
+}
+
+func (s *rows) Count(_ context.Context, request events.RequestID, beside events.EnvelopeID) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for id, e := range s.all {
+		if e.Request == request && id != beside {
+			n++
+		}
+	}
+	return n, s.fault
 }
 
 func (s *rows) Delete(_ context.Context, ids ...events.EnvelopeID) error {

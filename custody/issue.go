@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"secretsbridge/command"
@@ -15,6 +16,10 @@ import (
 const (
 	maxWrapped = 6144 // package kms
 	maxPrint   = 64   // a fingerprint
+
+	// maxEnvelopes bounds what one request stores: all keys, and those of an attempt
+	// that was overtaken.
+	maxEnvelopes = 2 * command.MaxKeys
 )
 
 var maxBox = seal.BoxSize(seal.MaxValue)
@@ -79,14 +84,27 @@ func (c *Custody) HandOver(ctx context.Context, h Holder, m events.HandOver) err
 	switch {
 	case m.Envelope != e.ID, m.Expires.After(latest), !m.Expires.After(now),
 		len(m.Box) == 0, len(m.Box) > maxBox, len(m.Wrapped) == 0, len(m.Wrapped) > maxWrapped,
-		m.KMSKey == "", len(m.KMSKey) > 2048, m.Fingerprint == "", len(m.Fingerprint) > maxPrint:
+		m.KMSKey == "", len(m.KMSKey) > 2048, m.Fingerprint == "", len(m.Fingerprint) > maxPrint,
+		strings.ContainsFunc(m.Fingerprint+m.KMSKey, unprintable):
 		return ErrHandOverInvalid
+	}
+	// A request that names its keys bounds them itself.
+	if len(request.Submitted.Keys) == 0 {
+		others, err := c.Envelopes.Count(ctx, m.Request, e.ID)
+		if err != nil {
+			return err
+		}
+		if others >= maxEnvelopes {
+			return ErrHandOverInvalid
+		}
 	}
 	e.Expires = m.Expires.UTC().Truncate(time.Second)
 	e.Box, e.Wrapped, e.KMSKey, e.Fingerprint = m.Box, m.Wrapped, m.KMSKey, m.Fingerprint
 	e.Created = now.UTC()
 	return c.Envelopes.Put(ctx, e)
 }
+
+func unprintable(r rune) bool { return r < ' ' || r > '~' }
 
 // Complete ends a job: one commit with every envelope of this attempt. What other
 // attempts left behind is destroyed.

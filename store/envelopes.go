@@ -84,6 +84,20 @@ func (e Envelopes) ListByRequest(ctx context.Context, id events.RequestID) ([]cu
 	return found, nil
 }
 
+// Count is how many envelopes a request has beside one.
+func (e Envelopes) Count(ctx context.Context, request events.RequestID, beside events.EnvelopeID) (int, error) {
+	var n int
+	err := e.Pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM   private.envelopes
+		WHERE  request = $1
+		AND    id <> $2`, request, beside).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the envelopes of %s: %w", request, err)
+	}
+	return n, nil
+}
+
 func (e Envelopes) query(ctx context.Context, where string, arg any) ([]custody.Envelope, error) {
 	rows, err := e.Pool.Query(ctx, "SELECT "+envelopeColumns+" FROM private.envelopes "+where, arg)
 	if err != nil {
