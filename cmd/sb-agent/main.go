@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/harden"
 )
 
 // errUsage marks a mistake in flags or arguments; the exit code is then 2.
@@ -31,7 +32,10 @@ func run() int {
 		<-ctx.Done()
 		stop() // the second signal ends the process at once
 	}()
-	err := command().ExecuteContext(ctx)
+	err := harden.NoCore()
+	if err == nil {
+		err = command().ExecuteContext(ctx)
+	}
 	if err == nil {
 		return 0
 	}
