@@ -38,12 +38,12 @@ type authority struct {
 // mode 0600.
 func openCA(dir string) (*authority, error) {
 	certPath, keyPath := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "keys", "ca.key")
-	keyPEM, err := os.ReadFile(keyPath)
+	keyPEM, err := readPrivate(keyPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createCA(certPath, keyPath); err != nil {
 			return nil, fmt.Errorf("create the development CA: %w", err)
 		}
-		keyPEM, err = os.ReadFile(keyPath)
+		keyPEM, err = readPrivate(keyPath)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the development CA: %w", err)
@@ -128,6 +128,18 @@ func serial() *big.Int {
 		panic(err) // crypto/rand does not fail, Go 1.24
 	}
 	return n
+}
+
+// readPrivate reads a file that nobody but its owner may read.
+func readPrivate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s is open to others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	return os.ReadFile(path)
 }
 
 // writeFile replaces a file whole: a crash leaves the old one or the new one.

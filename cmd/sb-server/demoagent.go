@@ -25,9 +25,10 @@ const demoAgent = "demo"
 
 // demoAgentProcess is sb-agent as its own process, over the real leaf link.
 type demoAgentProcess struct {
-	binary string
-	dir    string
-	vault  *demoVault
+	settings settings
+	binary   string
+	dir      string
+	vault    *demoVault
 }
 
 // demoVault is the Vault at VAULT_ADDR, which the agent serves as well.
@@ -59,23 +60,23 @@ func newDemoAgent(s settings, vault *demoVault) (*demoAgentProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &demoAgentProcess{binary: filepath.Join(filepath.Dir(self), "sb-agent"), dir: s.path("agent"), vault: vault}
+	a := &demoAgentProcess{settings: s, binary: filepath.Join(filepath.Dir(self), "sb-agent"), dir: s.path("agent"), vault: vault}
 	if _, err := os.Stat(a.binary); err != nil {
 		return nil, fmt.Errorf("the demo agent needs sb-agent beside sb-server: run make build: %w", err)
 	}
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return nil, err
 	}
-	return a, a.configure(s.Lease)
+	return a, a.configure()
 }
 
 func (a *demoAgentProcess) config() string { return filepath.Join(a.dir, "agent.yaml") }
 
 // configure writes what an operator would write: which connections the agent serves,
 // with whose credentials, and how far.
-func (a *demoAgentProcess) configure(lease time.Duration) error {
+func (a *demoAgentProcess) configure() error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Written by sb-server dev at each start.\nlease: %s\nconnections:\n", lease)
+	fmt.Fprintf(&b, "# Written by sb-server dev at each start.\nlease: %s\nconnections:\n", a.settings.Lease)
 	fmt.Fprintf(&b, "  file:\n    provider: file\n    dir: secrets\n    identity_file: secrets.key\n    allow: [prod, staging]\n")
 	if v := a.vault; v != nil {
 		token := filepath.Join(a.dir, "vault-token")
@@ -121,11 +122,24 @@ func (a *demoAgentProcess) put(ctx context.Context, name string, bundle []byte) 
 func (a *demoAgentProcess) do(ctx context.Context, stdin []byte, args ...string) error {
 	cmd := exec.CommandContext(ctx, a.binary, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Env = a.environ()
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("sb-agent %s: %w: %s", args[0], err, strings.TrimSpace(string(said)))
 	}
 	return nil
+}
+
+// environ is what the agent gets of this process's environment: nothing of the server's
+// own, and no token of a provider, which it reads from its file.
+func (a *demoAgentProcess) environ() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "SB_") && !strings.HasPrefix(e, "VAULT_") {
+			env = append(env, e)
+		}
+	}
+	return append(env, "SB_LOG_LEVEL="+a.settings.LogLevel.String(), "SB_LOG_FORMAT="+a.settings.LogFormat)
 }
 
 // run keeps the agent running until ctx ends: it is told to stop, and if this process
@@ -137,7 +151,7 @@ func (a *demoAgentProcess) run(ctx context.Context, st *stack) error {
 	for {
 		cmd := exec.CommandContext(ctx, a.binary, "run", "--dir", a.dir, "--config", a.config())
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-		cmd.Env = append(os.Environ(), "SB_LOG_LEVEL="+st.settings.LogLevel.String())
+		cmd.Env = a.environ()
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 25 * time.Second // longer than the agent's own drain

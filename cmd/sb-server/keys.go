@@ -76,14 +76,7 @@ func createSigningKey(path string) (seal.SigningKey, error) {
 }
 
 func readSigningKey(path string) (seal.SigningKey, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return seal.SigningKey{}, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return seal.SigningKey{}, fmt.Errorf("%s is open to others (mode %04o): chmod 600 it", path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
+	text, err := readPrivate(path)
 	if err != nil {
 		return seal.SigningKey{}, err
 	}

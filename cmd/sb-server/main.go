@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/harden"
 )
 
 func main() {
@@ -28,6 +29,10 @@ func main() {
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
 	})
+	if err := harden.NoCore(); err != nil {
+		fmt.Fprintln(os.Stderr, "sb-server:", err)
+		os.Exit(1)
+	}
 	if err := root.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)

@@ -35,9 +35,15 @@ func (st *stack) serveOps(ctx context.Context) error {
 	return serve(ctx, srv, func(srv *http.Server) error { return srv.Serve(listener) })
 }
 
-// ready reports what keeps this server from working: the log, Postgres, or views that
-// do not follow.
+// ready reports what keeps this server from working: Postgres, the log, its settings or
+// its store, or views that do not follow.
 func (st *stack) ready(ctx context.Context) error {
+	if err := st.pool.Ping(ctx); err != nil {
+		return err
+	}
+	if err := st.streams.Prove(ctx); err != nil {
+		return err
+	}
 	last, err := st.store.Last(ctx)
 	if err != nil {
 		return err

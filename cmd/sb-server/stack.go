@@ -243,11 +243,7 @@ func (st *stack) fold(ctx context.Context) error {
 func (st *stack) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
 	defer cancel()
-	position, err := st.progress.Position(ctx)
-	if err != nil {
-		return err
-	}
-	if err := position.Prove(ctx, st.store); err != nil {
+	if err := st.progress.ProveHistory(ctx, st.store); err != nil {
 		return err
 	}
 	last, err := st.store.Last(ctx)
