@@ -48,12 +48,16 @@ type Link struct {
 	config Config
 	srv    *server.Server
 	nc     *natsgo.Conn
+	said   *lines
 	done   chan struct{} // closed by Close
 	close  sync.Once
 	watch  sync.WaitGroup
+	late   sync.WaitGroup // jobs that come too late; begins under mu, and not when closing
 
-	mu    sync.Mutex
-	state state
+	mu      sync.Mutex
+	state   state
+	refused bool // so often that it is believed
+	closing bool
 }
 
 var _ agent.Link = (*Link)(nil)
@@ -79,7 +83,7 @@ func Start(ctx context.Context, config Config) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start link: %w", err)
 	}
-	log := serverlog.New(config.Logger)
+	log := newLines(serverlog.New(config.Logger))
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	ready := readyTimeout
@@ -98,7 +102,7 @@ func Start(ctx context.Context, config Config) (*Link, error) {
 		srv.Shutdown()
 		return nil, fmt.Errorf("start link: %w", err)
 	}
-	l := &Link{config: config, srv: srv, nc: nc, done: make(chan struct{}), state: state{over: make(chan struct{})}}
+	l := &Link{config: config, srv: srv, nc: nc, said: log, done: make(chan struct{}), state: state{over: make(chan struct{})}}
 	l.watch.Go(l.watchLink)
 	return l, nil
 }
@@ -157,9 +161,14 @@ func (l *Link) Reconnect() error {
 	return nil
 }
 
-// Close ends the link and the local server. Closing twice is closing once.
+// Close ends the link and the local server. Where [Link.Next] was just given up, it waits
+// for up to two seconds: a job may be on the way. Closing twice is closing once.
 func (l *Link) Close() {
 	l.close.Do(func() {
+		l.mu.Lock()
+		l.closing = true
+		l.mu.Unlock()
+		l.late.Wait() // with the watch, which tells a loss of the link
 		close(l.done)
 		l.watch.Wait()
 		l.nc.Close()
@@ -173,6 +182,7 @@ func (l *Link) Close() {
 func (l *Link) watchLink() {
 	tick := time.NewTicker(relinkPoll)
 	defer tick.Stop()
+	var t tries
 	for {
 		select {
 		case <-l.done:
@@ -190,6 +200,7 @@ func (l *Link) watchLink() {
 		if changed {
 			l.config.Logger.Info("the link to the control plane changed", "linked", linked)
 		}
+		l.look(&t, linked)
 	}
 }
 

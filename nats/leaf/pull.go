@@ -90,7 +90,12 @@ func (l *Link) pull(ctx context.Context) (*delivery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for a job: %w", err)
 	}
-	defer func() { _ = replies.Unsubscribe() }()
+	over := true
+	defer func() {
+		if over {
+			_ = replies.Unsubscribe()
+		}
+	}()
 	request, err := json.Marshal(struct {
 		Batch     int           `json:"batch"`
 		Expires   time.Duration `json:"expires"`
@@ -102,16 +107,21 @@ func (l *Link) pull(ctx context.Context) (*delivery, error) {
 	if err := l.nc.PublishRequest(subject.LocalPull, inbox, request); err != nil {
 		return nil, fmt.Errorf("ask for a job: %w", err)
 	}
+	asked := time.Now()
 	for {
 		silence, stop := context.WithTimeout(linked, pullSilence)
 		msg, err := replies.NextMsgWithContext(silence)
 		stop()
 		switch {
+		case err == nil: // also where the caller has just gone: nobody else has this job
+		case ctx.Err() != nil:
+			over = !l.handBack(replies, asked.Add(pullHold))
+			return nil, errPullOver
 		case linked.Err() != nil:
-			return nil, errPullOver // the caller has gone, or the link
+			return nil, errPullOver // the link has gone
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, errPullOver // lost on the way; ask again
-		case err != nil:
+		default:
 			return nil, fmt.Errorf("ask for a job: %w", err)
 		}
 		status := msg.Header.Get("Status")
