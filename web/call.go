@@ -22,8 +22,14 @@ import (
 	"secretsbridge/web/api"
 )
 
-// viewPatience is how long a query waits for the views.
-const viewPatience = 2 * time.Second
+const (
+	// viewPatience is how long a query waits for the views.
+	viewPatience = 2 * time.Second
+
+	// callPatience bounds a call that is no stream, so that a part that hangs becomes
+	// an answer before the caller gives up.
+	callPatience = 8 * time.Second
+)
 
 // call is one call on its way through: who, what, and from where.
 type call struct {
@@ -65,6 +71,11 @@ func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Rol
 // idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !route.live() {
+			ctx, cancel := context.WithTimeout(r.Context(), callPatience)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous}
 		err := a.admit(c, route)
 		c.now = a.Now() // not before: a caller may take long to send a body

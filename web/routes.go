@@ -48,6 +48,9 @@ type Route struct {
 	handle     func(*API, *call) (reply, error)
 }
 
+// live reports whether a route answers for as long as its caller listens.
+func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
+
 // Routes is the table of all routes: a route that is not here does not exist.
 var Routes = []Route{
 	{"POST", "/sessions", public, none, (*API).signIn},
