@@ -32,6 +32,7 @@ import (
 type hub struct {
 	dir    string // holds ca.pem and token
 	server *httptest.Server
+	node   *nats.Hub
 
 	mu      sync.Mutex // guards what follows
 	agents  map[string]nats.Agent
@@ -55,6 +56,7 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 		t.Fatal(err)
 	}
 	t.Cleanup(node.Shutdown)
+	h.node = node
 	signer, err := seal.GenerateSigningKey()
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +135,15 @@ func (h *hub) registry(_ context.Context, account string) (nats.Agent, error) {
 		return nats.Agent{}, nats.ErrUnknownAccount
 	}
 	return a, nil
+}
+
+// revoke cuts every agent off that has enrolled.
+func (h *hub) revoke() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for account := range h.agents {
+		h.node.Revoke(account)
+	}
 }
 
 func (h *hub) heard() (beats, renewed int) {

@@ -17,6 +17,7 @@ import (
 	"secretsbridge/agent"
 	"secretsbridge/agent/file"
 	"secretsbridge/agent/identity"
+	"secretsbridge/nats/leaf"
 )
 
 // patience bounds the waits of these tests; each ends as soon as it may.
@@ -63,7 +64,11 @@ func sbAgent(t *testing.T, args ...string) (stdout, stderr string, code int) {
 // startAgent enrols an agent at the hub and runs it with a store of its own.
 func startAgent(t *testing.T, h *hub) *process {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "agent")
+	return startAgentIn(t, h, filepath.Join(t.TempDir(), "agent"))
+}
+
+func startAgentIn(t *testing.T, h *hub, dir string) *process {
+	t.Helper()
 	if _, stderr, code := sbAgent(t, "enrol", "--server", h.server.URL, "--ca", filepath.Join(h.dir, "ca.pem"),
 		"--token-file", filepath.Join(h.dir, "token"), "--dir", dir); code != 0 {
 		t.Fatalf("enrol: %s", stderr)
@@ -132,7 +137,7 @@ func (p *process) awaitLink(t *testing.T) report {
 	p.await(t, "the link and its first heartbeat", func() bool {
 		var ok bool
 		r, ok = p.status(t)
-		return ok && r.Linked && !r.Heartbeat.IsZero() && r.Connections[0].State == "works"
+		return ok && r.Link == leaf.Up && !r.Heartbeat.IsZero() && r.Connections[0].State == "works"
 	})
 	return r
 }
@@ -207,8 +212,71 @@ func TestCredentialsAreRenewedOverTheLink(t *testing.T) {
 	if code := p.stop(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.log)
 	}
-	if p.start(t); !p.awaitLink(t).Linked {
+	if p.start(t); p.awaitLink(t).Link != leaf.Up {
 		t.Error("what was renewed does not work after a restart")
+	}
+}
+
+func TestARevokedAgentSaysSo(t *testing.T) {
+	h := startHub(t, time.Hour)
+	p := startAgent(t, h)
+	p.awaitLink(t)
+	h.revoke()
+	p.await(t, "the refusal", func() bool { r, ok := p.status(t); return ok && r.Link == leaf.Refused })
+	if text, _, _ := sbAgent(t, "status", "--dir", p.dir); !strings.Contains(text, "refused (the agent was revoked") || !strings.Contains(text, "--replace") {
+		t.Errorf("the text says nothing of it:\n%s", text)
+	}
+	if n := strings.Count(p.log.String(), "enrol it again with --replace"); n != 1 {
+		t.Errorf("the log says it %d times:\n%s", n, p.log)
+	}
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.log)
+	}
+}
+
+// A socket's address is shorter than a path may be.
+func TestAnAgentAnswersInADirectoryOfALongName(t *testing.T) {
+	h := startHub(t, time.Hour)
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long-", 30), "agent")
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := startAgentIn(t, h, dir)
+	p.awaitLink(t)
+	if info, err := os.Stat(filepath.Join(dir, "agent.sock")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("socket: %v, %v", info, err)
+	}
+	if err := p.cmd.Process.Kill(); err != nil { // it leaves its socket
+		t.Fatal(err)
+	}
+	_ = p.cmd.Wait()
+	if _, stderr, code := sbAgent(t, "status", "--dir", dir); code != 1 || !strings.Contains(stderr, "no agent runs here") {
+		t.Errorf("status of a killed agent: %d, %s", code, stderr)
+	}
+	p.start(t)
+	p.awaitLink(t)
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.log)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "agent.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a stopped agent leaves its socket: %v", err)
+	}
+}
+
+// Nobody can ask it, and it works.
+func TestAnAgentRunsWithoutItsSocket(t *testing.T) {
+	h := startHub(t, time.Hour)
+	dir := filepath.Join(t.TempDir(), "agent")
+	if err := os.MkdirAll(filepath.Join(dir, "agent.sock", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := startAgentIn(t, h, dir)
+	p.await(t, "a heartbeat", func() bool { beats, _ := h.heard(); return beats > 0 })
+	if !strings.Contains(p.log.String(), "sb-agent status gets no answer") {
+		t.Errorf("the log does not say so:\n%s", p.log)
+	}
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.log)
 	}
 }
 

@@ -19,6 +19,9 @@ import (
 // putTimeout bounds one write, with the tries that a provider makes.
 const putTimeout = time.Minute
 
+// maxInput is one byte more than [agent.ParseBundle] takes: every character escaped.
+const maxInput = 6*agent.MaxBundleBytes + 1
+
 // putCommand lets an operator of the agent's host store a secret with the agent's own
 // credentials. It asks nobody: whoever may run it has those credentials anyway.
 func putCommand() *cobra.Command {
@@ -32,7 +35,15 @@ func putCommand() *cobra.Command {
 			"connection of kind file it makes the store if there is none. It replaces the whole\n" +
 			"secret; with --if-absent one that exists stays as it is.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return put(c.Context(), configFile, args[0], ifAbsent, c.InOrStdin(), c.ErrOrStderr())
+			if err := needed("config", configFile); err != nil {
+				return err
+			}
+			said, err := put(c.Context(), configFile, args[0], ifAbsent, c.InOrStdin(), c.ErrOrStderr())
+			if err != nil {
+				return fmt.Errorf("put: %w", err)
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), said)
+			return err
 		},
 	}
 	c.Flags().StringVar(&configFile, "config", os.Getenv("SB_AGENT_CONFIG"), "configuration file (SB_AGENT_CONFIG)")
@@ -47,44 +58,55 @@ func oneSecret(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func put(ctx context.Context, configFile, name string, ifAbsent bool, stdin io.Reader, stderr io.Writer) (err error) {
-	if err := needed("config", configFile); err != nil {
-		return err
+// put returns what became of the secret, in one line.
+func put(ctx context.Context, configFile, name string, ifAbsent bool, stdin io.Reader, stderr io.Writer) (said string, err error) {
+	log, err := newLogger(stderr)
+	if err != nil {
+		return "", err
+	}
+	s, err := loadConfig(configFile, log)
+	if err != nil {
+		return "", err
 	}
 	connection, path, _ := strings.Cut(name, "/")
 	ref, err := agent.ParseRef(path)
 	if err != nil {
-		return fmt.Errorf("put: %w", err)
+		return "", err
 	}
-	raw, err := io.ReadAll(io.LimitReader(stdin, agent.MaxBundleBytes+1))
+	bundle, err := readBundle(stdin)
 	if err != nil {
-		return fmt.Errorf("put: %w", err)
-	}
-	defer clear(raw)
-	bundle, err := agent.ParseBundle(raw)
-	if err != nil {
-		return fmt.Errorf("put: standard input: %w", err)
+		return "", fmt.Errorf("standard input: %w", err)
 	}
 	defer bundle.Zero()
-	log, err := newLogger(stderr)
-	if err != nil {
-		return err
-	}
-	s, err := loadConfig(configFile, log)
-	if err != nil {
-		return fmt.Errorf("put: %w", err)
-	}
 	provider, err := s.open(events.ConnectionID(connection))
 	if err != nil {
-		return fmt.Errorf("put: %w", err)
+		return "", err
 	}
 	defer func() { err = errors.Join(err, provider.Close()) }()
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	if err := store(ctx, provider, ref, bundle, ifAbsent); err != nil {
-		return fmt.Errorf("put: %w", err)
+	version, err := store(ctx, provider, ref, bundle, ifAbsent)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	if version == "" {
+		return fmt.Sprintf("%s/%s exists and stays as it is", connection, ref), nil
+	}
+	return fmt.Sprintf("stored %s/%s, version %s", connection, ref, version), nil
+}
+
+// readBundle reads a secret that can be requested afterwards: one without any key cannot.
+func readBundle(from io.Reader) (agent.Bundle, error) {
+	raw, err := io.ReadAll(io.LimitReader(from, maxInput))
+	defer clear(raw)
+	if err != nil {
+		return agent.Bundle{}, err
+	}
+	bundle, err := agent.ParseBundle(raw)
+	if err == nil && len(bundle.Entries) == 0 {
+		err = fmt.Errorf("%w: it holds no key", agent.ErrNotBundle)
+	}
+	return bundle, err
 }
 
 // open opens a connection for one write. A store of the agent's own is made first.
@@ -102,21 +124,21 @@ func (s settings) open(name events.ConnectionID) (agent.Provider, error) {
 }
 
 // store writes over the version that is there now, so that a writer who comes between
-// is noticed and not overwritten.
-func store(ctx context.Context, provider agent.Provider, ref agent.Ref, bundle agent.Bundle, ifAbsent bool) error {
-	_, err := provider.Write(ctx, ref, bundle, "")
-	if !errors.Is(err, agent.ErrConflict) || ifAbsent {
-		if errors.Is(err, agent.ErrConflict) {
-			return nil
-		}
-		return err
+// is noticed and not overwritten. No version and no error: the secret exists, and it was
+// to stay as it is.
+func store(ctx context.Context, provider agent.Provider, ref agent.Ref, bundle agent.Bundle, ifAbsent bool) (agent.Version, error) {
+	version, err := provider.Write(ctx, ref, bundle, "")
+	switch {
+	case !errors.Is(err, agent.ErrConflict):
+		return version, err
+	case ifAbsent:
+		return "", nil
 	}
 	there, err := provider.Read(ctx, ref)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer there.Zero()
 	bundle.Labels = there.Labels
-	_, err = provider.Write(ctx, ref, bundle, there.Version)
-	return err
+	return provider.Write(ctx, ref, bundle, there.Version)
 }

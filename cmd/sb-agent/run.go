@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
@@ -82,12 +81,13 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		return fmt.Errorf("run: %w", err)
 	}
 	socket, err := listenStatus(socketPath(dir, settings.socket), func() report {
-		return report{Status: worker.Status(), Name: id.Name(), Linked: link.Connected()}
+		return report{Status: worker.Status(), Name: id.Name(), Link: link.State()}
 	}, log)
 	if err != nil {
-		return fmt.Errorf("run: %w", err)
+		log.Warn("sb-agent status gets no answer; the agent works all the same", "err", err)
+	} else {
+		defer socket.close()
 	}
-	defer socket.close()
 	log.Info("the agent runs", "cluster", id.Cluster(), "version", build.Version(), "connections", connections.Names())
 	if err := worker.Run(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -107,12 +107,4 @@ func startLink(ctx context.Context, id *identity.Identity, log *slog.Logger) (*l
 		Sign:        user.Sign,
 		Logger:      log,
 	})
-}
-
-// socketPath is where the agent answers `sb-agent status`.
-func socketPath(dir, configured string) string {
-	if configured != "" {
-		return configured
-	}
-	return filepath.Join(dir, "agent.sock")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/agent"
+	"secretsbridge/nats/leaf"
 )
 
 // statusTimeout bounds one answer, on both sides.
@@ -27,12 +28,13 @@ const statusTimeout = 5 * time.Second
 // connection. It holds no secret.
 type report struct {
 	agent.Status
-	Name   string `json:"name"`
-	Linked bool   `json:"linked"`
+	Name string     `json:"name"`
+	Link leaf.State `json:"link"` // up, down or refused
 }
 
 // statusSocket answers whoever may open it: the agent's own user.
 type statusSocket struct {
+	path     string
 	listener *net.UnixListener
 	done     sync.WaitGroup
 }
@@ -43,14 +45,20 @@ func listenStatus(path string, ask func() report, log *slog.Logger) (*statusSock
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listen for status: %w", err)
 	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	var listener *net.UnixListener
+	err := atSocket(path, func(short string) (err error) {
+		listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("listen for status (a socket's path has at most 107 bytes): %w", err)
+		return nil, fmt.Errorf("listen for status: %w", err)
 	}
+	listener.SetUnlinkOnClose(false) // by the short name, which has ended
+	s := &statusSocket{path: path, listener: listener}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for status: %w", err), listener.Close())
+		s.close()
+		return nil, fmt.Errorf("listen for status: %w", err)
 	}
-	s := &statusSocket{listener: listener}
 	s.done.Go(func() {
 		for {
 			conn, err := listener.AcceptUnix()
@@ -71,6 +79,7 @@ func listenStatus(path string, ask func() report, log *slog.Logger) (*statusSock
 
 // close ends the socket and removes it.
 func (s *statusSocket) close() {
+	_ = os.Remove(s.path)
 	_ = s.listener.Close()
 	s.done.Wait()
 }
@@ -99,7 +108,11 @@ func statusCommand() *cobra.Command {
 }
 
 func status(path, output string, out io.Writer) error {
-	conn, err := net.DialTimeout("unix", path, statusTimeout)
+	var conn net.Conn
+	err := atSocket(path, func(short string) (err error) {
+		conn, err = net.DialTimeout("unix", short, statusTimeout)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("status: no agent runs here (nobody answers at %s)", path)
 	}
@@ -121,9 +134,9 @@ func status(path, output string, out io.Writer) error {
 }
 
 func (r report) print(out io.Writer) error {
-	link := "down"
-	if r.Linked {
-		link = "up"
+	link := string(r.Link)
+	if r.Link == leaf.Refused {
+		link = "refused (the agent was revoked, or its credentials ended while it was away: enrol it again with --replace and a new token)"
 	}
 	heartbeat := "never answered"
 	if !r.Heartbeat.IsZero() {
