@@ -160,14 +160,16 @@ func ago(t time.Time) string {
 	return span(d) + " ago"
 }
 
+// span rounds a duration to one unit.
 func span(d time.Duration) string {
+	const day = 24 * time.Hour
 	switch {
 	case d < 90*time.Second:
-		return strconv.Itoa(int(d.Seconds())) + "s"
+		return strconv.Itoa(int(d.Round(time.Second)/time.Second)) + "s"
 	case d < 90*time.Minute:
-		return strconv.Itoa(int(d.Minutes())) + "m"
-	case d < 48*time.Hour:
-		return strconv.Itoa(int(d.Hours())) + "h"
+		return strconv.Itoa(int(d.Round(time.Minute)/time.Minute)) + "m"
+	case d < 2*day:
+		return strconv.Itoa(int(d.Round(time.Hour)/time.Hour)) + "h"
 	}
-	return strconv.Itoa(int(d.Hours()/24)) + "d"
+	return strconv.Itoa(int(d.Round(day)/day)) + "d"
 }
