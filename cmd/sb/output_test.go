@@ -91,7 +91,7 @@ func TestValuesOnATerminal(t *testing.T) {
 
 func TestSpans(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0s", 89 * time.Second: "89s", 90 * time.Second: "1m", 89 * time.Minute: "89m", 90 * time.Minute: "1h",
+		0: "0s", 89 * time.Second: "89s", 90 * time.Second: "2m", 89 * time.Minute: "89m", 90 * time.Minute: "2h",
 		47 * time.Hour: "47h", 49 * time.Hour: "2d",
 	} {
 		if got := span(d); got != want {
