@@ -154,7 +154,8 @@ func TestDerivedIDsAreStableAndDistinct(t *testing.T) {
 	if events.DeriveCommandID("ab", "c") == events.DeriveCommandID("a", "bc") {
 		t.Error("parts are not kept apart")
 	}
-	if events.JobOf("r_1") != events.JobOf("r_1") || events.JobOf("r_1") == events.JobOf("r_2") {
+	first, again := events.JobOf("r_1"), events.JobOf("r_1")
+	if first != again || first == events.JobOf("r_2") {
 		t.Error("a request has one job of its own")
 	}
 	id := events.RequestOf(events.NewCommandID())
