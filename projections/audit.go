@@ -1,9 +1,12 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,9 +47,8 @@ type AuditFilter struct {
 }
 
 const selectAudit = `
-	SELECT e.seq, e.place, e.id, e.type, e.stream, e.time, e.actor, e.correlation, e.command, c.hash, c.raw
-	FROM   audit.events e
-	JOIN   audit.commits c ON c.seq = e.seq`
+	SELECT e.seq, e.place, e.id, e.type, e.stream, e.time, e.actor, e.correlation, e.command
+	FROM   audit.events e`
 
 // List returns events, newest first. Errors: [ErrCursor].
 func (a Audit) List(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
@@ -119,29 +121,52 @@ func (a Audit) fetch(ctx context.Context, sql string, args ...any) ([]AuditEvent
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEvent, error) {
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEvent, error) {
 		var e AuditEvent
-		var raw []byte
-		err := row.Scan(&e.Seq, &e.Place, &e.ID, &e.Type, &e.Stream, &e.Time, &e.Actor, &e.Correlation, &e.Command, &e.Hash, &raw)
-		if err != nil {
-			return e, err
-		}
+		err := row.Scan(&e.Seq, &e.Place, &e.ID, &e.Type, &e.Stream, &e.Time, &e.Actor, &e.Correlation, &e.Command)
 		e.Time = e.Time.UTC()
-		e.Data, err = dataOf(raw, e.Place)
 		return e, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return found, a.attachData(ctx, found)
 }
 
-// dataOf cuts the data of one event out of the stored bytes, as it stands there.
-func dataOf(raw []byte, place int) (json.RawMessage, error) {
-	var commit []struct {
-		Data json.RawMessage `json:"data"`
+// attachData reads each commit once, however many of its events are asked for.
+func (a Audit) attachData(ctx context.Context, found []AuditEvent) error {
+	places := make(map[events.Seq][]int, len(found)) // of a commit, in found
+	for i, e := range found {
+		places[e.Seq] = append(places[e.Seq], i)
 	}
-	if err := json.Unmarshal(raw, &commit); err != nil {
-		return nil, fmt.Errorf("read a stored commit: %w", err)
+	rows, err := a.Pool.Query(ctx, `
+		SELECT seq, hash, raw
+		FROM   audit.commits
+		WHERE  seq = ANY ($1)`, slices.Collect(maps.Keys(places)))
+	if err != nil {
+		return err
 	}
-	if place >= len(commit) {
-		return nil, fmt.Errorf("a stored commit has no event %d", place)
+	var seq events.Seq
+	var hash, raw []byte
+	read := 0
+	_, err = pgx.ForEachRow(rows, []any{&seq, &hash, &raw}, func() error {
+		read++
+		var commit []struct {
+			Data json.RawMessage `json:"data"` // as it stands in the stored bytes
+		}
+		if err := json.Unmarshal(raw, &commit); err != nil {
+			return fmt.Errorf("read commit %d: %w", seq, err)
+		}
+		for _, i := range places[seq] {
+			if found[i].Place >= len(commit) {
+				return fmt.Errorf("commit %d has no event %d", seq, found[i].Place)
+			}
+			found[i].Hash, found[i].Data = bytes.Clone(hash), commit[found[i].Place].Data
+		}
+		return nil
+	})
+	if err == nil && read != len(places) {
+		err = fmt.Errorf("%d of %d commits are missing in the audit", len(places)-read, len(places))
 	}
-	return commit[place].Data, nil
+	return err
 }
