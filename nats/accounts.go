@@ -18,9 +18,14 @@ import (
 // through a bad night, short enough that a stolen one is useless soon.
 const DefaultCredentialTTL = 12 * time.Hour
 
-// responseThreshold is how long the server remembers whom a pull is answered to. It
-// is above the longest pull that an agent makes (25 s), and an entry costs about 2 KiB.
-const responseThreshold = 40 * time.Second
+// How long the server remembers whom a request is answered to: a little longer than an
+// agent waits. The first answer ends it. An entry costs 1 KiB or more, see flood.go.
+const (
+	pullThreshold    = 15 * time.Second // a pull is 10 s long
+	ackThreshold     = 10 * time.Second
+	serviceThreshold = 25 * time.Second
+	longestThreshold = serviceThreshold
+)
 
 // agentLinks is how many links one agent may hold: its own, and the one that comes
 // while the server has not noticed yet that the old one is dead.
@@ -151,9 +156,9 @@ func (a *Authority) coreAccount() (string, error) {
 	}
 	claims.Limits.LeafNodeConn = 0
 	claims.Exports.Add(
-		&jwt.Export{Name: "services", Type: jwt.Service, Subject: subject.ExportServices, AccountTokenPosition: subject.ServicesAccountToken, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: responseThreshold},
-		&jwt.Export{Name: "pull", Type: jwt.Service, Subject: subject.ExportPull, TokenReq: true, ResponseType: jwt.ResponseTypeStream, ResponseThreshold: responseThreshold},
-		&jwt.Export{Name: "acks", Type: jwt.Service, Subject: subject.ExportAck, TokenReq: true, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: responseThreshold},
+		&jwt.Export{Name: "services", Type: jwt.Service, Subject: subject.ExportServices, AccountTokenPosition: subject.ServicesAccountToken, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: serviceThreshold},
+		&jwt.Export{Name: "pull", Type: jwt.Service, Subject: subject.ExportPull, TokenReq: true, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: pullThreshold},
+		&jwt.Export{Name: "acks", Type: jwt.Service, Subject: subject.ExportAck, TokenReq: true, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: ackThreshold},
 	)
 	return a.signAccount(claims)
 }

@@ -67,7 +67,8 @@ func (n *network) registry(ctx context.Context, account string) (Agent, error) {
 // testAgent is an enrolled agent: its keys and the credentials of the moment.
 type testAgent struct {
 	Agent
-	key nkeys.KeyPair
+	key      nkeys.KeyPair
+	consumer string // of its cluster
 
 	mu  sync.Mutex
 	jwt string
@@ -105,7 +106,11 @@ func (n *network) enrol(t testing.TB, cluster events.ClusterID) *testAgent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &testAgent{Agent: Agent{Account: account, Cluster: cluster, UserKey: user}, key: key}
+	consumer, err := n.authority.consumer(string(cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &testAgent{Agent: Agent{Account: account, Cluster: cluster, UserKey: user}, key: key, consumer: consumer}
 	n.mu.Lock()
 	n.agents[account] = a.Agent
 	n.mu.Unlock()

@@ -58,7 +58,7 @@ func besiege(t *testing.T) *siege {
 	s.inbox = "_INBOX.held"
 	s.publish(t, "two", "j_held")
 	s.raw.send("LS+ %s\r\n", s.inbox)
-	s.raw.publish(subject.LocalPull, s.inbox, "", `{"batch":1,"expires":20000000000}`)
+	s.raw.publish(subject.LocalPull, s.inbox, "", `{"batch":1,"expires":14000000000}`)
 	eventually(t, "hold a job", func(context.Context) error {
 		for _, m := range s.raw.received() {
 			if m.reply != "" {
@@ -188,8 +188,8 @@ func (s *siege) world(t *testing.T) world {
 
 func TestHostileLeaf(t *testing.T) {
 	s := besiege(t)
-	pull := `{"batch":5,"no_wait":true,"x":"` + evil + `"}`
-	wait := `{"batch":5,"expires":2000000000,"x":"` + evil + `"}`
+	pull := `{"batch":1,"no_wait":true,"x":"` + evil + `"}`
+	wait := `{"batch":1,"expires":2000000000,"x":"` + evil + `"}`
 	next := func(consumer string) string { return "$JS.API.CONSUMER.MSG.NEXT.JOBS." + consumer }
 	attacks := map[string]func(l *rawLeaf){
 		"pull of another cluster": func(l *rawLeaf) {

@@ -23,9 +23,10 @@ const (
 
 	// maxAckPending bounds the jobs that all agents of a cluster hold at a time.
 	maxAckPending = 256
-	// An agent asks for one job a pull and for at most 25 s; nobody needs more.
-	maxRequestBatch   = 16
-	maxRequestExpires = 30 * time.Second
+	// An agent asks for one job a pull and for 10 s; nobody needs more. With more than
+	// one job, all but the first would be lost on the way: one answer ends a pull.
+	maxRequestBatch   = 1
+	maxRequestExpires = pullThreshold
 )
 
 // Handling of dead letters: how long one may take, and how soon it comes again after

@@ -50,6 +50,8 @@ type HubConfig struct {
 
 	cluster  *clusterConfig // tests of several replicas
 	unsynced bool           // tests of what Prove must refuse
+
+	floodPause time.Duration // tests of what follows it; 0 means [floodPause]
 }
 
 // clusterConfig makes a hub one of several.
@@ -68,6 +70,10 @@ type Hub struct {
 	srv     *server.Server
 	options *server.Options // of srv, which writes its bound ports into them
 	revoked map[string]bool // accounts; before the registry, which may lag behind
+	stop    func()          // ends what watches srv
+	said    *serverlog.Log  // by srv
+
+	claims sync.Mutex // over changes of agents' accounts; taken before mu
 }
 
 // StartHub starts a server and waits until it takes connections.
@@ -97,9 +103,11 @@ func (h *Hub) start() error {
 	log := serverlog.New(h.config.Logger)
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
+	stop := make(chan struct{})
 	h.mu.Lock()
-	h.srv, h.options = srv, options
+	h.srv, h.options, h.said, h.stop = srv, options, log, sync.OnceFunc(func() { close(stop) })
 	h.mu.Unlock()
+	go h.watchFlood(srv, stop)
 	if !srv.ReadyForConnections(readyTimeout) || log.Fatal() != nil {
 		h.Shutdown()
 		return errors.Join(errors.New("it does not come up"), log.Fatal())
@@ -266,6 +274,8 @@ func (h *Hub) cut(account string) {
 	if !srv.Running() {
 		return
 	}
+	h.claims.Lock()
+	defer h.claims.Unlock()
 	if known, err := srv.LookupAccount(account); err == nil {
 		srv.UpdateAccountClaims(known, h.config.Authority.deadAccount(account))
 	}
@@ -276,7 +286,10 @@ func (h *Hub) Links() int { return h.server().NumLeafNodes() }
 
 // Shutdown flushes and stops the server. Clients and agents lose their link.
 func (h *Hub) Shutdown() {
-	srv := h.server()
+	h.mu.Lock()
+	srv, stop := h.srv, h.stop
+	h.mu.Unlock()
+	stop()
 	srv.Shutdown()
 	srv.WaitForShutdown()
 }

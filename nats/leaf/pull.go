@@ -13,13 +13,14 @@ import (
 	"secretsbridge/nats/subject"
 )
 
-// How jobs are asked for. The server remembers 40 s whom a pull is answered to.
+// How jobs are asked for. One answer ends a pull at the control plane (decision 0037),
+// so there is one job a pull and no heartbeat. It remembers 15 s whom a pull is
+// answered to.
 const (
-	pullExpires   = 25 * time.Second
-	pullHeartbeat = 5 * time.Second
+	pullExpires = 10 * time.Second
 
-	// pullSilence is when a pull counts as lost: two heartbeats and some.
-	pullSilence = 2*pullHeartbeat + time.Second
+	// pullSilence is when a pull counts as lost: its end should have been said.
+	pullSilence = pullExpires + 3*time.Second
 
 	retryMin = 200 * time.Millisecond
 	retryMax = 5 * time.Second
@@ -78,7 +79,7 @@ func (l *Link) wait(ctx context.Context, over <-chan struct{}, pause <-chan time
 }
 
 // pull asks once for one job. It has an inbox of its own, which it gives up at the
-// end: the control plane keeps an entry for each pull until its inbox is gone.
+// end: so the control plane forgets a pull that was given up, and sends it no job.
 func (l *Link) pull(ctx context.Context) (*delivery, error) {
 	linked, cancel, ok := l.during(ctx)
 	if !ok {
@@ -97,10 +98,9 @@ func (l *Link) pull(ctx context.Context) (*delivery, error) {
 		}
 	}()
 	request, err := json.Marshal(struct {
-		Batch     int           `json:"batch"`
-		Expires   time.Duration `json:"expires"`
-		Heartbeat time.Duration `json:"idle_heartbeat"`
-	}{1, pullExpires, pullHeartbeat})
+		Batch   int           `json:"batch"`
+		Expires time.Duration `json:"expires"`
+	}{1, pullExpires})
 	if err != nil {
 		return nil, fmt.Errorf("ask for a job: %w", err)
 	}
@@ -131,7 +131,6 @@ func (l *Link) pull(ctx context.Context) (*delivery, error) {
 				continue // not a job
 			}
 			return &delivery{link: l, msg: msg}, nil
-		case "100": // the heartbeat of a pull that waits
 		case "404", "408": // expired
 			return nil, errPullOver
 		case "409": // the consumer changed, or the pull is more than it allows
