@@ -9,6 +9,7 @@ import (
 // These variables make the test binary another process that a test needs.
 const (
 	crashDir  = "SB_TEST_CRASH_DIR"  // a hub that appends until it is killed
+	fullDir   = "SB_TEST_FULL_DIR"   // a hub that appends until no file may grow
 	leafAgent = "SB_TEST_LEAF_AGENT" // an agent that links and waits for the end of its input
 )
 
@@ -17,6 +18,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(crashDir) != "":
 		err = appendForEver(os.Getenv(crashDir))
+	case os.Getenv(fullDir) != "":
+		err = runFull(os.Getenv(fullDir))
 	case os.Getenv(leafAgent) != "":
 		err = linkUntilTold([]byte(os.Getenv(leafAgent)))
 	default:

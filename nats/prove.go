@@ -18,29 +18,41 @@ import (
 )
 
 // proofInterval is how often the log's settings and durability are proven again.
-const proofInterval = 30 * time.Second
+const proofInterval = 5 * time.Second
 
 // reportWindow is how long servers may take to say how they store.
 const reportWindow = time.Second
 
 // ServerSync says whether a server has everything on disk before it acknowledges,
-// that is "sync_interval: always".
+// that is "sync_interval: always", and whether it can write at all.
 type ServerSync struct {
 	Server string
 	Always bool
+	Fault  string // of its store, in its own words; it lasts until a restart. "" if none
 }
 
 // Durability asks the servers that may hold the log how they store.
 type Durability func(ctx context.Context) ([]ServerSync, error)
 
-// Durability of the embedded server is what it was started with.
+// Durability of the embedded server is what it was started with, and whether it has
+// given up writing since.
 func (h *Hub) Durability(context.Context) ([]ServerSync, error) {
-	srv := h.server()
-	config := srv.JetStreamConfig()
-	if config == nil {
-		return nil, errors.New("jetstream is not running")
+	h.mu.Lock()
+	srv, said := h.srv, h.said
+	h.mu.Unlock()
+	if !srv.Running() {
+		return nil, errors.New("the server is not running")
 	}
-	return []ServerSync{{Server: srv.Name(), Always: config.SyncAlways}}, nil
+	report := ServerSync{Server: srv.Name()}
+	if err := said.StoreFault(); err != nil {
+		report.Fault = err.Error()
+	}
+	if config := srv.JetStreamConfig(); config != nil {
+		report.Always = config.SyncAlways
+	} else if report.Fault == "" {
+		report.Fault = "jetstream is not running"
+	}
+	return []ServerSync{report}, nil
 }
 
 // ReportedDurability asks all servers of a cluster over a connection to its system
@@ -48,17 +60,24 @@ func (h *Hub) Durability(context.Context) ([]ServerSync, error) {
 func ReportedDurability(system *natsgo.Conn) Durability {
 	return func(ctx context.Context) ([]ServerSync, error) {
 		inbox := natsgo.NewInbox()
-		replies, err := system.SubscribeSync(inbox)
+		replies, err := system.SubscribeSync(inbox + ".*")
 		if err != nil {
 			return nil, fmt.Errorf("ask servers how they store: %w", err)
 		}
 		defer func() { _ = replies.Unsubscribe() }()
-		if err := system.PublishRequest("$SYS.REQ.SERVER.PING.JSZ", inbox, []byte(`{"config":true}`)); err != nil {
-			return nil, fmt.Errorf("ask servers how they store: %w", err)
+		health := inbox + ".health"
+		for _, ask := range []struct{ what, reply, how string }{
+			{"$SYS.REQ.SERVER.PING.JSZ", inbox + ".store", `{"config":true}`},
+			{"$SYS.REQ.SERVER.PING.HEALTHZ", health, `{"details":true}`},
+		} {
+			if err := system.PublishRequest(ask.what, ask.reply, []byte(ask.how)); err != nil {
+				return nil, fmt.Errorf("ask servers how they store: %w", err)
+			}
 		}
 		ctx, cancel := context.WithTimeout(ctx, reportWindow)
 		defer cancel()
 		var reports []ServerSync
+		faults := map[string]string{} // by server
 		for {
 			msg, err := replies.NextMsgWithContext(ctx)
 			if err != nil {
@@ -71,12 +90,24 @@ func ReportedDurability(system *natsgo.Conn) Durability {
 					Config   struct {
 						SyncAlways bool `json:"sync_always"`
 					} `json:"config"`
+					Errors []struct{ Error string } `json:"errors"`
 				} `json:"data"`
 			}
 			if json.Unmarshal(msg.Data, &report) != nil || report.Data == nil || report.Data.Disabled {
 				continue
 			}
+			if msg.Subject == health {
+				for _, e := range report.Data.Errors { // others pass by themselves, such as a replica that is behind
+					if strings.Contains(e.Error, "write error") {
+						faults[report.Server.Name] = e.Error
+					}
+				}
+				continue
+			}
 			reports = append(reports, ServerSync{Server: report.Server.Name, Always: report.Data.Config.SyncAlways})
+		}
+		for i, r := range reports {
+			reports[i].Fault = faults[r.Server]
 		}
 		if len(reports) == 0 {
 			return nil, errors.New("ask servers how they store: none answered; the connection must be to the system account")
@@ -152,8 +183,15 @@ func (s *Streams) provisionStream(ctx context.Context, config jetstream.StreamCo
 // Prove returns nil if EVENTS has exactly the settings that make it a log and all
 // servers that answer store before they acknowledge. Otherwise the error wraps
 // [command.ErrLogUnsafe] and names each field, what it is and what it must be; an
-// error that does not wrap it means that the proof could not be made now.
+// error that does not wrap it means that the proof could not be made now. A store that
+// has failed is unsafe, too: nothing but a restart lets the server write again.
 func (s *Streams) Prove(ctx context.Context) error {
+	reports, reportErr := s.durability(ctx)
+	for _, r := range reports { // before anything else, which may not be answered then
+		if r.Fault != "" && s.replicas == 1 {
+			return storeFailed(r)
+		}
+	}
 	stream, err := s.js.Stream(ctx, subject.EventsStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("%w: stream %s does not exist", command.ErrLogUnsafe, subject.EventsStream)
@@ -168,20 +206,31 @@ func (s *Streams) Prove(ctx context.Context) error {
 	if info.State.NumDeleted > 0 || (info.State.Msgs > 0 && info.State.FirstSeq != 1) {
 		return fmt.Errorf("%w: stream %s: %d messages are missing, the first is %d", command.ErrLogUnsafe, subject.EventsStream, info.State.NumDeleted, info.State.FirstSeq)
 	}
-	return s.proveDurability(ctx, info)
+	if reportErr != nil {
+		return fmt.Errorf("%w: durability is not proven: %w", command.ErrLogUnsafe, reportErr)
+	}
+	return s.proveDurability(reports, info)
 }
 
-func (s *Streams) proveDurability(ctx context.Context, info *jetstream.StreamInfo) error {
-	reports, err := s.durability(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: durability is not proven: %w", command.ErrLogUnsafe, err)
-	}
+func storeFailed(r ServerSync) error {
+	return fmt.Errorf("%w: server %s: the server's store has failed: free disk space and restart it (%s)", command.ErrLogUnsafe, r.Server, r.Fault)
+}
+
+func (s *Streams) proveDurability(reports []ServerSync, info *jetstream.StreamInfo) error {
 	heardLeader := info.Cluster == nil || info.Cluster.Leader == ""
 	for _, r := range reports {
 		if !r.Always {
 			return fmt.Errorf("%w: server %s: sync_interval is not always; set it under jetstream and restart the server", command.ErrLogUnsafe, r.Server)
 		}
-		heardLeader = heardLeader || r.Server == info.Cluster.Leader
+		leads := info.Cluster != nil && r.Server == info.Cluster.Leader
+		switch {
+		case r.Fault == "":
+		case leads:
+			return storeFailed(r)
+		default: // the others go on without it
+			s.log.Error("the store of a server has failed: free disk space there and restart it", "server", r.Server, "err", r.Fault)
+		}
+		heardLeader = heardLeader || leads
 	}
 	if !heardLeader {
 		return fmt.Errorf("%w: durability is not proven: server %s leads the log and did not answer", command.ErrLogUnsafe, info.Cluster.Leader)

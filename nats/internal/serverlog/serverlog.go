@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -14,8 +15,17 @@ import (
 type Log struct {
 	slog *slog.Logger
 
-	mu   sync.Mutex
-	died error
+	mu      sync.Mutex
+	died    error
+	storing error
+}
+
+// faults are what the server says as it gives up writing to a store. A full disk that
+// is freed again does not make it try again; only a restart does. Of a stream without
+// replicas its health says nothing of it. (nats-server v2.15: filestore.go, setWriteErr;
+// stream.go, processJetStreamMsg; jetstream.go, handleOutOfSpace.)
+var faults = []string{
+	"Critical write error", "JetStream failed to store a msg", "will be DISABLED", "disabling JetStream",
 }
 
 // New passes lines on to a logger; notices become debug lines.
@@ -26,6 +36,14 @@ func (l *Log) Fatal() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.died
+}
+
+// StoreFault returns the first thing that the server said of a store that it will not
+// write to any more, or nil.
+func (l *Log) StoreFault() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.storing
 }
 
 // Noticef and its siblings implement the server's logger.
@@ -44,5 +62,22 @@ func (l *Log) Fatalf(format string, v ...any) {
 }
 
 func (l *Log) line(level slog.Level, format string, v []any) {
-	l.slog.Log(context.Background(), level, "nats server says", "text", fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	if level >= slog.LevelWarn {
+		l.noticeFault(text)
+	}
+	l.slog.Log(context.Background(), level, "nats server says", "text", text)
+}
+
+func (l *Log) noticeFault(text string) {
+	for _, fault := range faults {
+		if strings.Contains(text, fault) {
+			l.mu.Lock()
+			if l.storing == nil {
+				l.storing = errors.New(text)
+			}
+			l.mu.Unlock()
+			return
+		}
+	}
 }
