@@ -56,12 +56,6 @@ func (a Agents) ByAccount(ctx context.Context, account string) (Agent, error) {
 	return a.one(ctx, "account = $1 AND account <> ''", account)
 }
 
-// ByTokenHash returns the agent that was invited with a token, in whatever state it
-// is, or [ErrNotFound].
-func (a Agents) ByTokenHash(ctx context.Context, hash string) (Agent, error) {
-	return a.one(ctx, "token_hash = $1", hash)
-}
-
 // one looks for a single row; of several, which no decider allows, the newest.
 func (a Agents) one(ctx context.Context, where, arg string) (Agent, error) {
 	agent, err := fetchOne[Agent](ctx, a.Pool, selectAgents+" WHERE "+where+" ORDER BY seq DESC LIMIT 1", arg)

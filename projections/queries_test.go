@@ -281,7 +281,6 @@ func TestAgentsAndConnections(t *testing.T) {
 	for name, find := range map[string]func() (projections.Agent, error){
 		"id":      func() (projections.Agent, error) { return agents.Get(t.Context(), "a_1") },
 		"account": func() (projections.Agent, error) { return agents.ByAccount(t.Context(), "AACC") },
-		"token":   func() (projections.Agent, error) { return agents.ByTokenHash(t.Context(), "hash") },
 	} {
 		got, err := find()
 		if err != nil {

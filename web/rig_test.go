@@ -157,7 +157,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	held := r.hold(logger)
 	progress := r.follow()
 	cfg := web.Config{
-		Log: r.log, Views: views{r.pool, progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
+		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
 		Custody: held, Fleet: r.gateway, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Logger: logger, Now: r.clock.Now,
 	}
@@ -322,44 +322,6 @@ func (r *rig) commits() (all []events.Recorded) {
 		all = append(all, c)
 	}
 	return all
-}
-
-// views answers queries from the projections.
-type views struct {
-	pool *pgxpool.Pool
-	*projections.Progress
-}
-
-func (v views) Requests(ctx context.Context, f projections.RequestFilter) (projections.Page[projections.Request], error) {
-	return projections.Requests{Pool: v.pool}.List(ctx, f)
-}
-
-func (v views) Request(ctx context.Context, id events.RequestID) (projections.Request, error) {
-	return projections.Requests{Pool: v.pool}.Get(ctx, id)
-}
-
-func (v views) History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error) {
-	return projections.Requests{Pool: v.pool}.History(ctx, id)
-}
-
-func (v views) Connections(ctx context.Context, f projections.ConnectionFilter) (projections.Page[projections.Connection], error) {
-	return projections.Connections{Pool: v.pool}.List(ctx, f)
-}
-
-func (v views) Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error) {
-	return projections.Connections{Pool: v.pool}.Get(ctx, name)
-}
-
-func (v views) Agents(ctx context.Context, f projections.AgentFilter) (projections.Page[projections.Agent], error) {
-	return projections.Agents{Pool: v.pool}.List(ctx, f)
-}
-
-func (v views) Agent(ctx context.Context, id events.AgentID) (projections.Agent, error) {
-	return projections.Agents{Pool: v.pool}.Get(ctx, id)
-}
-
-func (v views) Audit(ctx context.Context, f projections.AuditFilter) (projections.Page[projections.AuditEvent], error) {
-	return projections.Audit{Pool: v.pool}.List(ctx, f)
 }
 
 // keys is a key manager that can be down.
