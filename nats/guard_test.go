@@ -11,6 +11,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/projections"
 )
 
 // history is a hub whose store can be tampered with while it is down.
@@ -58,15 +59,21 @@ func (h *history) tamper(t *testing.T, with func(dir string)) {
 	eventually(t, "reconnect", func(ctx context.Context) error { _, err := h.store.Last(ctx); return err })
 }
 
+// prove is what the server does at start, on a store that somebody tampered with.
+func prove(t *testing.T, log command.Feed, seq events.Seq, hash [sha256.Size]byte) error {
+	t.Helper()
+	return projections.Position{Seq: seq, Hash: hash[:]}.Prove(t.Context(), log)
+}
+
 func (h *history) guard(t *testing.T) error {
 	t.Helper()
-	return h.store.Guard(t.Context(), h.seq, h.hash)
+	return prove(t, h.store, h.seq, h.hash)
 }
 
 func TestGuardAcceptsWhatIsThere(t *testing.T) {
 	h := newHistory(t)
 	for name, guard := range map[string]func() error{
-		"nothing known": func() error { return h.store.Guard(t.Context(), 0, [32]byte{}) },
+		"nothing known": func() error { return prove(t, h.store, 0, [32]byte{}) },
 		"the last":      func() error { return h.guard(t) },
 		"after a restart": func() error {
 			h.tamper(t, func(string) {})
@@ -100,7 +107,7 @@ func TestGuardFindsARollBack(t *testing.T) {
 	// The log goes on from the backup: the sequence is there again, with another past.
 	seq, hash := h.seq, h.hash
 	h.grow(t, 5)
-	if err := h.store.Guard(t.Context(), seq, hash); !errors.Is(err, command.ErrLogUnsafe) {
+	if err := prove(t, h.store, seq, hash); !errors.Is(err, command.ErrLogUnsafe) {
 		t.Errorf("Guard of the fork: %v, want unsafe", err)
 	}
 }

@@ -2,7 +2,6 @@ package nats
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -171,30 +170,6 @@ func (s *Store) At(ctx context.Context, seq events.Seq) (events.Recorded, error)
 		return events.Recorded{}, fmt.Errorf("read commit %d: %w: %w", seq, command.ErrLogAway, err)
 	}
 	return recorded(msg.Sequence, msg.Subject, msg.Data)
-}
-
-// Guard finds a log that was rolled back or replaced: the commit that was last known,
-// kept outside NATS, must still be there with the same SHA-256 of its stored bytes.
-// Otherwise the error wraps [command.ErrLogUnsafe]. Sequence 0 means nothing is known.
-func (s *Store) Guard(ctx context.Context, seq events.Seq, hash [sha256.Size]byte) error {
-	if seq == 0 {
-		return nil
-	}
-	last, err := s.Last(ctx)
-	if err != nil {
-		return err
-	}
-	if last < seq {
-		return fmt.Errorf("%w: it ends at %d and had %d before: it was rolled back", command.ErrLogUnsafe, last, seq)
-	}
-	commit, err := s.At(ctx, seq)
-	if err != nil {
-		return err
-	}
-	if sha256.Sum256(commit.Raw) != hash {
-		return fmt.Errorf("%w: commit %d is not the one that was there before", command.ErrLogUnsafe, seq)
-	}
-	return nil
 }
 
 // recorded reads a stored message. What does not decode, or lies under another
