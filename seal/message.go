@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// MaxMessage is the largest plaintext of a message, in bytes. Messages carry keys, not
-// values.
-const MaxMessage = 64 << 10
+// MaxMessage is the largest plaintext of a message, in bytes: a value of [MaxValue],
+// padded.
+const MaxMessage = padPrefix + MaxValue + padStep - (padPrefix+MaxValue)%padStep
 
 // The parts of a message, in their order: kind, version, the three numbers of the
 // HPKE suite, recipient key id, signer key id, encapsulated key (its length follows
@@ -30,7 +30,8 @@ const (
 	commitExport = "commit"
 )
 
-// SealMessage encrypts plaintext to one agent's key and signs the result. The binding
+// SealMessage encrypts plaintext to one key, an agent's or a requester's, and signs the
+// result. The binding
 // must be complete and name that key, else [ErrBinding]; above [MaxMessage] it is
 // [ErrTooLarge]; a key that is none is [ErrKey] or [ErrSuite]. The length of the
 // plaintext shows. The caller keeps plaintext and clears it.
@@ -47,32 +48,52 @@ func SealMessage(to RecipientPublic, by SigningKey, b Binding, plaintext []byte)
 	if by.private == nil {
 		return nil, fmt.Errorf("seal message: signer: %w", ErrKey)
 	}
-	public, err := to.hpke()
-	if err != nil {
-		return nil, fmt.Errorf("seal message: %w", err)
-	}
-	// One context for one message: no counter can ever repeat.
-	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), messageInfo(to.suite, b))
-	if err != nil {
-		return nil, fmt.Errorf("seal message: %w", err)
-	}
-	commitment, err := sender.Export(commitExport, commitmentSize)
-	if err != nil {
-		return nil, fmt.Errorf("seal message: %w", err)
-	}
 	recipient, signer := to.id(), by.Public().id()
-	header := append(make([]byte, 0, messageFixed+len(enc)+commitmentSize), messageKind, messageVersion)
-	header = appendSuite(header, to.suite)
-	header = append(header, recipient[:]...)
-	header = append(header, signer[:]...)
-	header = append(header, enc...)
-	header = append(header, commitment...)
-	ciphertext, err := sender.Seal(header, plaintext)
+	prefix := appendSuite([]byte{messageKind, messageVersion}, to.suite)
+	prefix = append(append(prefix, recipient[:]...), signer[:]...)
+	header, ciphertext, err := sealTo(to, messageInfo(to.suite, b), prefix, plaintext)
 	if err != nil {
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
 	message := append(header, ciphertext...)
 	return append(message, by.sign(messageDigest(header, ciphertext))...), nil
+}
+
+// sealTo encrypts plaintext to a key in an HPKE context of its own, so that no counter
+// can ever repeat. The header is prefix, encapsulated key and commitment.
+func sealTo(to RecipientPublic, info, prefix, plaintext []byte) (header, ciphertext []byte, err error) {
+	public, err := to.hpke()
+	if err != nil {
+		return nil, nil, err
+	}
+	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	if err != nil {
+		return nil, nil, err
+	}
+	commitment, err := sender.Export(commitExport, commitmentSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	header = append(append(prefix[:len(prefix):len(prefix)], enc...), commitment...)
+	ciphertext, err = sender.Seal(header, plaintext)
+	return header, ciphertext, err
+}
+
+// openFrom decrypts what [sealTo] made. Every fault is [ErrOpen].
+func openFrom(key RecipientKey, info, header, enc, commitment, ciphertext []byte) ([]byte, error) {
+	recipient, err := newRecipient(enc, key.private(), info)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	export, err := recipient.Export(commitExport, commitmentSize)
+	if err != nil || subtle.ConstantTimeCompare(export, commitment) != 1 {
+		return nil, ErrOpen
+	}
+	plaintext, err := recipient.Open(header, ciphertext)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return plaintext, nil
 }
 
 // OpenMessage checks and decrypts a message to this agent's key. In this order:
@@ -96,17 +117,9 @@ func OpenMessage(key RecipientKey, trusted VerifyKeys, b Binding, now time.Time,
 	if key.private == nil || key.Public().id() != m.recipient {
 		return nil, fmt.Errorf("open message: %w", ErrOpen)
 	}
-	recipient, err := newRecipient(m.enc, key.private(), messageInfo(m.suite, b))
+	plaintext, err := openFrom(key, messageInfo(m.suite, b), m.header, m.enc, m.commitment, m.ciphertext)
 	if err != nil {
-		return nil, fmt.Errorf("open message: %w", ErrOpen)
-	}
-	commitment, err := recipient.Export(commitExport, commitmentSize)
-	if err != nil || subtle.ConstantTimeCompare(commitment, m.commitment) != 1 {
-		return nil, fmt.Errorf("open message: %w", ErrOpen)
-	}
-	plaintext, err := recipient.Open(m.header, m.ciphertext)
-	if err != nil {
-		return nil, fmt.Errorf("open message: %w", ErrOpen)
+		return nil, fmt.Errorf("open message: %w", err)
 	}
 	return plaintext, nil
 }
