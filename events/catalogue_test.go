@@ -53,7 +53,7 @@ person or a token.
 			f := kind.Go.Field(i)
 			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			optional := ""
-			if strings.Contains(options, "omitempty") {
+			if options != "" {
 				optional = ", optional"
 			}
 			fmt.Fprintf(&b, "| `%s` | %s%s |\n", name, describe(f.Type), optional)

@@ -3,6 +3,7 @@ package events_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,36 +21,67 @@ var update = flag.Bool("update", false, "write testdata for facts that have none
 
 var day = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
-// TestEveryFactEverWrittenDecodes walks testdata: one stored commit for each type in
-// the catalogue. A file, once there, is history and may not change.
+// TestEveryFactEverWrittenDecodes walks testdata: stored commits of each type in the
+// catalogue, one for each time that it gained optional fields: TYPE.json, TYPE.2.json and
+// so on. A file, once there, is history and may not change; the newest shows every field.
 func TestEveryFactEverWrittenDecodes(t *testing.T) {
 	for _, kind := range events.Catalogue() {
 		t.Run(kind.Type, func(t *testing.T) {
-			path := filepath.Join("testdata", kind.Type+".json")
-			raw, err := os.ReadFile(path)
-			if os.IsNotExist(err) && *update {
-				raw = encode(t, sample(kind))
-				if err := os.WriteFile(path, raw, 0o644); err != nil {
+			files := goldenFiles(t, kind)
+			var newest events.Event
+			for _, path := range files {
+				newest = decodesAsItWas(t, kind, path)
+			}
+			if diff := cmp.Diff(sample(kind), newest); diff != "" {
+				if !*update {
+					t.Fatalf("the newest file does not show every field; run go test ./events -update (-want +got):\n%s", diff)
+				}
+				path := filepath.Join("testdata", kind.Type+".json")
+				if len(files) > 0 {
+					path = filepath.Join("testdata", fmt.Sprintf("%s.%d.json", kind.Type, len(files)+1))
+				}
+				if err := os.WriteFile(path, encode(t, sample(kind)), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			} else if err != nil {
-				t.Fatalf("%v; run go test ./events -update", err)
-			}
-			commit, err := events.Decode(raw)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := reflect.TypeOf(commit[0].Fact); got != kind.Go {
-				t.Errorf("decodes into %v, want %v", got, kind.Go)
-			}
-			if diff := cmp.Diff(sample(kind), commit[0]); diff != "" {
-				t.Errorf("stored fact differs (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(string(raw), string(encode(t, commit[0]))); diff != "" {
-				t.Errorf("encoding changed; give the fact a new version (-stored +now):\n%s", diff)
+				decodesAsItWas(t, kind, path)
 			}
 		})
 	}
+}
+
+// goldenFiles are the stored commits of a type, oldest first.
+func goldenFiles(t *testing.T, kind events.Kind) (files []string) {
+	t.Helper()
+	for n := 1; ; n++ {
+		path := filepath.Join("testdata", kind.Type+".json")
+		if n > 1 {
+			path = filepath.Join("testdata", fmt.Sprintf("%s.%d.json", kind.Type, n))
+		}
+		if _, err := os.Stat(path); err != nil {
+			return files
+		}
+		files = append(files, path)
+	}
+}
+
+// decodesAsItWas reads a stored commit and encodes it again into the same bytes.
+func decodesAsItWas(t *testing.T, kind events.Kind, path string) events.Event {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit, err := events.Decode(raw)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if got := reflect.TypeOf(commit[0].Fact); got != kind.Go {
+		t.Errorf("%s decodes into %v, want %v", path, got, kind.Go)
+	}
+	if diff := cmp.Diff(string(raw), string(encode(t, commit[0]))); diff != "" {
+		t.Errorf("the encoding of %s changed; give the fact a new version (-stored +now):\n%s", path, diff)
+	}
+	return commit[0]
 }
 
 func TestTestdataHoldsNothingUnknown(t *testing.T) {
@@ -57,8 +89,12 @@ func TestTestdataHoldsNothingUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != len(events.Catalogue()) {
-		t.Errorf("%d files for %d facts", len(files), len(events.Catalogue()))
+	known := 0
+	for _, kind := range events.Catalogue() {
+		known += len(goldenFiles(t, kind))
+	}
+	if len(files) != known {
+		t.Errorf("%d files, of which %d are facts", len(files), known)
 	}
 }
 
@@ -191,6 +227,8 @@ func fill(v reflect.Value, name string) {
 		v.SetString("a " + strings.ToLower(name))
 	case v.Kind() == reflect.Int:
 		v.SetInt(int64(len(name)))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
 	case v.Kind() == reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), name)

@@ -19,12 +19,22 @@ const (
 	FailureAgentLost           FailureCode = "agent_lost"
 	FailureInternal            FailureCode = "agent_internal"
 	FailureEnvelopeBroken      FailureCode = "envelope_unreadable"
+
+	FailureSecretExists   FailureCode = "secret_exists"
+	FailureWriteConflict  FailureCode = "write_conflict"
+	FailureNoKeyLeft      FailureCode = "no_key_left"
+	FailureValueRefused   FailureCode = "value_refused_by_provider"
+	FailureValuesLost     FailureCode = "values_lost"
+	FailureValuesHeld     FailureCode = "values_held_elsewhere"
+	FailureNotVerified    FailureCode = "write_not_verified"
+	FailureNotWritten     FailureCode = "not_written"
+	FailureOutcomeUnknown FailureCode = "outcome_unknown"
 )
 
 var sentences = map[FailureCode]string{
 	FailureSecretNotFound:      "the provider has no secret at this path; check the ref",
 	FailureKeyNotFound:         "the secret exists but has no such key; ask without keys to get all of them",
-	FailureForbidden:           "the agent's credentials may not read this secret; ask an operator",
+	FailureForbidden:           "the agent's credentials may not use this secret; ask an operator",
 	FailureNotABundle:          "the secret is not a set of keys and values, so no key can be taken from it",
 	FailureOutsideAllowList:    "the agent does not serve this path; ask an operator to widen its allow-list",
 	FailureInvalidRef:          "the path is not one that the provider can have; check the ref",
@@ -36,6 +46,16 @@ var sentences = map[FailureCode]string{
 	FailureAgentLost:           "agents took this job and none came back with an outcome; ask an operator, then submit it again",
 	FailureInternal:            "the agent met a defect; its log says more; ask an operator",
 	FailureEnvelopeBroken:      "the sealed value does not open; submit the request again and tell an operator",
+
+	FailureSecretExists:   "the secret exists already, and the request was to make a new one; submit it without --create to change it",
+	FailureWriteConflict:  "others kept changing the secret at the same time, so nothing was written; submit the request again",
+	FailureNoKeyLeft:      "the change would leave the secret without a key, so nothing was written; remove the secret at the provider instead",
+	FailureValueRefused:   "the provider cannot keep a value exactly as it was given, so nothing was written",
+	FailureValuesLost:     "the sealed values are no longer stored, so nothing was written; submit the request again",
+	FailureValuesHeld:     "the values are sealed to an agent that did not come back, so nothing was written; submit the request again",
+	FailureNotVerified:    "the change was written and reads back differently; compare the secret at the provider",
+	FailureNotWritten:     "the change is not at the provider: a write was tried and did not get there; submit the request again",
+	FailureOutcomeUnknown: "a write was tried and the secret was changed by others since, so nobody can tell whether it got there; compare the secret's versions at the provider",
 }
 
 // Sentence says what happened and what to do, for the requester. It is empty for a

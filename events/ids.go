@@ -71,6 +71,16 @@ func DeriveCommandID(parts ...string) CommandID { return CommandID(derive("c_", 
 // JobOf is the one job of a request. A retry is another attempt of the same job.
 func JobOf(id RequestID) JobID { return JobID(derive("j_", []string{"job", string(id)})) }
 
+// ComparisonOf is the job that looks at the secret of a patch, however often.
+func ComparisonOf(id RequestID) JobID {
+	return JobID(derive("j_", []string{"comparison", string(id)}))
+}
+
+// ProposalOf is the envelope of a value that a patch sets.
+func ProposalOf(request RequestID, key string) EnvelopeID {
+	return EnvelopeID(derive("e_", []string{"proposal", string(request), key}))
+}
+
 // RequestOf is the request that a submit command makes, so that sending the same
 // command twice cannot make two requests.
 func RequestOf(id CommandID) RequestID {

@@ -42,6 +42,11 @@ var catalogue = []Kind{
 	kind[EnvelopeRevealed]("sb.request.envelope_revealed.v1", AggregateRequest, "the requester opened an envelope; it is used up"),
 	kind[RevealFailed]("sb.request.reveal_failed.v1", AggregateRequest, "an envelope was used up but its content did not open"),
 	kind[EnvelopeExpired]("sb.request.envelope_expired.v1", AggregateRequest, "an unopened envelope reached its end and was destroyed"),
+	kind[PatchCompared]("sb.request.patch_compared.v1", AggregateRequest, "an agent looked at what a patch would change"),
+	kind[ApprovalsVoided]("sb.request.approvals_voided.v1", AggregateRequest, "the secret changed after the approvals; they must be given again"),
+	kind[EnvelopeDelivered]("sb.request.envelope_delivered.v1", AggregateRequest, "a proposed value was sealed to the agent that writes it"),
+	kind[WriteBegun]("sb.request.write_begun.v1", AggregateRequest, "an agent began to write a patch"),
+	kind[OutcomeUnknown]("sb.request.outcome_unknown.v1", AggregateRequest, "nobody saw whether a patch was written; it is looked at"),
 
 	kind[EnrolmentTokenIssued]("sb.agent.enrolment_token_issued.v1", AggregateAgent, "an operator invited an agent"),
 	kind[AgentEnrolled]("sb.agent.enrolled.v1", AggregateAgent, "an agent traded its token for credentials"),

@@ -5,8 +5,17 @@ import "time"
 // Operation is what a request asks for.
 type Operation string
 
-// OperationRead takes values out of a provider, for the requester's eyes.
-const OperationRead Operation = "read"
+const (
+	// OperationRead takes values out of a provider, for the requester's eyes.
+	OperationRead Operation = "read"
+
+	// OperationPatch sets and removes keys of a secret, or makes a new one.
+	OperationPatch Operation = "patch"
+
+	// OperationCompare looks at the secret of a patch and changes nothing. It is the
+	// operation of a ticket, never of a request.
+	OperationCompare Operation = "compare"
+)
 
 // Workflow is the approval workflow that policy resolved, as it stood at submit: a
 // later change of policy does not touch a request that is under way.
@@ -15,7 +24,20 @@ type Workflow struct {
 	Name    string `json:"name"`    // the workflow it led to
 	Version int    `json:"version"` // the workflow's version at submit
 	Steps   []Step `json:"steps"`   // in order, at least one
+
+	// Reapprove says when a patch needs its approvals again. Empty for a read.
+	Reapprove Reapprove `json:"reapprove,omitempty"`
 }
+
+// Reapprove is what a change of the secret between the approvers' look and the write
+// does to the approvals of a patch.
+type Reapprove string
+
+const (
+	ReapproveNever     Reapprove = "never"        // the change is merged into whatever is there
+	ReapproveTouched   Reapprove = "touched_keys" // they end if a key of the patch has another value
+	ReapproveAnyChange Reapprove = "any_change"   // they end with every new version
+)
 
 // Step is one stage of approval.
 type Step struct {
@@ -33,13 +55,17 @@ type RequestSubmitted struct {
 	Connection ConnectionID `json:"connection"`
 	Cluster    ClusterID    `json:"cluster"`
 	Ref        string       `json:"ref"`            // the provider's path, cleaned
-	Keys       []string     `json:"keys,omitempty"` // none means all keys of the secret
+	Keys       []string     `json:"keys,omitempty"` // none means all keys of the secret; of a patch, those of Changes
 	Reason     string       `json:"reason"`
 	Workflow   Workflow     `json:"workflow"`
 
 	PendingUntil    time.Time `json:"pending_until"`
 	ApprovalSeconds int       `json:"approval_ttl_seconds"` // from approval to execution, at most
 	RevealSeconds   int       `json:"reveal_ttl_seconds"`   // from execution to the envelopes' end
+
+	Changes     []Change  `json:"changes,omitempty"`     // of a patch
+	Create      bool      `json:"create,omitempty"`      // of a patch: the secret must not exist yet
+	ValuesUntil time.Time `json:"values_until,omitzero"` // of a patch: the end of its envelopes
 }
 
 // ApprovalGiven says that one person agreed to one step.
@@ -98,12 +124,15 @@ type EnvelopeStored struct {
 	Expires     time.Time  `json:"expires"`
 }
 
-// RequestExecuted says that the agent finished: every asked value has an envelope.
+// RequestExecuted says that the agent finished: every asked value has an envelope, or
+// every change is at the provider.
 type RequestExecuted struct {
-	Job             JobID   `json:"job"`
-	Agent           AgentID `json:"agent"`
-	Attempt         int     `json:"attempt"`
-	ProviderVersion string  `json:"provider_version"`
+	Job             JobID        `json:"job"`
+	Agent           AgentID      `json:"agent"`
+	Attempt         int          `json:"attempt"`
+	ProviderVersion string       `json:"provider_version"`
+	Outcome         PatchOutcome `json:"outcome,omitempty"`          // of a patch
+	PreviousVersion string       `json:"previous_version,omitempty"` // of a patch; empty if the secret is new
 }
 
 // RequestFailed ends a request. Code is one of the [FailureCode]s; Detail is a
@@ -143,6 +172,7 @@ const (
 	StatePending   RequestState = "pending"
 	StateApproved  RequestState = "approved"
 	StateRunning   RequestState = "running"
+	StateUnknown   RequestState = "unknown" // a patch that may be written; it is being looked at
 	StateExecuted  RequestState = "executed"
 	StateFailed    RequestState = "failed"
 	StateRejected  RequestState = "rejected"

@@ -18,11 +18,16 @@ const (
 	ServiceHandOver  Service = "handover"  // HandOver → Done
 	ServiceComplete  Service = "complete"  // CompleteJob → Done
 	ServiceFail      Service = "fail"      // FailJob → Done
+
+	ServiceFingerprint Service = "fingerprint" // AskFingerprintKey → FingerprintKey
+	ServiceCompare     Service = "compare"     // ComparePatch → Comparison
+	ServiceFetch       Service = "fetch"       // FetchValue → ProposedValue
 )
 
 // Services lists every agent service.
 func Services() []Service {
-	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail}
+	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail,
+		ServiceFingerprint, ServiceCompare, ServiceFetch}
 }
 
 // Heartbeat says that an agent is alive.
@@ -92,13 +97,15 @@ type HandOver struct {
 	Fingerprint string     `json:"fingerprint"`
 }
 
-// CompleteJob says that every asked value was handed over.
+// CompleteJob says that every asked value was handed over, or that the provider has what
+// a patch asks for.
 type CompleteJob struct {
 	Request         RequestID    `json:"request"`
 	Job             JobID        `json:"job"`
 	Attempt         int          `json:"attempt"`
 	ProviderVersion string       `json:"provider_version"`
-	Envelopes       []EnvelopeID `json:"envelopes"`
+	Envelopes       []EnvelopeID `json:"envelopes,omitempty"`
+	Outcome         PatchOutcome `json:"outcome,omitempty"` // of a patch
 }
 
 // FailJob says that the job cannot be done. The sentence that people read is the
@@ -108,6 +115,10 @@ type FailJob struct {
 	Job     JobID       `json:"job"`
 	Attempt int         `json:"attempt"` // 0 when refused before it started
 	Code    FailureCode `json:"code"`
+
+	// NotWritten says of a patch that the agent knows that nothing it began to write in
+	// this attempt is at the provider.
+	NotWritten bool `json:"not_written,omitempty"`
 }
 
 // JobMessage is a message about one job. Its ids have the form that this product

@@ -15,6 +15,9 @@ type Ticket struct {
 	Keys       []string     `json:"keys,omitempty"` // none means all keys
 	Issued     time.Time    `json:"issued"`
 	Until      time.Time    `json:"until"` // exclusive
+
+	Changes []Change `json:"changes,omitempty"` // of a patch, and of a look at one
+	Create  bool     `json:"create,omitempty"`  // likewise
 }
 
 // SignedTicket is a ticket with the control plane's Ed25519 signature over exactly
