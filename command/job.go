@@ -44,10 +44,8 @@ func (r Request) StartJob(meta Meta, cmd StartJob) ([]events.Fact, error) {
 		return nil, ErrJobNotYours
 	case r.State != events.StateApproved && r.State != events.StateRunning, !meta.Time.Before(r.Until):
 		return nil, ErrJobOver
-	case r.Attempt >= MaxAttempts:
-		return []events.Fact{events.RequestFailed{
-			Job: r.Job, Agent: r.Agent, Code: events.FailureAgentLost, Detail: events.FailureAgentLost.Sentence(),
-		}}, nil
+	case r.Attempt-r.before >= MaxAttempts:
+		return []events.Fact{r.lost(meta, r.Agent, events.FailureAgentLost)}, nil
 	}
 	started := events.JobStarted{Job: r.Job, Agent: cmd.Agent, Attempt: r.Attempt + 1}
 	if r.State == events.StateRunning {
@@ -95,6 +93,7 @@ type CompleteJob struct {
 	Attempt
 	ProviderVersion string
 	Envelopes       []events.EnvelopeStored
+	Outcome         events.PatchOutcome // of a patch
 }
 
 // MaxVersion is how long a provider's version of a secret may be, in bytes.
@@ -105,9 +104,11 @@ func (r Request) CompleteJob(meta Meta, cmd CompleteJob) ([]events.Fact, error) 
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
 	}
-	v := cmd.ProviderVersion
-	if len(v) > MaxVersion || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) || len(cmd.Envelopes) > MaxKeys {
+	if !validVersion(cmd.ProviderVersion) || len(cmd.Envelopes) > MaxKeys {
 		return nil, ErrOutcomeInvalid
+	}
+	if r.Submitted.Operation == events.OperationPatch {
+		return r.completePatch(cmd)
 	}
 	got := make(map[string]bool, len(cmd.Envelopes))
 	facts := make([]events.Fact, 0, len(cmd.Envelopes)+1)
@@ -131,12 +132,21 @@ func (r Request) CompleteJob(meta Meta, cmd CompleteJob) ([]events.Fact, error) 
 	}), nil
 }
 
+// validVersion reports whether a provider's version of a secret is plain text of at most
+// [MaxVersion] bytes.
+func validVersion(v string) bool {
+	return len(v) <= MaxVersion && utf8.ValidString(v) && !strings.ContainsFunc(v, unicode.IsControl)
+}
+
 // FailJob is the end of a job that cannot be done. Agent is empty when nobody holds
 // it: the dead letter of a ticket.
 type FailJob struct {
 	Attempt
 	Cluster events.ClusterID
 	Code    events.FailureCode
+
+	// NotWritten says of a patch that nothing of what this attempt began is written.
+	NotWritten bool
 }
 
 // FailJob decides it. An agent that has not started the job may refuse the ticket,
@@ -145,7 +155,7 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 	switch {
 	case r.State == "" || r.Job == "" || r.Job != cmd.Job:
 		return nil, ErrJobUnknown
-	case r.State.Final():
+	case r.State != events.StateApproved && r.State != events.StateRunning:
 		return nil, ErrJobOver
 	case !cmd.Code.Valid():
 		return nil, ErrFailureUnknown
@@ -158,5 +168,21 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 			return nil, err
 		}
 	}
-	return []events.Fact{events.RequestFailed{Job: r.Job, Agent: cmd.Agent, Code: cmd.Code, Detail: cmd.Code.Sentence()}}, nil
+	if cmd.NotWritten && r.begunBy(cmd.Attempt) {
+		return []events.Fact{failed(r.Job, cmd.Agent, cmd.Code)}, nil
+	}
+	return []events.Fact{r.lost(meta, cmd.Agent, cmd.Code)}, nil
+}
+
+// lost ends a job without an outcome: the request has failed, unless a write was begun,
+// whose outcome must be looked for.
+func (r Request) lost(meta Meta, agent events.AgentID, code events.FailureCode) events.Fact {
+	if r.Begun != nil {
+		return events.OutcomeUnknown{Job: r.Job, Until: meta.Time.Add(LookTTL).UTC()}
+	}
+	return failed(r.Job, agent, code)
+}
+
+func failed(job events.JobID, agent events.AgentID, code events.FailureCode) events.RequestFailed {
+	return events.RequestFailed{Job: job, Agent: agent, Code: code, Detail: code.Sentence()}
 }

@@ -20,8 +20,17 @@ type Request struct {
 	Attempt      int            // 0: not started
 	Envelopes    []Envelope     // in the order they were stored
 
-	votes []events.ApprovalGiven
-	taken taken
+	// Of a patch. What is pointed to never changes.
+	Compared  *events.PatchCompared      // the last look that saw the secret
+	Begun     *events.WriteBegun         // the write whose outcome nobody has told yet
+	Delivered []events.EnvelopeDelivered // in the order they were opened
+
+	problem events.FailureCode    // why the last look saw nothing
+	looks   int                   // recorded so far
+	begunOn *events.PatchCompared // what Begun is on top of
+	before  int                   // attempts before the approval that stands
+	votes   []events.ApprovalGiven
+	taken   taken
 }
 
 // Envelope is one sealed value of an executed request.
@@ -52,7 +61,7 @@ func (r Request) Evolve(e events.Event) Request {
 	case events.ApprovalGiven:
 		r.votes = append(r.votes[:len(r.votes):len(r.votes)], f)
 	case events.RequestApproved:
-		r.State, r.Job, r.Until = events.StateApproved, f.Job, f.Until
+		r.State, r.Job, r.Until, r.before = events.StateApproved, f.Job, f.Until, r.Attempt
 	case events.RequestRejected:
 		r.State = events.StateRejected
 	case events.RequestCancelled:
@@ -72,6 +81,8 @@ func (r Request) Evolve(e events.Event) Request {
 		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeRevealed)
 	case events.EnvelopeExpired:
 		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeExpired)
+	default:
+		return r.evolvePatch(e.Fact)
 	}
 	return r
 }

@@ -60,8 +60,10 @@ func (r Request) RevealFailed(envelope events.EnvelopeID) ([]events.Fact, error)
 func (r Request) Expire(meta Meta) ([]events.Fact, error) {
 	switch {
 	case r.State == events.StatePending && !meta.Time.Before(r.PendingUntil),
-		(r.State == events.StateApproved || r.State == events.StateRunning) && !meta.Time.Before(r.Until):
+		(r.State == events.StateApproved || r.State == events.StateRunning) && r.Begun == nil && !meta.Time.Before(r.Until):
 		return []events.Fact{events.RequestExpired{From: r.State}}, nil
+	case (r.State == events.StateRunning || r.State == events.StateUnknown) && !meta.Time.Before(r.Until):
+		return r.expireWrite(meta), nil
 	case r.State != events.StateExecuted:
 		return nil, nil
 	}

@@ -28,18 +28,22 @@ var (
 	ErrKeysInvalid        = &Rejection{"keys_invalid", fmt.Sprintf("name at most %d different keys of 1 to %d bytes, without control characters", MaxKeys, MaxKeyLength)}
 	ErrConnectionUnknown  = &Rejection{"connection_unknown", "there is no such connection; `sb connection list` shows those you can use"}
 	ErrConnectionDisabled = &Rejection{"connection_disabled", "this connection takes no requests now; ask an operator"}
-	ErrPolicyDenied       = &Rejection{"policy_denied", "no policy lets you read this secret; ask a security team"}
+	ErrPolicyDenied       = &Rejection{"policy_denied", "no policy lets you do this with this secret; ask a security team"}
 )
 
-// Submit asks to read a secret. The connection's facts and the workflow are looked
-// up by the caller: the decider takes them as they stood.
+// Submit asks to read or to change a secret. The connection's facts and the workflow are
+// looked up by the caller: the decider takes them as they stood.
 type Submit struct {
 	Requester  events.UserID
 	Connection Connection
 	Ref        string
-	Keys       []string // none means all
+	Keys       []string // of a read; none means all
 	Reason     string
 	Workflow   events.Workflow
+
+	// Changes make it a patch. Create says that it makes a new secret.
+	Changes []events.Change
+	Create  bool
 
 	PendingTTL  time.Duration
 	ApprovalTTL time.Duration
@@ -67,17 +71,32 @@ func (r Request) Submit(meta Meta, cmd Submit) ([]events.Fact, error) {
 	if err := checkRef(cmd.Ref); err != nil {
 		return nil, err
 	}
-	if err := checkKeys(cmd.Keys); err != nil {
-		return nil, err
-	}
-	return []events.Fact{events.RequestSubmitted{
+	submitted := events.RequestSubmitted{
 		Request: events.RequestOf(meta.Command), Requester: cmd.Requester, Operation: events.OperationRead,
 		Connection: cmd.Connection.ID, Cluster: cmd.Connection.Cluster, Ref: cmd.Ref, Keys: cmd.Keys,
 		Reason: reason, Workflow: cmd.Workflow,
 		PendingUntil:    meta.Time.Add(cmd.PendingTTL).UTC(),
 		ApprovalSeconds: int(cmd.ApprovalTTL / time.Second),
 		RevealSeconds:   int(cmd.RevealTTL / time.Second),
-	}}, nil
+	}
+	if len(cmd.Changes) > 0 || cmd.Create {
+		if err := checkChanges(cmd.Changes, cmd.Create); err != nil {
+			return nil, err
+		}
+		submitted.Operation, submitted.Create, submitted.Changes = events.OperationPatch, cmd.Create, cmd.Changes
+		submitted.Keys = keysOf(cmd.Changes)
+		submitted.ValuesUntil = cmd.ValuesUntil(meta.Time)
+	}
+	if err := checkKeys(submitted.Keys); err != nil {
+		return nil, err
+	}
+	return []events.Fact{submitted}, nil
+}
+
+// ValuesUntil is the end of the envelopes of a patch that is submitted now: nobody may
+// need them later. Whole seconds, as they are bound.
+func (cmd Submit) ValuesUntil(now time.Time) time.Time {
+	return now.Add(cmd.PendingTTL + cmd.ApprovalTTL + time.Second).UTC().Truncate(time.Second)
 }
 
 // checkRef refuses what no provider path can be. The agent checks again, against

@@ -28,6 +28,10 @@ type Vote struct {
 	By      events.UserID
 	Roles   []string // as they stand now
 	Comment string
+
+	// Comparison is the number of the look at the secret that the approver saw; 0 does
+	// not say.
+	Comparison int
 }
 
 // Approve decides a yes. With the last one the request is approved and its job may
@@ -35,6 +39,9 @@ type Vote struct {
 func (r Request) Approve(meta Meta, cmd Vote) ([]events.Fact, error) {
 	step, err := r.mayVote(meta, cmd)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.seen(cmd.Comparison); err != nil {
 		return nil, err
 	}
 	given := events.ApprovalGiven{Step: step.ID, Approver: cmd.By, Comment: cmd.Comment}
