@@ -113,9 +113,7 @@ type Compare struct {
 	NotWritten bool // what this attempt began is certainly not written
 }
 
-// Compare decides what follows. In an attempt, the caller looks at the state: still
-// running with a write begun means that the agent may write, still running without one
-// means that there is nothing to write, and all else that the job is over.
+// Compare decides what follows; [Request.Next] of the state after it says it to the agent.
 func (r Request) Compare(meta Meta, cmd Compare) ([]events.Fact, error) {
 	if err := r.MayCompare(meta.Time, cmd.Cluster, cmd.Job); err != nil {
 		return nil, err
@@ -222,7 +220,24 @@ func (r Request) beforeWrite(cmd Compare, now events.PatchCompared) ([]events.Fa
 	case done(now):
 		return facts, nil
 	}
-	return append(facts, events.WriteBegun{Job: r.Job, Agent: cmd.Agent, Attempt: cmd.Number, Version: now.Version}), nil
+	begun := events.WriteBegun{Job: r.Job, Agent: cmd.Agent, Attempt: cmd.Number, Version: now.Version}
+	if r.Begun != nil && *r.Begun == begun {
+		return facts, nil // said again, after a lost answer
+	}
+	return append(facts, begun), nil
+}
+
+// Next tells an agent what follows from a comparison that was just decided.
+func (r Request) Next(a Attempt, keys []events.Compared) (events.NextStep, events.PatchOutcome) {
+	switch {
+	case r.State != events.StateRunning || a.Job != r.Job:
+		return events.NextNothing, ""
+	case done(events.PatchCompared{Exists: true, Keys: keys}) && r.Begun != nil:
+		return events.NextFinish, events.PatchFound
+	case done(events.PatchCompared{Exists: true, Keys: keys}):
+		return events.NextFinish, events.PatchUnchanged
+	}
+	return events.NextWrite, ""
 }
 
 // mayBeWritten reports whether an earlier write may have got to the provider.

@@ -40,11 +40,22 @@ type Envelopes interface {
 	// Delete destroys envelopes. One that is not there is fine.
 	Delete(ctx context.Context, ids ...events.EnvelopeID) error
 
+	// PutProposals stores proposed values at rest, all or none. One of the same id that
+	// is still at rest is replaced; one that was delivered stays.
+	PutProposals(ctx context.Context, all []Envelope) error
+
+	// Change replaces an envelope by what change makes of it, under a lock that lets
+	// nobody else change or destroy it meanwhile, or returns [ErrNoEnvelope]. Where change
+	// returns an error, that is returned and nothing changes.
+	Change(ctx context.Context, id events.EnvelopeID, change func(Envelope) (Envelope, error)) (Envelope, error)
+
 	// DeleteExpired destroys at most limit envelopes whose end is at or before a time.
 	DeleteExpired(ctx context.Context, before time.Time, limit int) ([]events.EnvelopeID, error)
 }
 
-// Envelope is one sealed value at rest, with all that its binding is made of.
+// Envelope is one sealed value at rest, with all that its binding is made of. A proposed
+// value has no agent and no wrapped key at the same time: at first its data key is wrapped
+// by the KMS; once delivered, Box is a message to the agent's key and nothing else opens it.
 type Envelope struct {
 	ID          events.EnvelopeID
 	Request     events.RequestID
@@ -61,9 +72,20 @@ type Envelope struct {
 	KMSKey      string    // by this key
 	Fingerprint string
 	Created     time.Time
+	Direction   seal.Direction // Read or Patch
 }
 
 func (e Envelope) binding() seal.Binding {
+	if e.Direction == seal.Patch {
+		b := seal.Binding{
+			Direction: seal.Patch, Request: string(e.Request), Envelope: string(e.ID), Job: string(e.Job),
+			Key: e.Key, Connection: string(e.Connection), Ref: e.Ref, NotAfter: e.Expires,
+		}
+		if e.AgentKey != "" {
+			b.Direction, b.Agent, b.AgentKey = seal.Deliver, string(e.Agent), e.AgentKey
+		}
+		return b
+	}
 	return seal.Binding{
 		Direction: seal.Read, Request: string(e.Request), Envelope: string(e.ID), Job: string(e.Job),
 		Attempt: uint64(e.Attempt), Key: e.Key, Connection: string(e.Connection), Ref: e.Ref,
@@ -78,6 +100,9 @@ type Holder struct {
 	Key     seal.RecipientPublic
 }
 
+// holds reports whether the agent has the private half of a key.
+func (h Holder) holds(keyID string) bool { return keyID == h.Key.ID() }
+
 // Config is what custody works with. Every field is needed.
 type Config struct {
 	Log       command.Log
@@ -89,7 +114,10 @@ type Config struct {
 }
 
 // Custody is safe for concurrent use, over several servers.
-type Custody struct{ Config }
+type Custody struct {
+	Config
+	intake intake
+}
 
 // New makes a custody.
 func New(cfg Config) *Custody { return &Custody{Config: cfg} }

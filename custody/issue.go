@@ -115,7 +115,7 @@ func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m e
 	}
 	cmd := command.CompleteJob{
 		Attempt:         command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt},
-		ProviderVersion: m.ProviderVersion,
+		ProviderVersion: m.ProviderVersion, Outcome: m.Outcome,
 	}
 	named := make(map[events.EnvelopeID]bool, len(m.Envelopes))
 	for _, id := range m.Envelopes {
@@ -199,7 +199,7 @@ func mayHold(r command.Request, h Holder, now time.Time, job events.JobID, attem
 
 func envelopeOf(r command.Request, h Holder, job events.JobID, attempt int, key string) Envelope {
 	return Envelope{
-		ID: events.EnvelopeOf(job, attempt, key), Request: r.ID, Job: job, Attempt: attempt, Key: key,
+		Direction: seal.Read, ID: events.EnvelopeOf(job, attempt, key), Request: r.ID, Job: job, Attempt: attempt, Key: key,
 		Connection: r.Submitted.Connection, Ref: r.Submitted.Ref, Agent: h.Agent, AgentKey: h.Key.ID(),
 	}
 }

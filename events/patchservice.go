@@ -32,7 +32,8 @@ type ComparePatch struct {
 
 // Comparison says what to do next.
 type Comparison struct {
-	Next NextStep `json:"next"`
+	Next    NextStep     `json:"next"`
+	Outcome PatchOutcome `json:"outcome,omitempty"` // of NextFinish: what the agent is to call it
 }
 
 // NextStep is what an agent does after a comparison.

@@ -145,6 +145,12 @@ func (g *Gateway) dispatch(ctx context.Context, agent command.Agent, service eve
 		return answer(ctx, agent, request, g.complete)
 	case events.ServiceFail:
 		return answer(ctx, agent, request, g.fail)
+	case events.ServiceFingerprint:
+		return answer(ctx, agent, request, g.fingerprint)
+	case events.ServiceCompare:
+		return answer(ctx, agent, request, g.compare)
+	case events.ServiceFetch:
+		return answer(ctx, agent, request, g.fetch)
 	}
 	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
 }
@@ -188,7 +194,7 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 }
 
 // ordinary are refusals that honest agents meet: races, and an answer that was lost.
-var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready}
+var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
 // are counted in the server's log only, so that it cannot make the facts grow for ever.

@@ -91,7 +91,7 @@ func (g *Gateway) fail(ctx context.Context, agent command.Agent, m events.FailJo
 	_, err := command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
 		return r.FailJob(meta, command.FailJob{
 			Attempt: command.Attempt{Job: m.Job, Agent: agent.ID, Number: m.Attempt}, Cluster: agent.Cluster,
-			Code: m.Code,
+			Code: m.Code, NotWritten: m.NotWritten,
 		})
 	})
 	if err != nil {

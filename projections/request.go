@@ -49,6 +49,9 @@ type Request struct {
 	// envelope that is still ready.
 	DueAt *time.Time `json:"due_at,omitempty" db:"due_at"`
 
+	// Patch is what the request changes; nil for a read.
+	Patch *Patch `json:"patch,omitempty" db:"patch"`
+
 	// Envelopes are in the order they were stored. Lists leave them out.
 	Envelopes []Envelope `json:"envelopes,omitempty" db:"-"`
 }
@@ -142,6 +145,7 @@ func (r *Request) fold(seq events.Seq, e events.Event) {
 	case events.EnvelopeExpired:
 		r.move(f.Envelope, func(v *Envelope) { v.State, v.At = EnvelopeExpired, at })
 	}
+	r.foldPatch(e.Fact, at)
 	r.summarise()
 }
 
@@ -153,7 +157,7 @@ func (r *Request) submitted(seq events.Seq, e events.Event, f events.RequestSubm
 		Keys: cleanKeys(f.Keys), Reason: clean(f.Reason),
 		Workflow: cleanWorkflow(f.Workflow), Votes: []Vote{}, Correlation: clean(e.Correlation),
 		SubmittedAt: stored(e.Time), PendingUntil: stored(f.PendingUntil),
-		ApprovalSeconds: f.ApprovalSeconds, RevealSeconds: f.RevealSeconds,
+		ApprovalSeconds: f.ApprovalSeconds, RevealSeconds: f.RevealSeconds, Patch: patchOf(f),
 	}
 }
 
@@ -167,7 +171,7 @@ func cleanKeys(keys []string) []string {
 }
 
 func cleanWorkflow(w events.Workflow) events.Workflow {
-	w.Rule, w.Name, w.Steps = clean(w.Rule), clean(w.Name), slices.Clone(w.Steps)
+	w.Rule, w.Name, w.Steps, w.Reapprove = clean(w.Rule), clean(w.Name), slices.Clone(w.Steps), clean(w.Reapprove)
 	for i := range w.Steps {
 		w.Steps[i].ID, w.Steps[i].Role = clean(w.Steps[i].ID), clean(w.Steps[i].Role)
 	}
@@ -213,7 +217,7 @@ func (r *Request) summarise() {
 	switch r.State {
 	case events.StatePending:
 		r.DueAt = &r.PendingUntil
-	case events.StateApproved, events.StateRunning:
+	case events.StateApproved, events.StateRunning, events.StateUnknown:
 		r.DueAt = r.Until
 	}
 }

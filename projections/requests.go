@@ -67,7 +67,7 @@ func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEven
 	return Audit(r).Stream(ctx, events.RequestStream(id))
 }
 
-// Open returns requests that are pending, approved or running, oldest first, that were
+// Open returns requests that are pending, approved, running or unknown, oldest first, that were
 // submitted after a commit: 0, then the Seq of the last one returned, until there is
 // none. It is how whoever drives them finds its work after a start.
 func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Request, error) {
@@ -76,7 +76,7 @@ func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Requ
 		AND    seq > $2
 		ORDER  BY seq
 		LIMIT  $3`,
-		[]events.RequestState{events.StatePending, events.StateApproved, events.StateRunning}, after, limited(limit))
+		[]events.RequestState{events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}, after, limited(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list open requests: %w", err)
 	}
@@ -89,9 +89,9 @@ func (r Requests) DuePending(ctx context.Context, before time.Time, limit int) (
 	return r.due(ctx, before, limit, events.StatePending)
 }
 
-// DueRunning returns approved and running requests whose end is at or before a time.
+// DueRunning returns approved, running and unknown requests whose end is at or before a time.
 func (r Requests) DueRunning(ctx context.Context, before time.Time, limit int) ([]Request, error) {
-	return r.due(ctx, before, limit, events.StateApproved, events.StateRunning)
+	return r.due(ctx, before, limit, events.StateApproved, events.StateRunning, events.StateUnknown)
 }
 
 // DueEnvelopes returns ended requests that have a ready envelope whose end is at or

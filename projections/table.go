@@ -162,6 +162,7 @@ var requestTable = newTable("requests", []string{"id"},
 	text("expired_from", func(r *Request) events.RequestState { return r.ExpiredFrom }),
 	number("ready_envelopes", func(r *Request) int { return r.ReadyEnvelopes }),
 	perhaps("due_at", func(r *Request) *time.Time { return r.DueAt }),
+	document("patch", func(r *Request) *Patch { return r.Patch }),
 )
 
 var envelopeTable = newTable("envelopes", []string{"request", "id"},

@@ -22,7 +22,19 @@ const maxSweep = 1000
 type Envelopes struct{ Pool *pgxpool.Pool }
 
 const envelopeColumns = `id, request, job, attempt, key, connection, ref, agent, agent_key,
-	expires_at, box, wrapped, kms_key, fingerprint, created_at`
+	expires_at, box, wrapped, kms_key, fingerprint, created_at, direction`
+
+const insertEnvelope = `
+	INSERT INTO private.envelopes (` + envelopeColumns + `)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+
+// values are the columns of an envelope. Times are cut as they are stored.
+func values(v custody.Envelope) []any {
+	return []any{
+		v.ID, v.Request, v.Job, v.Attempt, v.Key, v.Connection, v.Ref, v.Agent, v.AgentKey,
+		stored(v.Expires), v.Box, v.Wrapped, v.KMSKey, v.Fingerprint, stored(v.Created), v.Direction,
+	}
+}
 
 // Put stores an envelope. Storing the same one again changes nothing, also with
 // another Created; something else under the same id is ErrConflict.
@@ -35,12 +47,7 @@ func (e Envelopes) Put(ctx context.Context, v custody.Envelope) error {
 
 func (e Envelopes) put(ctx context.Context, v custody.Envelope) error {
 	v.Expires, v.Created = stored(v.Expires), stored(v.Created)
-	tag, err := e.Pool.Exec(ctx, `
-		INSERT INTO private.envelopes (`+envelopeColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-		ON CONFLICT (id) DO NOTHING`,
-		v.ID, v.Request, v.Job, v.Attempt, v.Key, v.Connection, v.Ref, v.Agent, v.AgentKey,
-		v.Expires, v.Box, v.Wrapped, v.KMSKey, v.Fingerprint, v.Created)
+	tag, err := e.Pool.Exec(ctx, insertEnvelope+" ON CONFLICT (id) DO NOTHING", values(v)...)
 	if err != nil || tag.RowsAffected() == 1 {
 		return err
 	}
@@ -59,7 +66,7 @@ func same(a, b custody.Envelope) bool {
 		a.Key == b.Key && a.Connection == b.Connection && a.Ref == b.Ref &&
 		a.Agent == b.Agent && a.AgentKey == b.AgentKey && a.Expires.Equal(b.Expires) &&
 		bytes.Equal(a.Box, b.Box) && bytes.Equal(a.Wrapped, b.Wrapped) &&
-		a.KMSKey == b.KMSKey && a.Fingerprint == b.Fingerprint
+		a.KMSKey == b.KMSKey && a.Fingerprint == b.Fingerprint && a.Direction == b.Direction
 }
 
 // Get returns an envelope, or [custody.ErrNoEnvelope]. It does not look at the end.
@@ -99,7 +106,16 @@ func (e Envelopes) Count(ctx context.Context, request events.RequestID, beside e
 }
 
 func (e Envelopes) query(ctx context.Context, where string, arg any) ([]custody.Envelope, error) {
-	rows, err := e.Pool.Query(ctx, "SELECT "+envelopeColumns+" FROM private.envelopes "+where, arg)
+	return query(ctx, e.Pool, where, arg)
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func query(ctx context.Context, q querier, where string, arg any) ([]custody.Envelope, error) {
+	rows, err := q.Query(ctx, "SELECT "+envelopeColumns+" FROM private.envelopes "+where, arg)
 	if err != nil {
 		return nil, err
 	}

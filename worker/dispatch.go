@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,11 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		switch e.Fact.(type) {
 		case events.RequestApproved:
 			return w.offer(ctx, events.RequestID(e.Stream.ID))
+		case events.RequestSubmitted:
+			return w.offerLook(ctx, events.RequestID(e.Stream.ID))
+		case events.OutcomeUnknown:
+			id := events.RequestID(e.Stream.ID)
+			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
 		case events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
 		case events.AgentRevoked:
@@ -47,14 +53,26 @@ func (w *Worker) dispatch(ctx context.Context) error {
 // crash left behind goes at its end (Custody.Sweep).
 func (w *Worker) destroy(ctx context.Context) error {
 	return w.follow(ctx, &w.destroyed, func(ctx context.Context, e events.Event) error {
-		switch e.Fact.(type) {
-		case events.RequestCancelled, events.RequestExpired, events.RequestFailed, events.EnvelopeRevealed, events.EnvelopeExpired:
-			ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
-			defer cancel()
-			return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
+		if !ends(e.Fact) {
+			return nil
 		}
-		return nil
+		ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
+		defer cancel()
+		return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
 	})
+}
+
+// ends reports whether envelopes have no use after a fact. What a read was executed for
+// is still to be revealed.
+func ends(fact events.Fact) bool {
+	switch f := fact.(type) {
+	case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed,
+		events.EnvelopeRevealed, events.EnvelopeExpired:
+		return true
+	case events.RequestExecuted:
+		return f.Outcome != ""
+	}
+	return false
 }
 
 // follow reacts to every fact from where it left off: after a fault the same fact
@@ -121,26 +139,30 @@ func (w *Worker) offer(ctx context.Context, id events.RequestID) error {
 	if r.State != events.StateApproved && r.State != events.StateRunning {
 		return nil
 	}
+	return w.publish(ctx, r, events.Ticket{Operation: r.Submitted.Operation, Job: r.Job, Until: r.Until})
+}
+
+// publish queues a ticket. What it is for comes with it; the rest is the request's.
+func (w *Worker) publish(ctx context.Context, r command.Request, t events.Ticket) error {
 	connection, _, err := command.Load[command.Connection](ctx, w.Log, events.ConnectionStream(r.Submitted.Connection))
 	if err != nil {
 		return err
 	}
-	ticket, err := json.Marshal(events.Ticket{
-		Request: r.ID, Job: r.Job, Operation: r.Submitted.Operation, Cluster: r.Submitted.Cluster,
-		Connection: r.Submitted.Connection, Provider: connection.Provider, Ref: r.Submitted.Ref,
-		Keys: r.Submitted.Keys, Issued: w.Now().UTC(), Until: r.Until,
-	})
+	t.Request, t.Cluster, t.Connection, t.Provider = r.ID, r.Submitted.Cluster, r.Submitted.Connection, connection.Provider
+	t.Ref, t.Keys, t.Changes, t.Create = r.Submitted.Ref, r.Submitted.Keys, r.Submitted.Changes, r.Submitted.Create
+	t.Issued = w.Now().UTC()
+	ticket, err := json.Marshal(t)
 	if err != nil {
-		return fmt.Errorf("encode ticket of %s: %w", id, err)
+		return fmt.Errorf("encode ticket of %s: %w", r.ID, err)
 	}
 	signed, err := json.Marshal(events.SignedTicket{
 		Ticket: ticket, Signer: w.Signer.Public().ID(), Signature: w.Signer.Sign(events.TicketDomain, ticket),
 	})
 	if err != nil {
-		return fmt.Errorf("encode ticket of %s: %w", id, err)
+		return fmt.Errorf("encode ticket of %s: %w", r.ID, err)
 	}
-	if err := w.Jobs.Publish(ctx, r.Submitted.Cluster, r.Submitted.Operation, r.Job, signed); err != nil {
-		return fmt.Errorf("queue ticket of %s: %w", id, err)
+	if err := w.Jobs.Publish(ctx, r.Submitted.Cluster, t.Operation, t.Job, signed); err != nil {
+		return fmt.Errorf("queue ticket of %s: %w", r.ID, err)
 	}
 	return nil
 }
@@ -148,8 +170,16 @@ func (w *Worker) offer(ctx context.Context, id events.RequestID) error {
 // withdraw takes the ticket of an ended request back.
 func (w *Worker) withdraw(ctx context.Context, id events.RequestID) error {
 	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
-	if err != nil || r.Job == "" {
+	if err != nil {
 		return err
+	}
+	if r.Submitted.Operation == events.OperationPatch {
+		if err := w.Jobs.Remove(ctx, r.Submitted.Cluster, events.OperationCompare, events.ComparisonOf(id)); err != nil {
+			return fmt.Errorf("withdraw look of %s: %w", id, err)
+		}
+	}
+	if r.Job == "" {
+		return nil
 	}
 	if err := w.Jobs.Remove(ctx, r.Submitted.Cluster, r.Submitted.Operation, r.Job); err != nil {
 		return fmt.Errorf("withdraw ticket of %s: %w", id, err)

@@ -51,6 +51,9 @@ type Views interface {
 	// OpenJobs are the requests that are approved or running.
 	OpenJobs(ctx context.Context) ([]events.RequestID, error)
 
+	// OpenPatches are the patches that are pending or whose outcome is unknown.
+	OpenPatches(ctx context.Context) ([]events.RequestID, error)
+
 	// Due are requests that reached an end by now: of themselves or of an envelope.
 	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
 
@@ -92,6 +95,9 @@ type Config struct {
 	Signer   seal.SigningKey
 	Logger   *slog.Logger
 	Now      func() time.Time
+
+	// LookEach is how often agents look again at the secrets of open patches.
+	LookEach time.Duration
 }
 
 // Worker runs all followers.
@@ -128,6 +134,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}{
 		{"dispatch", w.dispatch},
 		{"offers", every(offerInterval, w.offerOpen)},
+		{"looks", every(w.LookEach, w.offerLooks)},
 		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},

@@ -26,6 +26,19 @@ func (v views) WaitFor(ctx context.Context, seq events.Seq) error {
 }
 
 func (v views) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
+	return v.open(ctx, func(r projections.Request) bool {
+		return r.State == events.StateApproved || r.State == events.StateRunning
+	})
+}
+
+func (v views) OpenPatches(ctx context.Context) ([]events.RequestID, error) {
+	return v.open(ctx, func(r projections.Request) bool {
+		return r.Patch != nil && (r.State == events.StatePending || r.State == events.StateUnknown)
+	})
+}
+
+// open are the open requests that somebody wants, oldest first.
+func (v views) open(ctx context.Context, wanted func(projections.Request) bool) ([]events.RequestID, error) {
 	var ids []events.RequestID
 	for after := events.Seq(0); ; {
 		open, err := projections.Requests{Pool: v.pool}.Open(ctx, after, projections.MaxLimit)
@@ -34,7 +47,7 @@ func (v views) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
 		}
 		for _, r := range open {
 			after = r.Seq
-			if r.State != events.StatePending {
+			if wanted(r) {
 				ids = append(ids, r.ID)
 			}
 		}

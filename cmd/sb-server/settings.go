@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"secretsbridge/events"
 )
 
 // settings come from the environment; docs/reference/configuration.md lists them.
@@ -26,6 +28,9 @@ type settings struct {
 	ApprovalTTL  time.Duration `env:"SB_APPROVAL_TTL" envDefault:"1h"`
 	RevealTTL    time.Duration `env:"SB_REVEAL_TTL" envDefault:"15m"`
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
+	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
+
+	Reapprove events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 }
 
 func loadSettings() (settings, error) {
@@ -39,6 +44,11 @@ func loadSettings() (settings, error) {
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		return settings{}, fmt.Errorf("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
 	}
+	switch s.Reapprove {
+	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
+	default:
+		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
 	for _, d := range []struct {
 		name      string
 		value     time.Duration
@@ -48,6 +58,7 @@ func loadSettings() (settings, error) {
 		{"SB_APPROVAL_TTL", s.ApprovalTTL, time.Second, 7 * 24 * time.Hour},
 		{"SB_REVEAL_TTL", s.RevealTTL, time.Second, 24 * time.Hour},
 		{"SB_LEASE", s.Lease, time.Second, 10 * time.Minute},
+		{"SB_LOOK_EACH", s.LookEach, time.Second, time.Hour},
 	} {
 		if d.value < d.low || d.value > d.high {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)

@@ -177,6 +177,7 @@ func (st *stack) assemble(caPEM string) {
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing, Logger: st.log, Now: time.Now,
+		LookEach: st.settings.LookEach,
 	})
 }
 

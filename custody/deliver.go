@@ -1,0 +1,141 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+	"secretsbridge/seal"
+)
+
+const (
+	// deliverTimeout bounds the time for which a proposed value's row is locked.
+	deliverTimeout = 10 * time.Second
+
+	// fingerprintLife is how long a sealed fingerprint key opens: as long as an agent may
+	// be busy between asking and opening.
+	fingerprintLife = 5 * time.Minute
+)
+
+// ErrValuesLost says that a proposed value is not stored any more.
+var ErrValuesLost = &command.Rejection{Code: "values_lost", Detail: "the sealed value is no longer stored"}
+
+// FingerprintKey seals the fingerprint key of a patch's connection to an agent that may
+// look at its secret.
+func (c *Custody) FingerprintKey(ctx context.Context, h Holder, m events.AskFingerprintKey) (events.FingerprintKey, error) {
+	request, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(m.Request))
+	if err != nil {
+		return events.FingerprintKey{}, err
+	}
+	now := c.Now()
+	if err := request.MayCompare(now, h.Cluster, m.Job); err != nil {
+		return events.FingerprintKey{}, err
+	}
+	key, err := c.Keys.FingerprintKey(ctx, string(request.Submitted.Connection))
+	if err != nil {
+		return events.FingerprintKey{}, fmt.Errorf("fingerprint key of %s: %w", request.Submitted.Connection, err)
+	}
+	defer key.Zero()
+	b := seal.Binding{
+		Direction: seal.Compare, Request: string(request.ID), Job: string(m.Job),
+		Connection: string(request.Submitted.Connection), Ref: request.Submitted.Ref,
+		Agent: string(h.Agent), AgentKey: h.Key.ID(), NotAfter: now.Add(fingerprintLife).UTC().Truncate(time.Second),
+	}
+	sealed, err := seal.SealMessage(h.Key, c.Signer, b, key.Expose())
+	if err != nil {
+		return events.FingerprintKey{}, fmt.Errorf("seal fingerprint key of %s: %w", request.Submitted.Connection, err)
+	}
+	return events.FingerprintKey{Sealed: sealed, Expires: b.NotAfter}, nil
+}
+
+// Fetch hands one proposed value to the agent that may write it. The first time it is
+// opened, for good: sealed to that agent's key it replaces what lay at rest, and whoever
+// asks again gets those bytes, or nothing if it has another key.
+//
+// All of it happens under the row's lock: the KMS is asked first, so that its faults use
+// nothing up; then the opening becomes a fact; then the value is opened and sealed again.
+// If the process dies in between, the row is as it was and nothing has left.
+func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue) (events.ProposedValue, error) {
+	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
+	defer cancel()
+	id := events.ProposalOf(m.Request, m.Key)
+	row, err := c.Envelopes.Change(ctx, id, func(row Envelope) (Envelope, error) {
+		if row.Request != m.Request || row.Direction != seal.Patch {
+			return Envelope{}, ErrNoEnvelope
+		}
+		return c.deliver(ctx, meta, h, m, row)
+	})
+	if errors.Is(err, ErrNoEnvelope) {
+		// Where the job is over, that is the better answer.
+		if err := c.mayFetch(ctx, h, m); err != nil {
+			return events.ProposedValue{}, err
+		}
+		return events.ProposedValue{}, ErrValuesLost
+	}
+	if err != nil {
+		return events.ProposedValue{}, err
+	}
+	return events.ProposedValue{Envelope: row.ID, Sealed: row.Box, Expires: row.Expires}, nil
+}
+
+func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope) (Envelope, error) {
+	if row.AgentKey != "" {
+		return row, c.delivered(ctx, meta, h, m, row.AgentKey)
+	}
+	if err := c.mayFetch(ctx, h, m); err != nil {
+		return Envelope{}, err
+	}
+	atRest := row.binding()
+	key, err := c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(atRest))
+	switch {
+	case errors.Is(err, kms.ErrWrongContext):
+		return Envelope{}, ErrEnvelopeBroken
+	case err != nil:
+		return Envelope{}, fmt.Errorf("unwrap data key of %s: %w", row.ID, err)
+	}
+	defer key.Zero()
+	if err := c.delivered(ctx, meta, h, m, h.Key.ID()); err != nil {
+		return Envelope{}, err
+	}
+	value, err := seal.OpenValue(key, atRest, row.Box)
+	if err != nil {
+		return Envelope{}, ErrEnvelopeBroken
+	}
+	defer clear(value)
+	row.Agent, row.AgentKey, row.Wrapped, row.KMSKey = h.Agent, h.Key.ID(), []byte{}, ""
+	if row.Box, err = seal.SealValueMessage(h.Key, c.Signer, row.binding(), value); err != nil {
+		return Envelope{}, fmt.Errorf("seal value of %s: %w", row.ID, err)
+	}
+	return row, nil
+}
+
+// delivered makes the opening a fact, once, for one key.
+func (c *Custody) delivered(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, agentKey string) error {
+	if !h.holds(agentKey) {
+		return command.ErrValuesHeld
+	}
+	_, err := command.Execute(ctx, c.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
+		return r.Deliver(meta, deliverOf(h, m, agentKey))
+	})
+	return err
+}
+
+// mayFetch asks the rules before anything is touched.
+func (c *Custody) mayFetch(ctx context.Context, h Holder, m events.FetchValue) error {
+	request, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(m.Request))
+	if err != nil {
+		return err
+	}
+	_, err = request.Deliver(command.Meta{Time: c.Now()}, deliverOf(h, m, h.Key.ID()))
+	return err
+}
+
+func deliverOf(h Holder, m events.FetchValue, agentKey string) command.Deliver {
+	return command.Deliver{
+		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Key: m.Key, AgentKey: agentKey,
+	}
+}

@@ -1,0 +1,90 @@
+package custody
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+const (
+	// intakeLife is how often the intake keys are made anew. They are in memory only: what
+	// was recorded on the way cannot be opened by anybody once they are gone.
+	intakeLife = time.Hour
+
+	// intakeOverlap is how long the keys before are still taken.
+	intakeOverlap = 10 * time.Minute
+)
+
+// ErrIntakeKey refuses a value that was sealed to keys that are gone, or never were ours.
+var ErrIntakeKey = &command.Rejection{Code: "intake_key_unknown", Detail: "the values are sealed to a key that this server does not have (any more); fetch its keys and seal them again"}
+
+// intake holds the keys that values are sealed to on their way here.
+type intake struct {
+	mu      sync.Mutex // guards what follows
+	current intakeKeys
+	before  intakeKeys
+}
+
+// intakeKeys are one key for each suite, the preferred first.
+type intakeKeys struct {
+	keys []seal.RecipientKey
+	made time.Time
+}
+
+var intakeSuites = []seal.Suite{seal.XWing, seal.X25519}
+
+// at returns the keys of the moment and makes new ones when it is time.
+func (i *intake) at(now time.Time) (intakeKeys, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.current.keys) > 0 && now.Before(i.current.made.Add(intakeLife)) {
+		return i.current, nil
+	}
+	fresh := intakeKeys{made: now}
+	for _, suite := range intakeSuites {
+		key, err := seal.GenerateRecipientKey(suite)
+		if err != nil {
+			return intakeKeys{}, err
+		}
+		fresh.keys = append(fresh.keys, key)
+	}
+	i.before, i.current = i.current, fresh
+	return fresh, nil
+}
+
+// taken are the keys that are taken now.
+func (i *intake) taken(now time.Time) []seal.RecipientKey {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var all []seal.RecipientKey
+	for _, k := range []intakeKeys{i.current, i.before} {
+		if now.Before(k.made.Add(intakeLife + intakeOverlap)) {
+			all = append(all, k.keys...)
+		}
+	}
+	return all
+}
+
+// Intake returns the keys to seal values to, signed.
+func (c *Custody) Intake() (events.SignedIntakeKeys, error) {
+	current, err := c.intake.at(c.Now())
+	if err != nil {
+		return events.SignedIntakeKeys{}, fmt.Errorf("intake keys: %w", err)
+	}
+	said := events.IntakeKeys{NotAfter: current.made.Add(intakeLife + intakeOverlap).UTC()}
+	for _, key := range current.keys {
+		said.Keys = append(said.Keys, key.Public().String())
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return events.SignedIntakeKeys{}, fmt.Errorf("intake keys: %w", err)
+	}
+	return events.SignedIntakeKeys{
+		IntakeKeys: text, SigningKey: c.Signer.Public().String(), Signature: c.Signer.Sign(events.IntakeDomain, text),
+	}, nil
+}

@@ -1,0 +1,107 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+	"secretsbridge/seal"
+)
+
+// ErrProposalInvalid refuses a sealed value that does not open, or is of no kind that can
+// be written.
+var ErrProposalInvalid = &command.Rejection{Code: "value_invalid", Detail: "a value does not open under its key, secret and Idempotency-Key, or is neither UTF-8 text nor other JSON"}
+
+// Proposal is the values of a patch as they came, each sealed to an intake key, with what
+// they are bound to.
+type Proposal struct {
+	Requester      events.UserID
+	IdempotencyKey string // of the submit
+	Request        events.RequestID
+	Connection     events.ConnectionID
+	Ref            string
+	Changes        []events.Change
+	Sealed         map[string][]byte // by key: one for each set and no other
+	Until          time.Time         // the end of the envelopes, in whole seconds
+}
+
+// Propose opens the values of a patch and seals each for its rest, under a data key of its
+// own. It returns the changes with what a fact may tell of the values. Nothing is a fact
+// yet; the same proposal again replaces what it stored.
+func (c *Custody) Propose(ctx context.Context, p Proposal) ([]events.Change, error) {
+	fingerprints, err := c.Keys.FingerprintKey(ctx, string(p.Connection))
+	if err != nil {
+		return nil, fmt.Errorf("fingerprint key of %s: %w", p.Connection, err)
+	}
+	defer fingerprints.Zero()
+	out := make([]events.Change, len(p.Changes))
+	rows := make([]Envelope, 0, len(p.Changes))
+	for i, change := range p.Changes {
+		if change.Action == events.ChangeSet {
+			row, err := c.propose(ctx, p, change.Key, fingerprints)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+			change.Envelope, change.Fingerprint, change.KMSKey = row.ID, row.Fingerprint, row.KMSKey
+		}
+		out[i] = change
+	}
+	// All of them or none: nobody may be told of a value that is not stored.
+	if err := c.Envelopes.PutProposals(ctx, rows); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerprints seal.FingerprintKey) (Envelope, error) {
+	entry, err := c.openProposal(p, key)
+	if err != nil {
+		return Envelope{}, err
+	}
+	defer clear(entry)
+	row := Envelope{
+		Direction: seal.Patch, ID: events.ProposalOf(p.Request, key), Request: p.Request, Job: events.JobOf(p.Request),
+		Key: key, Connection: p.Connection, Ref: p.Ref, Expires: p.Until, Created: c.Now().UTC(),
+		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, entry),
+	}
+	dataKey := seal.NewDataKey()
+	defer dataKey.Zero()
+	wrapped, err := c.Keys.Wrap(ctx, dataKey, kms.ContextOf(row.binding()))
+	if err != nil {
+		return Envelope{}, fmt.Errorf("wrap data key for %s: %w", row.ID, err)
+	}
+	row.Wrapped, row.KMSKey = wrapped.Ciphertext, wrapped.KeyID
+	if row.Box, err = seal.SealValue(dataKey, row.binding(), entry); err != nil {
+		return Envelope{}, fmt.Errorf("seal value of %s: %w", row.ID, err)
+	}
+	return row, nil
+}
+
+// openProposal returns one value with its kind, for the caller to clear.
+func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
+	b := seal.Binding{
+		Direction: seal.Propose, Request: p.IdempotencyKey, Key: key,
+		Connection: string(p.Connection), Ref: p.Ref, Agent: string(p.Requester),
+	}
+	for _, k := range c.intake.taken(c.Now()) {
+		b.AgentKey = k.Public().ID()
+		entry, err := seal.OpenProposal(k, b, p.Sealed[key])
+		switch {
+		case errors.Is(err, seal.ErrKey):
+			continue
+		case err != nil:
+			return nil, ErrProposalInvalid
+		}
+		if _, _, err := seal.DecodeEntry(entry); err != nil {
+			clear(entry)
+			return nil, ErrProposalInvalid
+		}
+		return entry, nil
+	}
+	return nil, ErrIntakeKey
+}
