@@ -55,6 +55,7 @@ type Config struct {
 type Agent struct {
 	Config
 	jobs    *register
+	secrets *turns
 	pulse   pulse
 	started time.Time
 }
@@ -77,7 +78,7 @@ func New(cfg Config) (*Agent, error) {
 	case len(cfg.Version) > 64:
 		return nil, errors.New("make agent: the version has more than 64 bytes")
 	}
-	return &Agent{Config: cfg, jobs: newRegister(), pulse: pulse{credential: cfg.Credential}, started: time.Now()}, nil
+	return &Agent{Config: cfg, jobs: newRegister(), secrets: newTurns(), pulse: pulse{credential: cfg.Credential}, started: time.Now()}, nil
 }
 
 func setDefault[T int | time.Duration](v *T, otherwise T) {

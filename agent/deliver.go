@@ -122,7 +122,7 @@ func pick(b Bundle, asked []string) ([]string, error) {
 	}
 	for _, key := range keys {
 		if _, ok := b.Entries[key]; !ok {
-			return nil, &failure{events.FailureKeyNotFound, fmt.Errorf("the secret has no key %q", key)}
+			return nil, &failure{code: events.FailureKeyNotFound, err: fmt.Errorf("the secret has no key %q", key)}
 		}
 	}
 	return keys, nil

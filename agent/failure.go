@@ -14,6 +14,9 @@ import (
 type failure struct {
 	code events.FailureCode
 	err  error
+
+	// notWritten says of a patch that nothing of this attempt is at the provider.
+	notWritten bool
 }
 
 func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.code, f.err) }
@@ -57,11 +60,11 @@ func failureOf(err error) *failure {
 	}
 	for _, c := range causes {
 		if errors.Is(err, c.err) {
-			return &failure{c.code, err}
+			return &failure{code: c.code, err: err}
 		}
 	}
 	if refusedWith(err) == "keys_invalid" {
-		return &failure{events.FailureNotABundle, err} // a key that no request can name
+		return &failure{code: events.FailureNotABundle, err: err} // a key that no request can name
 	}
-	return &failure{events.FailureInternal, err}
+	return &failure{code: events.FailureInternal, err: err}
 }

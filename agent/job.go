@@ -53,6 +53,10 @@ func (a *Agent) handle(ctx context.Context, d Delivery) {
 		a.end(ctx, d, j.decline(ctx, err.Error()))
 		return
 	}
+	if ticket.Operation == events.OperationCompare {
+		a.end(ctx, d, j.look(ctx, d))
+		return
+	}
 	a.end(ctx, d, j.do(ctx, d))
 }
 
@@ -151,7 +155,10 @@ func (j job) settled(ctx context.Context, err error) (v verdict, ended bool) {
 	case ctx.Err() != nil:
 		j.log.Warn("a job goes back to the queue", "err", context.Cause(ctx))
 		return later(0), true
-	case code == "job_over" || code == "job_unknown":
+	case code == "approvals_voided":
+		j.log.Info("the secret changed after its approvals; they are asked for again")
+		return doneWith(), true
+	case code == "job_over" || code == "job_unknown" || errors.Is(err, errNothingToDo):
 		j.log.Info("a job has ended meanwhile", "err", err)
 		return doneWith(), true
 	case code == "attempt_stale":
@@ -167,17 +174,21 @@ func (j job) settled(ctx context.Context, err error) (v verdict, ended bool) {
 // fail reports a job that cannot be done, or gives it back while its provider may
 // still come to itself.
 func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
-	if f.code == events.FailureProviderUnavailable && j.attempt <= len(outageDelays) {
+	passes := f.code == events.FailureProviderUnavailable || f.code == events.FailureValuesHeld
+	if passes && j.attempt <= len(outageDelays) {
 		delay := outageDelays[j.attempt-1]
 		if time.Now().Add(delay + j.ReadTimeout).Before(j.ticket.Until) { // and one more try
-			j.log.Warn("a provider is away; the job comes again", "attempt", j.attempt, "after", delay, "err", f.err)
+			j.log.Warn("a job cannot be done now and comes again", "code", f.code, "attempt", j.attempt, "after", delay, "err", f.err)
 			return later(delay), false
 		}
 	}
 	j.log.Log(ctx, f.level(), "a job failed", "attempt", j.attempt, "code", f.code, "err", f.err)
-	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(f.code))
+	said := j.failed(f.code)
+	said.NotWritten = f.notWritten
+	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, said)
 	if refusedWith(err) == "failure_code_unknown" {
-		_, err = insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(events.FailureInternal))
+		said.Code = events.FailureInternal
+		_, err = insist[events.Done](ctx, j.Agent, events.ServiceFail, said)
 	}
 	if err == nil {
 		return doneWith(), true
@@ -196,7 +207,11 @@ func (j job) failed(code events.FailureCode) events.FailJob {
 // execute does the work itself.
 func (j job) execute(ctx context.Context) (outcome events.CompleteJob, err error) {
 	err = j.guard(func() (err error) {
-		outcome, err = j.deliver(ctx)
+		if j.ticket.Operation == events.OperationPatch {
+			outcome, err = j.patch(ctx)
+		} else {
+			outcome, err = j.deliver(ctx)
+		}
 		return err
 	})
 	return outcome, err
@@ -209,7 +224,7 @@ func (j job) guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.log.Error("a job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			err = &failure{events.FailureInternal, errors.New("panic")}
+			err = &failure{code: events.FailureInternal, err: errors.New("panic")}
 		}
 	}()
 	return do()

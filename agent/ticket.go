@@ -39,13 +39,17 @@ func (a *Agent) readTicket(data []byte, now time.Time) (events.Ticket, error) {
 	if err := json.Unmarshal(signed.Ticket, &t); err != nil {
 		return events.Ticket{}, fmt.Errorf("%w: its content is malformed", errForged)
 	}
-	if !events.ValidID(string(t.Request), "r_") || t.Job != events.JobOf(t.Request) {
+	job := events.JobOf(t.Request)
+	if t.Operation == events.OperationCompare {
+		job = events.ComparisonOf(t.Request)
+	}
+	if !events.ValidID(string(t.Request), "r_") || t.Job != job {
 		return events.Ticket{}, fmt.Errorf("%w: it names no job", errForged)
 	}
 	switch {
 	case t.Cluster != a.Cluster:
 		return t, fmt.Errorf("%w: it is of cluster %q", errNotForUs, t.Cluster)
-	case t.Operation != events.OperationRead:
+	case t.Operation != events.OperationRead && t.Operation != events.OperationPatch && t.Operation != events.OperationCompare:
 		return t, fmt.Errorf("%w: operation %q is unknown to this version", errNotForUs, t.Operation)
 	case !now.Before(t.Until):
 		return t, fmt.Errorf("%w: it ended at %s", errNotForUs, t.Until.UTC().Format(time.RFC3339))

@@ -41,7 +41,7 @@ var sentences = map[FailureCode]string{
 	FailureUnknownConnection:   "no agent of the cluster is configured for this connection; ask an operator",
 	FailureSignIn:              "the agent could not sign in to the provider; ask an operator",
 	FailureProviderUnavailable: "the provider could not be reached while the request was open; submit it again later",
-	FailureTooLarge:            "the secret is larger than can be revealed (512 KiB a value, 64 keys)",
+	FailureTooLarge:            "the secret is, or would become, larger than can be handled (512 KiB, 64 keys to read)",
 	FailureTicketRefused:       "the agent refused the job: its signature, cluster or time was wrong; ask an operator",
 	FailureAgentLost:           "agents took this job and none came back with an outcome; ask an operator, then submit it again",
 	FailureInternal:            "the agent met a defect; its log says more; ask an operator",

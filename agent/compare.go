@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// look is a job that only looks: it tells the control plane what a patch would change,
+// and changes nothing. One that cannot be done now is left: another is offered soon.
+func (j job) look(ctx context.Context, d Delivery) verdict {
+	if j.jobs.begin(j.ticket.Job) != fresh {
+		return later(j.Lease)
+	}
+	defer j.jobs.end(j.ticket.Job, false)
+	ctx, cancel := context.WithDeadlineCause(ctx, j.ticket.Until, errJobEnded)
+	defer cancel()
+	defer j.keepLease(ctx, d)()
+
+	said := events.ComparePatch{Request: j.ticket.Request, Job: j.ticket.Job}
+	err := j.guard(func() error {
+		print, err := j.fingerprints(ctx)
+		if err != nil {
+			return err
+		}
+		defer print.Zero()
+		found, err := j.find(ctx, print)
+		if err != nil {
+			return err
+		}
+		defer found.bundle.Zero()
+		said.Exists, said.Version, said.Keys = found.exists, string(found.bundle.Version), found.keys
+		return nil
+	})
+	if err != nil {
+		if v, ended := j.settled(ctx, err); ended {
+			return v
+		}
+		f := failureOf(err)
+		j.log.Warn("the secret of a patch cannot be looked at", "code", f.code, "err", err)
+		if refusedWith(err) != "" {
+			return doneWith()
+		}
+		said.Problem = f.code
+	}
+	if _, err := insist[events.Comparison](ctx, j.Agent, events.ServiceCompare, said); err != nil {
+		if v, ended := j.settled(ctx, err); ended {
+			return v
+		}
+		j.log.Warn("the control plane does not take a comparison", "err", err)
+	}
+	return doneWith()
+}
+
+// fingerprints gets the key that values of the job's connection are compared by.
+func (j job) fingerprints(ctx context.Context) (seal.FingerprintKey, error) {
+	got, err := insist[events.FingerprintKey](ctx, j.Agent, events.ServiceFingerprint, events.AskFingerprintKey{
+		Request: j.ticket.Request, Job: j.ticket.Job,
+	})
+	if err != nil {
+		return seal.FingerprintKey{}, err
+	}
+	plain, err := seal.OpenMessage(j.BoxKey, j.Trusted, seal.Binding{
+		Direction: seal.Compare, Request: string(j.ticket.Request), Job: string(j.ticket.Job),
+		Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
+		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: got.Expires,
+	}, time.Now(), got.Sealed)
+	if err != nil {
+		return seal.FingerprintKey{}, fmt.Errorf("fingerprint key of %s: %w", j.ticket.Connection, err)
+	}
+	return seal.ParseFingerprintKey(plain)
+}
+
+// found is a secret as it stands, and how the patch stands to it.
+type found struct {
+	exists bool
+	bundle Bundle // of no entries and no version where there is no secret
+	keys   []events.Compared
+}
+
+// find reads the secret and compares each change with what is there. The bundle is the
+// caller's to zero.
+func (j job) find(ctx context.Context, print seal.FingerprintKey) (found, error) {
+	ref, err := ParseRef(j.ticket.Ref)
+	if err != nil {
+		return found{}, err
+	}
+	provider, err := j.Connections.Open(j.ticket.Connection, j.ticket.Provider)
+	if err != nil {
+		return found{}, err
+	}
+	bundle, err := j.read(ctx, provider, ref)
+	absent := errors.Is(err, ErrNotFound)
+	if err != nil && !absent {
+		return found{}, err
+	}
+	f := found{exists: !absent, bundle: bundle}
+	for _, change := range j.ticket.Changes {
+		before := ""
+		if entry, ok := bundle.Entries[change.Key]; ok {
+			if before, err = j.fingerprint(print, change.Key, entry); err != nil {
+				bundle.Zero()
+				return found{}, err
+			}
+		}
+		f.keys = append(f.keys, events.Compared{Key: change.Key, Effect: effectOf(change, before), Before: before})
+	}
+	return f, nil
+}
+
+// fingerprint is that of a value with its kind, as proposed values have it.
+func (j job) fingerprint(print seal.FingerprintKey, key string, entry Entry) (string, error) {
+	encoded, err := encodeEntry(entry)
+	if err != nil {
+		return "", fmt.Errorf("%w: the value of key %q: %w", ErrNotBundle, key, err)
+	}
+	defer clear(encoded)
+	return seal.Fingerprint(print, string(j.ticket.Connection), j.ticket.Ref, key, encoded), nil
+}
+
+func encodeEntry(entry Entry) ([]byte, error) {
+	if entry.Kind == KindString {
+		return seal.EncodeEntry(seal.EntryText, entry.Value.Expose())
+	}
+	return seal.EncodeEntry(seal.EntryJSON, entry.Value.Expose())
+}
+
+// effectOf is the rule of command.Compare, which checks it.
+func effectOf(change events.Change, before string) events.Effect {
+	switch {
+	case change.Action == events.ChangeUnset && before != "":
+		return events.EffectRemoved
+	case change.Action == events.ChangeUnset, before == change.Fingerprint:
+		return events.EffectUnchanged
+	case before == "":
+		return events.EffectAdded
+	}
+	return events.EffectChanged
+}
+
+// sameEntries reports whether two bundles hold the same keys, kinds and values. JSON text
+// may be spaced differently: some providers write it anew.
+func sameEntries(a, b Bundle) bool {
+	if len(a.Entries) != len(b.Entries) {
+		return false
+	}
+	for key, x := range a.Entries {
+		y, ok := b.Entries[key]
+		if !ok || x.Kind != y.Kind || !sameValue(x, y) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameValue(x, y Entry) bool {
+	if bytes.Equal(x.Value.Expose(), y.Value.Expose()) {
+		return true
+	}
+	if x.Kind != KindObject && x.Kind != KindArray {
+		return false
+	}
+	var p, q bytes.Buffer
+	p.Grow(len(x.Value.Expose()))
+	q.Grow(len(y.Value.Expose()))
+	defer func() { clear(p.Bytes()); clear(q.Bytes()) }()
+	return json.Compact(&p, x.Value.Expose()) == nil && json.Compact(&q, y.Value.Expose()) == nil && bytes.Equal(p.Bytes(), q.Bytes())
+}
