@@ -135,8 +135,19 @@ func (r *rig) complete(t *testing.T, envelopes ...events.EnvelopeID) error {
 
 func (r *rig) reveal(t *testing.T, by events.UserID, id events.EnvelopeID) (string, error) {
 	meta := command.Meta{Command: events.NewCommandID(), Actor: events.UserActor(by), Time: r.now}
-	got, err := r.Reveal(t.Context(), meta, req, id)
-	return string(got.Value.Expose()), err
+	own, err := seal.GenerateRecipientKey(seal.XWing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Reveal(t.Context(), meta, req, id, own.Public().String())
+	if err != nil {
+		return "", err
+	}
+	value, err := seal.OpenValueMessage(own, seal.VerifyKeys{r.Signer.Public()}, seal.Binding{
+		Direction: seal.Reveal, Request: string(req), Envelope: string(id), Key: got.Key, Connection: "file", Ref: "prod/db",
+		Agent: string(by), AgentKey: own.Public().ID(), NotAfter: got.NotAfter,
+	}, r.now, got.Sealed)
+	return string(value), err
 }
 
 func TestAValueIsShownOnceAndLeavesNothing(t *testing.T) {
@@ -225,7 +236,7 @@ func TestRevealRefuses(t *testing.T) {
 		t.Errorf("somebody else: %v", err)
 	}
 	meta := command.Meta{Actor: "agent:a_1", Time: r.now}
-	if _, err := r.Reveal(t.Context(), meta, req, id); !errors.Is(err, command.ErrRevealNotAllowed) {
+	if _, err := r.Reveal(t.Context(), meta, req, id, r.agentKey.Public().String()); !errors.Is(err, command.ErrRevealNotAllowed) {
 		t.Errorf("an agent: %v", err)
 	}
 	r.now = noon.Add(6 * time.Minute)
@@ -252,7 +263,7 @@ func TestARowThatWasTamperedWithShowsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			id := r.execute(t)
-			r.rows.change(id, tt.change)
+			r.rows.damage(id, tt.change)
 			if got, err := r.reveal(t, dev, id); !errors.Is(err, custody.ErrEnvelopeBroken) || got != "" {
 				t.Fatalf("reveal = %q, %v", got, err)
 			}
@@ -388,6 +399,7 @@ type rows struct {
 	mu    sync.Mutex
 	all   map[events.EnvelopeID]custody.Envelope
 	fault error
+	crash bool // before the next change is committed
 }
 
 func (s *rows) Put(_ context.Context, e custody.Envelope) error {
@@ -459,13 +471,49 @@ func (s *rows) DeleteExpired(_ context.Context, before time.Time, _ int) ([]even
 	return ids, s.fault
 }
 
-func (s *rows) change(id events.EnvelopeID, f func(*custody.Envelope)) {
+func (s *rows) damage(id events.EnvelopeID, f func(*custody.Envelope)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.all[id]
 	f(&e)
 	s.all[id] = e
 }
+
+func (s *rows) PutProposals(_ context.Context, all []custody.Envelope) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[events.EnvelopeID]custody.Envelope{}
+	}
+	for _, e := range all {
+		if there, ok := s.all[e.ID]; !ok || there.AgentKey == "" {
+			s.all[e.ID] = e
+		}
+	}
+	return nil
+}
+
+// Change holds the lock of all rows while change runs, as Postgres holds that of one.
+func (s *rows) Change(_ context.Context, id events.EnvelopeID, change func(custody.Envelope) (custody.Envelope, error)) (custody.Envelope, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok {
+		return custody.Envelope{}, custody.ErrNoEnvelope
+	}
+	changed, err := change(e)
+	if err == nil && s.crash {
+		err = errCrash
+	}
+	if err != nil {
+		return custody.Envelope{}, err
+	}
+	s.all[id] = changed
+	return changed, nil
+}
+
+// errCrash is a process that dies before its transaction is committed.
+var errCrash = errors.New("crashed before the commit")
 
 func (s *rows) len() int {
 	s.mu.Lock()

@@ -8,7 +8,6 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
-	"secretsbridge/internal/secret"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -22,21 +21,31 @@ var (
 	ErrEnvelopeBroken = &command.Rejection{Code: "envelope_unreadable", Detail: "the sealed value does not open; submit a new request and tell an operator"}
 )
 
-// Revealed is a value on its way to the requester. The caller zeroes it.
+// ErrRecipient refuses a key that nothing can be sealed to.
+var ErrRecipient = &command.Rejection{Code: "recipient_invalid", Detail: "recipient is no public HPKE key, such as xwing:… or x25519:… and the key in base64url; see docs/security/envelopes.md"}
+
+// Revealed is a value on its way to the requester, sealed to a key of theirs. It opens
+// until NotAfter.
 type Revealed struct {
-	Key   string
-	Value secret.Value
-	Seq   events.Seq
+	Key      string
+	Sealed   []byte // package seal, value message
+	NotAfter time.Time
+	Seq      events.Seq
 }
 
-// Reveal opens an envelope once. Everything that can fail without the value is tried
+// Reveal opens an envelope once, and seals the value to the key that the requester made
+// for this: it is in clear here for that moment only. Everything that can fail without the value is tried
 // first, so that a fault of the KMS or the store burns nothing; then the use becomes
 // a fact, by compare-and-set; only then is the value opened. Of many calls at once
 // one gets the value, on any number of servers.
-func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.RequestID, envelope events.EnvelopeID) (Revealed, error) {
+func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.RequestID, envelope events.EnvelopeID, recipient string) (Revealed, error) {
 	by, ok := meta.Actor.User()
 	if !ok {
 		return Revealed{}, command.ErrRevealNotAllowed
+	}
+	to, err := seal.ParseRecipientPublic(recipient)
+	if err != nil {
+		return Revealed{}, ErrRecipient
 	}
 	stream := events.RequestStream(id)
 	request, _, err := command.Load[command.Request](ctx, c.Log, stream)
@@ -82,11 +91,19 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 	if err != nil {
 		return Revealed{}, c.broken(ctx, meta, stream, envelope)
 	}
+	defer clear(value)
+	sealed, err := seal.SealValueMessage(to, c.Signer, seal.Binding{
+		Direction: seal.Reveal, Request: string(id), Envelope: string(envelope), Key: row.Key,
+		Connection: string(row.Connection), Ref: row.Ref, Agent: string(by), AgentKey: to.ID(), NotAfter: row.Expires,
+	}, value)
+	if err != nil {
+		return Revealed{}, fmt.Errorf("seal value of %s: %w", envelope, err)
+	}
 	if err := c.Envelopes.Delete(ctx, envelope); err != nil {
 		// The row is useless now, and the worker destroys it when it reads the fact.
 		c.Logger.Warn("used envelope is still stored", "envelope", envelope, "err", err)
 	}
-	return Revealed{Key: row.Key, Value: secret.New(value), Seq: used.Seq}, nil
+	return Revealed{Key: row.Key, Sealed: sealed, NotAfter: row.Expires, Seq: used.Seq}, nil
 }
 
 // lost tells a row that somebody else just used from one that is gone.

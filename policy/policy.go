@@ -69,17 +69,29 @@ type Ask struct {
 	Operation  events.Operation
 	Connection events.ConnectionID
 	Ref        string
+
+	// Reapprove is the installation's setting for patches.
+	Reapprove events.Reapprove
 }
 
 // Resolve finds the workflow of an ask. False means that no rule allows it: deny is the
-// default. There is one built-in rule: whoever may create requests may ask to read, and
-// one approver decides.
+// default. There are two built-in rules: whoever may create requests may ask to read and
+// to change, and one approver decides.
 func Resolve(a Ask) (events.Workflow, bool) {
-	if a.Operation != events.OperationRead || !Allows(a.Roles, RequestCreate) {
+	if !Allows(a.Roles, RequestCreate) {
 		return events.Workflow{}, false
 	}
-	return events.Workflow{
-		Rule: "built-in-read", Name: "one-approval", Version: 1,
+	w := events.Workflow{
+		Name: "one-approval", Version: 1,
 		Steps: []events.Step{{ID: "approve", Role: string(RoleApprover), Approvals: 1}},
-	}, true
+	}
+	switch a.Operation {
+	case events.OperationRead:
+		w.Rule = "built-in-read"
+	case events.OperationPatch:
+		w.Rule, w.Reapprove = "built-in-patch", a.Reapprove
+	default:
+		return events.Workflow{}, false
+	}
+	return w, true
 }

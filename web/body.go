@@ -15,12 +15,12 @@ import (
 )
 
 // read takes the body: JSON, of bounded length.
-func (c *call) read() error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+func (c *call) read(limit int64) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return errBodyTooLarge
+		return errBodyTooLarge.because("the body has more than " + strconv.FormatInt(limit>>10, 10) + " KiB")
 	case err != nil:
 		return errBodyMalformed.because("the body did not arrive whole")
 	}
@@ -40,7 +40,7 @@ func (c *call) decode(v any) error {
 	if !utf8.Valid(c.body) {
 		return errBodyMalformed.because("the body is no UTF-8 text")
 	}
-	if err := checkFields(c.body, fieldsOf(reflect.TypeOf(v).Elem())); err != nil {
+	if err := checkFields(c.body, reflect.TypeOf(v).Elem()); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(c.body, v); err != nil {
@@ -50,8 +50,9 @@ func (c *call) decode(v any) error {
 }
 
 // checkFields goes over the fields of an object before package json does, which would
-// take a field twice, and one of another case.
-func checkFields(body []byte, known []string) error {
+// take a field twice, and one of another case. It goes into lists of objects, too.
+func checkFields(body []byte, kind reflect.Type) error {
+	known := fieldsOf(kind)
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if open, err := dec.Token(); err != nil {
 		return errBodyMalformed.because(explainJSON(err))
@@ -76,12 +77,32 @@ func checkFields(body []byte, known []string) error {
 		if err := dec.Decode(&value); err != nil {
 			return errBodyMalformed.because(explainJSON(err))
 		}
+		if err := checkList(value, kind.Field(slices.Index(known, field)).Type); err != nil {
+			return err
+		}
 	}
 	if _, err := dec.Token(); err != nil {
 		return errBodyMalformed.because(explainJSON(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errBodyMalformed.because("something follows the JSON object")
+	}
+	return nil
+}
+
+// checkList goes over the objects of a list. What is no list is left to package json.
+func checkList(body []byte, kind reflect.Type) error {
+	if kind.Kind() != reflect.Slice || kind.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(body, &items) != nil {
+		return nil
+	}
+	for _, item := range items {
+		if err := checkFields(item, kind.Elem()); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -114,7 +135,15 @@ func inWords(t reflect.Type) string {
 		return "a text"
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Bool:
+		return "true or false"
 	case reflect.Slice:
+		switch t.Elem().Kind() {
+		case reflect.Struct:
+			return "a list of objects"
+		case reflect.Uint8:
+			return "bytes in base64"
+		}
 		return "a list of texts"
 	}
 	return "something else"

@@ -102,7 +102,7 @@ func (a *API) admit(c *call, route Route) error {
 		}
 	}
 	if route.Method == http.MethodPost {
-		if err := c.read(); err != nil {
+		if err := c.read(route.maxBody()); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 	"secretsbridge/web"
 	"secretsbridge/web/api"
 )
@@ -38,7 +39,8 @@ func key(k string) option { return with(api.HeaderIdempotencyKey, k) }
 func sent(body string) []byte { return []byte(body) }
 
 // call makes one call below the prefix, or to an absolute path that begins with "//".
-// Body is nil, bytes, or something to encode as JSON. A POST has a fresh key unless
+// Body is nil, bytes, or something to encode as JSON; nil for a reveal names the rig's
+// own key. A POST has a fresh key unless
 // told. Every answer is held against the contract and the rules for all answers.
 func (r *rig) call(who person, method, path string, body any, options ...option) answer {
 	r.t.Helper()
@@ -70,6 +72,9 @@ func (r *rig) request(who person, method, path string, body any, options ...opti
 	url := r.url + web.Prefix + path
 	if absolute, ok := strings.CutPrefix(path, "//"); ok {
 		url = r.url + "/" + absolute
+	}
+	if body == nil && strings.HasSuffix(path, "/reveal") {
+		body = api.Reveal{Recipient: r.reader.Public().String()}
 	}
 	var payload io.Reader
 	switch b := body.(type) {
@@ -158,4 +163,19 @@ func read[T any](t testing.TB, a answer) (v T) {
 		t.Fatalf("%s %s: %v in %s", a.Request.Method, a.Request.URL.Path, err, a.body)
 	}
 	return v
+}
+
+// opened opens a value that was revealed to the developer at a path.
+func (r *rig) opened(path string, got api.Revealed) string {
+	r.t.Helper()
+	part := strings.Split(path, "/") // "", requests, ID, envelopes, ENVELOPE, reveal
+	_, ref, _ := strings.Cut(wanted.Secret, "/")
+	value, err := seal.OpenValueMessage(r.reader, seal.VerifyKeys{r.signer.Public()}, seal.Binding{
+		Direction: seal.Reveal, Request: part[2], Envelope: part[4], Key: got.Key, Connection: "file", Ref: ref,
+		Agent: string(r.developer.ID), AgentKey: r.reader.Public().ID(), NotAfter: got.NotAfter,
+	}, got.NotAfter.Add(-1), got.Sealed)
+	if err != nil {
+		r.t.Fatalf("open what was revealed: %v", err)
+	}
+	return string(value)
 }

@@ -1,17 +1,14 @@
 package web
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"secretsbridge/events"
-	"secretsbridge/internal/secret"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
 )
@@ -38,6 +35,7 @@ func requestOf(r projections.Request, names map[events.UserID]string) api.Reques
 	for _, s := range r.Workflow.Steps {
 		shown.Steps = append(shown.Steps, api.Step{ID: string(s.ID), Role: s.Role, Approvals: s.Approvals, Given: given[s.ID]})
 	}
+	shown.Patch = patchOf(r)
 	if r.FailureCode != "" {
 		shown.Failure = &api.Failure{Code: string(r.FailureCode), Detail: r.FailureDetail}
 	}
@@ -79,18 +77,39 @@ func eventsOf(found []projections.AuditEvent) []api.Event {
 	return shown
 }
 
-// revealed is the one answer that holds a value. The string is a copy that cannot be
-// zeroed: Go's encoder needs it (docs/security/envelopes.md, limits).
-func revealed(key string, value secret.Value, seq events.Seq) api.Revealed {
-	shown := api.Revealed{Key: key, Seq: uint64(seq)}
-	if b := value.Expose(); utf8.Valid(b) {
-		text := string(b)
-		shown.Value = &text
-	} else {
-		text := base64.StdEncoding.EncodeToString(b)
-		shown.ValueBase64 = &text
+// patchOf shows what a request changes.
+func patchOf(r projections.Request) *api.Patch {
+	p := r.Patch
+	if p == nil {
+		return nil
+	}
+	shown := &api.Patch{
+		Create: p.Create, Reapprove: string(r.Workflow.Reapprove), Changes: make([]api.Change, len(p.Changes)),
+		FirstVersion: p.FirstVersion, Voided: p.Voided, Outcome: string(p.Outcome), PreviousVersion: p.PreviousVersion,
+	}
+	for i, c := range p.Changes {
+		shown.Changes[i] = api.Change{Key: c.Key, Action: string(c.Action), Effect: string(c.Effect)}
+	}
+	if l := p.Look; l != nil {
+		shown.Comparison = &api.Comparison{Number: l.Number, At: l.At, Exists: l.Exists, Version: l.Version}
+		shown.Changed = l.Problem == "" && l.Version != p.FirstVersion
+		if l.Problem != "" {
+			shown.Comparison.Problem = &api.Failure{Code: string(l.Problem), Detail: l.Problem.Sentence()}
+		}
 	}
 	return shown
+}
+
+// waitingForApproval says what an approver of a patch should know first.
+func waitingForApproval(r projections.Request) string {
+	switch {
+	case r.Patch == nil:
+	case r.Patch.Look == nil:
+		return "waiting for an agent of cluster " + string(r.Cluster) + " to compare it with the secret, then for an approval"
+	case r.Patch.Voided > 0:
+		return "waiting for an approval again: the secret changed after the ones before"
+	}
+	return "waiting for an approval"
 }
 
 func isNotFound(err error) bool { return errors.Is(err, projections.ErrNotFound) }

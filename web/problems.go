@@ -29,13 +29,14 @@ var (
 	errNotFound       = &problem{"not_found", "there is nothing here; openapi.yaml lists what there is"}
 	errMethod         = &problem{"method_not_allowed", "this path does not take that method; see openapi.yaml"}
 	errBodyMalformed  = &problem{"body_malformed", "the body is not what this call takes; see openapi.yaml"}
-	errBodyTooLarge   = &problem{"body_too_large", "the body has more than 64 KiB"}
+	errBodyTooLarge   = &problem{"body_too_large", "the body is too long"}
 	errContentType    = &problem{"content_type_unsupported", "send the body as application/json"}
 	errKeyMissing     = &problem{"idempotency_key_missing", "send an Idempotency-Key header with a fresh random value, and the same one when you try again"}
 	errKeyInvalid     = &problem{"idempotency_key_invalid", "the Idempotency-Key has 1 to 128 visible ASCII characters"}
 	errKeyReused      = &problem{"idempotency_key_reused", "this Idempotency-Key was used for another call; use a fresh one"}
 	errInFlight       = &problem{"idempotency_in_flight", "the same call is still being answered; try again in a moment"}
 	errNotReplayable  = &problem{"idempotency_not_replayable", "this call was answered before, and what it showed is shown once; make a new one with a fresh key"}
+	errOperation      = &problem{"operation_unknown", "operation is read, with keys, or patch, with changes"}
 	errParameter      = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
 	errCursor         = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
 	errTooMany        = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
@@ -61,6 +62,8 @@ var statuses = map[string]int{
 	"reveal_not_allowed": 403, "already_revealed": 410, "envelope_expired": 410, "envelope_unknown": 404,
 	"envelope_lost": 410, "envelope_unreadable": 410, "not_executed": 409, "nothing_to_reveal": 409,
 	"reason_missing": 422, "reason_too_long": 422, "reason_invalid": 422, "ref_invalid": 422, "keys_invalid": 422,
+	"changes_invalid": 422, "operation_unknown": 422, "value_invalid": 422, "intake_key_unknown": 409, "recipient_invalid": 422,
+	"not_compared": 409, "comparison_moved": 409,
 	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
 	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
 	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,

@@ -14,41 +14,9 @@ import (
 	"secretsbridge/web/api"
 )
 
-// submit asks to read a secret.
-func (a *API) submit(c *call) (reply, error) {
-	var m api.Submit
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	name, ref, _ := strings.Cut(m.Secret, "/")
-	if !events.ValidName(name) || ref == "" {
-		return reply{}, command.ErrRefInvalid
-	}
-	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
-	if err != nil {
-		return reply{}, err
-	}
-	meta := c.meta()
-	cmd := command.Submit{
-		Requester: c.person.ID, Connection: connection, Ref: ref, Keys: m.Keys, Reason: m.Reason,
-		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
-	}
-	cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
-		Requester: c.person.ID, Roles: c.person.Roles, Operation: events.OperationRead, Connection: connection.ID, Ref: ref,
-	})
-	id := events.RequestOf(meta.Command)
-	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
-		return r.Submit(meta, cmd)
-	})
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
-}
-
 func (a *API) approve(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment})
+		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment, Comparison: m.Comparison})
 	})
 }
 
@@ -162,7 +130,7 @@ func (a *API) listRequests(c *call) (reply, error) {
 }
 
 var requestStates = []events.RequestState{
-	events.StatePending, events.StateApproved, events.StateRunning, events.StateExecuted,
+	events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
 	events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired,
 }
 
@@ -181,19 +149,19 @@ func (a *API) requestHistory(c *call) (reply, error) {
 
 // reveal opens one envelope, for its requester, once.
 func (a *API) reveal(c *call) (reply, error) {
-	if err := c.decode(&struct{}{}); err != nil {
+	var m api.Reveal
+	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
 	id, err := c.requestID()
 	if err != nil {
 		return reply{}, err
 	}
-	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")))
+	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")), m.Recipient)
 	if err != nil {
 		return reply{}, err
 	}
-	defer got.Value.Zero()
-	return reply{status: http.StatusOK, seq: got.Seq, body: revealed(got.Key, got.Value, got.Seq)}, nil
+	return reply{status: http.StatusOK, seq: got.Seq, body: api.Revealed{Key: got.Key, Sealed: got.Sealed, NotAfter: got.NotAfter, Seq: uint64(got.Seq)}}, nil
 }
 
 // present shows a request with what only one at a time is worth: why it waits.
@@ -211,7 +179,9 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 func (a *API) waiting(c *call, r projections.Request) (string, error) {
 	switch r.State {
 	case events.StatePending:
-		return "waiting for an approval", nil
+		return waitingForApproval(r), nil
+	case events.StateUnknown:
+		return "nobody saw whether it was written; an agent of cluster " + string(r.Cluster) + " looks at the secret", nil
 	case events.StateRunning:
 		return "an agent of cluster " + string(r.Cluster) + " works on it", nil
 	case events.StateApproved:

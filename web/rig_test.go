@@ -114,6 +114,7 @@ type rig struct {
 	people   store.People
 	sessions store.Sessions
 	signer   seal.SigningKey
+	reader   seal.RecipientKey // of whoever reveals
 	clock    *clock
 	logged   *buffer
 	contract *contract.Contract
@@ -151,6 +152,9 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		return commandtest.Works
 	}
 	r.open()
+	if r.reader, err = seal.GenerateRecipientKey(seal.X25519); err != nil {
+		t.Fatal(err)
+	}
 	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
 	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -159,7 +163,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
 		Custody: held, Fleet: r.gateway, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
-		Logger: logger, Now: r.clock.Now,
+		Reapprove: events.ReapproveTouched,
+		Logger:    logger, Now: r.clock.Now,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -14,9 +14,12 @@ import (
 // Prefix is where the API begins.
 const Prefix = "/api/v1"
 
-// maxBody is how long the body of a call may be, in bytes. Nothing that a person sends
-// is longer; values of secrets will have a limit of their own.
-const maxBody = 64 << 10
+// How long the body of a call may be, in bytes. Only sealed values are longer than what a
+// person types: as many as one secret may hold (package agent), in base64.
+const (
+	maxBody      = 64 << 10
+	maxPatchBody = 1 << 20
+)
 
 // Contract is the OpenAPI text.
 //
@@ -51,12 +54,21 @@ type Route struct {
 // live reports whether a route answers for as long as its caller listens.
 func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 
+// maxBody is how long the body of a call of the route may be.
+func (r Route) maxBody() int64 {
+	if r.Method == http.MethodPost && r.Path == "/requests" {
+		return maxPatchBody
+	}
+	return maxBody
+}
+
 // Routes is the table of all routes: a route that is not here does not exist.
 var Routes = []Route{
 	{"POST", "/sessions", public, none, (*API).signIn},
 	{"DELETE", "/sessions/current", session, none, (*API).signOut},
 	{"GET", "/me", session, none, (*API).me},
 
+	{"GET", "/intake", policy.RequestCreate, none, (*API).intakeKeys},
 	{"POST", "/requests", policy.RequestCreate, replayed, (*API).submit},
 	{"GET", "/requests", policy.RequestList, none, (*API).listRequests},
 	{"GET", "/requests/{id}", policy.RequestList, none, (*API).showRequest},

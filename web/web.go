@@ -78,9 +78,11 @@ type Answer struct {
 	Body   []byte
 }
 
-// Custody reveals values. Package custody has it.
+// Custody takes values in and reveals them, sealed both ways. Package custody has it.
 type Custody interface {
-	Reveal(ctx context.Context, meta command.Meta, request events.RequestID, envelope events.EnvelopeID) (custody.Revealed, error)
+	Intake() (events.SignedIntakeKeys, error)
+	Propose(ctx context.Context, p custody.Proposal) ([]events.Change, error)
+	Reveal(ctx context.Context, meta command.Meta, request events.RequestID, envelope events.EnvelopeID, recipient string) (custody.Revealed, error)
 }
 
 // Fleet manages agents. Package gateway has it.
@@ -102,6 +104,9 @@ type Config struct {
 
 	// Ends of what is submitted from now on.
 	PendingTTL, ApprovalTTL, RevealTTL time.Duration
+
+	// Reapprove is when patches need their approvals again.
+	Reapprove events.Reapprove
 
 	Logger *slog.Logger
 	Now    func() time.Time

@@ -54,6 +54,7 @@ func (w *world) start(t *testing.T) {
 	wk := worker.New(worker.Config{
 		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Sessions: w, Presence: w, Links: w,
 		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		LookEach: time.Minute,
 	})
 	go func() { done <- wk.Run(ctx) }()
 	t.Cleanup(func() {
@@ -408,6 +409,16 @@ func (w *world) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
 	var ids []events.RequestID
 	for id, r := range w.requests(ctx) {
 		if r.State == events.StateApproved || r.State == events.StateRunning {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (w *world) OpenPatches(ctx context.Context) ([]events.RequestID, error) {
+	var ids []events.RequestID
+	for id, r := range w.requests(ctx) {
+		if r.Submitted.Operation == events.OperationPatch && (r.State == events.StatePending || r.State == events.StateUnknown) {
 			ids = append(ids, id)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"secretsbridge/seal"
 	"secretsbridge/web/api/client"
 )
 
@@ -50,6 +51,8 @@ var localCodes = []localCode{
 	{"not_signed_in", exitNotSignedIn, "there is no session for this server; also a code of the server's"},
 	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
 	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
+	{"server_key_changed", exitFault, "the server signs with another key than before: check with its operator, then sign in again"},
+	{"value_invalid", exitUsage, "a value is too long, no UTF-8 text, or no JSON; also a code of the server's"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
@@ -83,6 +86,12 @@ func explain(err error) *failure {
 		err = fail("unreachable", "%w; try again", unreachable)
 	case errors.Is(err, client.ErrUntrusted):
 		err = fail("untrusted", "%w; name the CA that signs its certificate with --ca", err)
+	case errors.Is(err, client.ErrServerChanged):
+		err = fail("server_key_changed", "%w; ask its operator, then sign in again with sb login", err)
+	case errors.Is(err, client.ErrServerKey):
+		err = usage("%w: set --server-key or SB_SERVER_KEY", err)
+	case errors.Is(err, seal.ErrMalformed), errors.Is(err, seal.ErrTooLarge):
+		err = fail("value_invalid", "%w", err)
 	case errors.Is(err, client.ErrAnswer):
 		err = fail("bad_answer", "%w", err)
 	case errors.Is(err, client.ErrAddress):

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -17,8 +16,9 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode/utf8"
 
+	"secretsbridge/events"
+	"secretsbridge/seal"
 	"secretsbridge/web/api"
 )
 
@@ -45,11 +45,22 @@ type fake struct {
 	changed  chan struct{}     // closed and replaced by every change
 	dropped  chan struct{}     // closed and replaced to drop all streams
 	calls    []string
+	proposed map[string]string // of patches, by key: the kind and the value
+	signer   seal.SigningKey
+	intake   seal.RecipientKey
 	opened   chan struct{} // one for each stream
 }
 
 func newFake(t *testing.T, dir string) *fake {
-	f := &fake{t: t, keys: map[string]string{}, values: map[string][]byte{}, changed: make(chan struct{}),
+	signer, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	intake, err := seal.GenerateRecipientKey(seal.XWing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{t: t, signer: signer, intake: intake, proposed: map[string]string{}, keys: map[string]string{}, values: map[string][]byte{}, changed: make(chan struct{}),
 		dropped: make(chan struct{}), opened: make(chan struct{}, 100)}
 	f.server = httptest.NewTLSServer(http.HandlerFunc(f.serve))
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.server.Certificate().Raw})
@@ -85,6 +96,11 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.mu.Lock()
+	if r.URL.Path == "/api/v1/intake" { // who the server is comes before all else
+		f.intakeKeys(w)
+		f.mu.Unlock()
+		return
+	}
 	fault := ""
 	if len(f.faults) > 0 {
 		fault, f.faults = f.faults[0], f.faults[1:]
@@ -248,13 +264,13 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 		f.revoked = true
 		w.WriteHeader(204)
 	case path == "requests":
-		f.submit(w, body)
+		f.submit(w, body, r.Header.Get(api.HeaderIdempotencyKey))
 	case part[0] == "requests" && f.find(part[1]) == nil:
 		problem(w, 404, "request_unknown")
 	case part[0] == "requests" && len(part) == 3:
 		f.verdict(w, f.find(part[1]), part[2], body)
 	case part[0] == "requests" && len(part) == 5:
-		f.reveal(w, f.find(part[1]), part[3])
+		f.reveal(w, f.find(part[1]), part[3], body)
 	case path == "connections":
 		var in api.CreateConnection
 		f.decode(body, &in)
@@ -273,7 +289,52 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 	}
 }
 
-func (f *fake) submit(w *httptest.ResponseRecorder, body []byte) {
+// intakeKeys says what values are sealed to.
+func (f *fake) intakeKeys(w http.ResponseWriter) {
+	text, err := json.Marshal(events.IntakeKeys{Keys: []string{"later:AAAA", f.intake.Public().String()}, NotAfter: time.Now().Add(time.Hour)})
+	if err != nil {
+		f.t.Error(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(api.Intake{IntakeKeys: text, SigningKey: f.signer.Public().String(), Signature: f.signer.Sign(events.IntakeDomain, text)})
+}
+
+// rotate gives the server another signing key.
+func (f *fake) rotate() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	signer, err := seal.GenerateSigningKey()
+	if err != nil {
+		f.t.Error(err)
+	}
+	f.signer = signer
+}
+
+// propose opens what a patch sets, as the server does.
+func (f *fake) propose(in api.Submit, idempotencyKey string) *api.Patch {
+	if in.Operation != "patch" {
+		return nil
+	}
+	_, ref, _ := strings.Cut(in.Secret, "/")
+	patch := &api.Patch{Create: in.Create, Reapprove: "touched_keys", Changes: []api.Change{}}
+	for _, c := range in.Changes {
+		patch.Changes = append(patch.Changes, api.Change{Key: c.Key, Action: c.Action})
+		if c.Action != "set" {
+			continue
+		}
+		entry, err := seal.OpenProposal(f.intake, seal.Binding{
+			Direction: seal.Propose, Request: idempotencyKey, Key: c.Key, Connection: "file", Ref: ref, Agent: "u_1", AgentKey: f.intake.Public().ID(),
+		}, c.Sealed)
+		if err != nil {
+			f.t.Errorf("the value of %s does not open: %v", c.Key, err)
+			continue
+		}
+		f.proposed[c.Key] = string(entry)
+	}
+	return patch
+}
+
+func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey string) {
 	var in api.Submit
 	f.decode(body, &in)
 	connection, ref, _ := strings.Cut(in.Secret, "/")
@@ -290,6 +351,9 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte) {
 		Ref: ref, Keys: append([]string{}, in.Keys...), Reason: in.Reason, Requester: api.Person{ID: "u_1", Name: "Dana"},
 		Steps: []api.Step{{ID: "approve", Role: "approver", Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
 		SubmittedAt: time.Now(), PendingUntil: time.Now().Add(24 * time.Hour), Waiting: "waiting for an approval",
+	}
+	if r.Patch = f.propose(in, idempotencyKey); r.Patch != nil {
+		r.Operation = in.Operation
 	}
 	f.requests = append(f.requests, r)
 	f.write(w, 201, api.Submitted{ID: r.ID, Seq: f.seq + 1})
@@ -332,7 +396,9 @@ func (f *fake) verdict(w *httptest.ResponseRecorder, r *api.Request, verb string
 	f.change(r)
 }
 
-func (f *fake) reveal(w *httptest.ResponseRecorder, r *api.Request, id string) {
+func (f *fake) reveal(w *httptest.ResponseRecorder, r *api.Request, id string, body []byte) {
+	var in api.Reveal
+	f.decode(body, &in)
 	i := slices.IndexFunc(r.Envelopes, func(e api.Envelope) bool { return e.ID == id })
 	switch {
 	case r.State == "pending":
@@ -348,12 +414,17 @@ func (f *fake) reveal(w *httptest.ResponseRecorder, r *api.Request, id string) {
 	r.Envelopes[i].State = "revealed"
 	value := f.values[id]
 	delete(f.values, id)
-	out := api.Revealed{Key: r.Envelopes[i].Key, Seq: f.seq + 1}
-	if text := string(value); utf8.Valid(value) {
-		out.Value = &text
-	} else {
-		text = base64.StdEncoding.EncodeToString(value)
-		out.ValueBase64 = &text
+	out := api.Revealed{Key: r.Envelopes[i].Key, NotAfter: r.Envelopes[i].Expires, Seq: f.seq + 1}
+	to, err := seal.ParseRecipientPublic(in.Recipient)
+	if err != nil {
+		f.t.Errorf("recipient: %v", err)
+	}
+	out.Sealed, err = seal.SealValueMessage(to, f.signer, seal.Binding{
+		Direction: seal.Reveal, Request: r.ID, Envelope: id, Key: out.Key, Connection: r.Connection, Ref: r.Ref,
+		Agent: r.Requester.ID, AgentKey: to.ID(), NotAfter: out.NotAfter,
+	}, value)
+	if err != nil {
+		f.t.Errorf("seal: %v", err)
 	}
 	f.write(w, 200, out)
 	f.change(r)

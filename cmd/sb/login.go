@@ -34,7 +34,7 @@ func loginCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			to, err := a.dial(secret.Value{}, 0)
+			to, err := a.dial(secret.Value{}, state{})
 			if err != nil {
 				return err
 			}

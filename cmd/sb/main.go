@@ -41,7 +41,7 @@ func run() int {
 
 // cli is what the global flags and the environment say.
 type cli struct {
-	server, ca, output string
+	server, ca, serverKey, output string
 }
 
 func command() *cobra.Command {
@@ -58,6 +58,7 @@ func command() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.server, "server", "", "https URL of the server (SB_SERVER)")
 	flags.StringVar(&a.ca, "ca", "", "PEM file of the CA that signs the server's certificate; no other is accepted then (SB_CA_FILE)")
+	flags.StringVar(&a.serverKey, "server-key", "", "signing key of the server, ed25519:…; without it the first one seen after a login is kept (SB_SERVER_KEY)")
 	flags.StringVar(&a.output, "output", "text", "text, or json for exactly what the API answers")
 	root.AddCommand(
 		loginCommand(a), logoutCommand(a), whoamiCommand(a),

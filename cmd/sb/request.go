@@ -14,7 +14,7 @@ import (
 
 func requestCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{Use: "request", Short: "Ask for secrets and follow what becomes of it"}
-	c.AddCommand(readCommand(a), listRequestsCommand(a), showRequestCommand(a))
+	c.AddCommand(readCommand(a), patchCommand(a), listRequestsCommand(a), showRequestCommand(a))
 	return c
 }
 
@@ -33,11 +33,7 @@ func readCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = show(a, c.OutOrStdout(), done, func(s api.Submitted) string { return clean(s.ID) + "\n" })
-			if a.output == "text" {
-				note(c, "submitted; follow it with: sb request show %s --watch", done.Value.ID)
-			}
-			return err
+			return submitted(a, c, done)
 		}),
 	}
 	c.Flags().StringArrayVar(&ask.Keys, "key", nil, "a key of the secret; repeat it for several (default: all keys)")
@@ -63,12 +59,12 @@ func listRequestsCommand(a *cli) *cobra.Command {
 			if connection != "" {
 				q.Set("connection", connection)
 			}
-			return listing(a, c, to, client.Path("requests"), q, limit, "ID STATE SECRET KEYS REQUESTER SUBMITTED REASON", func(r api.Request) []string {
-				return []string{r.ID, r.State, r.Secret, keys(r.Keys), name(r.Requester), ago(r.SubmittedAt), short(r.Reason, 50)}
+			return listing(a, c, to, client.Path("requests"), q, limit, "ID STATE OPERATION SECRET KEYS REQUESTER SUBMITTED REASON", func(r api.Request) []string {
+				return []string{r.ID, r.State, r.Operation, r.Secret, keys(r.Keys), name(r.Requester), ago(r.SubmittedAt), short(r.Reason, 50)}
 			})
 		}),
 	}
-	c.Flags().StringArrayVar(&states, "state", nil, "only this state: pending, approved, running, executed, failed, rejected, cancelled or expired; repeat it for several")
+	c.Flags().StringArrayVar(&states, "state", nil, "only this state: pending, approved, running, unknown, executed, failed, rejected, cancelled or expired; repeat it for several")
 	c.Flags().StringVar(&connection, "connection", "", "only this connection")
 	c.Flags().BoolVar(&mine, "mine", false, "only your own")
 	limitFlag(c, &limit)
@@ -120,12 +116,17 @@ func requestText(r api.Request) string {
 	if r.Failure != nil {
 		pairs = append(pairs, "Failure", r.Failure.Detail+" ("+r.Failure.Code+")")
 	}
-	pairs = append(pairs, "Secret", r.Secret, "Keys", keys(r.Keys), "Cluster", r.Cluster,
+	pairs = append(pairs, "Secret", r.Secret)
+	if r.Patch == nil {
+		pairs = append(pairs, "Keys", keys(r.Keys))
+	}
+	pairs = append(pairs, patchText(r)...)
+	pairs = append(pairs, "Cluster", r.Cluster,
 		"Requester", name(r.Requester), "Reason", r.Reason, "Submitted", when(r.SubmittedAt))
 	switch r.State {
 	case "pending":
 		pairs = append(pairs, "Lapses", when(r.PendingUntil))
-	case "approved", "running":
+	case "approved", "running", "unknown":
 		pairs = append(pairs, "Approved", whenever(r.ApprovedAt), "Lapses", whenever(r.Until))
 	default:
 		pairs = append(pairs, "Approved", whenever(r.ApprovedAt), "Ended", whenever(r.EndedAt), "Comment", r.Comment)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"secretsbridge/internal/secret"
 	"secretsbridge/web/api"
 	"secretsbridge/web/api/client"
 )
@@ -53,8 +51,8 @@ func revealCommand(a *cli) *cobra.Command {
 			// From here on a signal does not end the command: the server spends the
 			// value when it answers, so the answer is waited for and written.
 			ctx := context.WithoutCancel(c.Context())
-			open := func(envelope string) (client.Item[api.Revealed], error) {
-				return client.Post[api.Revealed](ctx, to, client.Path("requests", r.Value.ID, "envelopes", envelope, "reveal"), struct{}{})
+			open := func(envelope string) (client.Opened, error) {
+				return client.Reveal(ctx, to, r.Value, envelope)
 			}
 			switch {
 			case all && a.output == "json":
@@ -66,16 +64,11 @@ func revealCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer clear(got.Raw)
+			defer got.Value.Zero()
 			if a.output == "json" {
-				return writeJSON(c.OutOrStdout(), got.Raw)
+				return writeOpened(c.OutOrStdout(), got)
 			}
-			value, err := valueOf(got.Value)
-			if err != nil {
-				return err
-			}
-			defer value.Zero()
-			return writeValue(c, value.Expose(), isTerminal(c.OutOrStdout()))
+			return writeValue(c, got.Value.Expose(), isTerminal(c.OutOrStdout()))
 		}),
 	}
 	c.Flags().StringVar(&key, "key", "", "the key to open, where several are ready")
@@ -119,7 +112,7 @@ func keysOf(envelopes []api.Envelope) []string {
 
 // revealArray opens one after the other. What was opened is written at once, and the
 // array is whole even if a later one is refused: nobody can open a value again.
-func revealArray(out io.Writer, envelopes []string, open func(string) (client.Item[api.Revealed], error)) error {
+func revealArray(out io.Writer, envelopes []string, open func(string) (client.Opened, error)) error {
 	for i, id := range envelopes {
 		got, err := open(id)
 		if err != nil {
@@ -131,8 +124,8 @@ func revealArray(out io.Writer, envelopes []string, open func(string) (client.It
 		if _, err := io.WriteString(out, "[,"[min(i, 1):min(i, 1)+1]); err != nil {
 			return err
 		}
-		err = writeJSON(out, got.Raw)
-		clear(got.Raw)
+		err = writeOpened(out, got)
+		got.Value.Zero()
 		if err != nil {
 			return err
 		}
@@ -141,23 +134,18 @@ func revealArray(out io.Writer, envelopes []string, open func(string) (client.It
 	return err
 }
 
-func revealLines(out io.Writer, envelopes []string, open func(string) (client.Item[api.Revealed], error)) error {
+func revealLines(out io.Writer, envelopes []string, open func(string) (client.Opened, error)) error {
 	for _, id := range envelopes {
 		got, err := open(id)
 		if err != nil {
 			return err
 		}
-		value, err := valueOf(got.Value)
-		clear(got.Raw)
-		if err != nil {
-			return err
-		}
-		text := string(value.Expose())
+		text := string(got.Value.Expose())
 		if !plain(text) || text == "" || strings.ContainsAny(text, "\"\\") {
 			text = strconv.Quote(text)
 		}
-		_, err = fmt.Fprintf(out, "%s=%s\n", clean(got.Value.Key), text)
-		value.Zero()
+		_, err = fmt.Fprintf(out, "%s=%s\n", clean(got.Key), text)
+		got.Value.Zero()
 		if err != nil {
 			return err
 		}
@@ -168,17 +156,24 @@ func revealLines(out io.Writer, envelopes []string, open func(string) (client.It
 // plain reports whether a text is printable and on one line.
 func plain(text string) bool { return clean(text) == text }
 
-// valueOf is the value's bytes. The caller zeroes them.
-func valueOf(r api.Revealed) (secret.Value, error) {
-	switch {
-	case r.Value != nil && r.ValueBase64 == nil:
-		return secret.New([]byte(*r.Value)), nil
-	case r.ValueBase64 != nil && r.Value == nil:
-		if b, err := base64.StdEncoding.DecodeString(*r.ValueBase64); err == nil {
-			return secret.New(b), nil
-		}
+// opened is an opened value in JSON. Exactly one of Value and ValueBase64 is there: the
+// second for bytes that are no UTF-8 text.
+type opened struct {
+	Key         string  `json:"key"`
+	Value       *string `json:"value,omitempty"`
+	ValueBase64 []byte  `json:"value_base64,omitempty"`
+	Seq         uint64  `json:"seq"`
+}
+
+func writeOpened(out io.Writer, got client.Opened) error {
+	shown := opened{Key: got.Key, Seq: got.Seq}
+	if b := got.Value.Expose(); utf8.Valid(b) {
+		text := string(b)
+		shown.Value = &text
+	} else {
+		shown.ValueBase64 = b
 	}
-	return secret.Value{}, fmt.Errorf("%w: it holds no value", client.ErrAnswer)
+	return encode(out, shown)
 }
 
 // writeValue writes a value alone. On a terminal, what could control it is written as a

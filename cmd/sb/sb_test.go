@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 //	fake calls TEXT       a call of this text was made
 //	fake streamed         waits until one more stream is open
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
+//	fake proposed KEY HEX a value of a patch was these bytes, its kind first
+//	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -40,7 +42,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SB_TOKEN_FILE", filepath.Join(env.WorkDir, "config", "token"))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
-			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600)
+			return errors.Join(
+				os.WriteFile(filepath.Join(env.WorkDir, "binary"), []byte{0xff, 0x00}, 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": steer, "exec-code": execCode},
 	})
@@ -84,6 +88,14 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		if got := hex.EncodeToString([]byte(ts.ReadFile(args[1]))); got != args[2] {
 			ts.Fatalf("%s holds %s", args[1], got)
 		}
+	case "proposed":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if got := hex.EncodeToString([]byte(f.proposed[args[1]])); got != args[2] {
+			ts.Fatalf("%s was proposed as %s", args[1], got)
+		}
+	case "rotate":
+		f.rotate()
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))

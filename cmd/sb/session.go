@@ -28,6 +28,9 @@ type tokenFile string
 type state struct {
 	Server   string `json:"server"` // the token is sent nowhere else
 	Sequence uint64 `json:"sequence,omitempty"`
+
+	// ServerKey is what the server signed with when it was first seen.
+	ServerKey string `json:"server_key,omitempty"`
 }
 
 func findTokenFile() (tokenFile, error) {
@@ -112,14 +115,17 @@ func (f tokenFile) remove() error {
 	return nil
 }
 
-// remember keeps how far the log got by a command, for the next query. It is a
-// convenience, so a folder that is read-only is no error.
-func (f tokenFile) remember(server string, seq uint64) {
+// remember keeps how far the log got by a command, for the next query, and who the server
+// is. It is a convenience, so a folder that is read-only is no error.
+func (f tokenFile) remember(to *client.Client) {
 	s := f.state()
-	if s.Server != server || seq <= s.Sequence {
+	if s.Server != to.Server() || to.Sequence() <= s.Sequence && (s.ServerKey != "" || to.ServerKey() == "") {
 		return
 	}
-	s.Sequence = seq
+	s.Sequence = max(s.Sequence, to.Sequence())
+	if s.ServerKey == "" {
+		s.ServerKey = to.ServerKey()
+	}
 	if text, err := json.Marshal(s); err == nil {
 		_ = replace(f.statePath(), text)
 	}
@@ -144,12 +150,15 @@ func replace(path string, text []byte) (err error) {
 }
 
 // dial makes a client for the server of the flags or the environment.
-func (a *cli) dial(token secret.Value, seq uint64) (*client.Client, error) {
+func (a *cli) dial(token secret.Value, kept state) (*client.Client, error) {
 	server := given(a.server, "SB_SERVER")
 	if server == "" {
 		return nil, usage("no server: set --server or SB_SERVER to its https URL")
 	}
-	cfg := client.Config{Server: server, Token: token, Sequence: seq, Agent: "sb/" + build.Version()}
+	cfg := client.Config{Server: server, Token: token, Sequence: kept.Sequence, Agent: "sb/" + build.Version(), ServerKey: kept.ServerKey}
+	if key := given(a.serverKey, "SB_SERVER_KEY"); key != "" {
+		cfg.ServerKey = key
+	}
 	if path := given(a.ca, "SB_CA_FILE"); path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -182,7 +191,7 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 			return err
 		}
 		defer token.Zero()
-		to, err := a.dial(token, kept.Sequence)
+		to, err := a.dial(token, kept)
 		if err != nil {
 			return err
 		}
@@ -191,7 +200,7 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 			return fail("not_signed_in", "your session is for %s; sign in to %s with sb login --email YOU", kept.Server, to.Server())
 		}
 		err = do(c, args, to)
-		file.remember(to.Server(), to.Sequence())
+		file.remember(to)
 		return err
 	}
 }

@@ -30,6 +30,9 @@ func verdictCommand(a *cli, verb, past, sentence string) *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&verdict.Comment, "comment", "", "a comment that everybody sees who sees the request")
+	if verb == "approve" {
+		c.Flags().IntVar(&verdict.Comparison, "comparison", 0, "of a patch: the number of the comparison you looked at; refused if there is a newer one")
+	}
 	return c
 }
 

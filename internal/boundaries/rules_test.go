@@ -31,6 +31,7 @@ var rooms = []struct {
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
 	{"nats/internal/...", nil, "it translates log lines"},
 	{"nats", []string{"events", "command", "nats/subject", "nats/internal/..."}, "the store speaks command's errors, and nothing else of the product"},
+	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/...", []string{"events", "command", "custody", "gateway", "policy", "projections", "store", "internal/secret", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, and of keys it knows the errors"},
 	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
 	{"test/...", []string{"..."}, "whole-system tests see everything"},

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"secretsbridge/seal"
 	"secretsbridge/web/api"
 )
 
@@ -63,12 +64,19 @@ type control struct {
 	ended  chan struct{} // closed when the process of cmd has ended
 	logs   bytes.Buffer  // stderr of every start, the agent's included
 	tokens map[string]string
+
+	reveal api.Reveal // asks for values sealed to a key that nobody keeps
 }
 
 // start starts a control plane and stops it when the test ends. env adds settings.
 func start(t testing.TB, env ...string) *control {
 	t.Helper()
 	c := &control{dir: filepath.Join(short(t), "data"), env: env, tokens: map[string]string{}}
+	reader, err := seal.GenerateRecipientKey(seal.X25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.reveal = api.Reveal{Recipient: reader.Public().String()}
 	c.up(t)
 	t.Cleanup(func() {
 		c.stop(t)

@@ -59,11 +59,30 @@ type Person struct {
 	Name string `json:"name"`
 }
 
-// Submit asks to read a secret.
+// Submit asks to read or to change a secret.
 type Submit struct {
-	Secret string   `json:"secret"`         // CONNECTION/REF
-	Keys   []string `json:"keys,omitempty"` // none means all keys of the secret
-	Reason string   `json:"reason"`
+	Secret    string           `json:"secret"`              // CONNECTION/REF
+	Operation string           `json:"operation,omitempty"` // read unless it says patch
+	Keys      []string         `json:"keys,omitempty"`      // of a read; none means all keys of the secret
+	Changes   []ProposedChange `json:"changes,omitempty"`   // of a patch
+	Create    bool             `json:"create,omitempty"`    // of a patch: the secret must not exist yet
+	Reason    string           `json:"reason"`
+}
+
+// ProposedChange sets or removes one key. The value of a set is sealed to an intake key:
+// a proposal of package seal, bound to the Idempotency-Key of the call, the connection,
+// the ref, the key and the caller's id.
+type ProposedChange struct {
+	Key    string `json:"key"`
+	Action string `json:"action"`           // set, unset
+	Sealed []byte `json:"sealed,omitempty"` // base64
+}
+
+// Intake has the keys to seal values to, signed by the control plane.
+type Intake struct {
+	IntakeKeys []byte `json:"intake_keys"` // base64 of JSON: keys, in order of preference, and not_after
+	SigningKey string `json:"signing_key"` // pinned by clients
+	Signature  []byte `json:"signature"`   // Ed25519, see docs/security/envelopes.md
 }
 
 // Submitted is the answer.
@@ -75,6 +94,10 @@ type Submitted struct {
 // Verdict is an approver's or a requester's word on a request.
 type Verdict struct {
 	Comment string `json:"comment,omitempty"`
+
+	// Comparison, of an approval, is the number of the comparison that the approver
+	// looked at. If there is a newer one, the approval is refused.
+	Comparison int `json:"comparison,omitempty"`
 }
 
 // Done is the answer to a command that makes nothing new.
@@ -91,7 +114,7 @@ type Page[T any] struct {
 // Request is one request for access.
 type Request struct {
 	ID         string   `json:"id"`
-	State      string   `json:"state"` // pending, approved, running, executed, failed, rejected, cancelled, expired
+	State      string   `json:"state"` // pending, approved, running, unknown, executed, failed, rejected, cancelled, expired
 	Operation  string   `json:"operation"`
 	Secret     string   `json:"secret"` // CONNECTION/REF
 	Connection string   `json:"connection"`
@@ -114,10 +137,43 @@ type Request struct {
 	Agent     string     `json:"agent,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`
 	Envelopes []Envelope `json:"envelopes"`
+	Patch     *Patch     `json:"patch,omitempty"` // of operation patch
 
 	ProviderVersion string `json:"provider_version,omitempty"`
 	Comment         string `json:"comment,omitempty"` // of who cancelled it
 	Seq             uint64 `json:"seq"`               // of its newest fact
+}
+
+// Patch is what a request changes: keys and effects, never a value or its length.
+type Patch struct {
+	Create    bool     `json:"create"`
+	Reapprove string   `json:"reapprove"` // never, touched_keys, any_change
+	Changes   []Change `json:"changes"`
+
+	Comparison   *Comparison `json:"comparison,omitempty"`    // the newest look at the secret
+	FirstVersion string      `json:"first_version,omitempty"` // of the secret when it was first looked at
+	Changed      bool        `json:"changed"`                 // the secret has another version since
+	Voided       int         `json:"voided"`                  // how often approvals ended because it changed
+
+	Outcome         string `json:"outcome,omitempty"` // written, found, unchanged
+	PreviousVersion string `json:"previous_version,omitempty"`
+}
+
+// Change is what happens to one key. Effect is what it would do to the secret as it was
+// at the newest comparison: added, changed, removed, unchanged.
+type Change struct {
+	Key    string `json:"key"`
+	Action string `json:"action"` // set, unset
+	Effect string `json:"effect,omitempty"`
+}
+
+// Comparison is how the secret stood when an agent looked at it.
+type Comparison struct {
+	Number  int       `json:"number"`
+	At      time.Time `json:"at"`
+	Exists  bool      `json:"exists"`
+	Version string    `json:"version,omitempty"`
+	Problem *Failure  `json:"problem,omitempty"` // why it could not be compared
 }
 
 // Step is one stage of approval.
@@ -153,13 +209,18 @@ type Envelope struct {
 	At          time.Time `json:"at"` // of the state
 }
 
-// Revealed is a value, shown once. Exactly one of Value and ValueBase64 is there: the
-// second for bytes that are no UTF-8 text.
+// Reveal asks for a value, sealed to a key that the caller made for this.
+type Reveal struct {
+	Recipient string `json:"recipient"` // public HPKE key: "xwing:…" or "x25519:…"
+}
+
+// Revealed is a value, shown once: sealed to the caller's key, bound to request,
+// envelope, key, connection, ref and the caller's id until NotAfter.
 type Revealed struct {
-	Key         string  `json:"key"`
-	Value       *string `json:"value,omitempty"`
-	ValueBase64 *string `json:"value_base64,omitempty"`
-	Seq         uint64  `json:"seq"`
+	Key      string    `json:"key"`
+	Sealed   []byte    `json:"sealed"` // base64 of a value message of package seal
+	NotAfter time.Time `json:"not_after"`
+	Seq      uint64    `json:"seq"`
 }
 
 // Connection is a named secret store behind the agents of one cluster.

@@ -94,8 +94,7 @@ func TestWhatFitsPasses(t *testing.T) {
 		"no such path":              get("/nothing", 404, problem("not_found", "404", "Not Found")),
 		"a method it does not take": {method: "PUT", path: "/api/v1/me", status: 405, body: problem("method_not_allowed", "405", "Method Not Allowed")},
 		"a stream":                  get("/requests/"+requestID+"/stream", 200, ": still here\n\nid: 4\nevent: request\ndata: "+shown+"\n\nid: 5\nev").with("Content-Type", "text/event-stream"),
-		"a value as text":           post("/requests/"+requestID+"/envelopes/e_1/reveal", "{}", 200, `{"key":"k","value":"","seq":9}`),
-		"a value as bytes":          post("/requests/"+requestID+"/envelopes/e_1/reveal", "{}", 200, `{"key":"k","value_base64":"/wAB","seq":9}`),
+		"a sealed value":            post("/requests/"+requestID+"/envelopes/e_1/reveal", `{"recipient":"x25519:AA"}`, 200, `{"key":"k","sealed":"TQE=","not_after":"2026-11-24T10:16:01Z","seq":9}`),
 	}
 	for name, e := range tests {
 		t.Run(name, func(t *testing.T) {

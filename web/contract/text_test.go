@@ -119,7 +119,7 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"Provider":        words(events.ProviderVault, events.ProviderFile),
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
 		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
-		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateExecuted,
+		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
 			events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired),
 	}
 	for name, want := range tests {
@@ -159,7 +159,8 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"SignIn": api.SignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "CreateConnection": api.CreateConnection{},
 		"Reason": api.Reason{}, "Invite": api.Invite{}, "Enrol": events.Enrol{}, "Session": api.Session{}, "Me": api.Me{},
 		"Person": api.Person{}, "Submitted": api.Submitted{}, "Done": api.Done{}, "Request": api.Request{}, "Step": api.Step{},
-		"Vote": api.Vote{}, "Failure": api.Failure{}, "Envelope": api.Envelope{}, "Revealed": api.Revealed{},
+		"Vote": api.Vote{}, "Failure": api.Failure{}, "Patch": api.Patch{}, "Change": api.Change{}, "Comparison": api.Comparison{},
+		"ProposedChange": api.ProposedChange{}, "Intake": api.Intake{}, "Reveal": api.Reveal{}, "Envelope": api.Envelope{}, "Revealed": api.Revealed{},
 		"Connection": api.Connection{}, "Agent": api.Agent{}, "Invitation": api.Invitation{}, "Enrolment": events.Enrolment{},
 		"Credential": events.Credentials{}, "Event": api.Event{}, "Problem": api.Problem{}, "RequestPage": api.Page[api.Request]{},
 	}
@@ -230,7 +231,8 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrAlreadyRevealed, command.ErrEnvelopeExpired, command.ErrNotYetExecuted, command.ErrNothingToReveal,
 		command.ErrRevealNotAllowed, command.ErrConnectionExists, command.ErrConnectionName, command.ErrProviderUnknown,
 		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
-		command.ErrAgentRevoked, command.ErrReasonNeeded, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
+		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
+		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 	} {
 		var r *command.Rejection
 		if !errors.As(rule, &r) {
@@ -259,7 +261,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 		}
 	}
 	parts := []string{ // of others, which have examples
-		"Step", "Vote", "Failure", "Envelope", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
+		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()

@@ -42,22 +42,22 @@ type Item[T any] struct {
 
 // Get asks a query.
 func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (Item[T], error) {
-	return call[T](ctx, c, http.MethodGet, path, query, nil, true)
+	return call[T](ctx, c, http.MethodGet, path, query, nil, again)
 }
 
 // Post gives a command. Its Idempotency-Key is fresh, and the same in every attempt.
 func Post[T any](ctx context.Context, c *Client, path string, body any) (Item[T], error) {
-	return call[T](ctx, c, http.MethodPost, path, nil, body, true)
+	return call[T](ctx, c, http.MethodPost, path, nil, body, rand.Text())
 }
 
 // SignIn opens a session. It is tried once: an attempt counts against the account.
 func SignIn(ctx context.Context, c *Client, in api.SignIn) (Item[api.Session], error) {
-	return call[api.Session](ctx, c, http.MethodPost, Path("sessions"), nil, in, false)
+	return call[api.Session](ctx, c, http.MethodPost, Path("sessions"), nil, in, once)
 }
 
 // SignOut ends the client's session. It is tried once.
 func SignOut(ctx context.Context, c *Client) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, Path("sessions", "current"), nil, nil, false)
+	_, err := call[struct{}](ctx, c, http.MethodDelete, Path("sessions", "current"), nil, nil, once)
 	return err
 }
 
@@ -93,8 +93,15 @@ func List[T any](ctx context.Context, c *Client, path string, query url.Values, 
 	return items[:min(len(items), limit)], nil
 }
 
-// call makes one call, and again if again says that this does no harm.
-func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, again bool) (Item[T], error) {
+// How often a call may be made: a command has its Idempotency-Key instead.
+const (
+	once  = ""
+	again = "again"
+)
+
+// call makes one call, and again if that does no harm: a query, or a command with an
+// Idempotency-Key.
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, repeat string) (Item[T], error) {
 	var item Item[T]
 	var sent []byte
 	if body != nil {
@@ -105,8 +112,8 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 		defer clear(sent) // it may hold a password
 	}
 	header := c.header()
-	if method == http.MethodPost && again {
-		header.Set(api.HeaderIdempotencyKey, rand.Text())
+	if method == http.MethodPost && repeat != once {
+		header.Set(api.HeaderIdempotencyKey, repeat)
 	}
 	if seq := c.newest.Load(); seq > 0 && method == http.MethodGet {
 		header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
@@ -122,7 +129,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 			return item, nil
 		}
 		pause, worth := worthAnother(err, attempt)
-		if !again || !worth || attempt == attempts {
+		if repeat == once || !worth || attempt == attempts {
 			return item, err
 		}
 		if err := sleep(ctx, pause); err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 )
 
 const (
@@ -39,6 +40,9 @@ const (
 // ErrAddress says that a URL cannot be that of a server.
 var ErrAddress = errors.New("the server's address must be an https:// URL without user, query or fragment")
 
+// ErrServerKey says that a text is no signing key of a server.
+var ErrServerKey = errors.New("the server's key must be ed25519: and the key in base64url")
+
 // Config says whom to call. Only Server is needed.
 type Config struct {
 	Server string         // https URL; a path before /api is kept
@@ -49,6 +53,10 @@ type Config struct {
 	// Sequence is a position of the log that queries must include: that of an earlier
 	// command. 0 means none.
 	Sequence uint64
+
+	// ServerKey is the server's signing key as it is known from before, as package seal
+	// prints it. Empty: the first that is seen is taken.
+	ServerKey string
 
 	// Silence is how long a stream may be silent before it is opened again; 0 means a
 	// minute.
@@ -63,6 +71,7 @@ type Client struct {
 	agent   string
 	silence time.Duration
 	newest  atomic.Uint64
+	pinned  atomic.Pointer[seal.VerifyKey] // the server's signing key; nil before it is known
 }
 
 // New checks the address, which must be an https URL (else [ErrAddress]), and dials
@@ -71,6 +80,14 @@ func New(cfg Config) (*Client, error) {
 	base, err := Address(cfg.Server)
 	if err != nil {
 		return nil, err
+	}
+	var pinned *seal.VerifyKey
+	if cfg.ServerKey != "" {
+		key, err := seal.ParseVerifyKey(cfg.ServerKey)
+		if err != nil {
+			return nil, ErrServerKey
+		}
+		pinned = &key
 	}
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.Roots != nil {
@@ -96,6 +113,7 @@ func New(cfg Config) (*Client, error) {
 		c.silence = silenceLimit
 	}
 	c.newest.Store(cfg.Sequence)
+	c.pinned.Store(pinned)
 	return c, nil
 }
 

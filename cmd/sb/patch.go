@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
+	"secretsbridge/web/api"
+	"secretsbridge/web/api/client"
+)
+
+// patchFlags are the changes as they were typed. No value is among them.
+type patchFlags struct {
+	set, files, unset, json []string
+	reason                  string
+	create                  bool
+}
+
+func patchCommand(a *cli) *cobra.Command {
+	var f patchFlags
+	c := &cobra.Command{
+		Use:   "patch CONNECTION/REF",
+		Short: "Ask to change a secret, or to make a new one",
+		Long: "Asks to set and to remove keys of a secret; other keys stay as they are. Values come from standard\n" +
+			"input or from files, never from an argument, and are sealed before they leave this machine.\n" +
+			"--set KEY=- reads standard input, without one line end at its end; on a terminal it asks without\n" +
+			"echo. --set-file takes a file's bytes as they are. A value is written as a text, or with --json KEY\n" +
+			"as the JSON that it is. Standard output is the request's id alone.",
+		Example: "  sb request patch vault/secret/prod/db --set password=- --unset legacy --reason \"rotation\" < new-password\n" +
+			"  sb request patch file/prod/tls --create --set-file cert=cert.pem --set-file key=key.pem --reason \"new host\"",
+		Args: takes("CONNECTION/REF"),
+		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			changes, err := f.changes(c)
+			defer func() {
+				for _, change := range changes {
+					change.Value.Zero()
+				}
+			}()
+			if err != nil {
+				return err
+			}
+			done, err := client.Patch(c.Context(), to, args[0], f.reason, f.create, changes)
+			if err != nil {
+				return err
+			}
+			return submitted(a, c, done)
+		}),
+	}
+	c.Flags().StringArrayVar(&f.set, "set", nil, "KEY=-: set this key to what standard input holds")
+	c.Flags().StringArrayVar(&f.files, "set-file", nil, "KEY=PATH: set this key to what a file holds; repeat it for several")
+	c.Flags().StringArrayVar(&f.unset, "unset", nil, "remove this key; repeat it for several")
+	c.Flags().StringArrayVar(&f.json, "json", nil, "the value of this key is JSON, such as 587 or true, and not a text")
+	c.Flags().BoolVar(&f.create, "create", false, "make a new secret: it must not exist yet")
+	c.Flags().StringVar(&f.reason, "reason", "", "why it should change, for those who decide")
+	require(c, "reason")
+	return c
+}
+
+// submitted tells the id of a new request.
+func submitted(a *cli, c *cobra.Command, done client.Item[api.Submitted]) error {
+	err := show(a, c.OutOrStdout(), done, func(s api.Submitted) string { return clean(s.ID) + "\n" })
+	if a.output == "text" {
+		note(c, "submitted; follow it with: sb request show %s --watch", done.Value.ID)
+	}
+	return err
+}
+
+// changes reads all values. What was read is returned with an error, too, to be zeroed.
+func (f patchFlags) changes(c *cobra.Command) (changes []client.Change, err error) {
+	stdin := 0
+	for _, arg := range f.set {
+		key, source, ok := strings.Cut(arg, "=")
+		if !ok || source != "-" {
+			// Not the argument: it may be a value in the wrong place.
+			return changes, usage("--set takes KEY=- and reads the value from standard input: a value in an argument would be seen by others; --set-file reads a file")
+		}
+		if stdin++; stdin > 1 && !isTerminal(os.Stdin) {
+			return changes, usage("standard input holds one value: use --set-file for the others")
+		}
+		value, err := readValue(c, key)
+		if err != nil {
+			return changes, err
+		}
+		changes = append(changes, client.Change{Key: key, Kind: f.kind(key), Value: value})
+	}
+	for _, arg := range f.files {
+		key, path, ok := strings.Cut(arg, "=")
+		if !ok || path == "" {
+			return changes, usage("--set-file takes KEY=PATH")
+		}
+		value, err := readFileValue(path)
+		if err != nil {
+			return changes, err
+		}
+		changes = append(changes, client.Change{Key: key, Kind: f.kind(key), Value: value})
+	}
+	for _, key := range f.unset {
+		changes = append(changes, client.Change{Key: key, Unset: true})
+	}
+	return changes, f.check(changes)
+}
+
+// check refuses what is a slip of the hand here; the rest is the server's to refuse.
+func (f patchFlags) check(changes []client.Change) error {
+	if len(changes) == 0 {
+		return usage("nothing is changed: use --set, --set-file or --unset")
+	}
+	for i, change := range changes {
+		if slices.ContainsFunc(changes[:i], func(other client.Change) bool { return other.Key == change.Key }) {
+			return usage("key %q is there twice", change.Key)
+		}
+	}
+	for _, key := range f.json {
+		if !slices.ContainsFunc(changes, func(c client.Change) bool { return c.Key == key && !c.Unset }) {
+			return usage("--json names key %q, which is not set", key)
+		}
+	}
+	return nil
+}
+
+func (f patchFlags) kind(key string) seal.EntryKind {
+	if slices.Contains(f.json, key) {
+		return seal.EntryJSON
+	}
+	return seal.EntryText
+}
+
+// readValue reads standard input, or asks for the value of a key without echo.
+func readValue(c *cobra.Command, key string) (secret.Value, error) {
+	if isTerminal(os.Stdin) {
+		fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", clean(key))
+		text, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(c.ErrOrStderr())
+		if err != nil {
+			return secret.Value{}, fail("fault", "read the value of key %q: %w", key, err)
+		}
+		return secret.New(text), nil
+	}
+	text, err := readBounded(c.InOrStdin())
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("value of key %q from standard input: %w", key, err)
+	}
+	return secret.New(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))), nil
+}
+
+func readFileValue(path string) (secret.Value, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return secret.Value{}, usage("read a value: %w", err)
+	}
+	defer file.Close()
+	text, err := readBounded(file)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("value from %s: %w", path, err)
+	}
+	return secret.New(text), nil
+}
+
+// readBounded reads into one buffer that does not grow: growing would leave copies.
+func readBounded(from io.Reader) ([]byte, error) {
+	buffer := make([]byte, seal.MaxEntry+1)
+	n, err := io.ReadFull(from, buffer)
+	switch {
+	case err == nil:
+		clear(buffer)
+		return nil, fmt.Errorf("more than %d bytes: %w", seal.MaxEntry, seal.ErrTooLarge)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return buffer[:n:n], nil
+	}
+	clear(buffer)
+	return nil, fail("fault", "%w", err)
+}
+
+// patchText is what a request changes, for people.
+func patchText(r api.Request) []string {
+	p := r.Patch
+	if p == nil {
+		return nil
+	}
+	what := "change a secret"
+	if p.Create {
+		what = "make a new secret"
+	}
+	pairs := []string{"Patch", what}
+	for _, c := range p.Changes {
+		said := c.Key + ": " + c.Action
+		if c.Effect != "" {
+			said = c.Key + ": " + c.Effect
+		}
+		pairs = append(pairs, "Change", said)
+	}
+	if l := p.Comparison; l != nil {
+		pairs = append(pairs, "Compared", comparisonText(*l))
+	}
+	if p.Changed && p.Outcome == "" {
+		pairs = append(pairs, "Attention", fmt.Sprintf("the secret changed since it was first compared: version %s, now %s", versionText(p.FirstVersion), versionText(p.Comparison.Version)))
+	}
+	if p.Voided > 0 {
+		pairs = append(pairs, "Attention", fmt.Sprintf("approvals ended %d times because the secret changed after them", p.Voided))
+	}
+	if p.Outcome != "" {
+		pairs = append(pairs, "Outcome", fmt.Sprintf("%s: version %s, before %s", p.Outcome, r.ProviderVersion, versionText(p.PreviousVersion)))
+	}
+	return pairs
+}
+
+func comparisonText(l api.Comparison) string {
+	said := fmt.Sprintf("no. %d, %s", l.Number, when(l.At))
+	switch {
+	case l.Problem != nil:
+		return said + ": " + l.Problem.Detail + " (" + l.Problem.Code + ")"
+	case !l.Exists:
+		return said + ": there is no such secret yet"
+	}
+	return said + ": with version " + l.Version
+}
+
+func versionText(version string) string {
+	if version == "" {
+		return "none"
+	}
+	return version
+}

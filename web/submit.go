@@ -1,0 +1,97 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/web/api"
+)
+
+// intakeKeys are what values of a patch are sealed to.
+func (a *API) intakeKeys(*call) (reply, error) {
+	keys, err := a.Custody.Intake()
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: api.Intake(keys)}, nil
+}
+
+// submit asks to read or to change a secret.
+func (a *API) submit(c *call) (reply, error) {
+	var m api.Submit
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	name, ref, _ := strings.Cut(m.Secret, "/")
+	if !events.ValidName(name) || ref == "" {
+		return reply{}, command.ErrRefInvalid
+	}
+	operation, err := operationOf(m)
+	if err != nil {
+		return reply{}, err
+	}
+	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
+	if err != nil {
+		return reply{}, err
+	}
+	cmd := command.Submit{
+		Requester: c.person.ID, Connection: connection, Ref: ref, Keys: m.Keys, Reason: m.Reason, Create: m.Create,
+		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
+	}
+	cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
+		Requester: c.person.ID, Roles: c.person.Roles, Operation: operation, Connection: connection.ID, Ref: ref,
+		Reapprove: a.Reapprove,
+	})
+	meta := c.meta()
+	id := events.RequestOf(meta.Command)
+	if operation == events.OperationPatch {
+		if cmd.Changes, err = a.propose(c, m, cmd, id); err != nil {
+			return reply{}, err
+		}
+	}
+	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
+		return r.Submit(meta, cmd)
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
+}
+
+func operationOf(m api.Submit) (events.Operation, error) {
+	switch {
+	case (m.Operation == "" || m.Operation == string(events.OperationRead)) && len(m.Changes) == 0 && !m.Create:
+		return events.OperationRead, nil
+	case m.Operation == string(events.OperationPatch) && len(m.Keys) == 0:
+		return events.OperationPatch, nil
+	}
+	return "", errOperation
+}
+
+// propose takes the values of a patch in, once all else about it is right.
+func (a *API) propose(c *call, m api.Submit, cmd command.Submit, id events.RequestID) ([]events.Change, error) {
+	sealed := make(map[string][]byte, len(m.Changes))
+	for _, change := range m.Changes {
+		action := events.ChangeAction(change.Action)
+		if (action == events.ChangeSet) != (len(change.Sealed) > 0) {
+			return nil, command.ErrChangesInvalid
+		}
+		cmd.Changes = append(cmd.Changes, events.Change{Key: change.Key, Action: action})
+		sealed[change.Key] = change.Sealed
+	}
+	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
+	if err != nil || before.Took(c.command) {
+		return cmd.Changes, err // the same submit again: it decides nothing new
+	}
+	if _, err := before.Submit(c.meta(), cmd); err != nil {
+		return nil, err
+	}
+	return a.Custody.Propose(c.ctx(), custody.Proposal{
+		Requester: c.person.ID, IdempotencyKey: c.r.Header.Get(api.HeaderIdempotencyKey), Request: id,
+		Connection: cmd.Connection.ID, Ref: cmd.Ref, Changes: cmd.Changes, Sealed: sealed, Until: cmd.ValuesUntil(c.now),
+	})
+}
