@@ -52,7 +52,7 @@ func SealMessage(to RecipientPublic, by SigningKey, b Binding, plaintext []byte)
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
 	// One context for one message: no counter can ever repeat.
-	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), messageInfo(to.suite, b))
+	enc, sender, err := fixed.sender(public, messageInfo(to.suite, b))
 	if err != nil {
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
@@ -113,7 +113,7 @@ func OpenMessage(key RecipientKey, trusted VerifyKeys, b Binding, now time.Time,
 
 // newRecipient starts an HPKE context of the product's suites.
 func newRecipient(enc []byte, key hpke.PrivateKey, info []byte) (*hpke.Recipient, error) {
-	return hpke.NewRecipient(enc, key, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	return fixed.recipient(enc, key, info)
 }
 
 // message is a parsed message; every field is a window into the bytes received.
@@ -180,6 +180,6 @@ func messageInfo(s Suite, b Binding) []byte {
 // appendSuite appends the three numbers of the suite: KEM, KDF, AEAD.
 func appendSuite(out []byte, s Suite) []byte {
 	out = binary.BigEndian.AppendUint16(out, uint16(s))
-	out = binary.BigEndian.AppendUint16(out, hpke.HKDFSHA256().ID())
-	return binary.BigEndian.AppendUint16(out, hpke.AES256GCM().ID())
+	out = binary.BigEndian.AppendUint16(out, fixed.kdf.ID())
+	return binary.BigEndian.AppendUint16(out, fixed.aead.ID())
 }
