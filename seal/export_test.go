@@ -25,6 +25,22 @@ func Resign(by SigningKey, message []byte) bool {
 	return true
 }
 
+// MessageParts returns what the parser sees in a message, in order and without gaps.
+func MessageParts(b []byte) ([][]byte, error) {
+	m, err := parseMessage(b)
+	if err != nil {
+		return nil, err
+	}
+	fixed := append([]byte{messageKind, messageVersion}, appendSuite(nil, m.suite)...)
+	return [][]byte{fixed, m.recipient[:], m.signer[:], m.enc, m.commitment, m.ciphertext, m.sig}, nil
+}
+
+// Pad and Unpad are the padding of values. Unpad takes what [OpenValue] lets through:
+// whole steps, at least one.
+func Pad(value []byte) []byte { return pad(value) }
+
+func Unpad(padded []byte) ([]byte, bool) { return unpad(padded) }
+
 // SignedOfMessage returns what the signature of a message is over.
 func SignedOfMessage(message []byte) []byte {
 	m, _ := parseMessage(message)

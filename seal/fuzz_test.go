@@ -59,21 +59,28 @@ func FuzzOpenMessage(f *testing.F) {
 // FuzzOpenSignedMessage gives each input a good signature, so that the fuzzer reaches
 // the code that uses the private key.
 func FuzzOpenSignedMessage(f *testing.F) {
-	p := newParty(f, seal.X25519)
-	sealed := p.seal(f, make([]byte, seal.GrantSize))
-	f.Add(sealed)
-	f.Add(sealed[:len(sealed)-1])
+	parties, sealed := map[seal.Suite]party{}, map[seal.Suite][]byte{}
+	for _, suite := range suites {
+		p := newParty(f, suite)
+		message := p.seal(f, make([]byte, seal.GrantSize))
+		parties[suite], sealed[suite] = p, message
+		f.Add(message)
+		f.Add(message[:len(message)-1])
+	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		message = bytes.Clone(message)
-		if !seal.Resign(p.signer, message) {
-			return
-		}
-		plaintext, err := p.open(message)
-		if err == nil && !bytes.Equal(message, sealed) {
-			t.Errorf("opened %x, which nobody sealed", message)
-		}
-		if err != nil {
-			refused(t, "fuzzed bytes", plaintext, err, refusals...)
+		for suite, p := range parties {
+			changed := bytes.Clone(message)
+			if !seal.Resign(p.signer, changed) {
+				return
+			}
+			// A message to the one key opens under no other, whoever signs it.
+			plaintext, err := p.open(changed)
+			if err == nil && !bytes.Equal(changed, sealed[suite]) {
+				t.Errorf("opened %x, which nobody sealed", changed)
+			}
+			if err != nil {
+				refused(t, "fuzzed bytes", plaintext, err, refusals...)
+			}
 		}
 	})
 }
