@@ -1,0 +1,98 @@
+package local_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"secretsbridge/kms"
+	"secretsbridge/kms/local"
+	"secretsbridge/seal"
+)
+
+// fuzzKeys makes a key file for a fuzz target and returns its path.
+func fuzzKeys(f *testing.F) (*local.Keys, string) {
+	f.Helper()
+	path := filepath.Join(f.TempDir(), "keys.json")
+	km, err := local.Create(local.Config{Path: path})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return km, path
+}
+
+// FuzzKeyFile: what is read is one JSON document, and what would be written in its
+// place is read as the same.
+func FuzzKeyFile(f *testing.F) {
+	km, path := fuzzKeys(f)
+	for range 2 {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+		f.Add(append(bytes.Clone(raw), raw...))
+		f.Add(append(bytes.Clone(raw), ']'))
+		f.Add(bytes.ToUpper(raw))
+		f.Add(bytes.Replace(raw, []byte("local-"), []byte("local"), 1))
+		f.Add(bytes.Replace(raw, []byte(`"reserved": 0`), []byte(`"reserved": -1`), 1))
+		if _, err := km.Rotate(f.Context()); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		kept := bytes.Clone(raw)
+		written, err := local.Reread(raw)
+		if !bytes.Equal(raw, kept) {
+			t.Error("parsing changed its input")
+		}
+		if err != nil {
+			if !errors.Is(err, local.ErrCorrupt) {
+				t.Errorf("refused with %v", err)
+			}
+			return
+		}
+		if !json.Valid(raw) {
+			t.Errorf("%q is no JSON document, and was read", raw)
+		}
+		if again, err := local.Reread(written); err != nil || !bytes.Equal(again, written) {
+			t.Errorf("%q is written as %q, and then as %q, %v", raw, written, again, err)
+		}
+	})
+}
+
+// FuzzUnwrap: nothing unwraps but what was wrapped.
+func FuzzUnwrap(f *testing.F) {
+	km, _ := fuzzKeys(f)
+	key, ec := seal.NewDataKey(), kms.EncryptionContext{"purpose": "fuzz", "request": "r_1"}
+	wrapped, err := km.Wrap(f.Context(), key, ec)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(wrapped.KeyID, wrapped.Ciphertext, "fuzz", "r_1")
+	f.Add(wrapped.KeyID, wrapped.Ciphertext, "r_1", "fuzz")
+	f.Add(wrapped.KeyID, wrapped.Ciphertext[:60], "fuzz", "r_1")
+	f.Add(wrapped.KeyID, append([]byte{2}, wrapped.Ciphertext[1:]...), "fuzz", "r_1")
+	f.Add("local-0000000000000000", wrapped.Ciphertext, "fuzz", "r_1")
+	f.Add("", []byte(nil), "", "\xff")
+	f.Fuzz(func(t *testing.T, id string, ciphertext []byte, purpose, request string) {
+		kept := bytes.Clone(ciphertext)
+		got, err := km.Unwrap(t.Context(), kms.Wrapped{KeyID: id, Ciphertext: ciphertext}, kms.EncryptionContext{"purpose": purpose, "request": request})
+		if !bytes.Equal(ciphertext, kept) {
+			t.Error("unwrapping changed its input")
+		}
+		if err == nil {
+			if id != wrapped.KeyID || !bytes.Equal(ciphertext, wrapped.Ciphertext) || purpose != "fuzz" || request != "r_1" || !bytes.Equal(got.Expose(), key.Expose()) {
+				t.Errorf("unwrapped %x of key %q for %q and %q, which nobody wrapped", ciphertext, id, purpose, request)
+			}
+			return
+		}
+		if got.Expose() != nil || !errors.Is(err, kms.ErrWrongContext) && !errors.Is(err, kms.ErrUnknownKey) && !errors.Is(err, kms.ErrRefused) {
+			t.Errorf("refused with %v and %d bytes", err, len(got.Expose()))
+		}
+	})
+}
