@@ -36,6 +36,11 @@ func DeriveSHA512(secret, salt, info []byte, n int) ([]byte, error) {
 
 func MAC(key []byte, parts ...[]byte) []byte { return mac(key, parts...) }
 
+// VerifyKeyBytes are the bytes of a key, and VerifyKeyOf takes any for one.
+func VerifyKeyBytes(k VerifyKey) []byte { return []byte(k.key) }
+
+func VerifyKeyOf(b []byte) VerifyKey { return VerifyKey{key: string(b)} }
+
 // VerifySigned verifies a signature over the bytes themselves, without label or domain.
 func VerifySigned(k VerifyKey, signed, sig []byte) error { return k.verify(signed, sig) }
 
