@@ -44,7 +44,19 @@ func FuzzSignedTicket(f *testing.F) {
 	signed := signedTicket(f, signer, raw)
 	f.Add(signed)
 	f.Add(signed[:len(signed)/2])
-	f.Add(bytes.Replace(signed, []byte(`"ticket":"`), []byte(`"ticket":"e30`), 1))
+	changed, err := json.Marshal(events.SignedTicket{
+		Ticket: bytes.Replace(raw, []byte(`"ref":"a"`), []byte(`"ref":"b"`), 1),
+		Signer: signer.Public().ID(), Signature: signer.Sign(events.TicketDomain, raw),
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(changed)
+	elsewhere, err := json.Marshal(events.SignedTicket{Ticket: raw, Signer: signer.Public().ID(), Signature: signer.Sign("elsewhere", raw)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(elsewhere)
 	f.Add(bytes.Replace(signed, []byte(`"signer"`), []byte(`"SIGNER"`), 1))
 	f.Add([]byte(`{"ticket":"e30=","signer":"","signature":null}`))
 	f.Add([]byte(`[1]`))
