@@ -10,7 +10,6 @@ import (
 
 	"secretsbridge/kms"
 	"secretsbridge/kms/local"
-	"secretsbridge/seal"
 )
 
 // fuzzKeys makes a key file for a fuzz target and returns its path.
@@ -65,14 +64,52 @@ func FuzzKeyFile(f *testing.F) {
 	})
 }
 
-// FuzzUnwrap: nothing unwraps but what was wrapped.
-func FuzzUnwrap(f *testing.F) {
-	km, _ := fuzzKeys(f)
-	key, ec := seal.NewDataKey(), kms.EncryptionContext{"purpose": "fuzz", "request": "r_1"}
-	wrapped, err := km.Wrap(f.Context(), key, ec)
+// written is a key that the first version wrapped, under the second of three keys in a
+// file of that version. Both must open for ever. The keys guard nothing.
+type written struct {
+	KeyID      string                `json:"key_id"`
+	Ciphertext []byte                `json:"ciphertext"`
+	Context    kms.EncryptionContext `json:"context"`
+	DataKey    []byte                `json:"data_key"`
+}
+
+// readWritten reads testdata and opens its key file.
+func readWritten(t testing.TB) (*local.Keys, written) {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/keys-v1.json")
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	km, err := local.Open(local.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w written
+	if raw, err = os.ReadFile("testdata/wrapped-v1.json"); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		t.Fatal(err)
+	}
+	return km, w
+}
+
+func TestWhatTheFirstVersionWrappedUnwraps(t *testing.T) {
+	km, w := readWritten(t)
+	got, err := km.Unwrap(t.Context(), kms.Wrapped{KeyID: w.KeyID, Ciphertext: w.Ciphertext}, w.Context)
+	if err != nil || !bytes.Equal(got.Expose(), w.DataKey) || len(w.DataKey) != 32 {
+		t.Errorf("unwrap: error %v, or another key", err)
+	}
+}
+
+// FuzzUnwrap: nothing unwraps but what was wrapped. The keys come from a file, because
+// each worker of the fuzzer is a process of its own and would make others.
+func FuzzUnwrap(f *testing.F) {
+	km, wrapped := readWritten(f)
 	f.Add(wrapped.KeyID, wrapped.Ciphertext, "fuzz", "r_1")
 	f.Add(wrapped.KeyID, wrapped.Ciphertext, "r_1", "fuzz")
 	f.Add(wrapped.KeyID, wrapped.Ciphertext[:60], "fuzz", "r_1")
@@ -86,7 +123,7 @@ func FuzzUnwrap(f *testing.F) {
 			t.Error("unwrapping changed its input")
 		}
 		if err == nil {
-			if id != wrapped.KeyID || !bytes.Equal(ciphertext, wrapped.Ciphertext) || purpose != "fuzz" || request != "r_1" || !bytes.Equal(got.Expose(), key.Expose()) {
+			if id != wrapped.KeyID || !bytes.Equal(ciphertext, wrapped.Ciphertext) || purpose != "fuzz" || request != "r_1" || !bytes.Equal(got.Expose(), wrapped.DataKey) {
 				t.Errorf("unwrapped %x of key %q for %q and %q, which nobody wrapped", ciphertext, id, purpose, request)
 			}
 			return
