@@ -14,7 +14,7 @@ import (
 // HPKE's key schedule, from RFC 9180 alone and with nothing of crypto/hpke, so that the
 // result of a key exchange that a test vector gives can be made into a message.
 
-func labeledExtract(t *testing.T, suite, salt []byte, label string, secret []byte) []byte {
+func labeledExtract(t testing.TB, suite, salt []byte, label string, secret []byte) []byte {
 	t.Helper()
 	prk, err := hkdf.Extract(sha256.New, bytes.Join([][]byte{[]byte("HPKE-v1"), suite, []byte(label), secret}, nil), salt)
 	if err != nil {
@@ -23,7 +23,7 @@ func labeledExtract(t *testing.T, suite, salt []byte, label string, secret []byt
 	return prk
 }
 
-func labeledExpand(t *testing.T, suite, prk []byte, label string, info []byte, n int) []byte {
+func labeledExpand(t testing.TB, suite, prk []byte, label string, info []byte, n int) []byte {
 	t.Helper()
 	labeled := bytes.Join([][]byte{{byte(n >> 8), byte(n)}, []byte("HPKE-v1"), suite, []byte(label), info}, nil)
 	out, err := hkdf.Expand(sha256.New, prk, string(labeled), n)
@@ -35,7 +35,7 @@ func labeledExpand(t *testing.T, suite, prk []byte, label string, info []byte, n
 
 // secretOfX25519 is the shared secret of DHKEM(X25519, HKDF-SHA256) for what the curve
 // gave: section 4.1.
-func secretOfX25519(t *testing.T, dh, enc, public []byte) []byte {
+func secretOfX25519(t testing.TB, dh, enc, public []byte) []byte {
 	t.Helper()
 	suite := []byte("KEM\x00\x20")
 	prk := labeledExtract(t, suite, nil, "eae_prk", dh)
@@ -44,7 +44,7 @@ func secretOfX25519(t *testing.T, dh, enc, public []byte) []byte {
 
 // messageOfSecret makes the message that p's control plane would make, had its
 // encapsulation given enc and secret: section 5.1, and docs/security/envelopes.md.
-func messageOfSecret(t *testing.T, p party, suite seal.Suite, enc, secret, plaintext []byte) []byte {
+func messageOfSecret(t testing.TB, p party, suite seal.Suite, enc, secret, plaintext []byte) []byte {
 	t.Helper()
 	numbers := binary.BigEndian.AppendUint16(nil, uint16(suite))
 	numbers = append(numbers, 0, 1, 0, 2) // HKDF-SHA256, AES-256-GCM

@@ -29,7 +29,7 @@ func (h *hexBytes) UnmarshalText(text []byte) (err error) {
 }
 
 // vectorKey encodes a vector's private key as this package's key files do.
-func vectorKey(t *testing.T, suite seal.Suite, private []byte) seal.RecipientKey {
+func vectorKey(t testing.TB, suite seal.Suite, private []byte) seal.RecipientKey {
 	t.Helper()
 	b := append(binary.BigEndian.AppendUint16([]byte{1}, uint16(suite)), private...)
 	key, err := seal.ParseRecipientKey(b)
@@ -40,7 +40,7 @@ func vectorKey(t *testing.T, suite seal.Suite, private []byte) seal.RecipientKey
 }
 
 // readVectors reads a JSON file, compressed or not.
-func readVectors(t *testing.T, path string, into any) {
+func readVectors(t testing.TB, path string, into any) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
