@@ -13,18 +13,24 @@ import (
 	"secretsbridge/seal"
 )
 
-// fuzzTicket returns a signer, an agent that trusts it, and the JSON of a good ticket.
-func fuzzTicket(f *testing.F) (seal.SigningKey, agent.Config, []byte) {
+// fuzzTicket returns a signer, an agent that trusts it, the JSON of a good ticket and a
+// moment in its life: the same in each run, because each worker of the fuzzer is a
+// process of its own, and would not believe what another one signed.
+func fuzzTicket(f *testing.F) (seal.SigningKey, agent.Config, []byte, time.Time) {
 	f.Helper()
-	signer, err := seal.GenerateSigningKey()
+	signer, err := seal.ParseSigningKey(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		f.Fatal(err)
 	}
-	raw, err := json.Marshal(ticketOf(unchanged))
+	now := time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
+	raw, err := json.Marshal(ticketOf(func(k *events.Ticket) {
+		k.Request = "r_0mqaya9s4f73mh3qpnwwjxa78w"
+		k.Job, k.Issued, k.Until = events.JobOf(k.Request), now, now.Add(time.Hour)
+	}))
 	if err != nil {
 		f.Fatal(err)
 	}
-	return signer, agent.Config{Cluster: cluster, Trusted: seal.VerifyKeys{signer.Public()}}, raw
+	return signer, agent.Config{Cluster: cluster, Trusted: seal.VerifyKeys{signer.Public()}}, raw, now
 }
 
 func signedTicket(t testing.TB, by seal.SigningKey, raw []byte) []byte {
@@ -39,9 +45,11 @@ func signedTicket(t testing.TB, by seal.SigningKey, raw []byte) []byte {
 // FuzzSignedTicket: of whatever comes over the link, only what the control plane signed
 // is believed.
 func FuzzSignedTicket(f *testing.F) {
-	signer, cfg, raw := fuzzTicket(f)
-	now := time.Now()
+	signer, cfg, raw, now := fuzzTicket(f)
 	signed, signature := signedTicket(f, signer, raw), signer.Sign(events.TicketDomain, raw)
+	if _, err := agent.ReadTicket(cfg, signed, now); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(signed)
 	f.Add(signed[:len(signed)/2])
 	changed, err := json.Marshal(events.SignedTicket{
@@ -80,8 +88,7 @@ func FuzzSignedTicket(f *testing.F) {
 // FuzzTicket signs whatever comes, so that the fuzzer reaches what lies behind the
 // signature: a ticket that is taken is whole, ours and in time.
 func FuzzTicket(f *testing.F) {
-	signer, cfg, raw := fuzzTicket(f)
-	now := time.Now()
+	signer, cfg, raw, now := fuzzTicket(f)
 	f.Add(raw)
 	f.Add(bytes.Replace(raw, []byte(cluster), []byte("elsewhere"), 1))
 	f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"shred"`), 1))
