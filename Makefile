@@ -7,7 +7,10 @@ BIN   := bin
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run run-vault test race bench generate tidy clean
+.PHONY: help deps build run run-vault test race fuzz vectors bench generate tidy clean
+
+# FUZZTIME is how long each fuzz target runs.
+FUZZTIME ?= 30s
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,18 @@ test: deps ## set up what is needed (a real Vault is built once) and run every t
 
 race: deps ## run the tests of the concurrent rooms under the race detector
 	$(GO) test -race -count=1 ./command/... ./custody/... ./gateway/... ./worker/... ./agent ./web/... ./nats/...
+
+fuzz: ## run each fuzz target for FUZZTIME (30s); what one finds stays in testdata/fuzz
+	@set -o pipefail; for dir in $$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
+		targets=$$($(GO) test -list '^Fuzz' ./$$dir | grep '^Fuzz') || { echo "no fuzz target is listed in $$dir"; exit 1; }; \
+		for target in $$targets; do \
+			echo "== $$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s ./$$dir || exit 1; \
+		done; \
+	done
+
+vectors: ## take the official test vectors from their publishers again; git shows a difference
+	cd test/vectors && $(GO) vet . && $(GO) run . ../../seal/testdata/vectors
 
 bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \

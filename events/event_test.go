@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -180,8 +181,27 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		commit, err := events.Decode(raw)
-		if err == nil && len(commit) == 0 {
+		if err != nil {
+			var unknown *events.UnknownTypeError
+			if commit != nil || !errors.Is(err, events.ErrMalformed) && !errors.As(err, &unknown) {
+				t.Errorf("refused with %v and %d events", err, len(commit))
+			}
+			return
+		}
+		if len(commit) == 0 {
 			t.Error("decoded into nothing")
+		}
+		// Readers take a little more than writers make: two streams in one commit.
+		written, err := events.Encode(commit)
+		if err != nil {
+			return
+		}
+		again, err := events.Decode(written)
+		if err != nil {
+			t.Fatalf("%q is written as %q, which does not decode: %v", raw, written, err)
+		}
+		if twice, err := events.Encode(again); err != nil || !bytes.Equal(written, twice) {
+			t.Errorf("%q is written as %q, and then as %q, %v", raw, written, twice, err)
 		}
 	})
 }

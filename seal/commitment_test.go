@@ -36,7 +36,7 @@ func valueAAD(header []byte, b seal.Binding) []byte {
 	return field(field(field(nil, "secretsbridge value aad v1"), header), b.Bytes())
 }
 
-func newGCM(t *testing.T, key []byte) (cipher.Block, cipher.AEAD) {
+func newGCM(t testing.TB, key []byte) (cipher.Block, cipher.AEAD) {
 	t.Helper()
 	block, err := aes.NewCipher(key)
 	if err != nil {

@@ -1,8 +1,6 @@
 package seal
 
 import (
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -47,7 +45,7 @@ func DeriveFingerprintKey(root []byte, label string) (FingerprintKey, error) {
 		return FingerprintKey{}, fmt.Errorf("fingerprint root of %d bytes: %w", len(root), ErrKey)
 	}
 	info := appendField(appendField(nil, fingerprintKeyLabel), label)
-	b, err := hkdf.Key(sha256.New, root, nil, string(info), KeySize)
+	b, err := derive(sha256.New, root, nil, info, KeySize)
 	if err != nil {
 		return FingerprintKey{}, fmt.Errorf("derive fingerprint key: %w", err)
 	}
@@ -76,12 +74,10 @@ func Fingerprint(key FingerprintKey, connection, ref, keyName string, value []by
 	if !usable(key.Expose()) {
 		panic("seal: fingerprint without a key")
 	}
-	mac := hmac.New(sha256.New, key.Expose())
 	head := appendField(nil, fingerprintLabel)
 	head = appendField(head, connection)
 	head = appendField(head, ref)
 	head = appendField(head, keyName)
-	mac.Write(appendLength(head, len(value)))
-	mac.Write(value)
-	return fingerprintPrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:fingerprintSize])
+	sum := mac(key.Expose(), appendLength(head, len(value)), value)
+	return fingerprintPrefix + base64.RawURLEncoding.EncodeToString(sum[:fingerprintSize])
 }

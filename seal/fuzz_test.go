@@ -57,23 +57,50 @@ func FuzzOpenMessage(f *testing.F) {
 }
 
 // FuzzOpenSignedMessage gives each input a good signature, so that the fuzzer reaches
-// the code that uses the private key.
+// the code that uses the private key. Keys and messages come of official vectors and
+// are the same in each run: each worker of the fuzzer is a process of its own, and the
+// messages of one would be nobody's in the next.
 func FuzzOpenSignedMessage(f *testing.F) {
-	p := newParty(f, seal.X25519)
-	sealed := p.seal(f, make([]byte, seal.GrantSize))
-	f.Add(sealed)
-	f.Add(sealed[:len(sealed)-1])
+	parties, sealed := map[seal.Suite]party{}, map[seal.Suite][]byte{}
+	signer, err := seal.ParseSigningKey(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range []string{"rfc9180", "pq"} {
+		var sets []hpkeSet
+		readVectors(f, "testdata/vectors/hpke-"+file+".json.gz", &sets)
+		for _, s := range sets {
+			suite := seal.Suite(s.KEM)
+			if suite.EncSize() == 0 {
+				continue
+			}
+			p := party{agent: vectorKey(f, suite, s.Private), signer: signer}
+			message := messageOfSecret(f, p, suite, s.Enc, s.Secret, make([]byte, seal.GrantSize))
+			if _, err := p.open(message); err != nil {
+				f.Fatal(err)
+			}
+			parties[suite], sealed[suite] = p, message // the last set of each suite stays
+			f.Add(message)
+			f.Add(message[:len(message)-1])
+		}
+	}
+	if len(parties) != len(suites) {
+		f.Fatalf("vectors for %d suites, want %d", len(parties), len(suites))
+	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		message = bytes.Clone(message)
-		if !seal.Resign(p.signer, message) {
-			return
-		}
-		plaintext, err := p.open(message)
-		if err == nil && !bytes.Equal(message, sealed) {
-			t.Errorf("opened %x, which nobody sealed", message)
-		}
-		if err != nil {
-			refused(t, "fuzzed bytes", plaintext, err, refusals...)
+		for suite, p := range parties {
+			changed := bytes.Clone(message)
+			if !seal.Resign(p.signer, changed) {
+				return
+			}
+			// A message to the one key opens under no other, whoever signs it.
+			plaintext, err := p.open(changed)
+			if err == nil && !bytes.Equal(changed, sealed[suite]) {
+				t.Errorf("opened %x, which nobody sealed", changed)
+			}
+			if err != nil {
+				refused(t, "fuzzed bytes", plaintext, err, refusals...)
+			}
 		}
 	})
 }

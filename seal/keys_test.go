@@ -266,13 +266,6 @@ func TestASignatureIsForOneUse(t *testing.T) {
 			t.Errorf("%s: error = %v, want %v", name, err, seal.ErrSignature)
 		}
 	}
-	for i := range len(sig) * 8 {
-		changed := bytes.Clone(sig)
-		changed[i/8] ^= 1 << (i % 8)
-		if verify.Verify("ticket.v1", msg, changed) == nil {
-			t.Errorf("bit %d of the signature does not count", i)
-		}
-	}
 }
 
 func TestAStatementIsNoMessageAndAMessageNoStatement(t *testing.T) {

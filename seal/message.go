@@ -66,7 +66,7 @@ func sealTo(to RecipientPublic, info, prefix, plaintext []byte) (header, ciphert
 	if err != nil {
 		return nil, nil, err
 	}
-	enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	enc, sender, err := fixed.sender(public, info)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +126,7 @@ func OpenMessage(key RecipientKey, trusted VerifyKeys, b Binding, now time.Time,
 
 // newRecipient starts an HPKE context of the product's suites.
 func newRecipient(enc []byte, key hpke.PrivateKey, info []byte) (*hpke.Recipient, error) {
-	return hpke.NewRecipient(enc, key, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+	return fixed.recipient(enc, key, info)
 }
 
 // message is a parsed message; every field is a window into the bytes received.
@@ -193,6 +193,6 @@ func messageInfo(s Suite, b Binding) []byte {
 // appendSuite appends the three numbers of the suite: KEM, KDF, AEAD.
 func appendSuite(out []byte, s Suite) []byte {
 	out = binary.BigEndian.AppendUint16(out, uint16(s))
-	out = binary.BigEndian.AppendUint16(out, hpke.HKDFSHA256().ID())
-	return binary.BigEndian.AppendUint16(out, hpke.AES256GCM().ID())
+	out = binary.BigEndian.AppendUint16(out, fixed.kdf.ID())
+	return binary.BigEndian.AppendUint16(out, fixed.aead.ID())
 }

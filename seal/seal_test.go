@@ -138,9 +138,9 @@ func TestEveryFieldOfTheBindingCounts(t *testing.T) {
 }
 
 func TestValuesOfTwoFieldsDoNotTradePlaces(t *testing.T) {
-	b := exampleBinding()
-	key := seal.NewDataKey()
-	box := mustSealValue(t, key, b, []byte("x"))
+	p := newParty(t, seal.X25519)
+	b, key := p.binding(), seal.NewDataKey()
+	box, message := mustSealValue(t, key, b, []byte("x")), p.seal(t, []byte("x"))
 	kind := reflect.TypeFor[seal.Binding]()
 	pairs := 0
 	for i := range kind.NumField() {
@@ -153,8 +153,11 @@ func TestValuesOfTwoFieldsDoNotTradePlaces(t *testing.T) {
 			first := v.Field(i).String()
 			v.Field(i).SetString(v.Field(j).String())
 			v.Field(j).SetString(first)
+			names := kind.Field(i).Name + " and " + kind.Field(j).Name
 			got, err := seal.OpenValue(key, other, box)
-			refused(t, kind.Field(i).Name+" and "+kind.Field(j).Name, got, err, seal.ErrOpen)
+			refused(t, "box, "+names, got, err, seal.ErrOpen)
+			got, err = seal.OpenMessage(p.agent, p.trusted(), other, before, message)
+			refused(t, "message, "+names, got, err, seal.ErrOpen)
 			pairs++
 		}
 	}

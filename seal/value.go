@@ -1,9 +1,7 @@
 package seal
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha512"
 	"crypto/subtle"
@@ -124,16 +122,12 @@ func valueParts(header []byte) (salt, commitment, nonce []byte) {
 // the commitment commits to the key and to the meaning at once (decision 0011).
 func valueKeys(key DataKey, salt, binding []byte) (cipher.AEAD, []byte, error) {
 	info := appendField(appendField(nil, valueLabel), binding)
-	keys, err := hkdf.Key(sha512.New, key.Expose(), salt, string(info), KeySize+commitmentSize)
+	keys, err := derive(sha512.New, key.Expose(), salt, info, KeySize+commitmentSize)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer clear(keys[:KeySize])
-	block, err := aes.NewCipher(keys[:KeySize])
-	if err != nil {
-		return nil, nil, err
-	}
-	aead, err := cipher.NewGCM(block)
+	aead, err := newGCM(keys[:KeySize])
 	return aead, keys[KeySize:], err
 }
 

@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 )
 
@@ -266,7 +269,8 @@ func TestOnlyTheHashOfATokenIsStored(t *testing.T) {
 
 func envelope(now time.Time) custody.Envelope {
 	return custody.Envelope{
-		ID: events.EnvelopeOf(events.JobOf(events.NewRequestID()), 2, "password"), Request: events.NewRequestID(), Job: "j_1", Attempt: 2, Key: "password",
+		Direction: seal.Read,
+		ID:        events.EnvelopeOf(events.JobOf(events.NewRequestID()), 2, "password"), Request: events.NewRequestID(), Job: "j_1", Attempt: 2, Key: "password",
 		Connection: "file", Ref: "prod/db", Agent: events.NewAgentID(), AgentKey: "key-id",
 		Expires: now.Add(time.Hour), Box: []byte{1, 2}, Wrapped: []byte{3, 0}, KMSKey: "local:1", Fingerprint: "f", Created: now,
 	}
@@ -347,5 +351,57 @@ func TestEnvelopesAreDestroyedOneByOneAndAtTheirEnd(t *testing.T) {
 	left, err := envelopes.ListByRequest(t.Context(), request)
 	if err != nil || len(left) != 1 || left[0].ID != stored[3] {
 		t.Errorf("left: %v, %v; want only %s", left, err, stored[3])
+	}
+}
+
+// TestProposalsAreReplacedAtRestAndChangedUnderALock: the same submit may come twice, and
+// a delivery happens once whoever races for it.
+func TestProposalsAreReplacedAtRestAndChangedUnderALock(t *testing.T) {
+	t.Parallel()
+	ctx, envelopes := t.Context(), store.Envelopes{Pool: cluster.New(t).App}
+	row := envelope(newClock().Now())
+	row.Direction, row.Agent, row.AgentKey, row.Attempt = seal.Patch, "", "", 0
+	if err := envelopes.PutProposals(ctx, []custody.Envelope{row}); err != nil {
+		t.Fatal(err)
+	}
+	row.Box = []byte("sealed again")
+	if err := envelopes.PutProposals(ctx, []custody.Envelope{row}); err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("refused")
+	if _, err := envelopes.Change(ctx, row.ID, func(v custody.Envelope) (custody.Envelope, error) {
+		v.AgentKey = "k0"
+		return v, refused
+	}); !errors.Is(err, refused) {
+		t.Fatalf("a refused change: %v", err)
+	}
+	var opened atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			_, err := envelopes.Change(ctx, row.ID, func(v custody.Envelope) (custody.Envelope, error) {
+				if v.AgentKey == "" {
+					opened.Add(1)
+					v.Agent, v.AgentKey, v.Box, v.Wrapped, v.KMSKey = "a_1", fmt.Sprint("k", i+1), []byte("delivered"), []byte{}, ""
+				}
+				return v, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := opened.Load(); n != 1 {
+		t.Errorf("it was opened %d times", n)
+	}
+	if err := envelopes.PutProposals(ctx, []custody.Envelope{row}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := envelopes.Get(ctx, row.ID); err != nil || string(got.Box) != "delivered" || len(got.Wrapped) != 0 {
+		t.Errorf("a delivered value was replaced: %+v, %v", got, err)
+	}
+	if _, err := envelopes.Change(ctx, "e_none", func(v custody.Envelope) (custody.Envelope, error) { return v, nil }); !errors.Is(err, custody.ErrNoEnvelope) {
+		t.Errorf("one that is not there: %v", err)
 	}
 }

@@ -117,8 +117,11 @@ func parse(raw []byte) (keyFile, error) {
 	var doc keyFile
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if len(raw) > maxFile || dec.Decode(&doc) != nil || dec.More() {
+	if len(raw) > maxFile || dec.Decode(&doc) != nil {
 		return keyFile{}, ErrCorrupt // without the library's words: they quote the file
+	}
+	if _, err := dec.Token(); err != io.EOF { // More would pass over a closing bracket
+		return keyFile{}, ErrCorrupt
 	}
 	if doc.Format != format {
 		return keyFile{}, fmt.Errorf("%w: not of the format %q", ErrCorrupt, format)

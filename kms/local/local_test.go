@@ -221,15 +221,16 @@ func TestADamagedFileIsRefused(t *testing.T) {
 	}
 	replace := func(old, with string) []byte { return bytes.Replace(raw, []byte(old), []byte(with), 1) }
 	for name, damaged := range map[string][]byte{
-		"empty":             {},
-		"cut":               raw[:len(raw)/2],
-		"two documents":     append(bytes.Clone(raw), raw...),
-		"another format":    replace("local keys v1", "local keys v2"),
-		"an unknown field":  replace(`"primary"`, `"note": "x", "primary"`),
-		"no such primary":   replace(`"primary": "local-`, `"primary": "local-0`),
-		"no keys":           []byte(`{"format":"secretsbridge local keys v1"}`),
-		"null":              []byte("null"),
-		"more than the max": append(bytes.Clone(raw), bytes.Repeat([]byte(" "), 1<<20)...),
+		"empty":              {},
+		"cut":                raw[:len(raw)/2],
+		"two documents":      append(bytes.Clone(raw), raw...),
+		"a bracket too many": append(bytes.Clone(raw), ']'),
+		"another format":     replace("local keys v1", "local keys v2"),
+		"an unknown field":   replace(`"primary"`, `"note": "x", "primary"`),
+		"no such primary":    replace(`"primary": "local-`, `"primary": "local-0`),
+		"no keys":            []byte(`{"format":"secretsbridge local keys v1"}`),
+		"null":               []byte("null"),
+		"more than the max":  append(bytes.Clone(raw), bytes.Repeat([]byte(" "), 1<<20)...),
 	} {
 		t.Run(name, func(t *testing.T) { corrupt(t, path, damaged, "no such text") })
 	}
