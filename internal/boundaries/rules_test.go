@@ -50,6 +50,7 @@ var owners = []struct {
 	{"github.com/nats-io/nkeys", []string{"nats/...", "cmd/sb-agent", "test/..."}, "an agent makes its own key and signs its link with it"},
 	{"github.com/hashicorp/golang-lru/...", []string{"web"}, "limits forget those unseen for longest"},
 	{"github.com/hashicorp/vault/...", []string{"agent/vault", "kms/...", "test/..."}, "an SDK stays in its provider's folder"},
+	{"github.com/aws/...", []string{"kms/awskms", "test/..."}, "an SDK stays in its backend's folder"},
 	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
 	{"github.com/goccy/go-yaml/...", []string{"cmd/...", "policy/..."}, "rooms get values, not files"},
