@@ -15,6 +15,7 @@ import (
 
 // settings come from the environment; docs/reference/configuration.md lists them.
 type settings struct {
+	Profile      string        `env:"SB_PROFILE" envDefault:"development"`
 	DataDir      string        `env:"SB_DATA_DIR" envDefault:".data"`
 	HTTPAddr     string        `env:"SB_HTTP_ADDR" envDefault:"127.0.0.1:8443"`
 	OpsAddr      string        `env:"SB_OPS_ADDR" envDefault:"127.0.0.1:0"`
@@ -26,6 +27,7 @@ type settings struct {
 	ApprovalTTL  time.Duration `env:"SB_APPROVAL_TTL" envDefault:"1h"`
 	RevealTTL    time.Duration `env:"SB_REVEAL_TTL" envDefault:"15m"`
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
+	KMS          kmsSettings
 }
 
 func loadSettings() (settings, error) {
@@ -53,7 +55,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, nil
+	return s, s.validateKMS()
 }
 
 // explainSetting says which variable is wrong and what to write, where the library

@@ -17,6 +17,7 @@ var rooms = []struct {
 	{"internal/boundaries", nil, "it looks at packages from outside"},
 	{"internal/build", nil, "every binary says which build it is"},
 	{"internal/harden", nil, "it concerns the process only"},
+	{"internal/socket", nil, "it knows what the system calls a socket, and nothing else"},
 	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
 	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
 	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
