@@ -63,6 +63,9 @@ var catalogue = []Kind{
 	kind[SignInFailed]("sb.access.sign_in_failed.v1", AggregateAccess, "somebody could not sign in"),
 	kind[SignedOut]("sb.access.signed_out.v1", AggregateAccess, "a person closed a session"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
+
+	kind[RewrapStarted]("sb.setting.rewrap_started.v1", AggregateSetting, "an operator began to move stored envelopes to another key of the key manager"),
+	kind[RewrapFinished]("sb.setting.rewrap_finished.v1", AggregateSetting, "the move ended or was stopped; running it again continues"),
 }
 
 var (

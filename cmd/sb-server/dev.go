@@ -82,6 +82,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return st.serveAPI(ctx, listener, ca) })
 		group.Go(func() error { return st.serveOps(ctx) })
+		group.Go(func() error { return st.control().serve(ctx, controlPath(s)) })
 		group.Go(func() error {
 			url := "https://" + callable(listener.Addr())
 			if err := st.prepareDemo(ctx, agent, url, password); err != nil {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"secretsbridge/kms"
-	"secretsbridge/kms/local"
 	"secretsbridge/nats"
 	"secretsbridge/seal"
 )
@@ -30,13 +29,8 @@ func openKeys(ctx context.Context, s settings, fresh bool) (keys, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return keys{}, err
 	}
-	wrapping, err := openOrCreate(fresh,
-		func() (*local.Keys, error) { return local.Open(local.Config{Path: filepath.Join(dir, "kms.json")}) },
-		func() (*local.Keys, error) { return local.Create(local.Config{Path: filepath.Join(dir, "kms.json")}) })
+	wrapping, err := openKMS(ctx, s, fresh)
 	if err != nil {
-		return keys{}, err
-	}
-	if err := wrapping.Check(ctx); err != nil {
 		return keys{}, err
 	}
 	signing, err := openOrCreate(fresh,

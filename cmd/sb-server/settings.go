@@ -17,6 +17,7 @@ import (
 
 // settings come from the environment; docs/reference/configuration.md lists them.
 type settings struct {
+	Profile      string        `env:"SB_PROFILE" envDefault:"development"`
 	DataDir      string        `env:"SB_DATA_DIR" envDefault:".data"`
 	HTTPAddr     string        `env:"SB_HTTP_ADDR" envDefault:"127.0.0.1:8443"`
 	OpsAddr      string        `env:"SB_OPS_ADDR" envDefault:"127.0.0.1:0"`
@@ -31,6 +32,7 @@ type settings struct {
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
 	Reapprove events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
+	KMS       kmsSettings
 }
 
 func loadSettings() (settings, error) {
@@ -64,7 +66,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, nil
+	return s, s.validateKMS()
 }
 
 // explainSetting says which variable is wrong and what to write, where the library

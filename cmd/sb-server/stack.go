@@ -280,4 +280,5 @@ func (st *stack) close() {
 	if st.database != nil {
 		st.database.Stop()
 	}
+	closeKMS(st.keys.wrapping)
 }
