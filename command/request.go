@@ -20,8 +20,9 @@ type Request struct {
 	Attempt      int            // 0: not started
 	Envelopes    []Envelope     // in the order they were stored
 
-	votes []events.ApprovalGiven
-	taken taken
+	votes     []events.ApprovalGiven
+	startedBy events.CommandID // the command that began the current attempt
+	taken     taken
 }
 
 // Envelope is one sealed value of an executed request.
@@ -60,7 +61,7 @@ func (r Request) Evolve(e events.Event) Request {
 	case events.RequestExpired:
 		r.State = events.StateExpired
 	case events.JobStarted:
-		r.State, r.Agent, r.Attempt = events.StateRunning, f.Agent, f.Attempt
+		r.State, r.Agent, r.Attempt, r.startedBy = events.StateRunning, f.Agent, f.Attempt, e.Command
 	case events.EnvelopeStored:
 		r.Envelopes = append(r.Envelopes[:len(r.Envelopes):len(r.Envelopes)],
 			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})

@@ -125,6 +125,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.ConnectionDisabled{Reason: s("reason")},
 		events.ConnectionEnabled{},
 		events.SignedIn{User: events.UserID(s("user"))},
+		events.AgentKeyRotated{BoxKey: s("box")},
 	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }
