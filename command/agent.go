@@ -125,6 +125,9 @@ func (a Agent) Renewed(meta Meta, expires time.Time) ([]events.Fact, error) {
 	return []events.Fact{events.AgentCredentialsIssued{UserKey: a.Enrolled.UserKey, Expires: expires.UTC()}}, nil
 }
 
+// CredentialEnds is the end of the newest credential.
+func (a Agent) CredentialEnds() time.Time { return a.ends }
+
 // Heard decides a heartbeat: only the first after silence is a fact.
 func (a Agent) Heard(_ Meta, version string) ([]events.Fact, error) {
 	if err := a.active(); err != nil {
