@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"secretsbridge/seal"
 )
 
 // settings come from the environment; docs/reference/configuration.md lists them.
@@ -26,6 +28,9 @@ type settings struct {
 	ApprovalTTL  time.Duration `env:"SB_APPROVAL_TTL" envDefault:"1h"`
 	RevealTTL    time.Duration `env:"SB_REVEAL_TTL" envDefault:"15m"`
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
+	SuiteNames   []string      `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
+
+	Suites []seal.Suite `env:"-"` // of SuiteNames
 }
 
 func loadSettings() (settings, error) {
@@ -34,6 +39,9 @@ func loadSettings() (settings, error) {
 		return settings{}, explainSetting(err)
 	}
 	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
+		return settings{}, err
+	}
+	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
