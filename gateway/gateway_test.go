@@ -375,6 +375,7 @@ type links struct {
 	made  int
 	cut   []string
 	beats int
+	known map[string]events.AgentID
 	heard map[events.AgentID]time.Time
 }
 
@@ -406,7 +407,10 @@ func (l *links) Beat(_ context.Context, id events.AgentID, heard time.Time) (boo
 	return true, nil
 }
 
-func (l *links) AgentByAccount(context.Context, string) (events.AgentID, error) {
+func (l *links) AgentByAccount(_ context.Context, account string) (events.AgentID, error) {
+	if id, ok := l.known[account]; ok {
+		return id, nil
+	}
 	return "", command.ErrAgentUnknown
 }
 
