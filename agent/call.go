@@ -50,7 +50,7 @@ func (a *Agent) open(ctx context.Context, service events.Service, frame, answer 
 	var unknown *seal.UnknownSignerError
 	if errors.As(err, &unknown) {
 		if learnt := a.learn(ctx, unknown.ID); learnt != nil {
-			return nil, a.altered(service, fmt.Errorf("%w: %w", err, learnt))
+			return nil, a.altered(service, learnt)
 		}
 		body, err = a.callOf(service).OpenReply(a.trusted(), frame, answer)
 	}

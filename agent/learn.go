@@ -20,7 +20,7 @@ var (
 	errStranger = errors.New("the signer is none of the control plane's keys")
 
 	// errNotLearnt: it could not be asked now, so nothing is known about the signer.
-	errNotLearnt = errors.New("the control plane could not be asked about the signer")
+	errNotLearnt = errors.New("nobody can say now whether the signer is the control plane")
 )
 
 // learning is who asks for new keys; at most one at a time.
