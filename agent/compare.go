@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/seal"
@@ -66,11 +65,11 @@ func (j job) fingerprints(ctx context.Context) (seal.FingerprintKey, error) {
 	if err != nil {
 		return seal.FingerprintKey{}, err
 	}
-	plain, err := seal.OpenMessage(j.BoxKey, j.Trusted, seal.Binding{
+	plain, err := j.openMessage(ctx, seal.Binding{
 		Direction: seal.Compare, Request: string(j.ticket.Request), Job: string(j.ticket.Job),
 		Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
-		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: got.Expires,
-	}, time.Now(), got.Sealed)
+		Agent: string(j.Agent.Agent), AgentKey: got.AgentKey, NotAfter: got.Expires,
+	}, got.Sealed)
 	if err != nil {
 		return seal.FingerprintKey{}, fmt.Errorf("fingerprint key of %s: %w", j.ticket.Connection, err)
 	}

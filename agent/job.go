@@ -41,7 +41,12 @@ type job struct {
 
 // handle does a job and ends its delivery, exactly once.
 func (a *Agent) handle(ctx context.Context, d Delivery) {
-	ticket, err := a.readTicket(d.Data(), time.Now())
+	ticket, err := a.readTicket(ctx, d.Data(), time.Now())
+	if errors.Is(err, errNotLearnt) {
+		a.Logger.Warn("a job waits until its signer is known", "err", err)
+		a.end(ctx, d, later(unansweredDelay))
+		return
+	}
 	if errors.Is(err, errForged) {
 		a.Logger.Error("a job is refused", "err", err)
 		a.end(ctx, d, refuse(err.Error()))
@@ -122,14 +127,14 @@ func (j job) do(ctx context.Context, d Delivery) verdict {
 // start asks for the job's lease, at most twice.
 func (j job) start(ctx context.Context) (events.JobLease, error) {
 	question := events.StartJob{Request: j.ticket.Request, Job: j.ticket.Job}
-	lease, err := call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+	lease, err := call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
 	if err == nil || ctx.Err() != nil || !passing(err) {
 		return lease, err
 	}
 	if err := sleep(ctx, jitter(startPause)); err != nil {
 		return lease, err
 	}
-	return call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+	return call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
 }
 
 // notStarted decides about a job that could not be started.

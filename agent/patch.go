@@ -149,7 +149,10 @@ func (j job) fetch(ctx context.Context, values proposals) error {
 		if err != nil {
 			return err
 		}
-		entry, err := j.openProposal(change, got)
+		entry, err := j.openProposal(ctx, change, got)
+		if errors.Is(err, errNoSuchKey) {
+			return &failure{code: events.FailureValuesHeld, err: err}
+		}
 		if err != nil {
 			return fmt.Errorf("value of %s: %w", change.Envelope, err)
 		}
@@ -159,12 +162,12 @@ func (j job) fetch(ctx context.Context, values proposals) error {
 }
 
 // openProposal opens a value by what the signed ticket says it is for.
-func (j job) openProposal(change events.Change, got events.ProposedValue) (Entry, error) {
-	plain, err := seal.OpenValueMessage(j.BoxKey, j.Trusted, seal.Binding{
+func (j job) openProposal(ctx context.Context, change events.Change, got events.ProposedValue) (Entry, error) {
+	plain, err := j.openValueMessage(ctx, seal.Binding{
 		Direction: seal.Deliver, Request: string(j.ticket.Request), Envelope: string(change.Envelope), Job: string(j.ticket.Job),
 		Key: change.Key, Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
-		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: got.Expires,
-	}, time.Now(), got.Sealed)
+		Agent: string(j.Agent.Agent), AgentKey: got.AgentKey, NotAfter: got.Expires,
+	}, got.Sealed)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -26,6 +26,8 @@ const canary = "canary-5b1e/77+x"
 type rig struct {
 	*control
 	memory *providertest.Memory
+	ring   *ring
+	trust  *trust
 	agent  *agent.Agent
 	stop   func() // ends Run and waits for it
 	log    *safeBuffer
@@ -70,6 +72,8 @@ func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{memory: providertest.NewMemory(), log: &safeBuffer{}, ended: make(chan error, 1)}
 		r.control = newControl(t, key.Public())
+		r.ring = &ring{keys: []seal.RecipientKey{key}, since: time.Now()}
+		r.trust = &trust{keys: agent.TrustedKeys{{Serial: 1, Key: r.signer.Public()}}}
 		r.memory.Hook = func(c providertest.Call) (f providertest.Fault) {
 			r.mu.Lock()
 			hook := r.hook
@@ -81,8 +85,8 @@ func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig
 		}
 		logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		cfg := agent.Config{
-			Link: r.control, Agent: agentID, Cluster: cluster, Version: "test", BoxKey: key,
-			Trusted: seal.VerifyKeys{r.signer.Public()}, Logger: logger,
+			Link: r.control, Agent: agentID, Cluster: cluster, Account: account, Version: "test",
+			SignKey: r.caller, Keys: r.ring, Trust: r.trust, KeyLife: 1000 * time.Hour, Logger: logger,
 			Credential: agent.Credential{Credentials: events.Credentials{UserJWT: "jwt", Expires: time.Now().Add(24 * time.Hour)}, Issued: time.Now()},
 			Renewed:    func(context.Context, agent.Credential) error { return nil },
 		}

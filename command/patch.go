@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"secretsbridge/events"
@@ -318,10 +319,14 @@ type Deliver struct {
 	Attempt
 	Key      string
 	AgentKey string
+
+	// AtRest says that the value lies as it was proposed, under a lock that the caller
+	// holds: whatever was recorded before, nothing has left.
+	AtRest bool
 }
 
 // Deliver decides the one opening of a value. To the same key it is silent: the caller
-// has the bytes. Another key gets nothing.
+// has the bytes. Another key gets nothing, unless nothing has left.
 func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
@@ -333,18 +338,25 @@ func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
 	case !r.begunBy(cmd.Attempt):
 		return nil, ErrNotBegun
 	}
-	for _, d := range r.Delivered {
-		if d.Envelope != change.Envelope {
-			continue
-		}
-		if d.AgentKey != cmd.AgentKey {
-			return nil, ErrValuesHeld
-		}
+	switch before, ok := r.delivered(change.Envelope); {
+	case ok && before.AgentKey == cmd.AgentKey:
 		return nil, nil
+	case ok && !cmd.AtRest:
+		return nil, ErrValuesHeld
 	}
 	return []events.Fact{events.EnvelopeDelivered{
 		Envelope: change.Envelope, Key: cmd.Key, Job: cmd.Job, Attempt: cmd.Number, Agent: cmd.Agent, AgentKey: cmd.AgentKey,
 	}}, nil
+}
+
+// delivered is the newest opening of an envelope.
+func (r Request) delivered(id events.EnvelopeID) (events.EnvelopeDelivered, bool) {
+	for _, d := range slices.Backward(r.Delivered) {
+		if d.Envelope == id {
+			return d, true
+		}
+	}
+	return events.EnvelopeDelivered{}, false
 }
 
 // completePatch decides the outcome of an attempt that says that the provider has what

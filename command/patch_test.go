@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,7 +224,10 @@ func TestValuesAreHandedToOneKey(t *testing.T) {
 	history := []events.Fact{patch, compared, given, approved, started}
 	ask := func(key, agentKey string, attempt int, more ...events.Fact) ([]events.Fact, error) {
 		return folded(append(slices.Clone(history), more...)...).
-			Deliver(meta, command.Deliver{Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Key: key, AgentKey: agentKey})
+			Deliver(meta, command.Deliver{
+				Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Key: key, AgentKey: agentKey,
+				AtRest: strings.HasSuffix(agentKey, "at rest"),
+			})
 	}
 	delivered := events.EnvelopeDelivered{Envelope: env, Key: "password", Job: job, Attempt: 1, Agent: first, AgentKey: "k1"}
 	second := events.JobStarted{Job: job, Agent: first, Attempt: 2}
@@ -239,6 +243,7 @@ func TestValuesAreHandedToOneKey(t *testing.T) {
 		{"once it is", "password", "k1", 1, []events.Fact{begun}, 1, nil},
 		{"to the same key again", "password", "k1", 1, []events.Fact{begun, delivered}, 0, nil},
 		{"to another key", "password", "k2", 1, []events.Fact{begun, delivered}, 0, command.ErrValuesHeld},
+		{"to another key, when nothing has left", "password", "k2 at rest", 1, []events.Fact{begun, delivered}, 1, nil},
 		{"a key that is removed", "legacy", "k1", 1, []events.Fact{begun}, 0, command.ErrKeyNotAsked},
 		{"a key that nobody named", "user", "k1", 1, []events.Fact{begun}, 0, command.ErrKeyNotAsked},
 		{"to an overtaken attempt", "password", "k1", 1, []events.Fact{begun, second}, 0, command.ErrAttemptStale},

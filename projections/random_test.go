@@ -141,6 +141,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.SignedIn{User: events.UserID(s("user"))},
 		events.RewrapStarted{KMSKey: s("kms"), Total: n},
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
+		events.AgentKeyRotated{BoxKey: s("box")},
 	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }

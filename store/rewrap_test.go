@@ -110,7 +110,7 @@ func (s *safe) add(t *testing.T, agent seal.RecipientKey, i int) events.Envelope
 		t.Fatal(err)
 	}
 	m := events.HandOver{
-		Request: request, Job: job, Attempt: 1, Envelope: grant.Envelope, Expires: grant.Expires, Key: "password", Box: box,
+		Request: request, Job: job, Attempt: 1, Envelope: grant.Envelope, AgentKey: grant.AgentKey, Expires: grant.Expires, Key: "password", Box: box,
 		Wrapped: grant.Wrapped, KMSKey: grant.KMSKey, Fingerprint: "hmac-sha256:x",
 	}
 	if err := s.HandOver(t.Context(), holder, m); err != nil {

@@ -67,7 +67,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	defer func() { err = errors.Join(err, connections.Close()) }()
 	worker, err := agent.New(agent.Config{
 		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
-		BoxKey: id.BoxKey(), Trusted: id.Trusted(), Connections: connections,
+		Account: id.Account(), SignKey: id.SignKey(), Keys: id.Keys(), Trust: id, Connections: connections,
 		Credential: id.Credential(),
 		Renewed: func(_ context.Context, c agent.Credential) error {
 			if err := id.Renew(c); err != nil {
@@ -75,7 +75,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 			}
 			return link.Reconnect() // jobs stay in hand; their calls are made again
 		},
-		Slots: settings.slots, Lease: settings.lease, Logger: log,
+		KeyLife: settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)

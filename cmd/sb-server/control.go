@@ -22,7 +22,8 @@ import (
 	"secretsbridge/store"
 )
 
-// operator is who acts through the control socket: whoever may open it on this host.
+// operator is who acts on the server's own host: through the control socket, or with a
+// command on its data directory. Whoever may open these may act.
 var operator = events.SystemActor("operator")
 
 // recordTimeout bounds recording how a rewrap ended after it was stopped.

@@ -129,7 +129,7 @@ func (d *desk) fill(t *testing.T, n int) {
 			t.Fatal(err)
 		}
 		if err := c.HandOver(t.Context(), holder, events.HandOver{
-			Request: request, Job: job, Attempt: 1, Envelope: grant.Envelope, Expires: grant.Expires, Key: "k", Box: []byte("a box"),
+			Request: request, Job: job, Attempt: 1, Envelope: grant.Envelope, AgentKey: grant.AgentKey, Expires: grant.Expires, Key: "k", Box: []byte("a box"),
 			Wrapped: grant.Wrapped, KMSKey: grant.KMSKey, Fingerprint: "hmac-sha256:x",
 		}); err != nil {
 			t.Fatal(err)

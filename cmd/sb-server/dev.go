@@ -130,10 +130,10 @@ func (st *stack) prepareDemo(ctx context.Context, agent *demoAgentProcess, url, 
 	}
 	if enrolled != "" {
 		known, _, err := command.Load[command.Agent](ctx, st.store, events.AgentStream(enrolled))
-		if err != nil || known.State != events.AgentGone {
+		if err != nil || known.State != events.AgentGone && known.Enrolled.SignKey != "" {
 			return err
 		}
-		st.log.Info("the demo agent was revoked and is enrolled again", "agent", enrolled)
+		st.log.Info("the demo agent was revoked, or is of an older version, and is enrolled again", "agent", enrolled)
 	}
 	token, err := st.inviteAgent(ctx)
 	if err != nil {

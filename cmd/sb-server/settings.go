@@ -13,6 +13,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 )
 
 // settings come from the environment; docs/reference/configuration.md lists them.
@@ -31,8 +32,11 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
-	Reapprove events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
-	KMS       kmsSettings
+	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
+	KMS        kmsSettings
+	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
+
+	Suites []seal.Suite `env:"-"` // of SuiteNames
 }
 
 func loadSettings() (settings, error) {
@@ -41,6 +45,9 @@ func loadSettings() (settings, error) {
 		return settings{}, explainSetting(err)
 	}
 	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
+		return settings{}, err
+	}
+	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {

@@ -65,7 +65,8 @@ type control struct {
 	logs   bytes.Buffer  // stderr of every start, the agent's included
 	tokens map[string]string
 
-	reveal api.Reveal // asks for values sealed to a key that nobody keeps
+	reader seal.RecipientKey // of the people here, who reveal by the API
+	reveal api.Reveal        // names it
 }
 
 // start starts a control plane and stops it when the test ends. env adds settings.
@@ -76,7 +77,7 @@ func start(t testing.TB, env ...string) *control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.reveal = api.Reveal{Recipient: reader.Public().String()}
+	c.reader, c.reveal = reader, api.Reveal{Recipient: reader.Public().String()}
 	c.up(t)
 	t.Cleanup(func() {
 		c.stop(t)
@@ -338,6 +339,27 @@ func (c *control) send(token, method, path, key string, body, into any) (status 
 		return 0, ""
 	}
 	return resp.StatusCode, ""
+}
+
+// opened opens what the developer revealed.
+func (c *control) opened(t testing.TB, r api.Request, envelope string, got api.Revealed) string {
+	t.Helper()
+	var intake api.Intake
+	if status, _ := c.call("developer", "GET", "/intake", "", nil, &intake); status != http.StatusOK {
+		t.Fatalf("intake: %d", status)
+	}
+	signer, err := seal.ParseVerifyKey(intake.SigningKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := seal.OpenValueMessage(c.reader, seal.VerifyKeys{signer}, seal.Binding{
+		Direction: seal.Reveal, Request: r.ID, Envelope: envelope, Key: got.Key, Connection: r.Connection, Ref: r.Ref,
+		Agent: r.Requester.ID, AgentKey: c.reader.Public().ID(), NotAfter: got.NotAfter,
+	}, got.NotAfter.Add(-time.Second), got.Sealed)
+	if err != nil {
+		t.Fatalf("open what was revealed: %v", err)
+	}
+	return string(value)
 }
 
 // request shows a request as the admin sees it.
