@@ -33,7 +33,7 @@ func rotated(t *testing.T, dir string, log command.Log) *signingKeys {
 	if err := reopened(t, dir).prepare(tomorrow); err != nil {
 		t.Fatal(err)
 	}
-	if err := reopened(t, dir).record(t.Context(), log, operator, tomorrow); err != nil {
+	if err := reopened(t, dir).record(t.Context(), log, signingActor, tomorrow); err != nil {
 		t.Fatal(err)
 	}
 	if err := reopened(t, dir).finish(); err != nil {
@@ -110,12 +110,12 @@ func TestARotationOfTheSigningKeySurvivesACrashAtEachStep(t *testing.T) {
 	}
 	// The fact is stored and the answer lost; somebody tries again.
 	log.OnAppend = func(events.Stream, []events.Event) commandtest.Fault { return commandtest.StoresThenSilent }
-	err = s.record(t.Context(), log, operator, tomorrow)
+	err = s.record(t.Context(), log, signingActor, tomorrow)
 	log.OnAppend = nil
 	if err != nil && !errors.Is(err, command.ErrOutcomeUnknown) {
 		t.Fatal(err)
 	}
-	if err := reopened(t, dir).record(t.Context(), log, operator, tomorrow); err != nil || facts(t, log) != 1 {
+	if err := reopened(t, dir).record(t.Context(), log, signingActor, tomorrow); err != nil || facts(t, log) != 1 {
 		t.Fatalf("%d facts, %v", facts(t, log), err)
 	}
 	// A crash after step 2: the next start finishes it.

@@ -15,8 +15,8 @@ import (
 // away.
 const previousSigningLife = 8 * 24 * time.Hour
 
-// operator is the actor of what somebody does on the server's own machine.
-var operator = events.SystemActor("operator")
+// signingActor is who rotates: somebody on the server's own machine.
+var signingActor = events.SystemActor("operator")
 
 func signingCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "signing", Short: "the key that the control plane signs with"}
@@ -86,7 +86,7 @@ func signingRotateCommand() *cobra.Command {
 		if now && statement.PreviousUntil.After(at) {
 			defer fmt.Fprintln(out, "a rotation without --now had been begun, and was finished: run it again to end that key too")
 		}
-		if err := keys.record(ctx, st.store, operator, at); err != nil {
+		if err := keys.record(ctx, st.store, signingActor, at); err != nil {
 			return err
 		}
 		if err := keys.finish(); err != nil {
