@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	mrand "math/rand/v2"
 	"net/http"
 	"os"
@@ -59,22 +60,13 @@ func TestAProxyInTheLinkSeesNothingAndChangesNothing(t *testing.T) {
 
 	for _, kind := range append([]string{"heartbeat?", "heartbeat!"}, kindsOfAJob...) {
 		t.Run("altered "+kind, func(t *testing.T) {
-			var altered sync.Map // how many; the job may end before the last
-			left := 2
-			p.altering(func(m passed) []byte {
-				if m.kind != kind || left == 0 {
-					return m.payload
-				}
-				left--
-				altered.Store(left, true)
-				return flipped(m)
-			})
+			altered := p.alteringFirst(kind, 2)
 			state := throughProxy(t, c, canary)
 			if strings.HasPrefix(kind, "heartbeat") { // they come by themselves
-				eventually(t, 30*time.Second, "altered "+kind, func() bool { _, ok := altered.Load(0); return ok })
+				eventually(t, 30*time.Second, "altered "+kind, func() bool { return altered() == 2 })
 			}
 			p.altering(nil)
-			if _, ok := altered.Load(1); !ok {
+			if altered() == 0 {
 				t.Errorf("no %s was altered", kind)
 			}
 			// A ticket that nobody signed is refused for good; all else is asked again.
@@ -83,6 +75,43 @@ func TestAProxyInTheLinkSeesNothingAndChangesNothing(t *testing.T) {
 			}
 		})
 	}
+
+	for _, kind := range []string{"fail?", "fail!"} {
+		t.Run("altered "+kind, func(t *testing.T) {
+			altered := p.alteringFirst(kind, 2)
+			r := ask(t, c, "no-such-key")
+			p.altering(nil)
+			if r.State != "failed" || r.Failure == nil || r.Failure.Code != "key_not_found" || altered() == 0 {
+				t.Errorf("the request is %s, %+v, after %d", r.State, r.Failure, altered())
+			}
+		})
+	}
+
+	t.Run("altered rotate? and rotate!", func(t *testing.T) {
+		before := currentKey(t, c)
+		left := map[string]int{"rotate?": 1, "rotate!": 2} // one of the answers is a refusal of the altered question
+		p.altering(func(m passed) []byte {
+			if left[m.kind] == 0 {
+				return m.payload
+			}
+			left[m.kind]--
+			return flipped(m)
+		})
+		p.ageKey(t, c)
+		eventually(t, 2*time.Minute, "rotated", func() bool { return currentKey(t, c) != before })
+		p.altering(nil)
+		if left["rotate?"] > 0 || left["rotate!"] > 0 {
+			t.Errorf("not altered: %v", left)
+		}
+		if state := throughProxy(t, c, canary); state != "executed" {
+			t.Errorf("after the rotation a request is %s", state)
+		}
+		if got := history(t, c); !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(what string) bool {
+			return strings.HasPrefix(what, "sb.agent.key_rotated.v1")
+		}) {
+			t.Error("the rotation is no fact")
+		}
+	})
 
 	t.Run("altered at random", func(t *testing.T) {
 		seed := uint64(time.Now().UnixNano())
@@ -165,27 +194,42 @@ func flipped(m passed) []byte {
 // right one.
 func throughProxy(t *testing.T, c *control, canary string) (state string) {
 	t.Helper()
+	r := ask(t, c, "one")
+	for _, e := range r.Envelopes {
+		var got api.Revealed
+		insist(c, "developer", "POST", "/requests/"+r.ID+"/envelopes/"+e.ID+"/reveal", newKey(), c.reveal, &got)
+		if c.opened(t, r, e.ID, got) != canary {
+			t.Errorf("request %s revealed something else", r.ID)
+		}
+	}
+	if r.State == "executed" && len(r.Envelopes) != 1 {
+		t.Errorf("request %s has %d envelopes", r.ID, len(r.Envelopes))
+	}
+	return r.State
+}
+
+// ask takes a request for one key to its end, and returns it.
+func ask(t *testing.T, c *control, key string) (r api.Request) {
+	t.Helper()
 	var submitted api.Submitted
-	body := api.Submit{Secret: "file/prod/canary", Keys: []string{"one"}, Reason: "through the proxy"}
+	body := api.Submit{Secret: "file/prod/canary", Keys: []string{key}, Reason: "through the proxy"}
 	if status := insist(c, "developer", "POST", "/requests", newKey(), body, &submitted); status != http.StatusCreated {
 		t.Fatalf("submit: %d", status)
 	}
 	insist(c, "approver", "POST", "/requests/"+submitted.ID+"/approve", newKey(), api.Verdict{}, nil)
-	var r api.Request
 	for deadline := time.Now().Add(2 * time.Minute); !final(r.State) && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		c.call("developer", "GET", "/requests/"+submitted.ID, "", nil, &r)
 	}
-	for _, e := range r.Envelopes {
-		var got api.Revealed
-		insist(c, "developer", "POST", "/requests/"+submitted.ID+"/envelopes/"+e.ID+"/reveal", newKey(), c.reveal, &got)
-		if c.opened(t, r, e.ID, got) != canary {
-			t.Errorf("request %s revealed something else", submitted.ID)
-		}
-	}
-	if r.State == "executed" && len(r.Envelopes) != 1 {
-		t.Errorf("request %s has %d envelopes", submitted.ID, len(r.Envelopes))
-	}
-	return r.State
+	return r
+}
+
+// currentKey is the id of the key that the demo agent has on disk as the one of the
+// moment.
+func currentKey(t *testing.T, c *control) string {
+	t.Helper()
+	_, _, identity := identityOf(t, c)
+	keys := identity["box_keys"].([]any)
+	return keys[len(keys)-1].(map[string]any)["id"].(string)
 }
 
 // history is every event of the log: id → type, stream and position.

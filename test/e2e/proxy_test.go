@@ -111,26 +111,36 @@ func startProxy(t *testing.T, c *control) *proxy {
 // the one that runs.
 func (p *proxy) divert(t *testing.T, c *control) {
 	t.Helper()
-	path := filepath.Join(c.dir, "agent", "identity.json")
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var identity map[string]any
-	if err := json.Unmarshal(raw, &identity); err != nil {
-		t.Fatal(err)
-	}
-	identity["leaf_urls"] = []string{"tls://" + p.listener.Addr().String()}
-	if raw, err = json.Marshal(identity); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	reborn(t, c, func(identity map[string]any) {
+		identity["leaf_urls"] = []string{"tls://" + p.listener.Addr().String()}
+	})
+	eventually(t, startTime, "linked through the proxy", func() bool { return p.count("heartbeat!") > 1 })
+}
+
+// ageKey makes the demo agent's key older than half of a day, so that it rotates.
+func (p *proxy) ageKey(t *testing.T, c *control) {
+	t.Helper()
+	reborn(t, c, func(identity map[string]any) {
+		keys := identity["box_keys"].([]any)
+		keys[len(keys)-1].(map[string]any)["since"] = time.Now().Add(-13 * time.Hour).UTC()
+	})
+}
+
+// reborn kills the demo agent and changes what the next one finds on its disk.
+func reborn(t *testing.T, c *control, change func(identity map[string]any)) {
+	t.Helper()
 	if process, err := os.FindProcess(c.agentPID()); err == nil {
 		_ = process.Kill()
 	}
-	eventually(t, startTime, "linked through the proxy", func() bool { return p.count("heartbeat!") > 1 })
+	_, _, identity := identityOf(t, c)
+	change(identity)
+	raw, err := json.Marshal(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "agent", "identity.json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (p *proxy) link(agent net.Conn) {
@@ -283,6 +293,24 @@ func (p *proxy) altering(alter func(passed) []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.alter = alter
+}
+
+// alteringFirst flips a bit in the first n messages of a kind, and tells how many there
+// were by now.
+func (p *proxy) alteringFirst(kind string, n int) (altered func() int) {
+	done := 0 // under the proxy's lock
+	p.altering(func(m passed) []byte {
+		if m.kind != kind || done == n {
+			return m.payload
+		}
+		done++
+		return flipped(m)
+	})
+	return func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return done
+	}
 }
 
 // recorded returns all messages so far.
