@@ -68,9 +68,10 @@ bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline
 generate: ## write generated documents and code again
 	$(GO) generate ./...
 
-tidy: ## format the code and tidy the module
+tidy: ## format the code and tidy the modules
 	gofmt -l -w $$(git ls-files '*.go')
 	$(GO) mod tidy
+	cd test/servers/truth && $(GO) mod tidy
 
 clean: ## remove what was built; data of `make run` stays in .data
 	rm -rf $(BIN) .cache

@@ -53,6 +53,9 @@ func kmsCommand() *cobra.Command {
 	return root
 }
 
+// errStopped is what Ctrl-C comes to.
+var errStopped = errors.New("stopped; what was moved stays moved, and running it again goes on")
+
 // askControl sends one request to the running server and hands over each line of the
 // answer.
 func askControl(ctx context.Context, s settings, method, path string, each func(controlAnswer) error) error {
@@ -69,6 +72,8 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 	}
 	res, err := client.Do(req)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return errStopped
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no sb-server runs with the data directory %s: start it (the key manager is looked after while it serves), "+
 			"or set SB_DATA_DIR to its folder", s.DataDir)
@@ -90,7 +95,7 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 	}
 	switch {
 	case ctx.Err() != nil:
-		return errors.New("stopped; what was moved stays moved, and running it again goes on")
+		return errStopped
 	case last.Error != "":
 		return errors.New(last.Error)
 	case last.Progress != nil:

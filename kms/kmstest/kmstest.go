@@ -103,7 +103,7 @@ func discreet(t *testing.T, err error, plain seal.DataKey, w kms.Wrapped) {
 	}
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)
 	for _, b := range [][]byte{plain.Expose(), w.Ciphertext} {
-		if len(b) == 0 {
+		if len(b) < 8 { // found in any text by chance
 			continue
 		}
 		for _, leak := range []string{

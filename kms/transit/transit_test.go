@@ -2,11 +2,16 @@ package transit_test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -304,6 +309,39 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("open: %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestTLSAndNamespace: the configured authority is trusted and no other, and each call is
+// made in the namespace.
+func TestTLSAndNamespace(t *testing.T) {
+	l := newLab(t)
+	to, err := url.Parse(l.server.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if got := r.In.Header.Get("X-Vault-Namespace"); got != "team/a" {
+			t.Errorf("%s is asked in the namespace %q", r.In.URL.Path, got)
+		}
+		r.Out.Header.Del("X-Vault-Namespace") // this Vault has none
+	}})
+	t.Cleanup(door.Close)
+	door.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ca := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: door.Certificate().Raw})))
+	cfg := l.config(t)
+	cfg.Address, cfg.CAFile, cfg.Namespace = door.URL, ca, "team/a"
+	key := cfg.Key
+	for name, auth := range map[string]transit.Auth{"a token": cfg.Auth, "an AppRole": l.role(t, policy(key), nil)} {
+		cfg.Auth = auth
+		if err := open(t, cfg).Check(t.Context()); err != nil {
+			t.Errorf("check with %s: %v", name, err)
+		}
+	}
+	cfg.CAFile = ""
+	if err := open(t, cfg).Check(t.Context()); !errors.Is(err, kms.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("check without the authority: %v", err)
 	}
 }
 
