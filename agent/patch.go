@@ -239,6 +239,8 @@ func (j job) write(ctx context.Context, merged Bundle, expect Version) (Version,
 		return "", fmt.Errorf("%w: %w", errSilent, err)
 	case errors.Is(err, ErrNotBundle):
 		return "", &failure{code: events.FailureValueRefused, err: err, notWritten: true}
+	case failureOf(err).code == events.FailureInternal && !errors.Is(err, ErrCorrupt):
+		return "", err // none of the port's errors: it says nothing about the write
 	}
 	return "", neverWritten(err)
 }
