@@ -65,11 +65,8 @@ func (k *tinker) connect(cfg *agent.Config) {
 // tinkered is a bubble with a tinker as its provider.
 func tinkered(t *testing.T, test func(*testing.T, *rig, *tinker)) {
 	t.Helper()
-	k := &tinker{}
-	bubble(t, k.connect, func(t *testing.T, r *rig) {
-		k.Memory = r.memory
-		test(t, r, k)
-	})
+	k := &tinker{Memory: providertest.NewMemory()}
+	bubbleOn(t, k.Memory, k.connect, func(t *testing.T, r *rig) { test(t, r, k) })
 }
 
 // firstWrites makes something of the first n writes from now on.
@@ -639,10 +636,9 @@ func TestAStoppingAgentLeavesAPatchToTheNextAttempt(t *testing.T) {
 					t.Fatalf("it is %s, and its delivery ended as %q with delay %v", p.state.State, d.how(), d.delay)
 				}
 
-				next := launch(t, key, memory, nil) // the process that follows
-				next.signer = r.signer
-				next.patches[p.state.ID] = p
-				next.agent.Trusted = seal.VerifyKeys{r.signer.Public()}
+				next := launch(t, key, memory, func(c *agent.Config) { c.Trusted = seal.VerifyKeys{r.signer.Public()} }) // the process that follows
+				next.set(func() { next.signer = r.signer })
+				next.set(func() { next.patches[p.state.ID] = p })
 				next.deliver(p.signed)
 				next.settle(time.Second)
 				if e := p.executed(); p.state.State != events.StateExecuted || (e.Outcome == events.PatchFound) != stored || e.ProviderVersion != "2" || e.Attempt != 2 {

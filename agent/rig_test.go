@@ -69,9 +69,14 @@ var boxKey = sync.OnceValue(func() seal.RecipientKey {
 // stopped, and nothing that left it may hold a value.
 func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig)) {
 	t.Helper()
+	bubbleOn(t, providertest.NewMemory(), change, test)
+}
+
+func bubbleOn(t *testing.T, memory *providertest.Memory, change func(*agent.Config), test func(*testing.T, *rig)) {
+	t.Helper()
 	key := boxKey()
 	synctest.Test(t, func(t *testing.T) {
-		r := launch(t, key, providertest.NewMemory(), change)
+		r := launch(t, key, memory, change)
 		test(t, r)
 		r.stop()
 		r.checkSilence(t)
