@@ -443,22 +443,21 @@ func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 		code    events.FailureCode
 		begun   bool // a write had begun
 	}{
-		"no such secret":           {nil, "nowhere", []edit{set("k", "2")}, events.FailureSecretNotFound, false},
-		"forbidden to read":        {reads(agent.ErrForbidden), "a", []edit{set("k", "2")}, events.FailureForbidden, false},
-		"not a bundle":             {reads(agent.ErrNotBundle), "a", []edit{set("k", "2")}, events.FailureNotABundle, false},
-		"away":                     {reads(agent.ErrUnavailable), "a", []edit{set("k", "2")}, events.FailureProviderUnavailable, false},
-		"a read that panics":       {func(r *rig) { r.onRead(panicOn) }, "a", []edit{set("k", "2")}, events.FailureInternal, false},
-		"damaged":                  {reads(agent.ErrCorrupt), "a", []edit{set("k", "2")}, events.FailureInternal, false},
-		"outside the allow-list":   {func(r *rig) { r.memory.Allow, _ = agent.ParseAllowList("b") }, "a", []edit{set("k", "2")}, events.FailureOutsideAllowList, false},
-		"a forged key":             {func(r *rig) { other, _ := seal.GenerateSigningKey(); r.sealBy = &other }, "a", []edit{set("k", "2")}, events.FailureTicketRefused, false},
-		"forbidden to write":       {writes(agent.ErrForbidden), "a", []edit{set("k", "2")}, events.FailureForbidden, true},
-		"no sign-in to write":      {writes(agent.ErrSignIn), "a", []edit{set("k", "2")}, events.FailureSignIn, true},
-		"refused by the provider":  {writes(agent.ErrNotBundle), "a", []edit{setJSON("k", "1e400")}, events.FailureValueRefused, true},
-		"larger than it takes":     {writes(agent.ErrTooLarge), "a", []edit{set("k", "2")}, events.FailureTooLarge, true},
-		"larger than goes":         {nil, "a", []edit{huge, set("l", huge.value)}, events.FailureTooLarge, true},
-		"no key would be left":     {nil, "a", []edit{unset("k"), unset("l")}, events.FailureNoKeyLeft, true},
-		"the values are gone":      {refusal(events.ServiceFetch, "values_lost"), "a", []edit{set("k", "2")}, events.FailureValuesLost, true},
-		"the values are another's": {refusal(events.ServiceFetch, "values_held_elsewhere"), "a", []edit{set("k", "2")}, events.FailureValuesHeld, true},
+		"no such secret":          {nil, "nowhere", []edit{set("k", "2")}, events.FailureSecretNotFound, false},
+		"forbidden to read":       {reads(agent.ErrForbidden), "a", []edit{set("k", "2")}, events.FailureForbidden, false},
+		"not a bundle":            {reads(agent.ErrNotBundle), "a", []edit{set("k", "2")}, events.FailureNotABundle, false},
+		"away":                    {reads(agent.ErrUnavailable), "a", []edit{set("k", "2")}, events.FailureProviderUnavailable, false},
+		"a read that panics":      {func(r *rig) { r.onRead(panicOn) }, "a", []edit{set("k", "2")}, events.FailureInternal, false},
+		"damaged":                 {reads(agent.ErrCorrupt), "a", []edit{set("k", "2")}, events.FailureInternal, false},
+		"outside the allow-list":  {func(r *rig) { r.memory.Allow, _ = agent.ParseAllowList("b") }, "a", []edit{set("k", "2")}, events.FailureOutsideAllowList, false},
+		"a forged key":            {func(r *rig) { other, _ := seal.GenerateSigningKey(); r.sealBy = &other }, "a", []edit{set("k", "2")}, events.FailureTicketRefused, false},
+		"forbidden to write":      {writes(agent.ErrForbidden), "a", []edit{set("k", "2")}, events.FailureForbidden, true},
+		"no sign-in to write":     {writes(agent.ErrSignIn), "a", []edit{set("k", "2")}, events.FailureSignIn, true},
+		"refused by the provider": {writes(agent.ErrNotBundle), "a", []edit{setJSON("k", "1e400")}, events.FailureValueRefused, true},
+		"larger than it takes":    {writes(agent.ErrTooLarge), "a", []edit{set("k", "2")}, events.FailureTooLarge, true},
+		"larger than goes":        {nil, "a", []edit{huge, set("l", huge.value)}, events.FailureTooLarge, true},
+		"no key would be left":    {nil, "a", []edit{unset("k"), unset("l")}, events.FailureNoKeyLeft, true},
+		"the values are gone":     {refusal(events.ServiceFetch, "values_lost"), "a", []edit{set("k", "2")}, events.FailureValuesLost, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {
@@ -485,6 +484,29 @@ func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestValuesThatAnotherAgentHolds: that agent may come back, and may even have written, so
+// a look decides in the end.
+func TestValuesThatAnotherAgentHolds(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1")
+		r.onCall(func(s events.Service, _ int) (f fault) {
+			if s == events.ServiceFetch {
+				f.reply = &events.ServiceError{Code: "values_held_elsewhere"}
+			}
+			return f
+		})
+		p := r.patch("a", set("k", "2"))
+		r.settle(10 * time.Minute)
+		r.wantPatch(t, p, events.StateUnknown, "", "done")
+		if n := len(r.deliveries); n != 4 {
+			t.Errorf("%d deliveries, want 4 of the 5 there are", n)
+		}
+		r.deliver(p.look)
+		r.settle(time.Second)
+		r.wantPatch(t, p, events.StateFailed, events.FailureNotWritten, "done")
+	})
 }
 
 func TestWhatReadsBackDecides(t *testing.T) {
