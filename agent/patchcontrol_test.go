@@ -201,7 +201,7 @@ func (c *control) decidePatch(p *patching, service events.Service, body []byte, 
 		}
 	case events.ServiceFetch:
 		q := read[events.FetchValue](c.t, body)
-		facts, err = p.state.Deliver(*meta, command.Deliver{Attempt: attempt(q.Job, q.Attempt), Key: q.Key, AgentKey: c.box.ID()})
+		facts, err = p.state.Deliver(*meta, command.Deliver{Attempt: attempt(q.Job, q.Attempt), Cluster: cluster, Key: q.Key, AgentKey: c.box.ID()})
 		if errors.Is(err, command.ErrKeyNotAsked) || errors.Is(err, command.ErrNotBegun) {
 			c.t.Errorf("value of %q: %v", q.Key, err)
 		}

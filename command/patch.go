@@ -318,6 +318,7 @@ func (r Request) begunBy(a Attempt) bool { return r.Begun != nil && r.Begun.Atte
 // Deliver is an agent asking for one value to write, with the key it is sealed to.
 type Deliver struct {
 	Attempt
+	Cluster  events.ClusterID
 	Key      string
 	AgentKey string
 }
@@ -325,6 +326,9 @@ type Deliver struct {
 // Deliver decides the one opening of a value. To the same key it is silent: the caller
 // has the bytes. Another key gets nothing.
 func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
+	if r.State != "" && r.Submitted.Cluster != cmd.Cluster {
+		return nil, ErrJobNotYours
+	}
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
 	}

@@ -224,7 +224,7 @@ func TestValuesAreHandedToOneKey(t *testing.T) {
 	history := []events.Fact{patch, compared, given, approved, started}
 	ask := func(key, agentKey string, attempt int, more ...events.Fact) ([]events.Fact, error) {
 		return folded(append(slices.Clone(history), more...)...).
-			Deliver(meta, command.Deliver{Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Key: key, AgentKey: agentKey})
+			Deliver(meta, command.Deliver{Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Cluster: "demo", Key: key, AgentKey: agentKey})
 	}
 	delivered := events.EnvelopeDelivered{Envelope: env, Key: "password", Job: job, Attempt: 1, Agent: first, AgentKey: "k1"}
 	second := events.JobStarted{Job: job, Agent: first, Attempt: 2}

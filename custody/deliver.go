@@ -116,6 +116,9 @@ func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m ev
 // delivered makes the opening a fact, once, for one key.
 func (c *Custody) delivered(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, agentKey string) error {
 	if !h.holds(agentKey) {
+		if err := c.mayFetch(ctx, h, m); err != nil {
+			return err
+		}
 		return command.ErrValuesHeld
 	}
 	_, err := command.Execute(ctx, c.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
@@ -136,6 +139,6 @@ func (c *Custody) mayFetch(ctx context.Context, h Holder, m events.FetchValue) e
 
 func deliverOf(h Holder, m events.FetchValue, agentKey string) command.Deliver {
 	return command.Deliver{
-		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Key: m.Key, AgentKey: agentKey,
+		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Cluster: h.Cluster, Key: m.Key, AgentKey: agentKey,
 	}
 }
