@@ -645,9 +645,9 @@ func TestAStoppingAgentLeavesAPatchToTheNextAttempt(t *testing.T) {
 				})
 				p := r.patch("a", set("k", "2"))
 				r.settle(time.Second)
+				r.set(func() { r.hooks = map[string]hook{} })
 				if stored { // the write gets there, and its end does not come back
 					b := agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte(canary + "2"))}}
-					r.set(func() { r.hooks = map[string]hook{} })
 					ref, _ := agent.ParseRef("a")
 					if _, err := memory.Write(t.Context(), ref, b, "1"); err != nil {
 						t.Fatal(err)
@@ -773,7 +773,7 @@ func TestTwoAgentsRaceAndLoseNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := launch(t, key, memory, nil), launch(t, key, memory, nil)
 		one.put(t, "a", "k", "1")
-		two.onRead(slow(50 * time.Millisecond)) // of both: the last who launches has the hook
+		one.onRead(slow(50 * time.Millisecond)) // of both
 		conflicts := 0
 		all := map[string]*patching{}
 		for i := range 20 {
@@ -784,7 +784,7 @@ func TestTwoAgentsRaceAndLoseNothing(t *testing.T) {
 			one.settle(time.Second)
 		}
 		one.settle(10 * time.Minute)
-		got, version := two.stored(t, "a")
+		got, version := one.stored(t, "a")
 		written := 0
 		for key, p := range all {
 			conflicts += len(p.compared) - 1

@@ -83,19 +83,22 @@ func bubbleOn(t *testing.T, memory *providertest.Memory, change func(*agent.Conf
 	})
 }
 
-// launch starts an agent with a control plane of its own.
+// launch starts an agent with a control plane of its own. Of several at one memory the
+// first one's hooks count.
 func launch(t *testing.T, key seal.RecipientKey, memory *providertest.Memory, change func(*agent.Config)) *rig {
 	t.Helper()
 	r := &rig{memory: memory, log: &safeBuffer{}, ended: make(chan error, 1), hooks: map[string]hook{}}
 	r.control = newControl(t, key.Public())
-	r.memory.Hook = func(c providertest.Call) (f providertest.Fault) {
-		r.mu.Lock()
-		ask := r.hooks[c.Op]
-		r.mu.Unlock()
-		if ask == nil {
-			return f
+	if memory.Hook == nil {
+		memory.Hook = func(c providertest.Call) (f providertest.Fault) {
+			r.mu.Lock()
+			ask := r.hooks[c.Op]
+			r.mu.Unlock()
+			if ask == nil {
+				return f
+			}
+			return ask(c)
 		}
-		return ask(c)
 	}
 	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := agent.Config{
