@@ -182,3 +182,17 @@ func TestALookInHandIsNotDoneTwice(t *testing.T) {
 		}
 	})
 }
+
+func TestALookWhoseTimeIsOverFailsNothing(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1")
+		p := r.propose(nil, "a", set("k", "2"))
+		r.settle(25 * time.Hour) // beyond the ticket
+		r.deliver(p.look)
+		r.settle(time.Minute)
+		r.wantPatch(t, p, events.StatePending, "", "done")
+		if r.count(events.ServiceFail) != 0 || r.memory.Calls("read") != 0 {
+			t.Errorf("%d jobs failed, %d reads", r.count(events.ServiceFail), r.memory.Calls("read"))
+		}
+	})
+}
