@@ -39,6 +39,7 @@ type control struct {
 	seen       map[string]bool                                   // ids of requests
 	fault      func(service events.Service, n int) fault         // asked before each call; n counts those of the service
 	requests   map[events.RequestID]*request
+	patches    map[events.RequestID]*patching
 	deliveries []*delivery
 	calls      map[events.Service]int
 	sent       [][]byte
@@ -79,7 +80,7 @@ func newControl(t *testing.T, box seal.RecipientPublic) *control {
 	t.Helper()
 	return &control{
 		t: t, signer: newSigner(t), caller: newSigner(t), box: box, suites: []string{"xwing", "x25519"}, seen: map[string]bool{}, queue: make(chan *delivery, 100),
-		requests: map[events.RequestID]*request{}, calls: map[events.Service]int{},
+		requests: map[events.RequestID]*request{}, patches: map[events.RequestID]*patching{}, calls: map[events.Service]int{},
 	}
 }
 
@@ -242,6 +243,9 @@ func read[Q any](t *testing.T, body []byte) (q Q) {
 }
 
 func (c *control) answer(service events.Service, body []byte) (result any, refusal string) {
+	if p := c.patchOf(body); p != nil {
+		return c.answerPatch(p, service, body)
+	}
 	switch service {
 	case events.ServiceHeartbeat:
 		c.beats = append(c.beats, read[events.Heartbeat](c.t, body))

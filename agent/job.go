@@ -55,6 +55,10 @@ func (a *Agent) handle(ctx context.Context, d Delivery) {
 	j := job{Agent: a, ticket: ticket, log: a.Logger.With("request", ticket.Request, "job", ticket.Job)}
 	if err != nil {
 		j.log.Error("a job is refused", "err", err)
+		if ticket.Operation == events.OperationCompare {
+			a.end(ctx, d, doneWith()) // there is nothing to fail, and another look is offered
+			return
+		}
 		a.end(ctx, d, j.decline(ctx, err.Error()))
 		return
 	}

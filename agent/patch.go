@@ -54,9 +54,9 @@ func (j job) patch(ctx context.Context) (outcome events.CompleteJob, err error) 
 			return outcome, nil
 		case errors.Is(err, ErrConflict):
 			if conflicts++; conflicts == patchRounds {
-				return outcome, &failure{code: events.FailureWriteConflict, err: err, notWritten: true}
+				return outcome, &failure{code: events.FailureWriteConflict, err: err, notWritten: silences == 0}
 			}
-			notWritten = true
+			notWritten = silences == 0 // the others may have come after a write of ours
 			if err := sleep(ctx, jitter(conflictPause<<conflicts)); err != nil {
 				return outcome, fmt.Errorf("write %s: %w", j.ticket.Ref, err)
 			}
@@ -66,10 +66,23 @@ func (j job) patch(ctx context.Context) (outcome events.CompleteJob, err error) 
 			}
 			notWritten = false
 			j.log.Warn("a write was not answered; the secret is looked at", "try", silences, "err", err)
+		case silences > 0:
+			return outcome, inDoubt(err)
 		default:
 			return outcome, err
 		}
 	}
+}
+
+// inDoubt is a failure after a write that nobody saw end: it says nothing about that one.
+func inDoubt(err error) error {
+	var f *failure
+	if !errors.As(err, &f) || !f.notWritten {
+		return err
+	}
+	doubted := *f
+	doubted.notWritten = false
+	return &doubted
 }
 
 // patchOnce is one round: look, ask, merge, write, read back. Errors: [ErrConflict],
@@ -229,6 +242,8 @@ func (j job) write(ctx context.Context, merged Bundle, expect Version) (Version,
 		return "", fmt.Errorf("%w: %w", errSilent, err)
 	case errors.Is(err, ErrNotBundle):
 		return "", &failure{code: events.FailureValueRefused, err: err, notWritten: true}
+	case failureOf(err).code == events.FailureInternal && !errors.Is(err, ErrCorrupt):
+		return "", err // none of the port's errors: it says nothing about the write
 	}
 	return "", neverWritten(err)
 }

@@ -32,10 +32,11 @@ func (r Request) evolvePatch(fact events.Fact) Request {
 		}
 	case events.ApprovalsVoided:
 		r.State, r.Until, r.votes = events.StatePending, time.Time{}, nil
-		r.Begun, r.begunOn = nil, nil
+		r.Begun, r.begunOn, r.doubted = nil, nil, false
 	case events.EnvelopeDelivered:
 		r.Delivered = append(r.Delivered[:len(r.Delivered):len(r.Delivered)], f)
 	case events.WriteBegun:
+		r.doubted = r.Begun != nil && (r.doubted || r.Begun.Attempt != f.Attempt)
 		r.Begun, r.begunOn = &f, r.Compared
 	case events.OutcomeUnknown:
 		r.State, r.Until = events.StateUnknown, f.Until
@@ -241,9 +242,10 @@ func (r Request) Next(a Attempt, keys []events.Compared) (events.NextStep, event
 	return events.NextWrite, ""
 }
 
-// mayBeWritten reports whether an earlier write may have got to the provider.
+// mayBeWritten reports whether an earlier write may have got to the provider. An agent
+// knows of its own attempt only.
 func (r Request) mayBeWritten(cmd Compare) bool {
-	return r.Begun != nil && !(cmd.NotWritten && r.begunBy(cmd.Attempt))
+	return r.Begun != nil && !(cmd.NotWritten && r.begunBy(cmd.Attempt) && !r.doubted)
 }
 
 // blocked says why a patch cannot be written on top of what was found, or "".
@@ -317,6 +319,7 @@ func (r Request) begunBy(a Attempt) bool { return r.Begun != nil && r.Begun.Atte
 // Deliver is an agent asking for one value to write, with the key it is sealed to.
 type Deliver struct {
 	Attempt
+	Cluster  events.ClusterID
 	Key      string
 	AgentKey string
 
@@ -328,6 +331,9 @@ type Deliver struct {
 // Deliver decides the one opening of a value. To the same key it is silent: the caller
 // has the bytes. Another key gets nothing, unless nothing has left.
 func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
+	if r.State != "" && r.Submitted.Cluster != cmd.Cluster {
+		return nil, ErrJobNotYours
+	}
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type Request struct {
 	problem   events.FailureCode    // why the last look saw nothing
 	looks     int                   // recorded so far
 	begunOn   *events.PatchCompared // what Begun is on top of
+	doubted   bool                  // before Begun there was another attempt's, whose outcome nobody told
 	before    int                   // attempts before the approval that stands
 	votes     []events.ApprovalGiven
 	startedBy events.CommandID // the command that began the current attempt

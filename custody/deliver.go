@@ -86,7 +86,7 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope) (Envelope, error) {
 	if row.AgentKey != "" {
 		if row.Agent != h.Agent { // or it would get bytes that it cannot open
-			return Envelope{}, command.ErrValuesHeld
+			return Envelope{}, errors.Join(c.mayFetch(ctx, h, m), command.ErrValuesHeld) // the rules first
 		}
 		return row, c.delivered(ctx, meta, deliverOf(h, m, row.AgentKey, false))
 	}
@@ -143,6 +143,6 @@ type deliver struct {
 
 func deliverOf(h Holder, m events.FetchValue, agentKey string, atRest bool) deliver {
 	return deliver{m.Request, command.Deliver{
-		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Key: m.Key, AgentKey: agentKey, AtRest: atRest,
+		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Cluster: h.Cluster, Key: m.Key, AgentKey: agentKey, AtRest: atRest,
 	}}
 }

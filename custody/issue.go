@@ -133,6 +133,9 @@ func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m e
 		})
 	}
 	done, err := command.Execute(ctx, c.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
+		if r.State != "" && r.Submitted.Cluster != h.Cluster {
+			return nil, command.ErrJobNotYours
+		}
 		if len(cmd.Envelopes) != len(named) {
 			return nil, &command.Rejection{Code: "envelope_missing", Detail: "an envelope of this attempt was not handed over"}
 		}
