@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -67,7 +68,9 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 		if row.Request != m.Request || row.Direction != seal.Patch {
 			return Envelope{}, ErrNoEnvelope
 		}
-		return c.deliver(ctx, meta, h, m, row)
+		var err error
+		erase.Do(func() { row, err = c.deliver(ctx, meta, h, m, row) })
+		return row, err
 	})
 	if errors.Is(err, ErrNoEnvelope) {
 		// Where the job is over, that is the better answer.
