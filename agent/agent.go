@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/seal"
 )
 
@@ -103,6 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background.Go(func() { a.beat(duties) })
 	background.Go(func() { a.renewCredential(duties) })
 	background.Go(func() { a.Connections.watch(duties) })
+	background.Go(func() { erase.Run(duties) })
 
 	var hands sync.WaitGroup
 	err := a.take(ctx, work, &hands)
