@@ -38,10 +38,10 @@ func Forms(text string) []Form {
 	}
 	for shift := range 3 {
 		at := append(make([]byte, shift), raw...)
-		for name, alphabet := range map[string]*base64.Encoding{"base64": base64.StdEncoding, "base64url": base64.URLEncoding} {
-			encoded := alphabet.EncodeToString(at)
-			forms = append(forms, Form{fmt.Sprintf("%s at %d", name, shift), []byte(encoded[4 : len(encoded)-4])})
-		}
+		standard, urls := base64.StdEncoding.EncodeToString(at), base64.URLEncoding.EncodeToString(at)
+		forms = append(forms,
+			Form{fmt.Sprintf("base64 at %d", shift), []byte(standard[4 : len(standard)-4])},
+			Form{fmt.Sprintf("base64url at %d", shift), []byte(urls[4 : len(urls)-4])})
 	}
 	return forms
 }

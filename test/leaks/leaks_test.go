@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -94,6 +95,19 @@ func TestEveryFormIsFoundInMemory(t *testing.T) {
 		if len(hits) == 0 || hits[0].Canary != "bird" {
 			t.Errorf("as %s it is not found in %d bytes of memory: %v", way, read, hits)
 		}
+	}
+}
+
+func TestNeighboursAreToldApart(t *testing.T) {
+	c := leaks.New()
+	text := c.Value("one") + "." + c.Value("two")
+	hits := c.Search().Block("here", 0, []byte(text))
+	var names []string
+	for _, h := range hits {
+		names = append(names, h.Canary)
+	}
+	if want := []string{"one", "one", "two", "two"}; !slices.Equal(names, want) {
+		t.Errorf("found %v, want %v", names, want)
 	}
 }
 

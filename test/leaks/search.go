@@ -31,14 +31,14 @@ func (h Hit) same(other Hit) bool { return h.Offset == other.Offset && h.Form ==
 // Search is a search for a set of canaries. It is safe for concurrent use as long as no
 // canary is added.
 type Search struct {
-	marks   []Form
-	byStart [1 << 16][]int // marks by their first two bytes
-	whole   map[string][]Form
+	begins [1 << 16]bool // whether a mark begins with two bytes: small enough for a cache
+	marks  map[uint16][]Form
+	whole  map[string][]Form
 }
 
 // Search prepares a search for the canaries that there are now.
 func (c *Canaries) Search() *Search {
-	s := &Search{whole: map[string][]Form{}}
+	s := &Search{marks: map[uint16][]Form{}, whole: map[string][]Form{}}
 	seen := map[string]bool{}
 	for _, mark := range []string{c.head, c.tail} {
 		for _, form := range Forms(mark) {
@@ -46,8 +46,8 @@ func (c *Canaries) Search() *Search {
 				continue // such as both alphabets where they agree
 			}
 			seen[string(form.Bytes)] = true
-			s.byStart[start(form.Bytes)] = append(s.byStart[start(form.Bytes)], len(s.marks))
-			s.marks = append(s.marks, form)
+			first := start(form.Bytes)
+			s.begins[first], s.marks[first] = true, append(s.marks[first], form)
 		}
 	}
 	for name, value := range c.values {
@@ -63,9 +63,8 @@ const (
 	pageSize  = 4096
 
 	// overlap is what two blocks share, so that nothing hides between them: longer than
-	// any mark. context is where the rest of a canary is looked for.
+	// any mark, and than most canaries in most forms.
 	overlap = 1 << 10
-	context = 1 << 10
 )
 
 var zeros [pageSize]byte
@@ -74,12 +73,16 @@ var zeros [pageSize]byte
 func (s *Search) Block(where string, base int64, block []byte) []Hit {
 	var hits []Hit
 	for i := 0; i+1 < len(block); i++ {
-		if i%pageSize == 0 && i+2*pageSize < len(block) && bytes.Equal(block[i:i+pageSize], zeros[:]) {
+		if i%pageSize == 0 && i+pageSize < len(block) && bytes.Equal(block[i:i+pageSize], zeros[:]) {
 			i += pageSize - 2 // much of memory is nothing; its last byte may begin a mark
 			continue
 		}
-		for _, m := range s.byStart[start(block[i:])] {
-			if mark := s.marks[m]; bytes.HasPrefix(block[i:], mark.Bytes) {
+		first := start(block[i:])
+		if !s.begins[first] {
+			continue
+		}
+		for _, mark := range s.marks[first] {
+			if bytes.HasPrefix(block[i:], mark.Bytes) {
 				hits = append(hits, s.hit(where, base, block, i, mark))
 			}
 		}
@@ -88,16 +91,21 @@ func (s *Search) Block(where string, base int64, block []byte) []Hit {
 }
 
 func (s *Search) hit(where string, base int64, block []byte, at int, mark Form) Hit {
-	around := block[max(0, at-context):min(len(block), at+context)]
 	h := Hit{Where: where, Offset: base + int64(at), Form: mark.Name}
 	h.Around = fmt.Sprintf("%q", block[max(0, at-48):min(len(block), at+len(mark.Bytes)+48)])
 	for _, name := range slices.Sorted(maps.Keys(s.whole)) {
-		if slices.ContainsFunc(s.whole[name], func(f Form) bool { return bytes.Contains(around, f.Bytes) }) {
+		if slices.ContainsFunc(s.whole[name], func(f Form) bool { return covers(block, f.Bytes, at, len(mark.Bytes)) }) {
 			h.Canary = name
 			break
 		}
 	}
 	return h
+}
+
+// covers reports whether whole lies in block over some of the n bytes at a place.
+func covers(block, whole []byte, at, n int) bool {
+	from := max(0, at-len(whole)+1)
+	return bytes.Contains(block[from:min(len(block), at+n+len(whole)-1)], whole)
 }
 
 // Reader looks at all that r gives, and says how many bytes that was.
