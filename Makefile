@@ -2,6 +2,9 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin
 
+# Binaries erase plaintext from memory with it (decision 0075).
+BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath
+
 # Postgres comes from Debian's packages; the product runs its binaries privately and
 # leaves the system's own server, if there is one, alone.
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -23,7 +26,7 @@ deps: ## install what is missing on a bare Debian machine (Postgres binaries)
 	@$(GO) mod download
 
 build: deps ## build sb-server, sb-agent and sb into bin/
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	$(BUILD) -o $(BIN)/ ./cmd/...
 
 run: build ## start everything on this machine and print what to try (Ctrl-C stops it)
 	@exec $(BIN)/sb-server dev
@@ -34,6 +37,7 @@ run-vault: build ## the same, with a real Vault that is built and filled first
 
 test: deps ## set up what is needed (a real Vault is built once) and run every test
 	$(GO) vet ./...
+	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	$(GO) test -count=1 ./...

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/seal"
 )
 
@@ -114,6 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background.Go(func() { a.rotateKeys(duties) })
 	background.Go(func() { a.retireKeys(duties) })
 	background.Go(func() { a.Connections.watch(duties) })
+	background.Go(func() { erase.Run(duties) })
 
 	var hands sync.WaitGroup
 	err := a.take(ctx, work, &hands)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 )
 
 // startPause lies before the second and last try to start a job: the link is back
@@ -228,8 +229,14 @@ func (j job) execute(ctx context.Context) (outcome events.CompleteJob, err error
 
 // guard turns a panic into a failure: one secret that breaks a provider's library must
 // not take the other jobs along. What was said in panic may hold a value, so the log
-// gets the stack only. Every goroutine of a job needs one.
+// gets the stack only. What do leaves in memory is erased. Every goroutine of a job needs
+// one.
 func (j job) guard(do func() error) (err error) {
+	erase.Do(func() { err = j.guarded(do) })
+	return err
+}
+
+func (j job) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.log.Error("a job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))

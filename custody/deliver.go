@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -68,7 +69,9 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 		if row.Request != m.Request || row.Direction != seal.Patch {
 			return Envelope{}, ErrNoEnvelope
 		}
-		return c.deliver(ctx, meta, h, m, row)
+		var err error
+		erase.Do(func() { row, err = c.deliver(ctx, meta, h, m, row) })
+		return row, err
 	})
 	if errors.Is(err, ErrNoEnvelope) {
 		// Where the job is over, that is the better answer.
@@ -86,7 +89,10 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope) (Envelope, error) {
 	if row.AgentKey != "" {
 		if row.Agent != h.Agent { // or it would get bytes that it cannot open
-			return Envelope{}, errors.Join(c.mayFetch(ctx, h, m), command.ErrValuesHeld) // the rules first
+			if err := c.mayFetch(ctx, h, m); err != nil {
+				return Envelope{}, err
+			}
+			return Envelope{}, command.ErrValuesHeld
 		}
 		return row, c.delivered(ctx, meta, deliverOf(h, m, row.AgentKey, false))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -42,7 +43,8 @@ func (c *Custody) Propose(ctx context.Context, p Proposal) ([]events.Change, err
 	rows := make([]Envelope, 0, len(p.Changes))
 	for i, change := range p.Changes {
 		if change.Action == events.ChangeSet {
-			row, err := c.propose(ctx, p, change.Key, fingerprints)
+			var row Envelope
+			erase.Do(func() { row, err = c.propose(ctx, p, change.Key, fingerprints) })
 			if err != nil {
 				return nil, err
 			}

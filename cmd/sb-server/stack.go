@@ -18,6 +18,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/gateway"
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
@@ -208,6 +209,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
+	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
 			return err

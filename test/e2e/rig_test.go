@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"secretsbridge/seal"
+	"secretsbridge/test/leaks"
 	"secretsbridge/web/api"
 )
 
@@ -36,6 +37,7 @@ const startTime = 90 * time.Second
 var bin string // folder of the binaries
 
 func TestMain(m *testing.M) {
+	leaks.Holder()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "sb-e2e-")
 		if err != nil {
@@ -44,7 +46,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		bin = dir
-		if out, err := exec.Command("go", "build", "-o", bin+"/", "secretsbridge/cmd/...").CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "secretsbridge/cmd/...")
+		build.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret") // as make build does
+		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)
 			return 1
 		}
@@ -63,6 +67,7 @@ type control struct {
 	client *http.Client
 	ended  chan struct{} // closed when the process of cmd has ended
 	logs   bytes.Buffer  // stderr of every start, the agent's included
+	stdout bytes.Buffer  // of every start
 	tokens map[string]string
 
 	reader seal.RecipientKey // of the people here, who reveal by the API
@@ -123,6 +128,7 @@ func (c *control) up(t testing.TB) {
 		defer close(ended)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
+			fmt.Fprintln(locked{&c.mu, &c.stdout}, lines.Text())
 			if rest, ok := strings.CutPrefix(lines.Text(), "Secrets Bridge runs at "); ok {
 				at, _, _ := strings.Cut(rest, " ")
 				url <- at
