@@ -52,7 +52,11 @@ func (e edit) print(t *testing.T, ref string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return seal.Fingerprint(fingerprintKey(t), string(connection), ref, e.key, entry)
+	canonical, err := seal.CanonicalEntry(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seal.Fingerprint(fingerprintKey(t), string(connection), ref, e.key, canonical)
 }
 
 // propose makes a patch that nobody has looked at. Nothing is queued.

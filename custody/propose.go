@@ -66,10 +66,15 @@ func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerpri
 		return Envelope{}, err
 	}
 	defer clear(entry)
+	canonical, err := seal.CanonicalEntry(entry)
+	if err != nil {
+		return Envelope{}, ErrProposalInvalid
+	}
+	defer clear(canonical)
 	row := Envelope{
 		Direction: seal.Patch, ID: events.ProposalOf(p.Request, key), Request: p.Request, Job: events.JobOf(p.Request),
 		Key: key, Connection: p.Connection, Ref: p.Ref, Expires: p.Until, Created: c.Now().UTC(),
-		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, entry),
+		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, canonical),
 	}
 	dataKey := seal.NewDataKey()
 	defer dataKey.Zero()
@@ -97,10 +102,6 @@ func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
 		case errors.Is(err, seal.ErrKey):
 			continue
 		case err != nil:
-			return nil, ErrProposalInvalid
-		}
-		if _, _, err := seal.DecodeEntry(entry); err != nil {
-			clear(entry)
 			return nil, ErrProposalInvalid
 		}
 		return entry, nil
