@@ -60,12 +60,15 @@ vectors: ## take the official test vectors from their publishers again; git show
 
 bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \
-	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)" && set -o pipefail && { \
+	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
+	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench Append -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^Benchmark|^(---|FAIL|panic)|_test.go'
 
