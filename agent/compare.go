@@ -107,7 +107,7 @@ func (j job) find(ctx context.Context, print seal.FingerprintKey) (found, error)
 				return found{}, err
 			}
 		}
-		f.keys = append(f.keys, events.Compared{Key: change.Key, Effect: effectOf(change, before), Before: before})
+		f.keys = append(f.keys, events.Compared{Key: change.Key, Effect: change.Effect(before), Before: before})
 	}
 	return f, nil
 }
@@ -134,19 +134,6 @@ func canonicalEntry(entry Entry) ([]byte, error) {
 	}
 	defer clear(encoded)
 	return seal.CanonicalEntry(encoded)
-}
-
-// effectOf is the rule of command.Compare, which checks it.
-func effectOf(change events.Change, before string) events.Effect {
-	switch {
-	case change.Action == events.ChangeUnset && before != "":
-		return events.EffectRemoved
-	case change.Action == events.ChangeUnset, before == change.Fingerprint:
-		return events.EffectUnchanged
-	case before == "":
-		return events.EffectAdded
-	}
-	return events.EffectChanged
 }
 
 // sameEntries reports whether two bundles hold the same keys, kinds and values. JSON may

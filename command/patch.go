@@ -160,7 +160,7 @@ func (r Request) fits(now events.PatchCompared) error {
 		return ErrComparisonInvalid
 	}
 	for i, k := range now.Keys {
-		if k.Key != changes[i].Key || k.Effect != effectOf(changes[i], k.Before) || len(k.Before) > maxFingerprint || !now.Exists && k.Before != "" {
+		if k.Key != changes[i].Key || k.Effect != changes[i].Effect(k.Before) || len(k.Before) > maxFingerprint || !now.Exists && k.Before != "" {
 			return ErrComparisonInvalid
 		}
 	}
@@ -169,18 +169,6 @@ func (r Request) fits(now events.PatchCompared) error {
 
 // maxFingerprint is longer than any fingerprint (package seal).
 const maxFingerprint = 64
-
-func effectOf(c events.Change, before string) events.Effect {
-	switch {
-	case c.Action == events.ChangeUnset && before != "":
-		return events.EffectRemoved
-	case c.Action == events.ChangeUnset, before == c.Fingerprint:
-		return events.EffectUnchanged
-	case before == "":
-		return events.EffectAdded
-	}
-	return events.EffectChanged
-}
 
 // cannot is a look that found no ground for the patch.
 func cannot(now events.PatchCompared, code events.FailureCode) events.PatchCompared {

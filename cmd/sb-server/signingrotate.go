@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,64 +31,49 @@ func signingRotateCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "the old key has leaked: end it at once")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		ctx := cmd.Context()
-		s, err := loadSettings()
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(s.path("nats")); err != nil {
-			return fmt.Errorf("%s is no data directory of sb-server: set SB_DATA_DIR", s.DataDir)
-		}
-		dir, err := openDataDir(s)
-		if err != nil {
-			return err
-		}
-		defer dir.close()
-		ca, err := openCA(s.DataDir)
-		if err != nil {
-			return err
-		}
-		before, err := openSigning(s.path("keys"))
-		if err != nil {
-			return err
-		}
-		s.LeafAddr = "127.0.0.1:0" // nobody is to link meanwhile
-		st, err := openStack(ctx, s, s.logger(), ca, false)
-		if err != nil {
-			return err
-		}
-		defer st.close()
-		keys, out := st.keys.signing, cmd.OutOrStdout()
-		if before.doc.Next != nil && keys.doc.Next == nil {
-			// The start found it in the log.
-			fmt.Fprintf(out, "a rotation that a crash had interrupted is finished: the signing key has serial %d now\n", keys.doc.Serial)
-			return nil
-		}
-		at := time.Now()
-		until := at.Add(previousSigningLife)
-		if now {
-			until = at
-		}
-		if err := keys.prepare(until); err != nil {
-			return err
-		}
-		statement, _, err := keys.next()
-		if err != nil {
-			return err
-		}
-		if now && statement.PreviousUntil.After(at) {
-			defer fmt.Fprintln(out, "a rotation without --now had been begun, and was finished: run it again to end that key too")
-		}
-		if err := keys.record(ctx, st.store, operator, at); err != nil {
-			return err
-		}
-		if err := keys.finish(); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "the signing key has serial %d now; earlier ones count until %s\n",
-			statement.Serial, statement.PreviousUntil.Format(time.RFC3339))
-		return nil
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		var before *signingKeys
+		return offline(cmd.Context(),
+			func(s settings) error {
+				before, err = openSigning(s.path("keys"))
+				return err
+			},
+			func(st *stack) error { return rotateSigning(cmd, st, before, now) })
 	}
 	return cmd
+}
+
+// rotateSigning rotates the key of a control plane that does not run. Before are the keys
+// as they were before the log was asked.
+func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool) error {
+	keys, out := st.keys.signing, cmd.OutOrStdout()
+	if before.doc.Next != nil && keys.doc.Next == nil {
+		// The start found it in the log.
+		fmt.Fprintf(out, "a rotation that a crash had interrupted is finished: the signing key has serial %d now\n", keys.doc.Serial)
+		return nil
+	}
+	at := time.Now()
+	until := at.Add(previousSigningLife)
+	if now {
+		until = at
+	}
+	if err := keys.prepare(until); err != nil {
+		return err
+	}
+	statement, _, err := keys.next()
+	if err != nil {
+		return err
+	}
+	if now && statement.PreviousUntil.After(at) {
+		defer fmt.Fprintln(out, "a rotation without --now had been begun, and was finished: run it again to end that key too")
+	}
+	if err := keys.record(cmd.Context(), st.store, operator, at); err != nil {
+		return err
+	}
+	if err := keys.finish(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "the signing key has serial %d now; earlier ones count until %s\n",
+		statement.Serial, statement.PreviousUntil.Format(time.RFC3339))
+	return nil
 }
