@@ -71,7 +71,7 @@ func join(ctx context.Context, people store.People, sessions store.Sessions, rol
 	if err != nil {
 		return person{}, err
 	}
-	_, token, err := sessions.Open(ctx, made.ID)
+	_, token, err := sessions.Open(ctx, made.ID, seal.VerifyKey{})
 	return person{made, string(token.Expose())}, err
 }
 
@@ -259,7 +259,7 @@ func (r *rig) join(roles ...string) person {
 
 func (r *rig) session(id events.UserID) string {
 	r.t.Helper()
-	_, token, err := r.sessions.Open(r.t.Context(), id)
+	_, token, err := r.sessions.Open(r.t.Context(), id, seal.VerifyKey{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
 	"secretsbridge/policy"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -47,7 +48,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	opened, token, err := a.Sessions.Open(c.ctx(), person.ID)
+	opened, token, err := a.Sessions.Open(c.ctx(), person.ID, seal.VerifyKey{})
 	if errors.Is(err, store.ErrNotFound) { // disabled or erased this moment
 		return reply{}, a.refuseSignIn(c, person.ID, "disabled")
 	}

@@ -22,6 +22,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
 	"secretsbridge/projections"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 )
 
@@ -53,7 +54,7 @@ type People interface {
 
 // Sessions are the open sessions. Package store has it.
 type Sessions interface {
-	Open(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Peek(ctx context.Context, token secret.Value) (store.Session, error) // is no use of it
 	Revoke(ctx context.Context, id events.SessionID) error
