@@ -162,7 +162,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	progress := r.follow()
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
-		Custody: held, Fleet: r.gateway, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
+		Custody: held, Fleet: r.gateway, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched,
 		Logger:    logger, Now: r.clock.Now,
 	}
