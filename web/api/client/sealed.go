@@ -38,19 +38,20 @@ func (c *Client) intake(ctx context.Context) (seal.RecipientPublic, error) {
 	if err != nil {
 		return seal.RecipientPublic{}, c.unsigned(err)
 	}
+	altered := &Altered{false, errUnsealed}
 	signer, err := seal.ParseVerifyKey(got.Value.SigningKey)
 	if err != nil {
-		return seal.RecipientPublic{}, errUnsealed
+		return seal.RecipientPublic{}, altered
 	}
 	if known := c.pinned.Load(); known != nil && *known != signer {
 		return seal.RecipientPublic{}, ErrServerChanged
 	}
 	if err := signer.Verify(events.IntakeDomain, got.Value.IntakeKeys, got.Value.Signature); err != nil {
-		return seal.RecipientPublic{}, errUnsealed
+		return seal.RecipientPublic{}, altered
 	}
 	var said events.IntakeKeys
 	if err := json.Unmarshal(got.Value.IntakeKeys, &said); err != nil {
-		return seal.RecipientPublic{}, errUnsealed
+		return seal.RecipientPublic{}, altered
 	}
 	for _, text := range said.Keys {
 		if key, err := seal.ParseRecipientPublic(text); err == nil {
