@@ -2,6 +2,7 @@ package custody
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -20,8 +21,15 @@ const (
 	intakeOverlap = 10 * time.Minute
 )
 
+// IntakeEnd is how long after it was made an intake key is still taken. What was sealed to
+// it opens no longer than that.
+const IntakeEnd = intakeLife + intakeOverlap
+
 // ErrIntakeKey refuses a value that was sealed to keys that are gone, or never were ours.
 var ErrIntakeKey = &command.Rejection{Code: "intake_key_unknown", Detail: "the values are sealed to a key that this server does not have (any more); fetch its keys and seal them again"}
+
+// ErrSignIn refuses a sealed sign-in that does not open.
+var ErrSignIn = &command.Rejection{Code: "sign_in_unreadable", Detail: "the sealed sign-in does not open, or is none; see docs/security/envelopes.md"}
 
 // intake holds the keys that values are sealed to on their way here.
 type intake struct {
@@ -63,11 +71,27 @@ func (i *intake) taken(now time.Time) []seal.RecipientKey {
 	defer i.mu.Unlock()
 	var all []seal.RecipientKey
 	for _, k := range []intakeKeys{i.current, i.before} {
-		if now.Before(k.made.Add(intakeLife + intakeOverlap)) {
+		if now.Before(k.made.Add(IntakeEnd)) {
 			all = append(all, k.keys...)
 		}
 	}
 	return all
+}
+
+// OpenSignIn opens what somebody sealed to sign in, for the caller to clear. [ErrIntakeKey]
+// if it was sealed to a key that is gone, [ErrSignIn] if it does not open.
+func (c *Custody) OpenSignIn(sealed []byte) ([]byte, error) {
+	for _, k := range c.intake.taken(c.Now()) {
+		plain, err := seal.OpenProposal(k, seal.Binding{Direction: seal.SignIn, AgentKey: k.Public().ID()}, sealed)
+		switch {
+		case errors.Is(err, seal.ErrKey):
+			continue
+		case err != nil:
+			return nil, ErrSignIn
+		}
+		return plain, nil
+	}
+	return nil, ErrIntakeKey
 }
 
 // Intake returns the keys to seal values to, signed.
@@ -76,7 +100,7 @@ func (c *Custody) Intake() (events.SignedIntakeKeys, error) {
 	if err != nil {
 		return events.SignedIntakeKeys{}, fmt.Errorf("intake keys: %w", err)
 	}
-	said := events.IntakeKeys{NotAfter: current.made.Add(intakeLife + intakeOverlap).UTC()}
+	said := events.IntakeKeys{NotAfter: current.made.Add(IntakeEnd).UTC()}
 	for _, key := range current.keys {
 		said.Keys = append(said.Keys, key.Public().String())
 	}

@@ -33,6 +33,9 @@ const (
 
 	// Compare is the fingerprint key of a connection on its way to an agent.
 	Compare Direction = "compare"
+
+	// SignIn is an e-mail, a password and a public key on their way to the control plane.
+	SignIn Direction = "sign-in"
 )
 
 // Binding is all that gives an envelope its meaning. It is not secret, it is not
@@ -49,7 +52,7 @@ type Binding struct {
 	Connection string // id of the connection
 	Ref        string // cleaned path inside the connection
 	Agent      string // id of the agent; of Propose and Reveal, of the requester
-	AgentKey   string // [RecipientPublic.ID] of the key at that end, or of Propose at ours
+	AgentKey   string // [RecipientPublic.ID] of the key at that end, or of Propose and SignIn at ours
 
 	// NotAfter is the end, exclusive. Whole seconds: what is finer is cut off. The
 	// location plays no part.
@@ -72,12 +75,13 @@ const (
 	hasEnd
 )
 
-// hasPlace is where a value belongs at its provider: every binding has it.
+// hasPlace is where a value belongs at its provider.
 const hasPlace = hasConnection | hasRef
 
 // fieldsOf says which fields a direction has, no more and no less. Deliver has no attempt:
 // a value is sealed to an agent's key once, and another attempt of that agent gets the
-// same bytes. Propose has no end: the Idempotency-Key makes it count once.
+// same bytes. Propose has no end: the Idempotency-Key makes it count once. SignIn has only
+// the key: nobody is anybody yet, and the public key inside makes it count once.
 var fieldsOf = map[Direction]field{
 	Read:    hasRequest | hasEnvelope | hasJob | hasAttempt | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Propose: hasRequest | hasKey | hasPlace | hasAgent | hasAgentKey,
@@ -85,6 +89,7 @@ var fieldsOf = map[Direction]field{
 	Deliver: hasRequest | hasEnvelope | hasJob | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Reveal:  hasRequest | hasEnvelope | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Compare: hasRequest | hasJob | hasPlace | hasAgent | hasAgentKey | hasEnd,
+	SignIn:  hasAgentKey,
 }
 
 // Bytes encodes the binding in the one way there is: the label and then each field

@@ -25,6 +25,8 @@ func (p party) complete(d seal.Direction) seal.Binding {
 		b.Job, b.Attempt = "", 0
 	case seal.Compare:
 		b.Envelope, b.Attempt, b.Key = "", 0, ""
+	case seal.SignIn:
+		b = seal.Binding{Direction: d, AgentKey: b.AgentKey}
 	}
 	return b
 }
@@ -33,7 +35,7 @@ func (p party) complete(d seal.Direction) seal.Binding {
 // other way round: sealing refuses both.
 func TestADirectionHasItsFieldsAndNoOther(t *testing.T) {
 	p := newParty(t, seal.X25519)
-	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare} {
+	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare, seal.SignIn} {
 		b := p.complete(d)
 		key := seal.NewDataKey()
 		if _, err := seal.SealValue(key, b, nil); err != nil {
@@ -93,8 +95,13 @@ func (p party) padded(t *testing.T, value []byte) map[string]sealed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signIn, err := seal.SealProposal(p.agent.Public(), p.complete(seal.SignIn), value)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]sealed{
 		"proposal": {proposal, propose, seal.OpenProposal},
+		"sign-in":  {signIn, p.complete(seal.SignIn), seal.OpenProposal},
 		"value message": {message, deliver, func(key seal.RecipientKey, b seal.Binding, m []byte) ([]byte, error) {
 			return seal.OpenValueMessage(key, p.trusted(), b, before, m)
 		}},

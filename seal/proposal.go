@@ -18,8 +18,8 @@ const (
 const proposalLabel = "secretsbridge proposal info v1"
 
 // SealProposal encrypts a value to the control plane's intake key, padded. The binding is
-// of direction [Propose] and names that key, else [ErrBinding]; above [MaxValue] it is
-// [ErrTooLarge]. The caller keeps value and clears it.
+// of direction [Propose] or [SignIn] and names that key, else [ErrBinding]; above
+// [MaxValue] it is [ErrTooLarge]. The caller keeps value and clears it.
 func SealProposal(to RecipientPublic, b Binding, value []byte) ([]byte, error) {
 	if len(value) > MaxValue {
 		return nil, fmt.Errorf("seal proposal of %d bytes, at most %d: %w", len(value), MaxValue, ErrTooLarge)
@@ -27,7 +27,7 @@ func SealProposal(to RecipientPublic, b Binding, value []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("seal proposal: %w", err)
 	}
-	if b.Direction != Propose || b.AgentKey != to.ID() {
+	if b.Direction != Propose && b.Direction != SignIn || b.AgentKey != to.ID() {
 		return nil, fmt.Errorf("seal proposal: %w: not to the recipient's key, or not a proposal", ErrBinding)
 	}
 	padded := pad(value)
@@ -46,7 +46,7 @@ func SealProposal(to RecipientPublic, b Binding, value []byte) ([]byte, error) {
 // that is gone), and [ErrOpen] for all else. The value is the caller's to clear.
 //
 // A proposal opens as often as it comes: that it counts once follows from the
-// Idempotency-Key in its binding.
+// Idempotency-Key in its binding, or of [SignIn] from the public key inside.
 func OpenProposal(key RecipientKey, b Binding, proposal []byte) ([]byte, error) {
 	p, err := parseProposal(proposal)
 	if err != nil {

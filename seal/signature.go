@@ -23,7 +23,7 @@ const (
 // signerPrefix opens a printed [VerifyKey].
 const signerPrefix = "ed25519:"
 
-// SigningKey is the control plane's Ed25519 key. It never prints and never encodes by
+// SigningKey is an Ed25519 key: the control plane's, or that of a session. It never prints and never encodes by
 // accident. The zero SigningKey signs nothing.
 type SigningKey struct {
 	unprintable
@@ -72,6 +72,17 @@ func (k SigningKey) Sign(domain string, msg []byte) []byte {
 	return k.sign(statement(domain, msg))
 }
 
+// SignBase signs the signature base of an HTTP message (RFC 9421, section 2.5) as it is:
+// that format has no room for a domain. A base begins with a quotation mark and all else
+// that is signed with a zero byte, so neither can stand for the other. It panics on the
+// zero SigningKey, and on what cannot be a base.
+func (k SigningKey) SignBase(base []byte) []byte {
+	if !isBase(base) {
+		panic("seal: no signature base")
+	}
+	return k.sign(base)
+}
+
 func (k SigningKey) sign(signed []byte) []byte {
 	if k.private == nil {
 		panic("seal: sign without a key")
@@ -99,6 +110,17 @@ func ParseVerifyKey(text string) (VerifyKey, error) {
 func (k VerifyKey) Verify(domain string, msg, sig []byte) error {
 	return k.verify(statement(domain, msg), sig)
 }
+
+// VerifyBase returns nil if sig is this key's signature of the signature base of an HTTP
+// message, and [ErrSignature] otherwise.
+func (k VerifyKey) VerifyBase(base, sig []byte) error {
+	if !isBase(base) {
+		return ErrSignature
+	}
+	return k.verify(base, sig)
+}
+
+func isBase(b []byte) bool { return len(b) > 0 && b[0] == '"' }
 
 func (k VerifyKey) verify(signed, sig []byte) error {
 	if len(k.key) != ed25519.PublicKeySize || !ed25519.Verify(ed25519.PublicKey(k.key), signed, sig) {

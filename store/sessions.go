@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 )
 
 // A session ends after idleEnd without use, and after absoluteEnd in any case (OWASP
@@ -30,12 +32,18 @@ const touchEvery = time.Minute
 // tokenBytes is how many random bytes a token has.
 const tokenBytes = 32
 
+// ErrKeyUsed refuses a second session of one key.
+var ErrKeyUsed = errors.New("the key has a session")
+
 // Session is somebody signed in. Person is as it stands now, not as it was then.
 type Session struct {
 	ID      events.SessionID `json:"id"`
 	Person  Person           `json:"person"`
 	Created time.Time        `json:"created"`
 	Ends    time.Time        `json:"ends"` // at the latest, exclusive
+
+	// Key signs every request of the session. The zero key: the token is enough.
+	Key seal.VerifyKey `json:"-"`
 }
 
 // Sessions are the open sessions. Tokens are opaque; only their SHA-256 is stored,
@@ -48,13 +56,15 @@ type Sessions struct {
 func (s Sessions) now() time.Time { return People{Now: s.Now}.now() }
 
 // Open starts a session and returns its token, which is nowhere else: base64url text
-// of 43 characters. ErrNotFound if there is no such person or they are disabled.
-func (s Sessions) Open(ctx context.Context, person events.UserID) (Session, secret.Value, error) {
+// of 43 characters. The zero key makes a session that the token alone is enough for.
+// ErrNotFound if there is no such person or they are disabled, [ErrKeyUsed] if the key has
+// a session.
+func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (Session, secret.Value, error) {
 	raw := make([]byte, tokenBytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand, Go 1.24
 	token := base64.RawURLEncoding.AppendEncode(nil, raw)
 	hash := sha256.Sum256(token)
-	session := Session{ID: events.NewSessionID(), Created: s.now()}
+	session := Session{ID: events.NewSessionID(), Created: s.now(), Key: key}
 	session.Ends = session.Created.Add(absoluteEnd)
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
@@ -63,15 +73,19 @@ func (s Sessions) Open(ctx context.Context, person events.UserID) (Session, secr
 			WHERE  id = $3
 			AND    NOT disabled
 		), opened AS (
-			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at)
-			SELECT $1, $2, id, $4, $4, $5
+			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key)
+			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
 			FROM   owner
 		)
 		SELECT id, email, name, roles, disabled
 		FROM   owner`,
-		session.ID, hash[:], person, session.Created, session.Ends).Scan(session.Person.fields()...)
-	if errors.Is(err, pgx.ErrNoRows) {
+		session.ID, hash[:], person, session.Created, session.Ends, key.String()).Scan(session.Person.fields()...)
+	var refused *pgconn.PgError
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		err = ErrNotFound
+	case errors.As(err, &refused) && refused.ConstraintName == "a_key_opens_one_session":
+		err = ErrKeyUsed
 	}
 	if err != nil {
 		return Session{}, secret.Value{}, fmt.Errorf("open a session: %w", err)
@@ -95,8 +109,9 @@ func (s Sessions) lookup(ctx context.Context, token secret.Value, use bool) (Ses
 	now := s.now()
 	var session Session
 	var touched time.Time
+	var key string
 	err := s.Pool.QueryRow(ctx, `
-		SELECT s.id, s.created_at, s.ends_at, s.touched_at, p.id, p.email, p.name, p.roles, p.disabled
+		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.roles, p.disabled
 		FROM   private.sessions s
 		JOIN   private.people p ON p.id = s.person
 		WHERE  s.token_hash = $1
@@ -104,9 +119,12 @@ func (s Sessions) lookup(ctx context.Context, token secret.Value, use bool) (Ses
 		AND    s.touched_at > $3
 		AND    NOT p.disabled`,
 		hash[:], now, now.Add(-idleEnd)).
-		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &touched}, session.Person.fields()...)...)
+		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &touched, &key}, session.Person.fields()...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
+	}
+	if err == nil && key != "" {
+		session.Key, err = seal.ParseVerifyKey(key) // a key that is none opens nothing
 	}
 	if err == nil && use && now.Sub(touched) >= touchEvery {
 		_, err = s.Pool.Exec(ctx, `

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -148,7 +149,7 @@ func TestSessionsEndIdleAbsolutelyAndByRevocation(t *testing.T) {
 	person := ada(t, db.App)
 	sessions := store.Sessions{Pool: db.App, Now: clock.Now}
 	open := func() (store.Session, secret.Value) {
-		session, token, err := sessions.Open(t.Context(), person.ID)
+		session, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestSessionsEndIdleAbsolutelyAndByRevocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(opened, got); diff != "" {
+	if diff := cmp.Diff(opened, got, cmp.Comparer(sameKey)); diff != "" {
 		t.Errorf("session (-opened +got):\n%s", diff)
 	}
 	clock.Add(30*time.Minute - time.Microsecond)
@@ -217,7 +218,7 @@ func TestWhatHappensToAPersonActsOnOpenSessionsAtOnce(t *testing.T) {
 	db := cluster.New(t)
 	people, sessions := store.People{Pool: db.App}, store.Sessions{Pool: db.App}
 	person := ada(t, db.App)
-	_, token, err := sessions.Open(t.Context(), person.ID)
+	_, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestWhatHappensToAPersonActsOnOpenSessionsAtOnce(t *testing.T) {
 	}
 	_, err = sessions.Lookup(t.Context(), token)
 	wantErr(t, "lookup of a disabled person", err, store.ErrNotFound)
-	_, _, err = sessions.Open(t.Context(), person.ID)
+	_, _, err = sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 	wantErr(t, "open for a disabled person", err, store.ErrNotFound)
 	if err := people.SetDisabled(t.Context(), person.ID, false); err != nil {
 		t.Fatal(err)
@@ -252,11 +253,51 @@ func TestWhatHappensToAPersonActsOnOpenSessionsAtOnce(t *testing.T) {
 	}
 }
 
+func sameKey(a, b seal.VerifyKey) bool { return a == b }
+
+// A session that has a key says so whenever it is looked up, and its key opens no other.
+func TestAKeyOpensOneSession(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	sessions, person := store.Sessions{Pool: db.App}, ada(t, db.App)
+	signing, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := signing.Public()
+	opened, token, err := sessions.Open(t.Context(), person.ID, key)
+	if err != nil || opened.Key != key {
+		t.Fatalf("opened with %q, %v", opened.Key, err)
+	}
+	for name, find := range map[string]func(context.Context, secret.Value) (store.Session, error){"look up": sessions.Lookup, "peek": sessions.Peek} {
+		if got, err := find(t.Context(), token); err != nil || got.Key != key {
+			t.Errorf("%s: key %q, %v", name, got.Key, err)
+		}
+	}
+	_, _, err = sessions.Open(t.Context(), person.ID, key)
+	wantErr(t, "a second session of one key", err, store.ErrKeyUsed)
+	for range 2 {
+		bearer, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
+		if err != nil || bearer.Key != (seal.VerifyKey{}) {
+			t.Fatalf("a session without a key has %q, %v", bearer.Key, err)
+		}
+		if got, err := sessions.Lookup(t.Context(), token); err != nil || got.Key != (seal.VerifyKey{}) {
+			t.Errorf("look up: key %q, %v", got.Key, err)
+		}
+	}
+	if _, err := db.Owner.Exec(t.Context(), "UPDATE private.sessions SET public_key = 'ed25519:AAAA' WHERE id = $1", opened.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sessions.Lookup(t.Context(), token); err == nil {
+		t.Error("a session with half a key was found")
+	}
+}
+
 // The token itself is nowhere in the row.
 func TestOnlyTheHashOfATokenIsStored(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	_, token, err := store.Sessions{Pool: db.App}.Open(t.Context(), ada(t, db.App).ID)
+	_, token, err := store.Sessions{Pool: db.App}.Open(t.Context(), ada(t, db.App).ID, seal.VerifyKey{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (c *call) read(limit int64) error {
 	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
 		return errContentType
 	}
-	c.body = body
+	c.body, c.taken = body, true
 	return nil
 }
 
@@ -37,13 +37,17 @@ func (c *call) decode(v any) error {
 	if len(c.body) == 0 {
 		return nil
 	}
-	if !utf8.Valid(c.body) {
+	return decode(c.body, v)
+}
+
+func decode(body []byte, v any) error {
+	if !utf8.Valid(body) {
 		return errBodyMalformed.because("the body is no UTF-8 text")
 	}
-	if err := checkFields(c.body, reflect.TypeOf(v).Elem()); err != nil {
+	if err := checkFields(body, reflect.TypeOf(v).Elem()); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(c.body, v); err != nil {
+	if err := json.Unmarshal(body, v); err != nil {
 		return errBodyMalformed.because(explainJSON(err))
 	}
 	return nil

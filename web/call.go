@@ -18,6 +18,7 @@ import (
 	"secretsbridge/internal/secret"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -39,6 +40,8 @@ type call struct {
 	actor   events.Actor
 	person  store.Person     // zero on public routes
 	session events.SessionID // likewise
+	key     seal.VerifyKey   // that signs the session's calls; zero if the token is enough
+	taken   bool             // the body was read
 	body    []byte
 	command events.CommandID
 	now     time.Time
@@ -67,8 +70,8 @@ func (c *call) meta() command.Meta {
 
 func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Roles, p) }
 
-// guard is what stands before every handler, in this order: session, permission, body,
-// idempotency.
+// guard is what stands before every handler, in this order: session and its signature,
+// permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() {
@@ -97,11 +100,22 @@ func (a *API) admit(c *call, route Route) error {
 		if err := c.authenticate(a.Sessions.Lookup); err != nil {
 			return err
 		}
+		if c.key != (seal.VerifyKey{}) {
+			if err := c.read(route.maxBody()); err != nil {
+				if route.Method != http.MethodPost {
+					return errSignature // no query has a body
+				}
+				return err
+			}
+			if err := a.verify(c, c.key); err != nil {
+				return err
+			}
+		}
 		if route.Permission != session && !c.may(route.Permission) {
 			return errForbidden
 		}
 	}
-	if route.Method == http.MethodPost {
+	if route.Method == http.MethodPost && !c.taken {
 		if err := c.read(route.maxBody()); err != nil {
 			return err
 		}
@@ -125,7 +139,7 @@ func (c *call) authenticate(find func(context.Context, secret.Value) (store.Sess
 	if err != nil {
 		return err
 	}
-	c.person, c.session, c.actor = found.Person, found.ID, events.UserActor(found.Person.ID)
+	c.person, c.session, c.key, c.actor = found.Person, found.ID, found.Key, events.UserActor(found.Person.ID)
 	return nil
 }
 

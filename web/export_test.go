@@ -13,3 +13,13 @@ func (a *API) SetHeartbeat(every time.Duration) { a.heartbeat = every }
 
 // SetWritePatience bounds how long a reader of a live stream may take.
 func (a *API) SetWritePatience(d time.Duration) { a.writePatience = d }
+
+// Remembered is how many signatures are remembered.
+func (a *API) Remembered() (n int) {
+	a.nonces.mu.Lock()
+	defer a.nonces.mu.Unlock()
+	for _, mine := range a.nonces.used {
+		n += len(mine)
+	}
+	return n
+}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"secretsbridge/events"
+	"secretsbridge/web/signed"
 )
 
 type callKey struct{}
@@ -21,8 +22,8 @@ func callID(ctx context.Context) string {
 	return id
 }
 
-// outermost gives every call an id, sets the headers that hold for all answers, and
-// turns a panic into a problem without detail.
+// outermost gives every call an id, sets the headers that hold for all answers, has those
+// to signed calls signed, and turns a panic into a problem without detail.
 func (a *API) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := string(events.NewCorrelationID())
@@ -34,10 +35,21 @@ func (a *API) outermost(next http.Handler) http.Handler {
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Strict-Transport-Security", "max-age=31536000")
+		aborted := false
+		if signed.Signed(r.Header) {
+			s := &signing{ResponseWriter: w, api: a, to: targetOf(r)}
+			w, r = s, r.WithContext(context.WithValue(r.Context(), signingKey{}, s))
+			defer func() {
+				if !aborted {
+					s.finish()
+				}
+			}()
+		}
 		defer func() {
 			switch p := recover(); p {
 			case nil:
 			case http.ErrAbortHandler:
+				aborted = true
 				panic(p)
 			default:
 				// Not the panic's own text: it may hold what a caller sent.

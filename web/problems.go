@@ -22,33 +22,37 @@ func (p *problem) Error() string { return p.Code + ": " + p.Detail }
 func (p *problem) because(detail string) *problem { return &problem{Code: p.Code, Detail: detail} }
 
 var (
-	errNotSignedIn    = &problem{"not_signed_in", "sign in first: `sb login`"}
-	errSessionExpired = &problem{"session_expired", "your session has ended; sign in again"}
-	errSignIn         = &problem{"sign_in_failed", "the e-mail or the password is wrong, or too many attempts failed; wait a little and try again"}
-	errForbidden      = &problem{"forbidden", "your roles do not allow this; ask an operator"}
-	errNotFound       = &problem{"not_found", "there is nothing here; openapi.yaml lists what there is"}
-	errMethod         = &problem{"method_not_allowed", "this path does not take that method; see openapi.yaml"}
-	errBodyMalformed  = &problem{"body_malformed", "the body is not what this call takes; see openapi.yaml"}
-	errBodyTooLarge   = &problem{"body_too_large", "the body is too long"}
-	errContentType    = &problem{"content_type_unsupported", "send the body as application/json"}
-	errKeyMissing     = &problem{"idempotency_key_missing", "send an Idempotency-Key header with a fresh random value, and the same one when you try again"}
-	errKeyInvalid     = &problem{"idempotency_key_invalid", "the Idempotency-Key has 1 to 128 visible ASCII characters"}
-	errKeyReused      = &problem{"idempotency_key_reused", "this Idempotency-Key was used for another call; use a fresh one"}
-	errInFlight       = &problem{"idempotency_in_flight", "the same call is still being answered; try again in a moment"}
-	errNotReplayable  = &problem{"idempotency_not_replayable", "this call was answered before, and what it showed is shown once; make a new one with a fresh key"}
-	errOperation      = &problem{"operation_unknown", "operation is read, with keys, or patch, with changes"}
-	errParameter      = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
-	errCursor         = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
-	errTooMany        = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
-	errViewBehind     = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
-	errUnavailable    = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
-	errInternal       = &problem{"internal", "the server failed; its log says more under this instance"}
+	errNotSignedIn      = &problem{"not_signed_in", "sign in first: `sb login`"}
+	errSessionExpired   = &problem{"session_expired", "your session has ended; sign in again"}
+	errSignature        = &problem{"signature_invalid", "this session takes only what its own key signed, and this call is not: it was changed on its way, or somebody else sent it; sign in again"}
+	errSignatureExpired = &problem{"signature_expired", "the call was signed more than a minute ago, or by a clock that is a minute off; set the clock and sign it again"}
+	errSignatureUsed    = &problem{"signature_used", "this call came before, and a signature counts once; sign it again"}
+	errSignIn           = &problem{"sign_in_failed", "the e-mail or the password is wrong, or too many attempts failed; wait a little and try again"}
+	errForbidden        = &problem{"forbidden", "your roles do not allow this; ask an operator"}
+	errNotFound         = &problem{"not_found", "there is nothing here; openapi.yaml lists what there is"}
+	errMethod           = &problem{"method_not_allowed", "this path does not take that method; see openapi.yaml"}
+	errBodyMalformed    = &problem{"body_malformed", "the body is not what this call takes; see openapi.yaml"}
+	errBodyTooLarge     = &problem{"body_too_large", "the body is too long"}
+	errContentType      = &problem{"content_type_unsupported", "send the body as application/json"}
+	errKeyMissing       = &problem{"idempotency_key_missing", "send an Idempotency-Key header with a fresh random value, and the same one when you try again"}
+	errKeyInvalid       = &problem{"idempotency_key_invalid", "the Idempotency-Key has 1 to 128 visible ASCII characters"}
+	errKeyReused        = &problem{"idempotency_key_reused", "this Idempotency-Key was used for another call; use a fresh one"}
+	errInFlight         = &problem{"idempotency_in_flight", "the same call is still being answered; try again in a moment"}
+	errNotReplayable    = &problem{"idempotency_not_replayable", "this call was answered before, and what it showed is shown once; make a new one with a fresh key"}
+	errOperation        = &problem{"operation_unknown", "operation is read, with keys, or patch, with changes"}
+	errParameter        = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
+	errCursor           = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
+	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
+	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
+	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
+	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 
 // statuses is the one table of codes. What is not in it is "internal" outside, and
 // logged inside.
 var statuses = map[string]int{
 	"not_signed_in": 401, "session_expired": 401, "sign_in_failed": 401,
+	"signature_invalid": 401, "signature_expired": 401, "signature_used": 401, "sign_in_unreadable": 422,
 	"forbidden": 403, "not_found": 404, "method_not_allowed": 405,
 	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
 	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,
@@ -75,7 +79,7 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
-	"request_hidden": true,
+	"request_hidden": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 }
 
 // errHidden looks like not found outside and is a denial inside: the request is there,

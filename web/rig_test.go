@@ -71,7 +71,7 @@ func join(ctx context.Context, people store.People, sessions store.Sessions, rol
 	if err != nil {
 		return person{}, err
 	}
-	_, token, err := sessions.Open(ctx, made.ID)
+	_, token, err := sessions.Open(ctx, made.ID, seal.VerifyKey{})
 	return person{made, string(token.Expose())}, err
 }
 
@@ -162,7 +162,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	progress := r.follow()
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
-		Custody: held, Fleet: r.gateway, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
+		Custody: held, Fleet: r.gateway, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched,
 		Logger:    logger, Now: r.clock.Now,
 	}
@@ -259,7 +259,7 @@ func (r *rig) join(roles ...string) person {
 
 func (r *rig) session(id events.UserID) string {
 	r.t.Helper()
-	_, token, err := r.sessions.Open(r.t.Context(), id)
+	_, token, err := r.sessions.Open(r.t.Context(), id, seal.VerifyKey{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ var Routes = []Route{
 	{"DELETE", "/sessions/current", session, none, (*API).signOut},
 	{"GET", "/me", session, none, (*API).me},
 
-	{"GET", "/intake", policy.RequestCreate, none, (*API).intakeKeys},
+	{"GET", "/intake", public, none, (*API).intakeKeys},
 	{"POST", "/requests", policy.RequestCreate, replayed, (*API).submit},
 	{"GET", "/requests", policy.RequestList, none, (*API).listRequests},
 	{"GET", "/requests/{id}", policy.RequestList, none, (*API).showRequest},

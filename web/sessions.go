@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	"secretsbridge/command"
+	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
 	"secretsbridge/policy"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -31,6 +33,13 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err := limited(c.w, a.addresses, network(c.r)); err != nil {
 		return reply{}, err
 	}
+	var key seal.VerifyKey
+	if len(m.Sealed) > 0 {
+		var err error
+		if m, key, err = a.openSignIn(c, m); err != nil {
+			return reply{}, err
+		}
+	}
 	email := strings.ToLower(strings.TrimSpace(m.Email))
 	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
@@ -47,11 +56,16 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	opened, token, err := a.Sessions.Open(c.ctx(), person.ID)
-	if errors.Is(err, store.ErrNotFound) { // disabled or erased this moment
-		return reply{}, a.refuseSignIn(c, person.ID, "disabled")
+	if key != (seal.VerifyKey{}) && !a.signIns.take(key, c.now, c.now.Add(custody.IntakeEnd)) {
+		return reply{}, errSignatureUsed
 	}
-	if err != nil {
+	opened, token, err := a.Sessions.Open(c.ctx(), person.ID, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // disabled or erased this moment
+		return reply{}, a.refuseSignIn(c, person.ID, "disabled")
+	case errors.Is(err, store.ErrKeyUsed):
+		return reply{}, errSignatureUsed
+	case err != nil:
 		return reply{}, err
 	}
 	actor := events.UserActor(person.ID)
@@ -62,6 +76,35 @@ func (a *API) signIn(c *call) (reply, error) {
 	return reply{status: http.StatusCreated, seq: seq, body: api.Session{
 		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person),
 	}}, nil
+}
+
+// openSignIn opens a sealed sign-in and checks that the key in it signed the call: whoever
+// asks for a session of a key has the key. One that was recorded on the way opens nothing
+// twice.
+func (a *API) openSignIn(c *call, m api.SignIn) (api.SignIn, seal.VerifyKey, error) {
+	if m.Email != "" || m.Password != "" {
+		return m, seal.VerifyKey{}, errBodyMalformed.because("a sealed sign-in has nothing beside it")
+	}
+	plain, err := a.Custody.OpenSignIn(m.Sealed)
+	if err != nil {
+		return m, seal.VerifyKey{}, err
+	}
+	defer clear(plain)
+	var in api.SealedSignIn
+	if decode(plain, &in) != nil { // not its detail: it tells what was sealed
+		return m, seal.VerifyKey{}, custody.ErrSignIn
+	}
+	key, err := seal.ParseVerifyKey(in.Key)
+	if err != nil {
+		return m, seal.VerifyKey{}, custody.ErrSignIn
+	}
+	if err := a.verify(c, key); err != nil {
+		return m, seal.VerifyKey{}, err
+	}
+	if a.signIns.used(key) {
+		return m, seal.VerifyKey{}, errSignatureUsed
+	}
+	return api.SignIn{Email: in.Email, Password: in.Password}, key, nil
 }
 
 // signInCode says why somebody may not sign in.

@@ -11,8 +11,11 @@ import (
 	"secretsbridge/web/api"
 )
 
-// intakeKeys are what values of a patch are sealed to.
-func (a *API) intakeKeys(*call) (reply, error) {
+// intakeKeys are what values of a patch, and sign-ins, are sealed to.
+func (a *API) intakeKeys(c *call) (reply, error) {
+	if err := limited(c.w, a.intakes, network(c.r)); err != nil {
+		return reply{}, err
+	}
 	keys, err := a.Custody.Intake()
 	if err != nil {
 		return reply{}, err

@@ -22,6 +22,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
 	"secretsbridge/projections"
+	"secretsbridge/seal"
 	"secretsbridge/store"
 )
 
@@ -53,7 +54,7 @@ type People interface {
 
 // Sessions are the open sessions. Package store has it.
 type Sessions interface {
-	Open(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Peek(ctx context.Context, token secret.Value) (store.Session, error) // is no use of it
 	Revoke(ctx context.Context, id events.SessionID) error
@@ -81,6 +82,7 @@ type Answer struct {
 // Custody takes values in and reveals them, sealed both ways. Package custody has it.
 type Custody interface {
 	Intake() (events.SignedIntakeKeys, error)
+	OpenSignIn(sealed []byte) ([]byte, error)
 	Propose(ctx context.Context, p custody.Proposal) ([]events.Change, error)
 	Reveal(ctx context.Context, meta command.Meta, request events.RequestID, envelope events.EnvelopeID, recipient string) (custody.Revealed, error)
 }
@@ -102,6 +104,9 @@ type Config struct {
 	Custody  Custody
 	Fleet    Fleet
 
+	// Signer signs the answers to signed calls: the key that agents and clients pin.
+	Signer seal.SigningKey
+
 	// Ends of what is submitted from now on.
 	PendingTTL, ApprovalTTL, RevealTTL time.Duration
 
@@ -117,8 +122,12 @@ type API struct {
 	Config
 	http.Handler
 
-	addresses, accounts, enrolments, denied *limits
-	streams                                 streams
+	addresses, accounts, intakes, enrolments, denied *limits
+	streams                                          streams
+
+	started time.Time // no signature from before is taken
+	nonces  nonces
+	signIns signIns
 
 	newest  atomic.Uint64 // sequence of the newest command that this process answered
 	drained chan struct{} // closed when the server stops
@@ -131,7 +140,9 @@ type API struct {
 func New(cfg Config) *API {
 	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, streams: streams{open: map[events.UserID]int{}}}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
-	a.enrolments, a.denied = newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
+	a.intakes, a.enrolments, a.denied = newLimits(perAddress, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
+	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
+	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()
 	return a
 }

@@ -52,6 +52,7 @@ var localCodes = []localCode{
 	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
 	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
 	{"server_key_changed", exitFault, "the server signs with another key than before: check with its operator, then sign in again"},
+	{"altered", exitFault, "an answer is not signed by the server, or not to this call: something on the way changed one of them, or the server is older than this program; of a command it is not known whether it was done"},
 	{"value_invalid", exitUsage, "a value is too long, no UTF-8 text, or no JSON; also a code of the server's"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
@@ -77,6 +78,7 @@ func explain(err error) *failure {
 	var f *failure
 	var refused *client.Refused
 	var unreachable *client.Unreachable
+	var altered *client.Altered
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -88,6 +90,8 @@ func explain(err error) *failure {
 		err = fail("untrusted", "%w; name the CA that signs its certificate with --ca", err)
 	case errors.Is(err, client.ErrServerChanged):
 		err = fail("server_key_changed", "%w; ask its operator, then sign in again with sb login", err)
+	case errors.As(err, &altered):
+		err = fail("altered", "%w; look for a proxy between you and the server", altered)
 	case errors.Is(err, client.ErrServerKey):
 		err = usage("%w: set --server-key or SB_SERVER_KEY", err)
 	case errors.Is(err, seal.ErrMalformed), errors.Is(err, seal.ErrTooLarge):

@@ -20,6 +20,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/seal"
 	"secretsbridge/web/api"
+	"secretsbridge/web/signed"
 )
 
 // Canaries: only standard output of a reveal, and the session's file, may hold them.
@@ -47,6 +48,7 @@ type fake struct {
 	calls    []string
 	proposed map[string]string // of patches, by key: the kind and the value
 	signer   seal.SigningKey
+	key      seal.VerifyKey // of the session
 	intake   seal.RecipientKey
 	opened   chan struct{} // one for each stream
 }
@@ -101,7 +103,14 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 		return
 	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		f.t.Errorf("read a body: %v", err)
+	}
 	fault := ""
+	if f.revoked {
+		fault = "ended"
+	}
 	if len(f.faults) > 0 {
 		fault, f.faults = f.faults[0], f.faults[1:]
 	}
@@ -116,6 +125,9 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	case "often":
 		answer.Header().Set("Retry-After", "60")
 		problem(answer, 429, "too_many_requests")
+	case "ahead", "twice", "forbidden": // of calls that were not checked
+		problem(answer, map[string]int{"ahead": 401, "twice": 401, "forbidden": 403}[fault],
+			map[string]string{"ahead": "signature_expired", "twice": "signature_used", "forbidden": "forbidden"}[fault])
 	case "html":
 		answer.WriteHeader(502)
 		_, _ = answer.WriteString("<h1>bad gateway</h1>")
@@ -132,34 +144,53 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 		panic(http.ErrAbortHandler)
 	default:
-		f.answer(answer, r)
+		f.answer(answer, r, body)
 	}
+	f.send(w, r, answer, fault)
 	f.mu.Unlock()
 	if fault == "lose" {
 		panic(http.ErrAbortHandler) // done, and the answer is lost
 	}
-	for name, values := range answer.Header() {
+}
+
+// send signs an answer to a signed call, and spoils it.
+func (f *fake) send(w http.ResponseWriter, r *http.Request, answer *httptest.ResponseRecorder, fault string) {
+	to := signed.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header}
+	at := time.Now()
+	if fault == "ahead" {
+		at = at.Add(time.Hour)
+	}
+	sent := signed.Answer{Status: answer.Code, Header: answer.Header(), Body: answer.Body.Bytes(), To: to}
+	checked := !slices.Contains([]string{"ahead", "twice", "forbidden", "ended"}, fault) || r.URL.Path == "/api/v1/sessions"
+	if signed.Signed(r.Header) && fault != "html" && fault != "redirect" && fault != "unsigned" {
+		if err := signed.SignAnswer(sent, f.signer, at, checked); err != nil {
+			f.t.Errorf("sign: %v", err)
+		}
+	}
+	if fault == "altered" {
+		sent.Header.Set(api.HeaderSequence, "999")
+	}
+	if fault == "lose" {
+		return
+	}
+	for name, values := range sent.Header {
 		w.Header()[name] = values
 	}
-	w.WriteHeader(answer.Code)
-	_, _ = w.Write(answer.Body.Bytes())
+	w.WriteHeader(sent.Status)
+	_, _ = w.Write(sent.Body)
 }
 
 // answer checks what every call needs and then routes it.
-func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request) {
+func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte) {
 	if strings.Contains(r.URL.RequestURI(), "canary") {
 		f.t.Errorf("a secret is in the URL %s", r.URL)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		f.t.Errorf("read a body: %v", err)
 	}
 	if len(body) > 0 && r.Header.Get("Content-Type") != "application/json" {
 		f.t.Errorf("%s %s has a body of type %q", r.Method, r.URL.Path, r.Header.Get("Content-Type"))
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1/")
 	if r.Method == "POST" && path == "sessions" {
-		f.signIn(w, body)
+		f.signIn(w, r, body)
 		return
 	}
 	switch r.Header.Get("Authorization") {
@@ -174,9 +205,12 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request) {
 		problem(w, 401, "session_expired")
 		return
 	}
+	f.signed(r, body, f.key)
 	if r.Method == "GET" {
-		if at := r.Header.Get(api.HeaderNotOlderThan); at != strconv.FormatUint(f.seq, 10) {
-			f.t.Errorf("%s asks for position %q, and the newest is %d", r.URL.Path, at, f.seq)
+		at, err := strconv.ParseUint(r.Header.Get(api.HeaderNotOlderThan), 10, 64)
+		// Somebody who watches has not heard of what others did meanwhile.
+		if watched := strings.HasPrefix(path, "requests/"); err != nil || at != f.seq && (!watched || at > f.seq) {
+			f.t.Errorf("%s asks for position %q, and the newest is %d", r.URL.Path, r.Header.Get(api.HeaderNotOlderThan), f.seq)
 		}
 		f.query(w, r, path)
 		return
@@ -197,14 +231,33 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request) {
 	f.command(w, r, path, body)
 }
 
-func (f *fake) signIn(w *httptest.ResponseRecorder, body []byte) {
-	var in api.SignIn
-	f.decode(body, &in)
+// signed checks that a call is signed as it came.
+func (f *fake) signed(r *http.Request, body []byte, key seal.VerifyKey) {
+	to := signed.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body}
+	if _, err := signed.Check(to, key); err != nil {
+		f.t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
+	}
+}
+
+func (f *fake) signIn(w *httptest.ResponseRecorder, r *http.Request, body []byte) {
+	var outer api.SignIn
+	f.decode(body, &outer)
+	plain, err := seal.OpenProposal(f.intake, seal.Binding{Direction: seal.SignIn, AgentKey: f.intake.Public().ID()}, outer.Sealed)
+	if err != nil || outer.Email != "" || outer.Password != "" {
+		f.t.Errorf("the sign-in does not open, or has something beside it: %v", err)
+	}
+	var in api.SealedSignIn
+	f.decode(plain, &in)
+	key, err := seal.ParseVerifyKey(in.Key)
+	if err != nil {
+		f.t.Errorf("key: %v", err)
+	}
+	f.signed(r, body, key)
 	if in.Password != canaryPassword {
 		problem(w, 401, "sign_in_failed")
 		return
 	}
-	f.revoked = false
+	f.revoked, f.key = false, key
 	f.write(w, 201, api.Session{Token: canaryToken, Expires: time.Now().Add(time.Hour), Person: me(in.Email)})
 }
 
@@ -449,18 +502,22 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
 	dropped := f.dropped
 	found := f.find(id)
 	f.mu.Unlock()
+	f.signed(r, nil, f.key)
 	if found == nil {
-		problem(w, 404, "request_unknown")
+		answer := httptest.NewRecorder()
+		problem(answer, 404, "request_unknown")
+		f.send(w, r, answer, "")
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	fmt.Fprint(w, ": hello\n\n")
 	for first := true; ; first = false {
 		f.mu.Lock()
-		data, seq, changed := f.encode(found), found.Seq, f.changed
+		seq, changed := found.Seq, f.changed
 		f.mu.Unlock()
 		if seq > seen {
-			fmt.Fprintf(w, "id: %d\nevent: request\ndata: %s\n\n", seq, data)
+			// What a stream says is nobody's word: a reader must ask.
+			fmt.Fprintf(w, "id: 9999\nevent: request\ndata: {\"id\":\"%s\",\"state\":\"lied about\",\"seq\":9999}\n\n", found.ID)
 			seen = seq
 		}
 		if err := http.NewResponseController(w).Flush(); err != nil {
@@ -508,14 +565,6 @@ func (f *fake) decode(body []byte, into any) {
 	if err := dec.Decode(into); err != nil {
 		f.t.Errorf("body: %v", err)
 	}
-}
-
-func (f *fake) encode(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		f.t.Errorf("encode: %v", err)
-	}
-	return text
 }
 
 // page is two items long, so that every list has to go on.

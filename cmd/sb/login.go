@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 	"secretsbridge/web/api"
 	"secretsbridge/web/api/client"
 )
@@ -27,14 +28,19 @@ func loginCommand(a *cli) *cobra.Command {
 		Use:   "login",
 		Short: "Sign in and keep the session",
 		Long: "Signs in and keeps the session in SB_TOKEN_FILE, in place of an earlier one. The password is\n" +
-			"asked for without echo, or read from standard input; it is never an argument.",
+			"asked for without echo, or read from standard input; it is never an argument. It leaves this\n" +
+			"program sealed, together with a key made for the session, which signs every later call.",
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			file, err := findTokenFile()
 			if err != nil {
 				return err
 			}
-			to, err := a.dial(secret.Value{}, state{})
+			own, err := seal.GenerateSigningKey()
+			if err != nil {
+				return err
+			}
+			to, err := a.dial(secret.Value{}, own, state{})
 			if err != nil {
 				return err
 			}
@@ -44,13 +50,14 @@ func loginCommand(a *cli) *cobra.Command {
 				return err
 			}
 			defer password.Zero()
-			session, err := client.SignIn(c.Context(), to, api.SignIn{Email: email, Password: string(password.Expose())})
+			session, err := client.SignIn(c.Context(), to, email, password)
 			if err != nil {
 				return err
 			}
 			// The position is the new session's: one of an earlier life of the server
 			// would be waited for in vain.
-			if err := file.save(session.Value.Token, state{Server: to.Server(), Sequence: to.Sequence()}); err != nil {
+			kept := state{Server: to.Server(), Sequence: to.Sequence(), ServerKey: to.ServerKey(), Clock: to.Clock()}
+			if err := file.save(session.Value.Token, own, kept); err != nil {
 				return err
 			}
 			if a.output == "json" {

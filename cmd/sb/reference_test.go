@@ -54,8 +54,10 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 - Queries, and commands whose answer was lost, are tried three times in all; a command keeps its Idempotency-Key, so
   it is done once. A query includes what an earlier command of the same session did.
 - A password, a token or a value is never an argument. ` + "`SB_TOKEN_FILE`" + ` holds the session's token alone, with mode 0600
-  (it is refused if others may read it); what is no secret is beside it in ` + "`SB_TOKEN_FILE.state`" + `, with the server that the
-  token is for.
+  (it is refused if others may read it), and ` + "`SB_TOKEN_FILE.key`" + ` the key that signs the session's calls, likewise; what is no
+  secret is beside them in ` + "`SB_TOKEN_FILE.state`" + `, with the server that the token is for. The token alone is of no use.
+- Calls are signed, and what is shown was signed by the server as the answer to that call (docs/security/envelopes.md). An
+  answer that was not is ` + "`altered`" + `; then it is not known whether a command was done, so look before trying again.
 - The server's address is ` + "`https`" + ` and its certificate is checked; there is no way around either. Without ` + "`--ca`" + ` the
   system's roots count, and with it only the CA in that file, over TLS 1.3.
 

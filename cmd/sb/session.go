@@ -2,26 +2,31 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 	"secretsbridge/web/api/client"
 )
 
 // maxToken bounds a token's file, in bytes. A session's token has some 50.
 const maxToken = 4 << 10
 
-// tokenFile is where a session is kept: the token alone in one file, so that other
-// programs can use it, and beside it, in FILE.state, what is no secret.
+// tokenFile is where a session is kept: the token alone in one file, and beside it, in
+// FILE.key, the key that signs the session's calls, and in FILE.state what is no secret.
+// A token that somebody else put there has no key, and needs none.
 type tokenFile string
 
 // state is what belongs to a session and is no secret.
@@ -31,6 +36,9 @@ type state struct {
 
 	// ServerKey is what the server signed with when it was first seen.
 	ServerKey string `json:"server_key,omitempty"`
+
+	// Clock is how far the server's clock is ahead.
+	Clock time.Duration `json:"clock_ahead_ns,omitempty"`
 }
 
 func findTokenFile() (tokenFile, error) {
@@ -46,33 +54,92 @@ func findTokenFile() (tokenFile, error) {
 
 // load reads the session. The state is zero if there is none: somebody else put the
 // token there.
-func (f tokenFile) load() (secret.Value, state, error) {
+func (f tokenFile) load() (secret.Value, seal.SigningKey, state, error) {
+	refuse := func(err error) (secret.Value, seal.SigningKey, state, error) {
+		return secret.Value{}, seal.SigningKey{}, state{}, err
+	}
 	none := fail("not_signed_in", "you are not signed in; run sb login --email YOU")
-	file, err := os.Open(string(f))
+	text, err := readOwn(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
-		return secret.Value{}, state{}, none
+		return refuse(none)
 	}
 	if err != nil {
-		return secret.Value{}, state{}, fail("token_file", "read the session: %w", err)
+		return refuse(err)
+	}
+	token := bytes.TrimSpace(text)
+	switch {
+	case len(token) == 0:
+		return refuse(none)
+	case len(text) > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return refuse(fail("token_file", "%s holds no token; sign in again", f))
+	}
+	key, err := f.key(token)
+	if err != nil {
+		return refuse(err)
+	}
+	s := f.state()
+	if key.Public() != (seal.VerifyKey{}) && s.ServerKey == "" {
+		return refuse(fail("token_file", "%s does not say who the server is; sign in again", f.statePath()))
+	}
+	return secret.New(token), key, s, nil
+}
+
+// keyFile is what FILE.key holds. Token is the SHA-256 of the token that the key is for: a
+// key beside a token that somebody else put there is not its key.
+type keyFile struct {
+	Token []byte `json:"token_sha256"`
+	Seed  []byte `json:"seed"` // of RFC 8032
+}
+
+// key is the key of a token; zero if it has none.
+func (f tokenFile) key(token []byte) (seal.SigningKey, error) {
+	text, err := readOwn(f.keyPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return seal.SigningKey{}, nil
+	}
+	if err != nil {
+		return seal.SigningKey{}, err
+	}
+	defer clear(text)
+	var kept keyFile
+	broken := fail("token_file", "%s holds no key; sign in again", f.keyPath())
+	if json.Unmarshal(text, &kept) != nil {
+		return seal.SigningKey{}, broken
+	}
+	defer clear(kept.Seed)
+	if hash := sha256.Sum256(token); !bytes.Equal(hash[:], kept.Token) {
+		return seal.SigningKey{}, nil
+	}
+	key, err := seal.ParseSigningKey(kept.Seed)
+	if err != nil {
+		return seal.SigningKey{}, broken
+	}
+	return key, nil
+}
+
+// readOwn reads a small file that only its owner may read: at most one byte more than
+// maxToken.
+func readOwn(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fail("token_file", "read the session: %w", err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	switch {
 	case err != nil:
-		return secret.Value{}, state{}, fail("token_file", "read the session: %w", err)
+		return nil, fail("token_file", "read the session: %w", err)
 	case info.Mode().Perm()&0o077 != 0:
-		return secret.Value{}, state{}, fail("token_file", "others may read %s; run chmod 600 on it, and sign in again if they did", f)
+		return nil, fail("token_file", "others may read %s; run chmod 600 on it, and sign in again if they did", path)
 	}
-	text := make([]byte, maxToken+1)
-	n, err := file.Read(text)
-	token := bytes.TrimSpace(text[:n])
-	switch {
-	case len(token) == 0:
-		return secret.Value{}, state{}, none
-	case err != nil || n > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return secret.Value{}, state{}, fail("token_file", "%s holds no token; sign in again", f)
+	text, err := io.ReadAll(io.LimitReader(file, maxToken+1))
+	if err != nil {
+		return nil, fail("token_file", "read the session: %w", err)
 	}
-	return secret.New(token), f.state(), nil
+	return text, nil
 }
 
 // state is zero if it cannot be read: it only saves a detour.
@@ -86,9 +153,11 @@ func (f tokenFile) state() (s state) {
 
 func (f tokenFile) statePath() string { return string(f) + ".state" }
 
+func (f tokenFile) keyPath() string { return string(f) + ".key" }
+
 // save replaces the session. The old token goes first and the new one comes last: a
 // crash between leaves none, and never a token beside the state of another server.
-func (f tokenFile) save(token string, s state) error {
+func (f tokenFile) save(token string, key seal.SigningKey, s state) error {
 	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
 		return fail("token_file", "keep the session: %w", err)
 	}
@@ -96,10 +165,16 @@ func (f tokenFile) save(token string, s state) error {
 	if err != nil {
 		return err
 	}
+	hash := sha256.Sum256([]byte(token))
+	own, err := json.Marshal(keyFile{Token: hash[:], Seed: key.Expose()})
+	if err != nil {
+		return err
+	}
+	defer clear(own)
 	if err := f.remove(); err != nil {
 		return err
 	}
-	if err := errors.Join(replace(f.statePath(), text), replace(string(f), []byte(token+"\n"))); err != nil {
+	if err := errors.Join(replace(f.statePath(), text), replace(f.keyPath(), own), replace(string(f), []byte(token+"\n"))); err != nil {
 		return fail("token_file", "keep the session: %w", err)
 	}
 	return nil
@@ -107,7 +182,7 @@ func (f tokenFile) save(token string, s state) error {
 
 // remove forgets the session; without one it does nothing.
 func (f tokenFile) remove() error {
-	for _, path := range []string{string(f), f.statePath()} {
+	for _, path := range []string{string(f), f.keyPath(), f.statePath()} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fail("token_file", "forget the session: %w", err)
 		}
@@ -119,9 +194,10 @@ func (f tokenFile) remove() error {
 // is. It is a convenience, so a folder that is read-only is no error.
 func (f tokenFile) remember(to *client.Client) {
 	s := f.state()
-	if s.Server != to.Server() || to.Sequence() <= s.Sequence && (s.ServerKey != "" || to.ServerKey() == "") {
+	if s.Server != to.Server() || to.Sequence() <= s.Sequence && (s.ServerKey != "" || to.ServerKey() == "") && s.Clock == to.Clock() {
 		return
 	}
+	s.Clock = to.Clock()
 	s.Sequence = max(s.Sequence, to.Sequence())
 	if s.ServerKey == "" {
 		s.ServerKey = to.ServerKey()
@@ -150,12 +226,14 @@ func replace(path string, text []byte) (err error) {
 }
 
 // dial makes a client for the server of the flags or the environment.
-func (a *cli) dial(token secret.Value, kept state) (*client.Client, error) {
+func (a *cli) dial(token secret.Value, key seal.SigningKey, kept state) (*client.Client, error) {
 	server := given(a.server, "SB_SERVER")
 	if server == "" {
 		return nil, usage("no server: set --server or SB_SERVER to its https URL")
 	}
-	cfg := client.Config{Server: server, Token: token, Sequence: kept.Sequence, Agent: "sb/" + build.Version(), ServerKey: kept.ServerKey}
+	cfg := client.Config{
+		Server: server, Token: token, Key: key, Clock: kept.Clock, Sequence: kept.Sequence, Agent: "sb/" + build.Version(), ServerKey: kept.ServerKey,
+	}
 	if key := given(a.serverKey, "SB_SERVER_KEY"); key != "" {
 		cfg.ServerKey = key
 	}
@@ -186,12 +264,12 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 		if err != nil {
 			return err
 		}
-		token, kept, err := file.load()
+		token, key, kept, err := file.load()
 		if err != nil {
 			return err
 		}
 		defer token.Zero()
-		to, err := a.dial(token, kept)
+		to, err := a.dial(token, key, kept)
 		if err != nil {
 			return err
 		}

@@ -31,10 +31,20 @@ type Problem struct {
 	Instance string `json:"instance,omitempty"` // id of this answer in the server's log
 }
 
-// SignIn asks for a session.
+// SignIn asks for a session: with e-mail and password in clear for one that its token is
+// enough for, or sealed for one that has a key. A sealed one is signed by that key.
 type SignIn struct {
+	Email    string `json:"email,omitempty"`
+	Password string `json:"password,omitempty"`
+	Sealed   []byte `json:"sealed,omitempty"` // base64 of a SealedSignIn in JSON, sealed to an intake key
+}
+
+// SealedSignIn is what is sealed to sign in: a proposal of package seal in the direction
+// sign-in.
+type SealedSignIn struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	Key      string `json:"key"` // public Ed25519 key of the session, "ed25519:…"
 }
 
 // Session is the answer. The token goes into "Authorization: Bearer …" and nowhere else.

@@ -156,7 +156,7 @@ func enum(s *base.Schema) []string {
 func TestShapesAreThoseOfTheCode(t *testing.T) {
 	c := load(t)
 	shapes := map[string]any{
-		"SignIn": api.SignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "CreateConnection": api.CreateConnection{},
+		"SignIn": api.SignIn{}, "SealedSignIn": api.SealedSignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "CreateConnection": api.CreateConnection{},
 		"Reason": api.Reason{}, "Invite": api.Invite{}, "Enrol": events.Enrol{}, "Session": api.Session{}, "Me": api.Me{},
 		"Person": api.Person{}, "Submitted": api.Submitted{}, "Done": api.Done{}, "Request": api.Request{}, "Step": api.Step{},
 		"Vote": api.Vote{}, "Failure": api.Failure{}, "Patch": api.Patch{}, "Change": api.Change{}, "Comparison": api.Comparison{},
@@ -232,7 +232,7 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrRevealNotAllowed, command.ErrConnectionExists, command.ErrConnectionName, command.ErrProviderUnknown,
 		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
 		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
-		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
+		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 	} {
 		var r *command.Rejection
 		if !errors.As(rule, &r) {

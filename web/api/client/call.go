@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"secretsbridge/web/api"
+	"secretsbridge/web/signed"
 )
 
 const (
@@ -48,11 +50,6 @@ func Get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 // Post gives a command. Its Idempotency-Key is fresh, and the same in every attempt.
 func Post[T any](ctx context.Context, c *Client, path string, body any) (Item[T], error) {
 	return call[T](ctx, c, http.MethodPost, path, nil, body, rand.Text())
-}
-
-// SignIn opens a session. It is tried once: an attempt counts against the account.
-func SignIn(ctx context.Context, c *Client, in api.SignIn) (Item[api.Session], error) {
-	return call[api.Session](ctx, c, http.MethodPost, Path("sessions"), nil, in, once)
 }
 
 // SignOut ends the client's session. It is tried once.
@@ -118,8 +115,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 	if seq := c.newest.Load(); seq > 0 && method == http.MethodGet {
 		header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
 	}
+	late := false
 	for attempt := 1; ; attempt++ {
-		raw, err := c.attempt(ctx, method, c.url(path, query), header, sent)
+		raw, err := c.attempt(ctx, method, target(path, query), header, sent)
 		if err == nil {
 			if item.Raw = raw; len(raw) > 0 {
 				if err := json.Unmarshal(raw, &item.Value); err != nil {
@@ -127,6 +125,11 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 				}
 			}
 			return item, nil
+		}
+		var refused *Refused
+		if !late && errors.As(err, &refused) && refused.Problem.Code == codeExpired {
+			late = true // nothing was done, and the answer said what time it is
+			continue
 		}
 		pause, worth := worthAnother(err, attempt)
 		if repeat == once || !worth || attempt == attempts {
@@ -140,16 +143,22 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 
 // attempt sends a call once and reads the whole answer. Nil bytes are an answer without
 // a body.
-func (c *Client) attempt(ctx context.Context, method, where string, header http.Header, body []byte) ([]byte, error) {
+func (c *Client) attempt(ctx context.Context, method, target string, header http.Header, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errSlow)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, where, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make the call: %w", err)
 	}
 	req.Header = header.Clone()
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	to := signed.Request{Method: method, Target: target, Header: req.Header, Body: body}
+	if c.signs() {
+		if err := signed.Sign(to, c.key, c.now()); err != nil {
+			return nil, fmt.Errorf("sign the call: %w", err)
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -160,8 +169,17 @@ func (c *Client) attempt(ctx context.Context, method, where string, header http.
 	switch {
 	case err != nil:
 		return nil, c.unreachable(ctx, err)
+	case len(answer) > maxAnswer && c.signs():
+		return nil, &Altered{method != http.MethodGet, ErrAnswer}
 	case len(answer) > maxAnswer:
 		return nil, fmt.Errorf("%w: it has more than %d MiB", ErrAnswer, maxAnswer>>20)
+	}
+	if c.signs() {
+		if err := c.believe(to, resp, answer); err != nil {
+			return nil, err
+		}
+	}
+	switch {
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, refused(resp, answer)
 	}

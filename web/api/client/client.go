@@ -1,7 +1,8 @@
 // Package client calls the HTTP API over TLS. It speaks to one server with at most one
 // session, bounds what it waits for and what it reads, and tries again only what is
 // safe to try again: queries, and commands, whose Idempotency-Key makes the second call
-// the first one.
+// the first one. With a key it signs every call and takes no answer but the server's own
+// to that very call.
 //
 // It follows no redirect, so a token reaches the server that it belongs to and no other.
 // Errors never hold a token, a password or a value: a [Refused] is the server's own
@@ -50,6 +51,14 @@ type Config struct {
 	Token  secret.Value   // of a session; the client does not zero it
 	Agent  string         // User-Agent
 
+	// Key signs every call, for a session that was opened with it; then only answers that
+	// ServerKey signed are taken. The zero key: the token is enough, and answers are what
+	// TLS makes of them.
+	Key seal.SigningKey
+
+	// Clock is how far the server's clock was ahead of ours when it last mattered.
+	Clock time.Duration
+
 	// Sequence is a position of the log that queries must include: that of an earlier
 	// command. 0 means none.
 	Sequence uint64
@@ -70,6 +79,8 @@ type Client struct {
 	token   secret.Value
 	agent   string
 	silence time.Duration
+	key     seal.SigningKey
+	clock   atomic.Int64 // nanoseconds that the server's clock is ahead
 	newest  atomic.Uint64
 	pinned  atomic.Pointer[seal.VerifyKey] // the server's signing key; nil before it is known
 }
@@ -95,12 +106,13 @@ func New(cfg Config) (*Client, error) {
 		tlsConfig.RootCAs, tlsConfig.MinVersion = cfg.Roots, tls.VersionTLS13
 	}
 	c := &Client{
-		base: base, token: cfg.Token, agent: cfg.Agent, silence: cfg.Silence,
+		base: base, token: cfg.Token, agent: cfg.Agent, silence: cfg.Silence, key: cfg.Key,
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy:                 http.ProxyFromEnvironment,
 				TLSClientConfig:       tlsConfig,
 				ForceAttemptHTTP2:     true,
+				DisableCompression:    true, // bytes are taken as they were sent, or not at all
 				TLSHandshakeTimeout:   callTimeout,
 				ResponseHeaderTimeout: callTimeout,
 				MaxIdleConnsPerHost:   2,
@@ -113,6 +125,7 @@ func New(cfg Config) (*Client, error) {
 		c.silence = silenceLimit
 	}
 	c.newest.Store(cfg.Sequence)
+	c.clock.Store(int64(cfg.Clock))
 	c.pinned.Store(pinned)
 	return c, nil
 }
@@ -148,12 +161,18 @@ func Path(segments ...string) string {
 	return "/" + strings.Join(escaped, "/")
 }
 
-func (c *Client) url(path string, query url.Values) string {
-	s := c.base.String() + prefix + path
+// target is what a call asks for, from the API's prefix on. What is before it in the
+// server's address is a proxy's affair.
+func target(path string, query url.Values) string {
 	if len(query) > 0 {
-		s += "?" + query.Encode()
+		path += "?" + query.Encode()
 	}
-	return s
+	return prefix + path
+}
+
+// anonymous is a client of the same server without a session.
+func (c *Client) anonymous() *Client {
+	return &Client{base: c.base, http: c.http, agent: c.agent, silence: c.silence}
 }
 
 // Server is the address that the client calls, in the form of [Address].

@@ -90,18 +90,23 @@ func TestASilentStreamIsOpenedAgain(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/stream") { // what the stream says is asked for
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, map[int32]string{1: `{"id":"r_1","state":"pending","seq":7}`, 2: `{"id":"r_1","state":"executed","seq":9}`}[opened.Load()])
+			return
+		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		switch n := opened.Add(1); n {
 		case 1: // one event, then silence with the connection open
-			fmt.Fprint(w, "id: 7\nevent: request\ndata: {\"id\":\"r_1\",\ndata: \"state\":\"pending\",\"seq\":7}\n\n: still here\n\nevent: other\ndata: x\n\nid: 8\n\n")
+			fmt.Fprint(w, "id: 6\nevent: request\ndata: {\"state\":\"executed\",\ndata: \"seq\":6}\n\n: still here\n\nevent: other\ndata: x\n\nid: 8\n\n")
 			w.(http.Flusher).Flush()
 			select {
 			case <-release:
 			case <-r.Context().Done():
 			}
 		default:
-			if got := r.Header.Get("Last-Event-ID"); got != "8" {
-				t.Errorf("stream goes on behind %q, want 8", got)
+			if got := r.Header.Get("Last-Event-ID"); got != "7" {
+				t.Errorf("stream goes on behind %q, want 7", got)
 			}
 			fmt.Fprint(w, "id: 9\r\nevent: request\r\ndata:{\"id\":\"r_1\",\"state\":\"executed\",\"seq\":9}\r\n\r\n")
 		}

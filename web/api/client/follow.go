@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"secretsbridge/web/api"
+	"secretsbridge/web/signed"
 )
 
 const (
@@ -35,8 +35,9 @@ var (
 
 // Follower is told what happens to a stream.
 type Follower struct {
-	// Changed gets the request as it stands, and again after each change. The error
-	// it returns ends following.
+	// Changed gets the request as it stands, and again after each change. What the stream
+	// says only wakes the client: it is asked for. The error that it returns ends
+	// following.
 	Changed func(Item[api.Request]) error
 
 	// Lost is told why the stream broke, before it is opened again. It may be nil.
@@ -83,7 +84,7 @@ func passing(err error) bool {
 	case errors.As(err, &unreachable):
 		return true
 	case errors.As(err, &refused):
-		return refused.Problem.Status >= 500 || refused.Problem.Status == http.StatusTooManyRequests
+		return refused.Problem.Code == codeExpired || refused.Problem.Status >= 500 || refused.Problem.Status == http.StatusTooManyRequests
 	}
 	return false
 }
@@ -92,7 +93,8 @@ func passing(err error) bool {
 func (c *Client) stream(ctx context.Context, id string, last *string, changed func(Item[api.Request]) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url(Path("requests", id, "stream"), nil), nil)
+	to := signed.Request{Method: http.MethodGet, Target: target(Path("requests", id, "stream"), nil)}
+	req, err := http.NewRequestWithContext(ctx, to.Method, c.base.String()+to.Target, nil)
 	if err != nil {
 		return fmt.Errorf("make the call: %w", err)
 	}
@@ -103,6 +105,11 @@ func (c *Client) stream(ctx context.Context, id string, last *string, changed fu
 	}
 	if seq := c.newest.Load(); seq > 0 {
 		req.Header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
+	}
+	if to.Header = req.Header; c.signs() {
+		if err := signed.Sign(to, c.key, c.now()); err != nil {
+			return fmt.Errorf("sign the call: %w", err)
+		}
 	}
 	silence := time.AfterFunc(c.silence, func() { cancel(errSilent) })
 	defer silence.Stop()
@@ -115,6 +122,11 @@ func (c *Client) stream(ctx context.Context, id string, last *string, changed fu
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxEvent))
 		if err != nil {
 			return c.unreachable(ctx, err)
+		}
+		if c.signs() {
+			if err := c.believe(to, resp, body); err != nil {
+				return err
+			}
 		}
 		return refused(resp, body)
 	}
@@ -129,17 +141,16 @@ func (c *Client) stream(ctx context.Context, id string, last *string, changed fu
 		if !e.take(lines.Bytes()) {
 			continue
 		}
-		if e.id != "" {
-			*last = e.id
-		}
-		if e.kind == "request" && len(e.data) > 0 {
-			item := Item[api.Request]{Raw: bytes.Clone(e.data)}
-			if err := json.Unmarshal(item.Raw, &item.Value); err != nil {
-				return fmt.Errorf("%w: %w", ErrAnswer, withoutText(err))
+		if e.kind == "request" && e.data {
+			item, err := Get[api.Request](ctx, c, Path("requests", id), nil)
+			if err != nil {
+				return err
 			}
+			*last = strconv.FormatUint(item.Value.Seq, 10)
 			if err := changed(item); err != nil {
 				return err
 			}
+			silence.Reset(c.silence)
 		}
 		e = event{}
 	}
@@ -152,10 +163,11 @@ func (c *Client) stream(ctx context.Context, id string, last *string, changed fu
 	return c.unreachable(ctx, errEnded)
 }
 
-// event is one server-sent event while it is read.
+// event is one server-sent event while it is read. Only that it came counts: its id and
+// its data are nobody's word.
 type event struct {
-	id, kind string
-	data     []byte
+	kind string
+	data bool
 }
 
 // take reads one line and reports whether the event is whole. Lines with a colon at the
@@ -167,15 +179,10 @@ func (e *event) take(line []byte) (whole bool) {
 	field, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(field) {
-	case "id":
-		e.id = string(value)
 	case "event":
 		e.kind = string(value)
 	case "data":
-		if len(e.data) > 0 {
-			e.data = append(e.data, '\n')
-		}
-		e.data = append(e.data, value...)
+		e.data = true
 	}
 	return false
 }
