@@ -14,6 +14,7 @@ import (
 	"secretsbridge/agent"
 	"secretsbridge/agent/identity"
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/erase"
 	"secretsbridge/nats/leaf"
 )
 
@@ -87,6 +88,9 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		log.Warn("sb-agent status gets no answer; the agent works all the same", "err", err)
 	} else {
 		defer socket.close()
+	}
+	if !erase.Works {
+		log.Warn("values stay in memory until it is used again: use a binary that was built with GOEXPERIMENT=runtimesecret, as make build does")
 	}
 	log.Info("the agent runs", "cluster", id.Cluster(), "version", build.Version(), "connections", connections.Names())
 	if err := worker.Run(ctx); err != nil {

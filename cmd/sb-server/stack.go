@@ -205,6 +205,9 @@ func (st *stack) agentOf(ctx context.Context, account string) (nats.Agent, error
 // run works until ctx ends or something makes it unsafe to go on. ready is called when
 // the views hold everything, before anybody is let in; it serves until its ctx ends.
 func (st *stack) run(ctx context.Context, ready func(context.Context) error) error {
+	if !erase.Works {
+		st.log.Warn("values stay in memory until it is used again: use a binary that was built with GOEXPERIMENT=runtimesecret, as make build does")
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })

@@ -39,9 +39,9 @@ func (c *canaries) patches(t *testing.T) {
 	c.ended = append(c.ended, func() { c.comes(t, expired, "expired") })
 
 	cancelled := c.propose(t, secret, set("cancelled", c.Value("patch-cancelled")))
-	c.must(t, "developer", "cancel", cancelled)
+	c.decides(t, "developer", "cancel", cancelled)
 	rejected := c.propose(t, secret, set("rejected", c.Value("patch-rejected")))
-	c.must(t, "approver", "reject", rejected, "--comment", "no")
+	c.decides(t, "approver", "reject", rejected)
 	c.ended = append(c.ended, func() { c.comes(t, cancelled, "cancelled"); c.comes(t, rejected, "rejected") })
 
 	object, err := json.Marshal(map[string]any{"user": c.Value("patch-json"), "list": []string{c.Value("patch-json-list")}})
@@ -59,7 +59,7 @@ func (c *canaries) patches(t *testing.T) {
 	outside := c.propose(t, strings.Replace(c.secrets, "/prod", "/dev", 1)+"/canary", set("text", c.Value("patch-outside")))
 	for _, id := range []string{written, long, much, created, missing, emptied, outside} {
 		c.compared(t, id)
-		c.must(t, "approver", "approve", id)
+		c.decides(t, "approver", "approve", id)
 	}
 	c.ended = append(c.ended, func() {
 		c.fails(t, much, "value_too_large") // once the agent has opened it
@@ -71,7 +71,7 @@ func (c *canaries) patches(t *testing.T) {
 	c.comes(t, long, "executed")
 	c.comes(t, created, "executed")
 	read := first(c.must(t, "developer", "request", "read", secret, "--key", "text", "--reason", "see it"))
-	c.must(t, "approver", "approve", read)
+	c.decides(t, "approver", "approve", read)
 	c.must(t, "developer", "request", "show", read, "--watch")
 	if got := c.must(t, "developer", "reveal", read); got != c.Value("patch-text") {
 		t.Errorf("the patch wrote %q", got)
@@ -81,9 +81,9 @@ func (c *canaries) patches(t *testing.T) {
 	c.compared(t, voided)
 	before["voided"] = c.Value("before-voided-again")
 	c.put(t, secret, before)
-	c.must(t, "approver", "approve", voided)
+	c.decides(t, "approver", "approve", voided)
 	eventually(t, time.Minute, "its approvals are void", func() bool { return c.request(t, voided).Patch.Voided == 1 })
-	c.must(t, "developer", "cancel", voided)
+	c.decides(t, "developer", "cancel", voided)
 	c.ended = append(c.ended, func() { c.comes(t, voided, "cancelled") })
 }
 

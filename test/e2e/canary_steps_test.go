@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,15 @@ func (c *canaries) file(t *testing.T, value string) string {
 // long is a value of about n bytes with a canary at both ends.
 func (c *canaries) long(name string, n int) string {
 	return c.Value(name) + strings.Repeat("-", n) + c.Value(name)
+}
+
+// decides says "approve", "reject" or "cancel" about a request, over HTTP: a process of the
+// command line for each takes longer.
+func (c *canaries) decides(t *testing.T, who, verb, id string) {
+	t.Helper()
+	if status, code := c.call(who, "POST", "/requests/"+id+"/"+verb, newKey(), api.Verdict{Comment: "for the test"}, nil); status != http.StatusOK {
+		t.Fatalf("%s: %d %s", verb, status, code)
+	}
 }
 
 // comes waits for a request to end, as it should.
