@@ -486,6 +486,20 @@ func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAValueThatNobodyApprovedIsNotWritten(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1", "l", "1")
+		p := r.propose(nil, "a", set("l", "2"), set("k", "2"))
+		p.edits["k"] = set("k", "3") // what is delivered, not what its fingerprint says
+		r.approvePatch(p)
+		r.settle(time.Second)
+		r.wantPatch(t, p, events.StateFailed, events.FailureEnvelopeBroken, "done")
+		if _, version := r.stored(t, "a"); version != "1" {
+			t.Errorf("version %s", version)
+		}
+	})
+}
+
 // TestValuesThatAnotherAgentHolds: that agent may come back, and may even have written, so
 // a look decides in the end.
 func TestValuesThatAnotherAgentHolds(t *testing.T) {
