@@ -168,6 +168,23 @@ func TestAChangeBetweenLookAndWrite(t *testing.T) {
 	}
 }
 
+func TestEachLookLooksAnew(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1")
+		p := r.propose(nil, "a", set("k", "2"))
+		for i := range 3 {
+			r.deliver(p.look)
+			r.settle(time.Second)
+			if n := r.memory.Calls("read"); n != i+1 {
+				t.Errorf("%d reads after %d looks", n, i+1)
+			}
+		}
+		if got := p.lastLook(); got.Number != 1 {
+			t.Errorf("nothing changed, and there are %d comparisons", got.Number)
+		}
+	})
+}
+
 func TestALookInHandIsNotDoneTwice(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")

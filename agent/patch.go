@@ -110,7 +110,7 @@ func (j job) patchOnce(ctx context.Context, print seal.FingerprintKey, values pr
 		return outcome, errNothingToDo
 	}
 	// From here on a write is begun: whoever fails says whether it may have happened.
-	if err := j.fetch(ctx, values); err != nil {
+	if err := j.fetch(ctx, print, values); err != nil {
 		return outcome, neverWritten(err)
 	}
 	merged, err := merge(now.bundle, j.ticket.Changes, values)
@@ -150,8 +150,9 @@ func (p proposals) zero() {
 	}
 }
 
-// fetch gets the values that are not at hand yet.
-func (j job) fetch(ctx context.Context, values proposals) error {
+// fetch gets the values that are not at hand yet. What is not the value that the ticket
+// names, by its fingerprint, was approved by nobody.
+func (j job) fetch(ctx context.Context, print seal.FingerprintKey, values proposals) error {
 	for _, change := range j.ticket.Changes {
 		if _, have := values[change.Key]; have || change.Action != events.ChangeSet {
 			continue
@@ -169,7 +170,10 @@ func (j job) fetch(ctx context.Context, values proposals) error {
 		if err != nil {
 			return fmt.Errorf("value of %s: %w", change.Envelope, err)
 		}
-		values[change.Key] = entry
+		values[change.Key] = entry // to be zeroed from here on
+		if is, err := j.fingerprint(print, change.Key, entry); err != nil || is != change.Fingerprint {
+			return &failure{code: events.FailureEnvelopeBroken, err: fmt.Errorf("value of %s is not the one that was approved", change.Envelope)}
+		}
 	}
 	return nil
 }

@@ -415,6 +415,65 @@ func TestAWriteThatArrivesLateIsNotWrittenOver(t *testing.T) {
 	}
 }
 
+// TestDoubtOutlivesConflicts: a write that nobody saw end leaves its doubt, whatever came
+// before it and comes after it.
+func TestDoubtOutlivesConflicts(t *testing.T) {
+	change := func(t *testing.T, k *tinker, ref agent.Ref, key, value string) {
+		b, err := k.Memory.Read(t.Context(), ref)
+		if err != nil {
+			t.Error(err)
+		}
+		b.Entries[key] = agent.Text([]byte(canary + value))
+		if _, err := k.Memory.Write(t.Context(), ref, b, b.Version); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Run("a conflict, a lost answer, and somebody else's value", func(t *testing.T) {
+		tinkered(t, func(t *testing.T, r *rig, k *tinker) {
+			r.put(t, "a", "k", "1")
+			n := 0
+			k.write = func(ctx context.Context, ref agent.Ref, b agent.Bundle, expect agent.Version) (agent.Version, error) {
+				switch n++; n {
+				case 1:
+					change(t, k, ref, "l", "theirs")
+				case 2:
+					if _, err := k.Memory.Write(ctx, ref, b, expect); err != nil {
+						t.Error(err)
+					}
+					change(t, k, ref, "k", "theirs")
+					return "", agent.ErrUnavailable
+				}
+				return k.Memory.Write(ctx, ref, b, expect)
+			}
+			p := r.patch("a", set("k", "2"))
+			r.settle(time.Minute)
+			r.wantPatch(t, p, events.StateFailed, events.FailureOutcomeUnknown, "done")
+			if got, _ := r.stored(t, "a"); got["k"] != "string "+canary+"theirs" {
+				t.Errorf("what somebody else wrote later is now %q", got["k"])
+			}
+		})
+	})
+	t.Run("a lost answer, and conflicts without end", func(t *testing.T) {
+		tinkered(t, func(t *testing.T, r *rig, k *tinker) {
+			r.put(t, "a", "k", "1")
+			n := 0
+			k.write = func(ctx context.Context, ref agent.Ref, b agent.Bundle, expect agent.Version) (agent.Version, error) {
+				if n++; n == 1 {
+					return "", agent.ErrUnavailable
+				}
+				change(t, k, ref, "l", fmt.Sprint(n))
+				return k.Memory.Write(ctx, ref, b, expect)
+			}
+			p := r.patch("a", set("k", "2"))
+			r.settle(time.Minute)
+			r.wantPatch(t, p, events.StateUnknown, "", "done")
+			r.deliver(p.look)
+			r.settle(time.Second)
+			r.wantPatch(t, p, events.StateFailed, events.FailureNotWritten, "done")
+		})
+	})
+}
+
 // TestAPatchThatCannotBeWrittenSaysWhy checks the code, and that the provider is as it was.
 func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 	reads := func(err error) func(*rig) {
@@ -484,6 +543,20 @@ func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAValueThatNobodyApprovedIsNotWritten(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1", "l", "1")
+		p := r.propose(nil, "a", set("l", "2"), set("k", "2"))
+		p.edits["k"] = set("k", "3") // what is delivered, not what its fingerprint says
+		r.approvePatch(p)
+		r.settle(time.Second)
+		r.wantPatch(t, p, events.StateFailed, events.FailureEnvelopeBroken, "done")
+		if _, version := r.stored(t, "a"); version != "1" {
+			t.Errorf("version %s", version)
+		}
+	})
 }
 
 // TestValuesThatAnotherAgentHolds: that agent may come back, and may even have written, so

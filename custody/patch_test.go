@@ -222,6 +222,9 @@ func TestAProposedValueIsOpenedOnceForOneAgent(t *testing.T) {
 	if r.used.unwraps != 2 {
 		t.Errorf("the KMS unwrapped %d times for two values", r.used.unwraps)
 	}
+	if row, _ := r.rows.Get(t.Context(), first.Envelope); len(row.Wrapped) != 0 || row.KMSKey != "" || row.AgentKey == "" {
+		t.Errorf("the row keeps a wrapped key of %d bytes, of %q, for agent key %q", len(row.Wrapped), row.KMSKey, row.AgentKey)
+	}
 	r.nowhere(t)
 }
 
@@ -398,6 +401,35 @@ func TestAProposalThatWasTamperedWithIsRefused(t *testing.T) {
 			r.rows.damage(events.ProposalOf(patchReq, "password"), c.change)
 			if got, err := r.fetch(t, "password"); !errors.Is(err, c.want) || got.Sealed != nil {
 				t.Errorf("fetch: %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// TestWhoMayNotFetchDoesNotReachTheKMS: the rules come first.
+func TestWhoMayNotFetchDoesNotReachTheKMS(t *testing.T) {
+	meta := command.Meta{Command: events.NewCommandID(), Time: noon}
+	for name, c := range map[string]struct {
+		change func(*custody.Holder, *events.FetchValue)
+		want   error
+	}{
+		"another cluster":      {func(h *custody.Holder, _ *events.FetchValue) { h.Cluster = "other" }, command.ErrJobNotYours},
+		"another agent":        {func(h *custody.Holder, _ *events.FetchValue) { h.Agent = "a_2" }, command.ErrAttemptStale},
+		"another attempt":      {func(_ *custody.Holder, m *events.FetchValue) { m.Attempt = 2 }, command.ErrAttemptStale},
+		"another job":          {func(_ *custody.Holder, m *events.FetchValue) { m.Job = "j_x" }, command.ErrJobUnknown},
+		"a key to be removed":  {func(_ *custody.Holder, m *events.FetchValue) { m.Key = "legacy" }, command.ErrKeyNotAsked},
+		"a key nobody changes": {func(_ *custody.Holder, m *events.FetchValue) { m.Key = "user" }, command.ErrKeyNotAsked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newPatchRig(t)
+			r.running(t)
+			h, m := r.holder, events.FetchValue{Request: patchReq, Job: patchJob, Attempt: 1, Key: "password"}
+			c.change(&h, &m)
+			if _, err := r.Fetch(t.Context(), meta, h, m); !errors.Is(err, c.want) {
+				t.Errorf("fetch: %v, want %v", err, c.want)
+			}
+			if r.used.unwraps != 0 || len(r.deliveries(t)) != 0 {
+				t.Errorf("%d keys unwrapped, %d openings recorded", r.used.unwraps, len(r.deliveries(t)))
 			}
 		})
 	}

@@ -266,6 +266,12 @@ func TestAnOvertakenAttemptGetsAndChangesNothing(t *testing.T) {
 	if _, code := ask[events.Done](t, r, r.account, events.ServiceFetch, r.steps(2)[events.ServiceFetch]); code != "write_not_begun" {
 		t.Errorf("a value before the comparison: %q", code)
 	}
+	if next, code := ask[events.Comparison](t, r, r.account, events.ServiceCompare, r.attempt(2)); code != "" || next.Next != events.NextWrite {
+		t.Errorf("the current attempt compares: %+v, %q", next, code)
+	}
+	if _, code := ask[events.ProposedValue](t, r, r.account, events.ServiceFetch, r.steps(2)[events.ServiceFetch]); code != "" {
+		t.Errorf("and fetches: %q", code)
+	}
 	if got := r.denials(t); !slices.Equal(got, []string{"write_not_begun"}) {
 		t.Errorf("denials %v: to be overtaken is no offence", got)
 	}
