@@ -58,7 +58,7 @@ func hatch(t *testing.T, secrets string, env ...string) *canaries {
 	t.Helper()
 	c := &canaries{Canaries: leaks.New(), secrets: secrets, files: t.TempDir(), planted: leaks.New()}
 	// The server and the agent inherit what is planted for the control run.
-	c.control = start(t, append(env, "SB_REVEAL_TTL=5s", "SB_PENDING_TTL=20s", "SB_LOG_LEVEL=DEBUG", "PLANTED="+c.planted.Value("planted"))...)
+	c.control = start(t, append(env, "SB_REVEAL_TTL=5s", "SB_PENDING_TTL=15s", "SB_LOG_LEVEL=DEBUG", "PLANTED="+c.planted.Value("planted"))...)
 	c.login(t, "developer", "approver", "admin")
 	return c
 }
