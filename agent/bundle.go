@@ -108,6 +108,7 @@ func parseEntries(raw []byte) (Bundle, error) {
 		}
 		key := token.(string)
 		if _, twice := b.Entries[key]; twice {
+			clear(value)
 			return b, errors.New("a key that comes twice")
 		}
 		entry, err := parseEntry(value)

@@ -2,7 +2,8 @@
 // with, takes the sealed value in, and opens it once, for the requester.
 //
 // It is the one room of the control plane where plaintext may pass, inside
-// [Custody.Reveal] and nowhere else. Whether somebody may do something is decided by
+// [Custody.Propose], [Custody.Fetch] and [Custody.Reveal] and nowhere else; what it leaves
+// in memory is erased (package erase). Whether somebody may do something is decided by
 // package command; the cryptography is package seal's; the keys are the KMS's.
 package custody
 

@@ -16,9 +16,9 @@ var ErrNotInstalled = errors.New("no Postgres server binaries found; install the
 // debianBinaries is where Debian's packages put the server: it is not on PATH.
 const debianBinaries = "/usr/lib/postgresql/*/bin"
 
-// Binaries returns the folder with initdb, postgres and their companions: behind the links on PATH,
-// because the server finds its own files from its real place, or else the newest of
-// Debian's folders.
+// Binaries returns the folder with initdb, postgres and their companions: behind the links
+// on PATH, because the server finds its own files from its real place, or else the newest
+// of Debian's folders.
 func Binaries() (string, error) {
 	if found, err := exec.LookPath("postgres"); err == nil {
 		if real, err := filepath.EvalSymlinks(found); err == nil && hasBinaries(filepath.Dir(real)) {

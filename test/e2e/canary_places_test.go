@@ -40,17 +40,12 @@ func (c *canaries) memory(t *testing.T, search *leaks.Search) map[string][]leaks
 	t.Helper()
 	found := map[string][]leaks.Hit{}
 	for name, pids := range c.processes(t) {
-		read := int64(0)
-		found["memory of "+name] = nil
-		for _, pid := range pids {
-			hits, n, err := search.Memory(pid)
-			if err != nil && alive(pid) {
-				t.Fatal(err)
-			}
-			read += n
-			found["memory of "+name] = append(found["memory of "+name], hits...)
+		hits, read, err := search.Memory(pids...)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Logf("memory of %s: %d processes, %d MB, %d hits", name, len(pids), read>>20, len(found["memory of "+name]))
+		found["memory of "+name] = hits
+		t.Logf("memory of %s: %d processes, %d MB, %d hits", name, len(pids), read>>20, len(hits))
 	}
 	return found
 }
@@ -77,11 +72,6 @@ func (c *canaries) processes(t *testing.T) map[string][]int {
 		all[name] = []int{pid}
 	}
 	return all
-}
-
-func alive(pid int) bool {
-	_, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-	return err == nil
 }
 
 // disk searches all files of the installation, the agent's among them, and what the

@@ -57,8 +57,9 @@ func TestNoValueOfVaultRestsInClear(t *testing.T) {
 func hatch(t *testing.T, secrets string, env ...string) *canaries {
 	t.Helper()
 	c := &canaries{Canaries: leaks.New(), secrets: secrets, files: t.TempDir(), planted: leaks.New()}
+	// Both ends are waited for, and all else has to be faster, on a busy machine as well.
 	// The server and the agent inherit what is planted for the control run.
-	c.control = start(t, append(env, "SB_REVEAL_TTL=5s", "SB_PENDING_TTL=20s", "SB_LOG_LEVEL=DEBUG", "PLANTED="+c.planted.Value("planted"))...)
+	c.control = start(t, append(env, "SB_REVEAL_TTL=15s", "SB_PENDING_TTL=25s", "SB_LOG_LEVEL=DEBUG", "PLANTED="+c.planted.Value("planted"))...)
 	c.login(t, "developer", "approver", "admin")
 	return c
 }

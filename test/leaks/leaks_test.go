@@ -134,6 +134,30 @@ func TestNothingIsFoundWhereNothingIs(t *testing.T) {
 	}
 }
 
+// TestSharedPagesAreReadOnce searches two processes of one program: the second has its code
+// in common with the first, and its heap not.
+func TestSharedPagesAreReadOnce(t *testing.T) {
+	c := leaks.New()
+	first, second := leaks.Hold(t, []byte(c.Value("one"))), leaks.Hold(t, []byte(c.Value("two")))
+	search := c.Search()
+	hits, both, err := search.Memory(first, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		if !slices.ContainsFunc(hits, func(h leaks.Hit) bool { return h.Canary == name }) {
+			t.Errorf("%s is not found among %v", name, hits)
+		}
+	}
+	_, alone, err := search.Memory(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both >= 2*alone-1<<20 {
+		t.Errorf("%d bytes of one process and %d of two", alone, both)
+	}
+}
+
 func TestAProcessThatIsGoneIsAnError(t *testing.T) {
 	search, _ := planted()
 	if _, _, err := search.Memory(1 << 30); err == nil {

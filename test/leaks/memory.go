@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -15,33 +16,50 @@ import (
 const (
 	pagePresent = 1 << 63
 	pageSwapped = 1 << 62
+	pageShared  = 1 << 61 // with a file or with other processes: not this process's own copy
 )
 
-// Memory looks at every page of another process that is in memory or swapped out: its
-// heap, its stacks, what it shares. It returns how many bytes it read. The caller may
-// trace the process (ptrace(2)): root, or an ancestor of the same user.
+// Memory looks at every page of other processes that is in memory or swapped out: heaps,
+// stacks, what they share, which it reads once. It returns how many bytes it read. The
+// caller may trace the processes (ptrace(2)): root, or an ancestor of the same user. A
+// process that ends meanwhile is left out; if none is left that is an error.
 //
-// Registers and what the kernel holds of the process, such as unread bytes of a socket,
-// are not among it.
-func (s *Search) Memory(pid int) (hits []Hit, read int64, err error) {
+// Registers and what the kernel holds of a process, such as unread bytes of a socket, are
+// not among it.
+func (s *Search) Memory(pids ...int) (hits []Hit, read int64, err error) {
+	seen := map[sharedPage]bool{}
+	for _, pid := range pids {
+		found, n, err := s.process(pid, seen)
+		hits, read = append(hits, found...), read+n
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
+			return hits, read, fmt.Errorf("memory of process %d: %w", pid, err)
+		}
+	}
+	if read == 0 {
+		return hits, 0, fmt.Errorf("memory of processes %v: nothing can be read", pids)
+	}
+	return hits, read, nil
+}
+
+func (s *Search) process(pid int, seen map[sharedPage]bool) (hits []Hit, read int64, err error) {
 	regions, err := regionsOf(pid)
 	if err != nil {
-		return nil, 0, fmt.Errorf("memory of process %d: %w", pid, err)
+		return nil, 0, err
 	}
 	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
-		return nil, 0, fmt.Errorf("memory of process %d: %w", pid, err)
+		return nil, 0, err
 	}
 	defer memory.Close()
 	pages, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid))
 	if err != nil {
-		return nil, 0, fmt.Errorf("memory of process %d: %w", pid, err)
+		return nil, 0, err
 	}
 	defer pages.Close()
 	for _, r := range regions {
-		runs, err := r.resident(pages)
+		runs, err := r.resident(pages, seen)
 		if err != nil {
-			return hits, read, fmt.Errorf("memory of process %d: %w", pid, err)
+			return hits, read, err
 		}
 		where := fmt.Sprintf("process %d, %s", pid, r.name)
 		for _, run := range runs {
@@ -52,12 +70,9 @@ func (s *Search) Memory(pid int) (hits []Hit, read int64, err error) {
 			}
 			read += n
 			if err != nil && !gone(err) {
-				return hits, read, fmt.Errorf("memory of process %d: %w", pid, err)
+				return hits, read, err
 			}
 		}
-	}
-	if read == 0 {
-		return hits, 0, fmt.Errorf("memory of process %d: nothing can be read", pid)
 	}
 	return hits, read, nil
 }
@@ -69,6 +84,14 @@ func gone(err error) bool { return errors.Is(err, syscall.EIO) || errors.Is(err,
 type region struct {
 	from, to int64
 	name     string
+	file     string // device and inode of what is mapped
+	offset   int64  // in that file, of from
+}
+
+// sharedPage is a page that several processes may have mapped.
+type sharedPage struct {
+	file   string
+	offset int64
 }
 
 func regionsOf(pid int) ([]region, error) {
@@ -78,7 +101,8 @@ func regionsOf(pid int) ([]region, error) {
 	}
 	defer file.Close()
 	var all []region
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
 		r := region{name: "anonymous"}
 		fields := strings.Fields(lines.Text())
 		if len(fields) > 5 {
@@ -88,16 +112,18 @@ func regionsOf(pid int) ([]region, error) {
 		if fields[1][0] != 'r' || strings.HasPrefix(r.name, "[v") {
 			continue
 		}
-		if _, err := fmt.Sscanf(fields[0], "%x-%x", &r.from, &r.to); err != nil {
+		if _, err := fmt.Sscanf(fields[0]+" "+fields[2], "%x-%x %x", &r.from, &r.to, &r.offset); err != nil {
 			return nil, fmt.Errorf("line %q: %w", lines.Text(), err)
 		}
+		r.file = fields[3] + " " + fields[4]
 		all = append(all, r)
 	}
-	return all, nil
+	return all, lines.Err()
 }
 
-// resident returns the parts of a region that have content, as regions.
-func (r region) resident(pages *os.File) ([]region, error) {
+// resident returns the parts of a region that have content, without the pages that were
+// seen.
+func (r region) resident(pages *os.File, seen map[sharedPage]bool) ([]region, error) {
 	flags := make([]byte, (r.to-r.from)/pageSize*8)
 	if n, err := pages.ReadAt(flags, r.from/pageSize*8); err != nil {
 		if n == 0 {
@@ -108,11 +134,19 @@ func (r region) resident(pages *os.File) ([]region, error) {
 	var runs []region
 	for at := r.from; at < r.to; at += pageSize {
 		flag := binary.NativeEndian.Uint64(flags[(at-r.from)/pageSize*8:])
-		switch last := len(runs) - 1; {
-		case flag&(pagePresent|pageSwapped) == 0:
-		case last >= 0 && runs[last].to == at:
+		if flag&(pagePresent|pageSwapped) == 0 {
+			continue
+		}
+		if flag&pageShared != 0 {
+			page := sharedPage{r.file, r.offset + at - r.from}
+			if seen[page] {
+				continue
+			}
+			seen[page] = true
+		}
+		if last := len(runs) - 1; last >= 0 && runs[last].to == at {
 			runs[last].to += pageSize
-		default:
+		} else {
 			runs = append(runs, region{from: at, to: at + pageSize, name: r.name})
 		}
 	}
