@@ -2,6 +2,9 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin
 
+# Binaries erase plaintext from memory with it (decision 0075).
+BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath
+
 # Postgres comes from Debian's packages; the product runs its binaries privately and
 # leaves the system's own server, if there is one, alone.
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -23,7 +26,7 @@ deps: ## install what is missing on a bare Debian machine (Postgres binaries)
 	@$(GO) mod download
 
 build: deps ## build sb-server, sb-agent and sb into bin/
-	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	$(BUILD) -o $(BIN)/ ./cmd/...
 
 run: build ## start everything on this machine and print what to try (Ctrl-C stops it)
 	@exec $(BIN)/sb-server dev
@@ -34,12 +37,14 @@ run-vault: build ## the same, with a real Vault that is built and filled first
 
 test: deps ## set up what is needed (a real Vault is built once) and run every test
 	$(GO) vet ./...
+	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	$(GO) test -count=1 ./...
+	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 race: deps ## run the tests of the concurrent rooms under the race detector
-	$(GO) test -race -count=1 ./command/... ./custody/... ./gateway/... ./worker/... ./agent ./web/... ./nats/...
+	$(GO) test -race -count=1 ./command/... ./custody/... ./kms/... ./gateway/... ./worker/... ./agent ./web/... ./nats/...
 
 fuzz: ## run each fuzz target for FUZZTIME (30s); what one finds stays in testdata/fuzz
 	@set -o pipefail; for dir in $$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
@@ -55,21 +60,25 @@ vectors: ## take the official test vectors from their publishers again; git show
 
 bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \
-	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)" && set -o pipefail && { \
+	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
+	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench Append -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^Benchmark|^(---|FAIL|panic)|_test.go'
 
 generate: ## write generated documents and code again
 	$(GO) generate ./...
 
-tidy: ## format the code and tidy the module
+tidy: ## format the code and tidy the modules
 	gofmt -l -w $$(git ls-files '*.go')
 	$(GO) mod tidy
+	cd test/servers/truth && $(GO) mod tidy
 
 clean: ## remove what was built; data of `make run` stays in .data
 	rm -rf $(BIN) .cache

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/seal"
 )
 
@@ -31,10 +32,12 @@ type Config struct {
 
 	Agent   events.AgentID
 	Cluster events.ClusterID
+	Account string // what its calls are bound to
 	Version string // of this binary, at most 64 bytes
 
-	BoxKey  seal.RecipientKey // opens what is sealed to this agent
-	Trusted seal.VerifyKeys   // the control plane's keys, pinned at enrolment
+	SignKey seal.SigningKey // signs each call
+	Keys    KeyRing         // open what is sealed to this agent
+	Trust   Trust           // the control plane's keys: pinned at enrolment, and what follows from them
 
 	Connections *Connections
 
@@ -43,6 +46,7 @@ type Config struct {
 	Credential Credential
 	Renewed    func(context.Context, Credential) error
 
+	KeyLife     time.Duration // of a key in Keys; half of it after it was made the next one follows
 	Slots       int           // jobs at a time, 1 to [MaxSlots]
 	Lease       time.Duration // the cluster's AckWait; renewed each third of it
 	ReadTimeout time.Duration // for one try at a provider
@@ -58,27 +62,33 @@ type Agent struct {
 	secrets *turns
 	pulse   pulse
 	started time.Time
+
+	learning learning
 }
 
 // New checks the configuration.
 func New(cfg Config) (*Agent, error) {
 	setDefault(&cfg.Slots, DefaultSlots)
+	setDefault(&cfg.KeyLife, DefaultKeyLife)
 	setDefault(&cfg.Lease, DefaultLease)
 	setDefault(&cfg.ReadTimeout, DefaultReadTimeout)
 	setDefault(&cfg.Drain, DefaultDrain)
 	switch {
-	case cfg.Link == nil || cfg.Connections == nil || cfg.Renewed == nil || cfg.Logger == nil:
-		return nil, errors.New("make agent: link, connections, renewal and logger are needed")
-	case cfg.Agent == "" || cfg.Cluster == "" || cfg.BoxKey.Public().ID() == "" || len(cfg.Trusted) == 0:
-		return nil, errors.New("make agent: id, cluster, key and trusted keys are needed")
+	case cfg.Link == nil || cfg.Keys == nil || cfg.Trust == nil || cfg.Connections == nil || cfg.Renewed == nil || cfg.Logger == nil:
+		return nil, errors.New("make agent: link, keys, trust, connections, renewal and logger are needed")
+	case cfg.Agent == "" || cfg.Cluster == "" || cfg.Account == "" || cfg.SignKey.Public().ID() == "" || len(cfg.Trust.TrustedKeys()) == 0:
+		return nil, errors.New("make agent: id, cluster, account, signing key and trusted keys are needed")
 	case cfg.Slots < 1 || cfg.Slots > MaxSlots:
 		return nil, fmt.Errorf("make agent: %d slots, want 1 to %d", cfg.Slots, MaxSlots)
-	case cfg.Lease < 0 || cfg.ReadTimeout < 0 || cfg.Drain < 0:
+	case cfg.KeyLife < 0 || cfg.Lease < 0 || cfg.ReadTimeout < 0 || cfg.Drain < 0:
 		return nil, errors.New("make agent: a duration is negative")
 	case len(cfg.Version) > 64:
 		return nil, errors.New("make agent: the version has more than 64 bytes")
 	}
-	return &Agent{Config: cfg, jobs: newRegister(), secrets: newTurns(), pulse: pulse{credential: cfg.Credential}, started: time.Now()}, nil
+	return &Agent{
+		Config: cfg, jobs: newRegister(), secrets: newTurns(), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
+		started: time.Now(), learning: newLearning(),
+	}, nil
 }
 
 func setDefault[T int | time.Duration](v *T, otherwise T) {
@@ -102,7 +112,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { a.beat(duties) })
 	background.Go(func() { a.renewCredential(duties) })
+	background.Go(func() { a.rotateKeys(duties) })
+	background.Go(func() { a.retireKeys(duties) })
 	background.Go(func() { a.Connections.watch(duties) })
+	background.Go(func() { erase.Run(duties) })
 
 	var hands sync.WaitGroup
 	err := a.take(ctx, work, &hands)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 )
 
 // Pauses between tries to reach the control plane. A link that broke is back within
@@ -21,16 +22,59 @@ const (
 // errUnreadable says that a reply is none of this vocabulary.
 var errUnreadable = errors.New("the control plane's reply is unreadable")
 
-// call asks an agent service once. Errors: an [*events.ServiceError], [ErrLinkDown],
-// errUnreadable, or that ctx ended.
-func call[R any](ctx context.Context, link Link, service events.Service, question any) (R, error) {
-	var reply events.ServiceReply[R]
+// errAltered says that an answer is not what the control plane said to this question. It
+// counts for nothing: the outcome of the call is unknown, as if the answer was lost.
+var errAltered = errors.New("the answer is not the control plane's")
+
+// callOf is what the frames of a call are about.
+func (a *Agent) callOf(service events.Service) seal.Call {
+	return seal.Call{Service: string(service), Account: a.Account}
+}
+
+// ask sends a question in a frame of its own and returns both frames, the answer as it
+// came.
+func (a *Agent) ask(ctx context.Context, service events.Service, question any) (frame, answer []byte, err error) {
 	body, err := json.Marshal(question)
 	if err != nil {
-		return *new(R), fmt.Errorf("encode %s: %w", service, err)
+		return nil, nil, fmt.Errorf("encode %s: %w", service, err)
 	}
-	answer, err := link.Call(ctx, service, body)
+	frame = a.callOf(service).SignRequest(a.SignKey, body)
+	answer, err = a.Link.Call(ctx, service, frame)
+	return frame, answer, err
+}
+
+// open checks an answer. Where it is signed by a key that is unknown here, the control
+// plane is asked whether that one is its own.
+func (a *Agent) open(ctx context.Context, service events.Service, frame, answer []byte) ([]byte, error) {
+	body, err := a.callOf(service).OpenReply(a.trusted(), frame, answer)
+	var unknown *seal.UnknownSignerError
+	if errors.As(err, &unknown) {
+		if learnt := a.learn(ctx, unknown.ID); learnt != nil {
+			return nil, a.altered(service, learnt)
+		}
+		body, err = a.callOf(service).OpenReply(a.trusted(), frame, answer)
+	}
 	if err != nil {
+		return nil, a.altered(service, err)
+	}
+	return body, nil
+}
+
+// altered tells the operator, because no honest control plane answers so.
+func (a *Agent) altered(service events.Service, err error) error {
+	a.Logger.Error("an answer was altered on the way, or is not the control plane's; it counts for nothing", "service", service, "err", err)
+	return fmt.Errorf("call %s: %w: %w", service, errAltered, err)
+}
+
+// call asks an agent service once. Errors: an [*events.ServiceError], [ErrLinkDown],
+// errAltered, errUnreadable, or that ctx ended.
+func call[R any](ctx context.Context, a *Agent, service events.Service, question any) (R, error) {
+	var reply events.ServiceReply[R]
+	frame, answer, err := a.ask(ctx, service, question)
+	if err != nil {
+		return *new(R), err
+	}
+	if answer, err = a.open(ctx, service, frame, answer); err != nil {
 		return *new(R), err
 	}
 	if err := json.Unmarshal(answer, &reply); err != nil || (reply.Result == nil) == (reply.Error == nil) {
@@ -46,7 +90,7 @@ func call[R any](ctx context.Context, link Link, service events.Service, questio
 // is ctx's cause. Only for calls that are the same call however often they are made.
 func insist[R any](ctx context.Context, a *Agent, service events.Service, question any) (R, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		reply, err := call[R](ctx, a.Link, service, question)
+		reply, err := call[R](ctx, a, service, question)
 		switch {
 		case err == nil:
 			return reply, nil
@@ -68,7 +112,7 @@ func passing(err error) bool {
 	if errors.As(err, &refusal) {
 		return refusal.Retry
 	}
-	return errors.Is(err, ErrLinkDown) || errors.Is(err, errUnreadable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, ErrLinkDown) || errors.Is(err, errAltered) || errors.Is(err, errUnreadable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // refusedWith returns the code of a refusal for good, or "".

@@ -3,10 +3,8 @@ package agent
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/seal"
@@ -66,11 +64,11 @@ func (j job) fingerprints(ctx context.Context) (seal.FingerprintKey, error) {
 	if err != nil {
 		return seal.FingerprintKey{}, err
 	}
-	plain, err := seal.OpenMessage(j.BoxKey, j.Trusted, seal.Binding{
+	plain, err := j.openMessage(ctx, seal.Binding{
 		Direction: seal.Compare, Request: string(j.ticket.Request), Job: string(j.ticket.Job),
 		Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
-		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: got.Expires,
-	}, time.Now(), got.Sealed)
+		Agent: string(j.Agent.Agent), AgentKey: got.AgentKey, NotAfter: got.Expires,
+	}, got.Sealed)
 	if err != nil {
 		return seal.FingerprintKey{}, fmt.Errorf("fingerprint key of %s: %w", j.ticket.Connection, err)
 	}
@@ -109,43 +107,37 @@ func (j job) find(ctx context.Context, print seal.FingerprintKey) (found, error)
 				return found{}, err
 			}
 		}
-		f.keys = append(f.keys, events.Compared{Key: change.Key, Effect: effectOf(change, before), Before: before})
+		f.keys = append(f.keys, events.Compared{Key: change.Key, Effect: change.Effect(before), Before: before})
 	}
 	return f, nil
 }
 
 // fingerprint is that of a value with its kind, as proposed values have it.
 func (j job) fingerprint(print seal.FingerprintKey, key string, entry Entry) (string, error) {
-	encoded, err := encodeEntry(entry)
+	canonical, err := canonicalEntry(entry)
 	if err != nil {
 		return "", fmt.Errorf("%w: the value of key %q: %w", ErrNotBundle, key, err)
 	}
-	defer clear(encoded)
-	return seal.Fingerprint(print, string(j.ticket.Connection), j.ticket.Ref, key, encoded), nil
+	defer clear(canonical)
+	return seal.Fingerprint(print, string(j.ticket.Connection), j.ticket.Ref, key, canonical), nil
 }
 
-func encodeEntry(entry Entry) ([]byte, error) {
+// canonicalEntry is a value with its kind, in the one spelling that all providers share.
+func canonicalEntry(entry Entry) ([]byte, error) {
+	kind := seal.EntryJSON
 	if entry.Kind == KindString {
-		return seal.EncodeEntry(seal.EntryText, entry.Value.Expose())
+		kind = seal.EntryText
 	}
-	return seal.EncodeEntry(seal.EntryJSON, entry.Value.Expose())
+	encoded, err := seal.EncodeEntry(kind, entry.Value.Expose())
+	if err != nil {
+		return nil, err
+	}
+	defer clear(encoded)
+	return seal.CanonicalEntry(encoded)
 }
 
-// effectOf is the rule of command.Compare, which checks it.
-func effectOf(change events.Change, before string) events.Effect {
-	switch {
-	case change.Action == events.ChangeUnset && before != "":
-		return events.EffectRemoved
-	case change.Action == events.ChangeUnset, before == change.Fingerprint:
-		return events.EffectUnchanged
-	case before == "":
-		return events.EffectAdded
-	}
-	return events.EffectChanged
-}
-
-// sameEntries reports whether two bundles hold the same keys, kinds and values. JSON text
-// may be spaced differently: some providers write it anew.
+// sameEntries reports whether two bundles hold the same keys, kinds and values. JSON may
+// be spelled differently: some providers write it anew.
 func sameEntries(a, b Bundle) bool {
 	if len(a.Entries) != len(b.Entries) {
 		return false
@@ -163,12 +155,15 @@ func sameValue(x, y Entry) bool {
 	if bytes.Equal(x.Value.Expose(), y.Value.Expose()) {
 		return true
 	}
-	if x.Kind != KindObject && x.Kind != KindArray {
+	if x.Kind == KindString {
 		return false
 	}
-	var p, q bytes.Buffer
-	p.Grow(len(x.Value.Expose()))
-	q.Grow(len(y.Value.Expose()))
-	defer func() { clear(p.Bytes()); clear(q.Bytes()) }()
-	return json.Compact(&p, x.Value.Expose()) == nil && json.Compact(&q, y.Value.Expose()) == nil && bytes.Equal(p.Bytes(), q.Bytes())
+	p, err := canonicalEntry(x)
+	if err != nil {
+		return false
+	}
+	defer clear(p)
+	q, err := canonicalEntry(y)
+	defer clear(q)
+	return err == nil && bytes.Equal(p, q)
 }

@@ -18,19 +18,28 @@ const (
 	cluster    = events.ClusterID("eu-1")
 	connection = events.ConnectionID("mem")
 	agentID    = events.AgentID("a_00000000000000000000000000")
+	account    = "ATEST"
 )
 
 // control is a control plane and its queue, in memory, with the real cryptography. It
 // checks its caller: what no agent of ours does fails the test.
 type control struct {
 	t      *testing.T
-	signer seal.SigningKey
-	box    seal.RecipientPublic
+	caller seal.SigningKey // the agent's
 	queue  chan *delivery
 
-	mu         sync.Mutex                                // guards what follows
-	fault      func(service events.Service, n int) fault // asked before each call; n counts those of the service
+	mu         sync.Mutex // guards what follows
+	signer     seal.SigningKey
+	box        seal.RecipientPublic   // of the moment
+	had        []seal.RecipientPublic // before
+	needed     []string               // ids of keys that must stay
+	chain      []events.SignedKeyStatement
+	suites     []string
+	onReply    func(service events.Service, reply []byte) []byte // what a proxy makes of an answer
+	seen       map[string]bool                                   // ids of requests
+	fault      func(service events.Service, n int) fault         // asked before each call; n counts those of the service
 	requests   map[events.RequestID]*request
+	patches    map[events.RequestID]*patching
 	deliveries []*delivery
 	calls      map[events.Service]int
 	sent       [][]byte
@@ -69,14 +78,38 @@ type grant struct {
 
 func newControl(t *testing.T, box seal.RecipientPublic) *control {
 	t.Helper()
+	return &control{
+		t: t, signer: newSigner(t), caller: newSigner(t), box: box, suites: []string{"xwing", "x25519"}, seen: map[string]bool{}, queue: make(chan *delivery, 100),
+		requests: map[events.RequestID]*request{}, patches: map[events.RequestID]*patching{}, calls: map[events.Service]int{},
+	}
+}
+
+func newSigner(t *testing.T) seal.SigningKey {
+	t.Helper()
 	signer, err := seal.GenerateSigningKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &control{
-		t: t, signer: signer, box: box, queue: make(chan *delivery, 100),
-		requests: map[events.RequestID]*request{}, calls: map[events.Service]int{},
-	}
+	return signer
+}
+
+// rotateSigner makes the control plane sign with another key, which the one before
+// vouches for, and returns that one.
+func (c *control) rotateSigner(until time.Time) (old seal.SigningKey) {
+	fresh := newSigner(c.t)
+	c.set(func() {
+		old = c.signer
+		c.chain = append(c.chain, vouch(c.t, old, events.KeyStatement{
+			Serial: len(c.chain) + 2, Key: fresh.Public().String(), PreviousUntil: until,
+		}))
+		c.signer = fresh
+	})
+	return old
+}
+
+func vouch(t *testing.T, by seal.SigningKey, s events.KeyStatement) events.SignedKeyStatement {
+	raw := encode(t, s)
+	return events.SignedKeyStatement{Statement: raw, Signature: by.Sign(events.KeyStatementDomain, raw)}
 }
 
 // approve queues a read of ref, with keys or all of them.
@@ -147,14 +180,33 @@ func (c *control) Next(ctx context.Context) (agent.Delivery, error) {
 }
 
 // Call implements agent.Link.
-func (c *control) Call(ctx context.Context, service events.Service, body []byte) ([]byte, error) {
+func (c *control) Call(ctx context.Context, service events.Service, frame []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	call := seal.Call{Service: string(service), Account: account}
+	request, err := call.OpenRequest(c.caller.Public(), frame)
+	if err != nil || c.seen[request.ID()] {
+		c.t.Errorf("a frame of %s is not signed, or was sent twice: %v", service, err)
+	}
+	c.seen[request.ID()] = true
+	reply, err := c.serve(service, slices.Clone(request.Body))
+	if err != nil {
+		return nil, err
+	}
+	answer := call.SignReply(c.signer, frame, reply)
+	if c.onReply != nil {
+		answer = c.onReply(service, answer)
+	}
+	return answer, nil
+}
+
+// serve answers what is in a frame.
+func (c *control) serve(service events.Service, body []byte) ([]byte, error) {
 	c.calls[service]++
-	c.sent = append(c.sent, slices.Clone(body))
+	c.sent = append(c.sent, body)
 	var f fault
 	if c.fault != nil {
 		f = c.fault(service, c.calls[service])
@@ -191,10 +243,26 @@ func read[Q any](t *testing.T, body []byte) (q Q) {
 }
 
 func (c *control) answer(service events.Service, body []byte) (result any, refusal string) {
+	if p := c.patchOf(body); p != nil {
+		return c.answerPatch(p, service, body)
+	}
 	switch service {
 	case events.ServiceHeartbeat:
 		c.beats = append(c.beats, read[events.Heartbeat](c.t, body))
-		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10}, ""
+		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10, Suites: c.suites}, ""
+	case events.ServiceRotate:
+		return c.rotate(read[events.RotateKey](c.t, body))
+	case events.ServiceRetire:
+		stay := []string{}
+		for _, id := range read[events.RetireKeys](c.t, body).Keys {
+			if slices.Contains(c.needed, id) {
+				stay = append(stay, id)
+			}
+		}
+		return events.NeededKeys{Keys: stay}, ""
+	case events.ServiceTrust:
+		after := read[events.AskTrust](c.t, body).After
+		return events.Trust{Statements: c.chain[min(max(after-1, 0), len(c.chain)):]}, ""
 	case events.ServiceRenew:
 		return c.credential, ""
 	case events.ServiceStart:
@@ -223,6 +291,24 @@ func (c *control) answer(service events.Service, body []byte) (result any, refus
 	}
 	c.t.Errorf("unknown service %q", service)
 	return nil, "service_unknown"
+}
+
+// rotate takes another key, as package command decides it.
+func (c *control) rotate(q events.RotateKey) (any, string) {
+	key, err := seal.ParseRecipientPublic(q.BoxKey)
+	switch {
+	case err != nil:
+		c.t.Error(err)
+		return nil, "agent_key_invalid"
+	case !slices.Contains(c.suites, key.Suite().String()):
+		return nil, "agent_suite_refused"
+	case key == c.box:
+	case slices.Contains(c.had, key):
+		return nil, "agent_key_used"
+	default:
+		c.had, c.box = append(c.had, c.box), key
+	}
+	return events.Done{}, ""
 }
 
 func (c *control) start(q events.StartJob) (any, string) {
@@ -281,7 +367,7 @@ func (c *control) issue(r *request, q events.IssueDataKey) events.DataKeyGrant {
 		c.t.Error(err)
 	}
 	r.grants[id] = g
-	out := events.DataKeyGrant{Envelope: id, Expires: expires, Sealed: sealed, Wrapped: []byte("wrapped " + q.Key), KMSKey: "k1"}
+	out := events.DataKeyGrant{Envelope: id, AgentKey: g.binding.AgentKey, Expires: expires, Sealed: sealed, Wrapped: []byte("wrapped " + q.Key), KMSKey: "k1"}
 	if c.tamper != nil {
 		c.tamper(&out)
 	}
@@ -290,7 +376,7 @@ func (c *control) issue(r *request, q events.IssueDataKey) events.DataKeyGrant {
 
 func (c *control) store(r *request, q events.HandOver) (any, string) {
 	g, ok := r.grants[q.Envelope]
-	if !ok || string(q.Wrapped) != "wrapped "+q.Key || q.KMSKey != "k1" || !q.Expires.Equal(g.binding.NotAfter) {
+	if !ok || string(q.Wrapped) != "wrapped "+q.Key || q.KMSKey != "k1" || q.AgentKey != g.binding.AgentKey || !q.Expires.Equal(g.binding.NotAfter) {
 		c.t.Errorf("hand-over of %q does not fit its grant", q.Key)
 		return nil, "hand_over_invalid"
 	}

@@ -141,14 +141,14 @@ func (j job) handOver(ctx context.Context, key string, entry Entry) (events.Enve
 	if grant.Envelope != events.EnvelopeOf(j.ticket.Job, j.attempt, key) {
 		return "", errors.New("the data key is for another envelope")
 	}
-	box, fingerprint, err := j.seal(grant, key, entry)
+	box, fingerprint, err := j.seal(ctx, grant, key, entry)
 	if err != nil {
 		return "", err
 	}
 	// The same bytes each time: the control plane takes a repetition, and refuses
 	// another box for this envelope.
 	_, err = insist[events.Done](ctx, j.Agent, events.ServiceHandOver, events.HandOver{
-		Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Envelope: grant.Envelope, Expires: grant.Expires,
+		Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Envelope: grant.Envelope, AgentKey: grant.AgentKey, Expires: grant.Expires,
 		Key: key, Box: box, Wrapped: grant.Wrapped, KMSKey: grant.KMSKey, Fingerprint: fingerprint,
 	})
 	return grant.Envelope, err
@@ -156,9 +156,9 @@ func (j job) handOver(ctx context.Context, key string, entry Entry) (events.Enve
 
 // seal opens the data key, which proves who sent it and what it is for, and uses it
 // once.
-func (j job) seal(grant events.DataKeyGrant, key string, entry Entry) (box []byte, fingerprint string, err error) {
+func (j job) seal(ctx context.Context, grant events.DataKeyGrant, key string, entry Entry) (box []byte, fingerprint string, err error) {
 	binding := j.binding(grant, key)
-	plain, err := seal.OpenMessage(j.BoxKey, j.Trusted, binding, time.Now(), grant.Sealed)
+	plain, err := j.openMessage(ctx, binding, grant.Sealed)
 	if err != nil {
 		return nil, "", fmt.Errorf("data key of %s: %w", grant.Envelope, err)
 	}
@@ -177,13 +177,13 @@ func (j job) seal(grant events.DataKeyGrant, key string, entry Entry) (box []byt
 }
 
 // binding is what the agent knows the envelope to be: from its own ticket, its own
-// identity and its own key. Only the end is the grant's word, and the message with the
-// data key opens for no other.
+// identity and one of its own keys. Only the end, and which key, is the grant's word, and
+// the message with the data key opens for no other.
 func (j job) binding(grant events.DataKeyGrant, key string) seal.Binding {
 	return seal.Binding{
 		Direction: seal.Read, Request: string(j.ticket.Request), Envelope: string(grant.Envelope),
 		Job: string(j.ticket.Job), Attempt: uint64(j.attempt), Key: key,
 		Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
-		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: grant.Expires,
+		Agent: string(j.Agent.Agent), AgentKey: grant.AgentKey, NotAfter: grant.Expires,
 	}
 }

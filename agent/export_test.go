@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"secretsbridge/events"
@@ -8,11 +9,15 @@ import (
 
 // What a ticket is refused with.
 var (
-	ErrForged   = errForged
-	ErrNotForUs = errNotForUs
+	ErrForged    = errForged
+	ErrNotForUs  = errNotForUs
+	ErrNotLearnt = errNotLearnt // whether somebody else may sign
 )
 
-// ReadTicket reads a ticket as an agent with this configuration does.
+// ReadTicket reads a ticket as an agent with this configuration does that cannot ask
+// anybody about a signer it does not know.
 func ReadTicket(cfg Config, data []byte, now time.Time) (events.Ticket, error) {
-	return (&Agent{Config: cfg}).readTicket(data, now)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return (&Agent{Config: cfg}).readTicket(ctx, data, now)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 )
 
 // startPause lies before the second and last try to start a job: the link is back
@@ -41,7 +42,12 @@ type job struct {
 
 // handle does a job and ends its delivery, exactly once.
 func (a *Agent) handle(ctx context.Context, d Delivery) {
-	ticket, err := a.readTicket(d.Data(), time.Now())
+	ticket, err := a.readTicket(ctx, d.Data(), time.Now())
+	if errors.Is(err, errNotLearnt) {
+		a.Logger.Warn("a job waits until its signer is known", "err", err)
+		a.end(ctx, d, later(unansweredDelay))
+		return
+	}
 	if errors.Is(err, errForged) {
 		a.Logger.Error("a job is refused", "err", err)
 		a.end(ctx, d, refuse(err.Error()))
@@ -50,6 +56,10 @@ func (a *Agent) handle(ctx context.Context, d Delivery) {
 	j := job{Agent: a, ticket: ticket, log: a.Logger.With("request", ticket.Request, "job", ticket.Job)}
 	if err != nil {
 		j.log.Error("a job is refused", "err", err)
+		if ticket.Operation == events.OperationCompare {
+			a.end(ctx, d, doneWith()) // there is nothing to fail, and another look is offered
+			return
+		}
 		a.end(ctx, d, j.decline(ctx, err.Error()))
 		return
 	}
@@ -122,14 +132,14 @@ func (j job) do(ctx context.Context, d Delivery) verdict {
 // start asks for the job's lease, at most twice.
 func (j job) start(ctx context.Context) (events.JobLease, error) {
 	question := events.StartJob{Request: j.ticket.Request, Job: j.ticket.Job}
-	lease, err := call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+	lease, err := call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
 	if err == nil || ctx.Err() != nil || !passing(err) {
 		return lease, err
 	}
 	if err := sleep(ctx, jitter(startPause)); err != nil {
 		return lease, err
 	}
-	return call[events.JobLease](ctx, j.Link, events.ServiceStart, question)
+	return call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
 }
 
 // notStarted decides about a job that could not be started.
@@ -219,8 +229,14 @@ func (j job) execute(ctx context.Context) (outcome events.CompleteJob, err error
 
 // guard turns a panic into a failure: one secret that breaks a provider's library must
 // not take the other jobs along. What was said in panic may hold a value, so the log
-// gets the stack only. Every goroutine of a job needs one.
+// gets the stack only. What do leaves in memory is erased. Every goroutine of a job needs
+// one.
 func (j job) guard(do func() error) (err error) {
+	erase.Do(func() { err = j.guarded(do) })
+	return err
+}
+
+func (j job) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.log.Error("a job panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))

@@ -54,9 +54,9 @@ func (j job) patch(ctx context.Context) (outcome events.CompleteJob, err error) 
 			return outcome, nil
 		case errors.Is(err, ErrConflict):
 			if conflicts++; conflicts == patchRounds {
-				return outcome, &failure{code: events.FailureWriteConflict, err: err, notWritten: true}
+				return outcome, &failure{code: events.FailureWriteConflict, err: err, notWritten: silences == 0}
 			}
-			notWritten = true
+			notWritten = silences == 0 // the others may have come after a write of ours
 			if err := sleep(ctx, jitter(conflictPause<<conflicts)); err != nil {
 				return outcome, fmt.Errorf("write %s: %w", j.ticket.Ref, err)
 			}
@@ -66,10 +66,23 @@ func (j job) patch(ctx context.Context) (outcome events.CompleteJob, err error) 
 			}
 			notWritten = false
 			j.log.Warn("a write was not answered; the secret is looked at", "try", silences, "err", err)
+		case silences > 0:
+			return outcome, inDoubt(err)
 		default:
 			return outcome, err
 		}
 	}
+}
+
+// inDoubt is a failure after a write that nobody saw end: it says nothing about that one.
+func inDoubt(err error) error {
+	var f *failure
+	if !errors.As(err, &f) || !f.notWritten {
+		return err
+	}
+	doubted := *f
+	doubted.notWritten = false
+	return &doubted
 }
 
 // patchOnce is one round: look, ask, merge, write, read back. Errors: [ErrConflict],
@@ -97,7 +110,7 @@ func (j job) patchOnce(ctx context.Context, print seal.FingerprintKey, values pr
 		return outcome, errNothingToDo
 	}
 	// From here on a write is begun: whoever fails says whether it may have happened.
-	if err := j.fetch(ctx, values); err != nil {
+	if err := j.fetch(ctx, print, values); err != nil {
 		return outcome, neverWritten(err)
 	}
 	merged, err := merge(now.bundle, j.ticket.Changes, values)
@@ -137,8 +150,9 @@ func (p proposals) zero() {
 	}
 }
 
-// fetch gets the values that are not at hand yet.
-func (j job) fetch(ctx context.Context, values proposals) error {
+// fetch gets the values that are not at hand yet. What is not the value that the ticket
+// names, by its fingerprint, was approved by nobody.
+func (j job) fetch(ctx context.Context, print seal.FingerprintKey, values proposals) error {
 	for _, change := range j.ticket.Changes {
 		if _, have := values[change.Key]; have || change.Action != events.ChangeSet {
 			continue
@@ -149,22 +163,28 @@ func (j job) fetch(ctx context.Context, values proposals) error {
 		if err != nil {
 			return err
 		}
-		entry, err := j.openProposal(change, got)
+		entry, err := j.openProposal(ctx, change, got)
+		if errors.Is(err, errNoSuchKey) {
+			return &failure{code: events.FailureValuesHeld, err: err}
+		}
 		if err != nil {
 			return fmt.Errorf("value of %s: %w", change.Envelope, err)
 		}
-		values[change.Key] = entry
+		values[change.Key] = entry // to be zeroed from here on
+		if is, err := j.fingerprint(print, change.Key, entry); err != nil || is != change.Fingerprint {
+			return &failure{code: events.FailureEnvelopeBroken, err: fmt.Errorf("value of %s is not the one that was approved", change.Envelope)}
+		}
 	}
 	return nil
 }
 
 // openProposal opens a value by what the signed ticket says it is for.
-func (j job) openProposal(change events.Change, got events.ProposedValue) (Entry, error) {
-	plain, err := seal.OpenValueMessage(j.BoxKey, j.Trusted, seal.Binding{
+func (j job) openProposal(ctx context.Context, change events.Change, got events.ProposedValue) (Entry, error) {
+	plain, err := j.openValueMessage(ctx, seal.Binding{
 		Direction: seal.Deliver, Request: string(j.ticket.Request), Envelope: string(change.Envelope), Job: string(j.ticket.Job),
 		Key: change.Key, Connection: string(j.ticket.Connection), Ref: j.ticket.Ref,
-		Agent: string(j.Agent.Agent), AgentKey: j.BoxKey.Public().ID(), NotAfter: got.Expires,
-	}, time.Now(), got.Sealed)
+		Agent: string(j.Agent.Agent), AgentKey: got.AgentKey, NotAfter: got.Expires,
+	}, got.Sealed)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -226,6 +246,8 @@ func (j job) write(ctx context.Context, merged Bundle, expect Version) (Version,
 		return "", fmt.Errorf("%w: %w", errSilent, err)
 	case errors.Is(err, ErrNotBundle):
 		return "", &failure{code: events.FailureValueRefused, err: err, notWritten: true}
+	case failureOf(err).code == events.FailureInternal && !errors.Is(err, ErrCorrupt):
+		return "", err // none of the port's errors: it says nothing about the write
 	}
 	return "", neverWritten(err)
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,12 @@ func (c Credential) halfLife() time.Time { return c.Issued.Add(c.Expires.Sub(c.I
 
 // pulse is what the background duties know.
 type pulse struct {
+	changed chan struct{} // takes one notice that suites did
+
 	mu         sync.Mutex // guards what follows
+	heard      time.Time  // the control plane's clock in the last answer; proves that we are alive
+	again      bool       // the last answer asked for another beat at once
+	suites     []string   // of HPKE keys that it takes, the preferred one first
 	credential Credential
 	answered   time.Time     // the last heartbeat
 	skew       time.Duration // the control plane's clock less ours
@@ -66,8 +72,11 @@ func (a *Agent) beatOnce(ctx context.Context) (next time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	asked := time.Now()
-	reply, err := call[events.HeartbeatReply](ctx, a.Link, events.ServiceHeartbeat, events.Heartbeat{
-		Version: a.Version, Running: a.jobs.inHand(), Connections: a.Connections.Names(),
+	a.pulse.mu.Lock()
+	heard := a.pulse.heard
+	a.pulse.mu.Unlock()
+	reply, err := call[events.HeartbeatReply](ctx, a, events.ServiceHeartbeat, events.Heartbeat{
+		Heard: heard, Version: a.Version, Running: a.jobs.inHand(), Connections: a.Connections.Names(),
 	})
 	if err != nil {
 		if refusedWith(err) != "" {
@@ -80,15 +89,41 @@ func (a *Agent) beatOnce(ctx context.Context) (next time.Duration, err error) {
 	skew := reply.Time.Sub(asked.Add(now.Sub(asked) / 2)).Round(time.Second)
 	a.pulse.mu.Lock()
 	before := a.pulse.skew
-	a.pulse.answered, a.pulse.skew = now, skew
+	a.pulse.skew, a.pulse.heard = skew, reply.Time
+	if !reply.Again {
+		a.pulse.answered = now
+	}
+	twice := reply.Again && a.pulse.again // its servers' clocks differ: no haste
+	a.pulse.again = reply.Again
+	changed := !slices.Equal(a.pulse.suites, reply.Suites)
+	a.pulse.suites = reply.Suites
 	a.pulse.mu.Unlock()
+	if changed {
+		select {
+		case a.pulse.changed <- struct{}{}:
+		default: // a notice is there
+		}
+	}
 	if skew.Abs() > toleratedSkew && before.Abs() <= toleratedSkew {
 		a.Logger.Warn("this host's clock differs from the control plane's; set it right", "skew", skew)
+	}
+	switch {
+	case twice:
+		return shortestBeat, nil
+	case reply.Again:
+		return 0, nil // it was told the time, and can prove now that it lives
 	}
 	if reply.NextSeconds <= 0 {
 		return defaultBeat, nil
 	}
 	return min(max(time.Duration(reply.NextSeconds)*time.Second, shortestBeat), longestBeat), nil
+}
+
+// suites returns the suites that the control plane takes, nil until it was heard.
+func (a *Agent) suites() []string {
+	a.pulse.mu.Lock()
+	defer a.pulse.mu.Unlock()
+	return a.pulse.suites
 }
 
 // renewCredential renews at half life until ctx ends. While it fails the old one works
@@ -119,7 +154,7 @@ func (a *Agent) renewCredential(ctx context.Context) {
 }
 
 func (a *Agent) renewOnce(ctx context.Context) error {
-	got, err := call[events.Credentials](ctx, a.Link, events.ServiceRenew, events.RenewCredentials{})
+	got, err := call[events.Credentials](ctx, a, events.ServiceRenew, events.RenewCredentials{})
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
+	"secretsbridge/seal"
 )
 
 func TestHeartbeatsComeAsTheControlPlaneAsks(t *testing.T) {
@@ -25,7 +27,12 @@ func TestHeartbeatsComeAsTheControlPlaneAsks(t *testing.T) {
 			want[i] = events.Heartbeat{Version: "test", Connections: []events.ConnectionID{connection}}
 		}
 		want[1].Running = 1 // at 10 s; the read goes on for its whole deadline
-		if diff := cmp.Diff(want, r.beats); diff != "" {
+		for i, beat := range r.beats {
+			if i > 0 && time.Since(beat.Heard) > 35*time.Second || i == 0 && !beat.Heard.IsZero() {
+				t.Errorf("heartbeat %d proves that it heard %s", i, beat.Heard)
+			}
+		}
+		if diff := cmp.Diff(want, r.beats, cmpopts.IgnoreFields(events.Heartbeat{}, "Heard")); diff != "" {
 			t.Errorf("heartbeats (-want +got):\n%s", diff)
 		}
 		if at := r.agent.Status().Heartbeat; time.Since(at) != 5*time.Second {
@@ -144,7 +151,12 @@ func TestNewRefusesAnIncompleteConfiguration(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		for name, change := range map[string]func(*agent.Config){
 			"no link":        func(c *agent.Config) { c.Link = nil },
-			"no trusted key": func(c *agent.Config) { c.Trusted = nil },
+			"no trust":       func(c *agent.Config) { c.Trust = nil },
+			"no trusted key": func(c *agent.Config) { c.Trust = &trust{} },
+			"no keys":        func(c *agent.Config) { c.Keys = nil },
+			"no signing key": func(c *agent.Config) { c.SignKey = seal.SigningKey{} },
+			"no account":     func(c *agent.Config) { c.Account = "" },
+			"negative life":  func(c *agent.Config) { c.KeyLife = -1 },
 			"too many slots": func(c *agent.Config) { c.Slots = agent.MaxSlots + 1 },
 			"negative drain": func(c *agent.Config) { c.Drain = -1 },
 			"long version":   func(c *agent.Config) { c.Version = strings.Repeat("v", 65) },

@@ -26,16 +26,21 @@ const canary = "canary-5b1e/77+x"
 type rig struct {
 	*control
 	memory *providertest.Memory
+	ring   *ring
+	trust  *trust
 	agent  *agent.Agent
 	stop   func() // ends Run and waits for it
 	log    *safeBuffer
 	ended  chan error
 	cancel context.CancelFunc
-	hook   func(providertest.Call) providertest.Fault // of memory; mu of control guards it
+	hooks  map[string]hook // of memory, by operation; mu of control guards it
 }
 
-// onRead asks f before each read from now on.
-func (r *rig) onRead(f func(providertest.Call) providertest.Fault) { r.set(func() { r.hook = f }) }
+type hook = func(providertest.Call) providertest.Fault
+
+// onRead asks f before each read from now on; onWrite likewise.
+func (r *rig) onRead(f hook)  { r.set(func() { r.hooks["read"] = f }) }
+func (r *rig) onWrite(f hook) { r.set(func() { r.hooks["write"] = f }) }
 
 type safeBuffer struct {
 	mu sync.Mutex
@@ -66,54 +71,71 @@ var boxKey = sync.OnceValue(func() seal.RecipientKey {
 // stopped, and nothing that left it may hold a value.
 func bubble(t *testing.T, change func(*agent.Config), test func(*testing.T, *rig)) {
 	t.Helper()
+	bubbleOn(t, providertest.NewMemory(), change, test)
+}
+
+func bubbleOn(t *testing.T, memory *providertest.Memory, change func(*agent.Config), test func(*testing.T, *rig)) {
+	t.Helper()
 	key := boxKey()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{memory: providertest.NewMemory(), log: &safeBuffer{}, ended: make(chan error, 1)}
-		r.control = newControl(t, key.Public())
-		r.memory.Hook = func(c providertest.Call) (f providertest.Fault) {
-			r.mu.Lock()
-			hook := r.hook
-			r.mu.Unlock()
-			if hook == nil || c.Op != "read" {
-				return f
-			}
-			return hook(c)
-		}
-		logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		cfg := agent.Config{
-			Link: r.control, Agent: agentID, Cluster: cluster, Version: "test", BoxKey: key,
-			Trusted: seal.VerifyKeys{r.signer.Public()}, Logger: logger,
-			Credential: agent.Credential{Credentials: events.Credentials{UserJWT: "jwt", Expires: time.Now().Add(24 * time.Hour)}, Issued: time.Now()},
-			Renewed:    func(context.Context, agent.Credential) error { return nil },
-		}
-		cfg.Connections = agent.NewConnections(map[events.ConnectionID]agent.Connection{
-			connection: {Kind: events.ProviderFile, Open: func() (agent.Provider, error) { return r.memory, nil }},
-		}, logger)
-		if change != nil {
-			change(&cfg)
-		}
-		a, err := agent.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.agent = a
-		ctx, cancel := context.WithCancel(t.Context())
-		r.cancel = cancel
-		go func() { r.ended <- a.Run(ctx) }()
-		var once sync.Once
-		r.stop = func() {
-			once.Do(func() {
-				cancel()
-				if err := <-r.ended; err != nil {
-					t.Errorf("run: %v", err)
-				}
-				synctest.Wait()
-			})
-		}
+		r := launch(t, key, memory, change)
 		test(t, r)
 		r.stop()
 		r.checkSilence(t)
 	})
+}
+
+// launch starts an agent with a control plane of its own. Of several at one memory the
+// first one's hooks count.
+func launch(t *testing.T, key seal.RecipientKey, memory *providertest.Memory, change func(*agent.Config)) *rig {
+	t.Helper()
+	r := &rig{memory: memory, log: &safeBuffer{}, ended: make(chan error, 1), hooks: map[string]hook{}}
+	r.control = newControl(t, key.Public())
+	r.ring = &ring{keys: []seal.RecipientKey{key}, since: time.Now()}
+	r.trust = &trust{keys: agent.TrustedKeys{{Serial: 1, Key: r.signer.Public()}}}
+	if memory.Hook == nil {
+		memory.Hook = func(c providertest.Call) (f providertest.Fault) {
+			r.mu.Lock()
+			ask := r.hooks[c.Op]
+			r.mu.Unlock()
+			if ask == nil {
+				return f
+			}
+			return ask(c)
+		}
+	}
+	logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg := agent.Config{
+		Link: r.control, Agent: agentID, Cluster: cluster, Account: account, Version: "test",
+		SignKey: r.caller, Keys: r.ring, Trust: r.trust, KeyLife: 1000 * time.Hour, Logger: logger,
+		Credential: agent.Credential{Credentials: events.Credentials{UserJWT: "jwt", Expires: time.Now().Add(24 * time.Hour)}, Issued: time.Now()},
+		Renewed:    func(context.Context, agent.Credential) error { return nil },
+	}
+	cfg.Connections = agent.NewConnections(map[events.ConnectionID]agent.Connection{
+		connection: {Kind: events.ProviderFile, Open: func() (agent.Provider, error) { return r.memory, nil }},
+	}, logger)
+	if change != nil {
+		change(&cfg)
+	}
+	a, err := agent.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.agent = a
+	ctx, cancel := context.WithCancel(t.Context())
+	r.cancel = cancel
+	go func() { r.ended <- a.Run(ctx) }()
+	var once sync.Once
+	r.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-r.ended; err != nil {
+				t.Errorf("run: %v", err)
+			}
+			synctest.Wait()
+		})
+	}
+	return r
 }
 
 // put stores a secret. Values get the canary in front.

@@ -17,15 +17,22 @@ type Status struct {
 	Heartbeat          time.Time          `json:"heartbeat,omitzero"` // the last that was answered
 	ClockSkewSeconds   int                `json:"clock_skew_seconds"` // the control plane's clock less ours
 	CredentialsExpires time.Time          `json:"credentials_expires"`
+	KeySuite           string             `json:"key_suite"` // of the key that values' data keys are sealed to
+	KeySince           time.Time          `json:"key_since"`
+	EarlierKeys        int                `json:"earlier_keys"`   // that are still needed
+	SigningSerial      int                `json:"signing_serial"` // of the control plane's newest key that is trusted
 	Connections        []ConnectionStatus `json:"connections"`
 }
 
 // Status returns how the agent stands now.
 func (a *Agent) Status() Status {
+	key, since := a.Keys.Current()
 	a.pulse.mu.Lock()
 	defer a.pulse.mu.Unlock()
 	return Status{
-		Agent: a.Agent, Cluster: a.Cluster, Version: a.Version, Started: a.started.UTC(), Slots: a.Slots,
+		KeySuite: key.Public().Suite().String(), KeySince: since.UTC(), EarlierKeys: len(a.Keys.Earlier()),
+		SigningSerial: a.Trust.TrustedKeys().Newest().Serial,
+		Agent:         a.Agent, Cluster: a.Cluster, Version: a.Version, Started: a.started.UTC(), Slots: a.Slots,
 		Running: a.jobs.list(), Heartbeat: a.pulse.answered.UTC(), ClockSkewSeconds: int(a.pulse.skew / time.Second),
 		CredentialsExpires: a.pulse.credential.Expires.UTC(), Connections: a.Connections.Status(),
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,15 +21,16 @@ var (
 )
 
 // readTicket returns a ticket whose signature was verified. With [errNotForUs] the ids
-// in the ticket can be trusted; with [errForged] the ticket is empty.
-func (a *Agent) readTicket(data []byte, now time.Time) (events.Ticket, error) {
+// in the ticket can be trusted; with [errForged] the ticket is empty, and so it is with
+// errNotLearnt, when nobody can say now whether its signer is the control plane.
+func (a *Agent) readTicket(ctx context.Context, data []byte, now time.Time) (events.Ticket, error) {
 	var signed events.SignedTicket
 	if err := json.Unmarshal(data, &signed); err != nil {
 		return events.Ticket{}, fmt.Errorf("%w: it is malformed", errForged)
 	}
-	signer, known := a.signer(signed.Signer)
-	if !known {
-		return events.Ticket{}, fmt.Errorf("%w: unknown signer", errForged)
+	signer, err := a.signer(ctx, signed.Signer)
+	if err != nil {
+		return events.Ticket{}, err
 	}
 	if err := signer.Verify(events.TicketDomain, signed.Ticket, signed.Signature); err != nil {
 		return events.Ticket{}, fmt.Errorf("%w: %w", errForged, err)
@@ -57,11 +59,16 @@ func (a *Agent) readTicket(data []byte, now time.Time) (events.Ticket, error) {
 	return t, nil
 }
 
-func (a *Agent) signer(id string) (seal.VerifyKey, bool) {
-	for _, key := range a.Trusted {
-		if key.ID() == id {
-			return key, true
-		}
+// signer returns a key of the control plane, after asking for new ones where need be.
+func (a *Agent) signer(ctx context.Context, id string) (seal.VerifyKey, error) {
+	if key, known := a.trusted().ByID(id); known {
+		return key, nil
 	}
-	return seal.VerifyKey{}, false
+	if err := a.learn(ctx, id); errors.Is(err, errStranger) {
+		return seal.VerifyKey{}, fmt.Errorf("%w: unknown signer", errForged)
+	} else if err != nil {
+		return seal.VerifyKey{}, err
+	}
+	key, _ := a.trusted().ByID(id) // the zero key verifies nothing
+	return key, nil
 }

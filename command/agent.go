@@ -33,7 +33,8 @@ type Agent struct {
 	TokenEnds time.Time
 	Enrolled  events.AgentEnrolled
 
-	issued, ends time.Time // life of the newest credential
+	keys         []AgentKey // the oldest first; never written to
+	issued, ends time.Time  // life of the newest credential
 	taken        taken
 }
 
@@ -44,10 +45,11 @@ func (a Agent) Evolve(e events.Event) Agent {
 		a.ID, a.Name, a.Cluster, a.State = f.Agent, f.Name, f.Cluster, events.AgentInvited
 		a.TokenHash, a.TokenEnds = f.TokenHash, f.Expires
 	case events.AgentEnrolled:
-		a.State, a.Enrolled = events.AgentOffline, f
+		a.State, a.Enrolled, a.keys = events.AgentOffline, f, []AgentKey{{Public: f.BoxKey}}
 	case events.AgentCredentialsIssued:
 		a.issued, a.ends = e.Time, f.Expires
-		return a
+	case events.AgentKeyRotated:
+		return a.rotated(e.Time, f.BoxKey) // a key that is there is silent
 	case events.AgentConnected:
 		a.State = events.AgentOnline
 		return a // a transition that is silent when repeated needs no memory
@@ -94,6 +96,7 @@ type Enrol struct {
 	Account   string
 	UserKey   string
 	BoxKey    string
+	SignKey   string
 	Version   string
 	Expires   time.Time // of the first user JWT
 }
@@ -105,7 +108,7 @@ func (a Agent) Enrol(meta Meta, cmd Enrol) ([]events.Fact, error) {
 		return nil, ErrTokenRefused
 	}
 	return []events.Fact{
-		events.AgentEnrolled{Account: cmd.Account, UserKey: cmd.UserKey, BoxKey: cmd.BoxKey, Version: cmd.Version},
+		events.AgentEnrolled{Account: cmd.Account, UserKey: cmd.UserKey, BoxKey: cmd.BoxKey, SignKey: cmd.SignKey, Version: cmd.Version},
 		events.AgentCredentialsIssued{UserKey: cmd.UserKey, Expires: cmd.Expires.UTC()},
 	}, nil
 }
@@ -121,6 +124,9 @@ func (a Agent) Renewed(meta Meta, expires time.Time) ([]events.Fact, error) {
 	}
 	return []events.Fact{events.AgentCredentialsIssued{UserKey: a.Enrolled.UserKey, Expires: expires.UTC()}}, nil
 }
+
+// CredentialEnds is the end of the newest credential.
+func (a Agent) CredentialEnds() time.Time { return a.ends }
 
 // Heard decides a heartbeat: only the first after silence is a fact.
 func (a Agent) Heard(_ Meta, version string) ([]events.Fact, error) {

@@ -168,7 +168,7 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 			return nil, err
 		}
 	}
-	if r.begunBy(cmd.Attempt) && (cmd.NotWritten || cmd.Code == events.FailureNotVerified) {
+	if r.begunBy(cmd.Attempt) && (cmd.NotWritten && !r.doubted || cmd.Code == events.FailureNotVerified) {
 		return []events.Fact{failed(r.Job, cmd.Agent, cmd.Code)}, nil
 	}
 	return []events.Fact{r.lost(meta, cmd.Agent, cmd.Code)}, nil

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"secretsbridge/events"
@@ -31,10 +32,11 @@ func (r Request) evolvePatch(fact events.Fact) Request {
 		}
 	case events.ApprovalsVoided:
 		r.State, r.Until, r.votes = events.StatePending, time.Time{}, nil
-		r.Begun, r.begunOn = nil, nil
+		r.Begun, r.begunOn, r.doubted = nil, nil, false
 	case events.EnvelopeDelivered:
 		r.Delivered = append(r.Delivered[:len(r.Delivered):len(r.Delivered)], f)
 	case events.WriteBegun:
+		r.doubted = r.Begun != nil && (r.doubted || r.Begun.Attempt != f.Attempt)
 		r.Begun, r.begunOn = &f, r.Compared
 	case events.OutcomeUnknown:
 		r.State, r.Until = events.StateUnknown, f.Until
@@ -158,7 +160,7 @@ func (r Request) fits(now events.PatchCompared) error {
 		return ErrComparisonInvalid
 	}
 	for i, k := range now.Keys {
-		if k.Key != changes[i].Key || k.Effect != effectOf(changes[i], k.Before) || len(k.Before) > maxFingerprint || !now.Exists && k.Before != "" {
+		if k.Key != changes[i].Key || k.Effect != changes[i].Effect(k.Before) || len(k.Before) > maxFingerprint || !now.Exists && k.Before != "" {
 			return ErrComparisonInvalid
 		}
 	}
@@ -167,18 +169,6 @@ func (r Request) fits(now events.PatchCompared) error {
 
 // maxFingerprint is longer than any fingerprint (package seal).
 const maxFingerprint = 64
-
-func effectOf(c events.Change, before string) events.Effect {
-	switch {
-	case c.Action == events.ChangeUnset && before != "":
-		return events.EffectRemoved
-	case c.Action == events.ChangeUnset, before == c.Fingerprint:
-		return events.EffectUnchanged
-	case before == "":
-		return events.EffectAdded
-	}
-	return events.EffectChanged
-}
 
 // cannot is a look that found no ground for the patch.
 func cannot(now events.PatchCompared, code events.FailureCode) events.PatchCompared {
@@ -240,9 +230,10 @@ func (r Request) Next(a Attempt, keys []events.Compared) (events.NextStep, event
 	return events.NextWrite, ""
 }
 
-// mayBeWritten reports whether an earlier write may have got to the provider.
+// mayBeWritten reports whether an earlier write may have got to the provider. An agent
+// knows of its own attempt only.
 func (r Request) mayBeWritten(cmd Compare) bool {
-	return r.Begun != nil && !(cmd.NotWritten && r.begunBy(cmd.Attempt))
+	return r.Begun != nil && !(cmd.NotWritten && r.begunBy(cmd.Attempt) && !r.doubted)
 }
 
 // blocked says why a patch cannot be written on top of what was found, or "".
@@ -316,13 +307,21 @@ func (r Request) begunBy(a Attempt) bool { return r.Begun != nil && r.Begun.Atte
 // Deliver is an agent asking for one value to write, with the key it is sealed to.
 type Deliver struct {
 	Attempt
+	Cluster  events.ClusterID
 	Key      string
 	AgentKey string
+
+	// AtRest says that the value lies as it was proposed, under a lock that the caller
+	// holds: whatever was recorded before, nothing has left.
+	AtRest bool
 }
 
 // Deliver decides the one opening of a value. To the same key it is silent: the caller
-// has the bytes. Another key gets nothing.
+// has the bytes. Another key gets nothing, unless nothing has left.
 func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
+	if r.State != "" && r.Submitted.Cluster != cmd.Cluster {
+		return nil, ErrJobNotYours
+	}
 	if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 		return nil, err
 	}
@@ -333,18 +332,25 @@ func (r Request) Deliver(meta Meta, cmd Deliver) ([]events.Fact, error) {
 	case !r.begunBy(cmd.Attempt):
 		return nil, ErrNotBegun
 	}
-	for _, d := range r.Delivered {
-		if d.Envelope != change.Envelope {
-			continue
-		}
-		if d.AgentKey != cmd.AgentKey {
-			return nil, ErrValuesHeld
-		}
+	switch before, ok := r.delivered(change.Envelope); {
+	case ok && before.AgentKey == cmd.AgentKey:
 		return nil, nil
+	case ok && !cmd.AtRest:
+		return nil, ErrValuesHeld
 	}
 	return []events.Fact{events.EnvelopeDelivered{
 		Envelope: change.Envelope, Key: cmd.Key, Job: cmd.Job, Attempt: cmd.Number, Agent: cmd.Agent, AgentKey: cmd.AgentKey,
 	}}, nil
+}
+
+// delivered is the newest opening of an envelope.
+func (r Request) delivered(id events.EnvelopeID) (events.EnvelopeDelivered, bool) {
+	for _, d := range slices.Backward(r.Delivered) {
+		if d.Envelope == id {
+			return d, true
+		}
+	}
+	return events.EnvelopeDelivered{}, false
 }
 
 // completePatch decides the outcome of an attempt that says that the provider has what

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,7 @@ func TestComparisons(t *testing.T) {
 		{"and finds what the first one wrote", running(patch, begun, second), looked(2, "4", asAsked), []events.Fact{again(2, job, "4", asAsked)}, nil},
 		{"but never writes over what came after", running(reapprove(events.ReapproveNever), begun, second), looked(2, "5", asOthersLeft), []events.Fact{again(2, job, "5", asOthersLeft), fails(events.FailureOutcomeUnknown)}, nil},
 		{"not even if it says that nothing was written: it was not its write", running(reapprove(events.ReapproveNever), begun, second), func() command.Compare { c := looked(2, "5", asOthersLeft); c.NotWritten = true; return c }(), []events.Fact{again(2, job, "5", asOthersLeft), fails(events.FailureOutcomeUnknown)}, nil},
+		{"nor if its own write was refused: the one before may be there", running(reapprove(events.ReapproveNever), begun, second, begunAgain), func() command.Compare { c := looked(2, "5", asOthersLeft); c.NotWritten = true; return c }(), []events.Fact{again(2, job, "5", asOthersLeft), fails(events.FailureOutcomeUnknown)}, nil},
 
 		{"a new secret must not be there", []events.Fact{create}, looked(0, "1", there), []events.Fact{events.PatchCompared{Number: 1, Job: look, Agent: first, Problem: events.FailureSecretExists}}, nil},
 		{"nor when it is to be written", []events.Fact{create, absent, given, approved, started}, looked(1, "1", there), []events.Fact{
@@ -223,7 +225,10 @@ func TestValuesAreHandedToOneKey(t *testing.T) {
 	history := []events.Fact{patch, compared, given, approved, started}
 	ask := func(key, agentKey string, attempt int, more ...events.Fact) ([]events.Fact, error) {
 		return folded(append(slices.Clone(history), more...)...).
-			Deliver(meta, command.Deliver{Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Key: key, AgentKey: agentKey})
+			Deliver(meta, command.Deliver{
+				Attempt: command.Attempt{Job: job, Agent: first, Number: attempt}, Cluster: "demo", Key: key, AgentKey: agentKey,
+				AtRest: strings.HasSuffix(agentKey, "at rest"),
+			})
 	}
 	delivered := events.EnvelopeDelivered{Envelope: env, Key: "password", Job: job, Attempt: 1, Agent: first, AgentKey: "k1"}
 	second := events.JobStarted{Job: job, Agent: first, Attempt: 2}
@@ -239,6 +244,7 @@ func TestValuesAreHandedToOneKey(t *testing.T) {
 		{"once it is", "password", "k1", 1, []events.Fact{begun}, 1, nil},
 		{"to the same key again", "password", "k1", 1, []events.Fact{begun, delivered}, 0, nil},
 		{"to another key", "password", "k2", 1, []events.Fact{begun, delivered}, 0, command.ErrValuesHeld},
+		{"to another key, when nothing has left", "password", "k2 at rest", 1, []events.Fact{begun, delivered}, 1, nil},
 		{"a key that is removed", "legacy", "k1", 1, []events.Fact{begun}, 0, command.ErrKeyNotAsked},
 		{"a key that nobody named", "user", "k1", 1, []events.Fact{begun}, 0, command.ErrKeyNotAsked},
 		{"to an overtaken attempt", "password", "k1", 1, []events.Fact{begun, second}, 0, command.ErrAttemptStale},
@@ -266,6 +272,7 @@ func TestEndsOfAPatch(t *testing.T) {
 		return r.FailJob(meta, command.FailJob{Attempt: attempt(n), Cluster: "demo", Code: code, NotWritten: notWritten})
 	}
 	second := events.JobStarted{Job: job, Agent: first, Attempt: 2}
+	begunAgain := events.WriteBegun{Job: job, Agent: first, Attempt: 2, Version: "3"}
 	thereNow := events.PatchCompared{Number: 2, Job: job, Agent: first, Exists: true, Version: "4", Keys: asAsked}
 	until := events.OutcomeUnknown{Job: job, Until: noon.Add(command.LookTTL)}
 	expired := events.OutcomeUnknown{Job: job, Until: noon.Add(10*time.Minute + command.LookTTL)}
@@ -296,6 +303,7 @@ func TestEndsOfAPatch(t *testing.T) {
 		{"failed, and nothing is written", of(fail(after(begun), 1, events.FailureWriteConflict, true)), []events.Fact{fails(events.FailureWriteConflict)}, nil},
 		{"failed, and it may be written", of(fail(after(begun), 1, events.FailureProviderUnavailable, false)), []events.Fact{until}, nil},
 		{"failed, and an earlier attempt may have written", of(fail(after(begun, second), 2, events.FailureProviderUnavailable, true)), []events.Fact{until}, nil},
+		{"failed, and the attempt before may have written", of(fail(after(begun, second, begunAgain), 2, events.FailureWriteConflict, true)), []events.Fact{until}, nil},
 		{"the agent was lost", of(after(begun).FailJob(meta, command.FailJob{Attempt: command.Attempt{Job: job}, Code: events.FailureAgentLost})), []events.Fact{until}, nil},
 		{"it reached its end before a write", of(after().Expire(at(10 * time.Minute))), []events.Fact{events.RequestExpired{From: events.StateRunning}}, nil},
 		{"it reached its end after one began", of(after(begun).Expire(at(10 * time.Minute))), []events.Fact{expired}, nil},
@@ -323,7 +331,7 @@ func TestAPatchNeverUndoesWhatOthersWrote(t *testing.T) {
 		w := patchWorld{t: t, value: oldPrint, version: 3}
 		w.take(reapprove(mode))
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			rapid.SampledFrom([]func(){w.look, w.approve, w.start, w.attempt, w.someoneElse, w.expire, w.lost}).Draw(t, "step")()
+			rapid.SampledFrom([]func(){w.look, w.approve, w.start, w.attempt, w.someoneElse, w.arrive, w.expire, w.lost}).Draw(t, "step")()
 			if w.r.State.Final() {
 				break
 			}
@@ -351,8 +359,10 @@ type patchWorld struct {
 	clock   time.Duration
 	value   string // of the key at the provider, as a fingerprint
 	version int
-	ours    int  // writes of the patch that got there
-	overOne bool // somebody else wrote the key after one of ours
+	ours    int   // writes of the patch that got there
+	overOne bool  // somebody else wrote the key after one of ours
+	silent  int   // the last attempt with a write that nobody saw end
+	late    []int // versions on top of which a write of ours may still arrive
 }
 
 func (w *patchWorld) take(facts ...events.Fact) {
@@ -410,19 +420,43 @@ func (w *patchWorld) attempt() {
 		return
 	}
 	if rapid.Bool().Draw(w.t, "somebody else is faster") {
+		if rapid.Bool().Draw(w.t, "and it is a late write of ours") {
+			w.arrive()
+		}
 		w.someoneElse()
 		saw := w.seen(w.r.Attempt)
-		saw.NotWritten = true
+		saw.NotWritten = w.silent != w.r.Attempt // what its agent knows
 		w.decide(w.r.Compare(w.meta(), saw))
 		return
 	}
+	if rapid.Bool().Draw(w.t, "the write is late") {
+		w.late, w.silent = append(w.late, w.version), w.r.Attempt
+		return
+	}
+	w.write()
+	if rapid.Bool().Draw(w.t, "the agent sees its write end") {
+		w.decide(w.r.CompleteJob(w.meta(), command.CompleteJob{Attempt: command.Attempt{Job: job, Agent: first, Number: w.r.Attempt}, ProviderVersion: fmt.Sprint(w.version), Outcome: events.PatchWritten}))
+	} else {
+		w.silent = w.r.Attempt
+	}
+}
+
+func (w *patchWorld) write() {
 	if w.overOne {
 		w.t.Fatal("the patch is written over what somebody else wrote after it")
 	}
 	w.value, w.ours = newPrint, w.ours+1
 	w.version++
-	if rapid.Bool().Draw(w.t, "the agent sees its write end") {
-		w.decide(w.r.CompleteJob(w.meta(), command.CompleteJob{Attempt: command.Attempt{Job: job, Agent: first, Number: w.r.Attempt}, ProviderVersion: fmt.Sprint(w.version), Outcome: events.PatchWritten}))
+}
+
+// arrive is the end of a late write: compare-and-set lets it in or not.
+func (w *patchWorld) arrive() {
+	if len(w.late) == 0 {
+		return
+	}
+	on := w.late[0]
+	if w.late = w.late[1:]; on == w.version {
+		w.write()
 	}
 }
 

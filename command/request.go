@@ -25,12 +25,14 @@ type Request struct {
 	Begun     *events.WriteBegun         // the write whose outcome nobody has told yet
 	Delivered []events.EnvelopeDelivered // in the order they were opened
 
-	problem events.FailureCode    // why the last look saw nothing
-	looks   int                   // recorded so far
-	begunOn *events.PatchCompared // what Begun is on top of
-	before  int                   // attempts before the approval that stands
-	votes   []events.ApprovalGiven
-	taken   taken
+	problem   events.FailureCode    // why the last look saw nothing
+	looks     int                   // recorded so far
+	begunOn   *events.PatchCompared // what Begun is on top of
+	doubted   bool                  // before Begun there was another attempt's, whose outcome nobody told
+	before    int                   // attempts before the approval that stands
+	votes     []events.ApprovalGiven
+	startedBy events.CommandID // the command that began the current attempt
+	taken     taken
 }
 
 // Envelope is one sealed value of an executed request.
@@ -69,7 +71,7 @@ func (r Request) Evolve(e events.Event) Request {
 	case events.RequestExpired:
 		r.State = events.StateExpired
 	case events.JobStarted:
-		r.State, r.Agent, r.Attempt = events.StateRunning, f.Agent, f.Attempt
+		r.State, r.Agent, r.Attempt, r.startedBy = events.StateRunning, f.Agent, f.Attempt, e.Command
 	case events.EnvelopeStored:
 		r.Envelopes = append(r.Envelopes[:len(r.Envelopes):len(r.Envelopes)],
 			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})

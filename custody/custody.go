@@ -37,6 +37,9 @@ type Envelopes interface {
 	// Count is how many envelopes a request has beside one.
 	Count(ctx context.Context, request events.RequestID, beside events.EnvelopeID) (int, error)
 
+	// HeldKeys returns the ids of an agent's keys that a stored envelope needs.
+	HeldKeys(ctx context.Context, agent events.AgentID) ([]string, error)
+
 	// Delete destroys envelopes. One that is not there is fine.
 	Delete(ctx context.Context, ids ...events.EnvelopeID) error
 
@@ -98,10 +101,8 @@ type Holder struct {
 	Agent   events.AgentID
 	Cluster events.ClusterID
 	Key     seal.RecipientPublic
+	Had     []string // ids of the keys that a grant which still counts may name
 }
-
-// holds reports whether the agent has the private half of a key.
-func (h Holder) holds(keyID string) bool { return keyID == h.Key.ID() }
 
 // Config is what custody works with. Every field is needed.
 type Config struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +110,7 @@ func (r *rig) handOver(t *testing.T, attempt int, key, value string) events.Hand
 		t.Fatal(err)
 	}
 	return events.HandOver{
-		Request: req, Job: job, Attempt: attempt, Envelope: grant.Envelope, Expires: grant.Expires, Key: key, Box: box,
+		Request: req, Job: job, Attempt: attempt, Envelope: grant.Envelope, AgentKey: grant.AgentKey, Expires: grant.Expires, Key: key, Box: box,
 		Wrapped: grant.Wrapped, KMSKey: grant.KMSKey, Fingerprint: seal.Fingerprint(opened.Fingerprint, "file", "prod/db", key, []byte(value)),
 	}
 }
@@ -315,6 +316,8 @@ func TestHandOverRefuses(t *testing.T) {
 		"another cluster's agent":    {func(r *rig, _ *events.HandOver) { r.holder.Cluster = "other" }, command.ErrJobNotYours},
 		"a key that nobody asked":    {func(_ *rig, m *events.HandOver) { m.Key = "user" }, command.ErrKeyNotAsked},
 		"an envelope of its own":     {func(_ *rig, m *events.HandOver) { m.Envelope = "e_mine" }, custody.ErrHandOverInvalid},
+		"a key of no agent":          {func(_ *rig, m *events.HandOver) { m.AgentKey = strings.Repeat("0", 64) }, custody.ErrHandOverInvalid},
+		"no key of the agent":        {func(_ *rig, m *events.HandOver) { m.AgentKey = "" }, custody.ErrHandOverInvalid},
 		"an end of its own":          {func(_ *rig, m *events.HandOver) { m.Expires = m.Expires.Add(time.Hour) }, custody.ErrHandOverInvalid},
 		"an end in the past":         {func(_ *rig, m *events.HandOver) { m.Expires = noon.Add(-time.Hour) }, custody.ErrHandOverInvalid},
 		"no box":                     {func(_ *rig, m *events.HandOver) { m.Box = nil }, custody.ErrHandOverInvalid},
@@ -333,6 +336,33 @@ func TestHandOverRefuses(t *testing.T) {
 				t.Errorf("HandOver: %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// The agent's key changes while the value is under way.
+func TestAHandOverCountsForTheKeyOfItsGrant(t *testing.T) {
+	r := newRig(t)
+	m := r.handOver(t, 1, "password", canary)
+	fresh, err := seal.GenerateRecipientKey(seal.XWing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := r.holder.Key.ID()
+	r.holder.Key, r.holder.Had = fresh.Public(), []string{old}
+	if err := r.HandOver(t.Context(), r.holder, m); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := r.HeldKeys(t.Context(), "a_1"); err != nil || !slices.Equal(held, []string{old}) {
+		t.Errorf("the keys that are needed are %v, %v", held, err)
+	}
+	if err := r.complete(t, m.Envelope); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.reveal(t, dev, m.Envelope); err != nil || got != canary {
+		t.Errorf("reveal = %q, %v", got, err)
+	}
+	if held, err := r.HeldKeys(t.Context(), "a_1"); err != nil || len(held) != 0 {
+		t.Errorf("after the reveal %v are needed, %v", held, err)
 	}
 }
 
@@ -456,6 +486,18 @@ func (s *rows) Delete(_ context.Context, ids ...events.EnvelopeID) error {
 		delete(s.all, id)
 	}
 	return s.fault
+}
+
+func (s *rows) HeldKeys(_ context.Context, agent events.AgentID) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []string
+	for _, e := range s.all {
+		if e.Agent == agent && !slices.Contains(keys, e.AgentKey) {
+			keys = append(keys, e.AgentKey)
+		}
+	}
+	return keys, s.fault
 }
 
 func (s *rows) DeleteExpired(_ context.Context, before time.Time, _ int) ([]events.EnvelopeID, error) {

@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -49,7 +50,7 @@ func (c *Custody) FingerprintKey(ctx context.Context, h Holder, m events.AskFing
 	if err != nil {
 		return events.FingerprintKey{}, fmt.Errorf("seal fingerprint key of %s: %w", request.Submitted.Connection, err)
 	}
-	return events.FingerprintKey{Sealed: sealed, Expires: b.NotAfter}, nil
+	return events.FingerprintKey{AgentKey: b.AgentKey, Sealed: sealed, Expires: b.NotAfter}, nil
 }
 
 // Fetch hands one proposed value to the agent that may write it. The first time it is
@@ -58,7 +59,8 @@ func (c *Custody) FingerprintKey(ctx context.Context, h Holder, m events.AskFing
 //
 // All of it happens under the row's lock: the KMS is asked first, so that its faults use
 // nothing up; then the opening becomes a fact; then the value is opened and sealed again.
-// If the process dies in between, the row is as it was and nothing has left.
+// If the process dies in between, the row is as it was and nothing has left, so that the
+// next who asks begins again.
 func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue) (events.ProposedValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
@@ -67,7 +69,9 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 		if row.Request != m.Request || row.Direction != seal.Patch {
 			return Envelope{}, ErrNoEnvelope
 		}
-		return c.deliver(ctx, meta, h, m, row)
+		var err error
+		erase.Do(func() { row, err = c.deliver(ctx, meta, h, m, row) })
+		return row, err
 	})
 	if errors.Is(err, ErrNoEnvelope) {
 		// Where the job is over, that is the better answer.
@@ -79,12 +83,18 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 	if err != nil {
 		return events.ProposedValue{}, err
 	}
-	return events.ProposedValue{Envelope: row.ID, Sealed: row.Box, Expires: row.Expires}, nil
+	return events.ProposedValue{Envelope: row.ID, AgentKey: row.AgentKey, Sealed: row.Box, Expires: row.Expires}, nil
 }
 
 func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope) (Envelope, error) {
 	if row.AgentKey != "" {
-		return row, c.delivered(ctx, meta, h, m, row.AgentKey)
+		if row.Agent != h.Agent { // or it would get bytes that it cannot open
+			if err := c.mayFetch(ctx, h, m); err != nil {
+				return Envelope{}, err
+			}
+			return Envelope{}, command.ErrValuesHeld
+		}
+		return row, c.delivered(ctx, meta, deliverOf(h, m, row.AgentKey, false))
 	}
 	if err := c.mayFetch(ctx, h, m); err != nil {
 		return Envelope{}, err
@@ -98,7 +108,7 @@ func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m ev
 		return Envelope{}, fmt.Errorf("unwrap data key of %s: %w", row.ID, err)
 	}
 	defer key.Zero()
-	if err := c.delivered(ctx, meta, h, m, h.Key.ID()); err != nil {
+	if err := c.delivered(ctx, meta, deliverOf(h, m, h.Key.ID(), true)); err != nil {
 		return Envelope{}, err
 	}
 	value, err := seal.OpenValue(key, atRest, row.Box)
@@ -113,13 +123,10 @@ func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m ev
 	return row, nil
 }
 
-// delivered makes the opening a fact, once, for one key.
-func (c *Custody) delivered(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, agentKey string) error {
-	if !h.holds(agentKey) {
-		return command.ErrValuesHeld
-	}
-	_, err := command.Execute(ctx, c.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
-		return r.Deliver(meta, deliverOf(h, m, agentKey))
+// delivered makes the opening a fact, once.
+func (c *Custody) delivered(ctx context.Context, meta command.Meta, cmd deliver) error {
+	_, err := command.Execute(ctx, c.Log, events.RequestStream(cmd.request), meta, func(r command.Request) ([]events.Fact, error) {
+		return r.Deliver(meta, cmd.Deliver)
 	})
 	return err
 }
@@ -130,12 +137,18 @@ func (c *Custody) mayFetch(ctx context.Context, h Holder, m events.FetchValue) e
 	if err != nil {
 		return err
 	}
-	_, err = request.Deliver(command.Meta{Time: c.Now()}, deliverOf(h, m, h.Key.ID()))
+	_, err = request.Deliver(command.Meta{Time: c.Now()}, deliverOf(h, m, h.Key.ID(), true).Deliver)
 	return err
 }
 
-func deliverOf(h Holder, m events.FetchValue, agentKey string) command.Deliver {
-	return command.Deliver{
-		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Key: m.Key, AgentKey: agentKey,
-	}
+// deliver is the command about one value of one request.
+type deliver struct {
+	request events.RequestID
+	command.Deliver
+}
+
+func deliverOf(h Holder, m events.FetchValue, agentKey string, atRest bool) deliver {
+	return deliver{m.Request, command.Deliver{
+		Attempt: command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt}, Cluster: h.Cluster, Key: m.Key, AgentKey: agentKey, AtRest: atRest,
+	}}
 }

@@ -64,7 +64,7 @@ func (c *Custody) IssueDataKey(ctx context.Context, h Holder, m events.IssueData
 		return events.DataKeyGrant{}, fmt.Errorf("seal data key for %s: %w", e.ID, err)
 	}
 	return events.DataKeyGrant{
-		Envelope: e.ID, Expires: e.Expires, Sealed: sealed, Wrapped: wrapped.Ciphertext, KMSKey: wrapped.KeyID,
+		Envelope: e.ID, AgentKey: e.AgentKey, Expires: e.Expires, Sealed: sealed, Wrapped: wrapped.Ciphertext, KMSKey: wrapped.KeyID,
 	}, nil
 }
 
@@ -82,7 +82,7 @@ func (c *Custody) HandOver(ctx context.Context, h Holder, m events.HandOver) err
 	e := envelopeOf(request, h, m.Job, m.Attempt, m.Key)
 	latest := now.Add(time.Duration(request.Submitted.RevealSeconds) * time.Second)
 	switch {
-	case m.Envelope != e.ID, m.Expires.After(latest), !m.Expires.After(now),
+	case m.Envelope != e.ID, !h.holds(m.AgentKey), m.Expires.After(latest), !m.Expires.After(now),
 		len(m.Box) == 0, len(m.Box) > maxBox, len(m.Wrapped) == 0, len(m.Wrapped) > maxWrapped,
 		m.KMSKey == "", len(m.KMSKey) > 2048, m.Fingerprint == "", len(m.Fingerprint) > maxPrint,
 		strings.ContainsFunc(m.Fingerprint+m.KMSKey, unprintable):
@@ -98,6 +98,7 @@ func (c *Custody) HandOver(ctx context.Context, h Holder, m events.HandOver) err
 			return ErrHandOverInvalid
 		}
 	}
+	e.AgentKey = m.AgentKey // its key may have been rotated since the grant
 	e.Expires = m.Expires.UTC().Truncate(time.Second)
 	e.Box, e.Wrapped, e.KMSKey, e.Fingerprint = m.Box, m.Wrapped, m.KMSKey, m.Fingerprint
 	e.Created = now.UTC()
@@ -132,6 +133,9 @@ func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m e
 		})
 	}
 	done, err := command.Execute(ctx, c.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
+		if r.State != "" && r.Submitted.Cluster != h.Cluster {
+			return nil, command.ErrJobNotYours
+		}
 		if len(cmd.Envelopes) != len(named) {
 			return nil, &command.Rejection{Code: "envelope_missing", Detail: "an envelope of this attempt was not handed over"}
 		}

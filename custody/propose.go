@@ -4,13 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
+
+// proposalsAtOnce bounds the values of one patch that are sealed at a time.
+const proposalsAtOnce = 8
 
 // ErrProposalInvalid refuses a sealed value that does not open, or is of no kind that can
 // be written.
@@ -38,24 +44,62 @@ func (c *Custody) Propose(ctx context.Context, p Proposal) ([]events.Change, err
 		return nil, fmt.Errorf("fingerprint key of %s: %w", p.Connection, err)
 	}
 	defer fingerprints.Zero()
-	out := make([]events.Change, len(p.Changes))
-	rows := make([]Envelope, 0, len(p.Changes))
-	for i, change := range p.Changes {
-		if change.Action == events.ChangeSet {
-			row, err := c.propose(ctx, p, change.Key, fingerprints)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
-			change.Envelope, change.Fingerprint, change.KMSKey = row.ID, row.Fingerprint, row.KMSKey
-		}
-		out[i] = change
+	rows, err := c.proposeAll(ctx, p, fingerprints)
+	if err != nil {
+		return nil, err
 	}
 	// All of them or none: nobody may be told of a value that is not stored.
 	if err := c.Envelopes.PutProposals(ctx, rows); err != nil {
 		return nil, err
 	}
+	out := slices.Clone(p.Changes)
+	for i := range out {
+		at := slices.IndexFunc(rows, func(row Envelope) bool { return row.Key == out[i].Key })
+		if at >= 0 {
+			out[i].Envelope, out[i].Fingerprint, out[i].KMSKey = rows[at].ID, rows[at].Fingerprint, rows[at].KMSKey
+		}
+	}
 	return out, nil
+}
+
+// proposeAll seals the values that are set, a few at a time: each waits for the key
+// manager mostly. After a first fault, which it returns, it begins no other.
+func (c *Custody) proposeAll(ctx context.Context, p Proposal, fingerprints seal.FingerprintKey) ([]Envelope, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var keys []string
+	for _, change := range p.Changes {
+		if change.Action == events.ChangeSet {
+			keys = append(keys, change.Key)
+		}
+	}
+	rows := make([]Envelope, len(keys))
+	free := make(chan struct{}, proposalsAtOnce)
+	var sealing sync.WaitGroup
+	for i, key := range keys {
+		free <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		sealing.Go(func() {
+			defer func() {
+				if p := recover(); p != nil { // what it says may hold a value
+					cancel(fmt.Errorf("seal value of %s: panic of type %T", key, p))
+				}
+				<-free
+			}()
+			var err error
+			erase.Do(func() { rows[i], err = c.propose(ctx, p, key, fingerprints) })
+			if err != nil {
+				cancel(err)
+			}
+		})
+	}
+	sealing.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return rows, nil
 }
 
 func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerprints seal.FingerprintKey) (Envelope, error) {
@@ -64,10 +108,15 @@ func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerpri
 		return Envelope{}, err
 	}
 	defer clear(entry)
+	canonical, err := seal.CanonicalEntry(entry)
+	if err != nil {
+		return Envelope{}, ErrProposalInvalid
+	}
+	defer clear(canonical)
 	row := Envelope{
 		Direction: seal.Patch, ID: events.ProposalOf(p.Request, key), Request: p.Request, Job: events.JobOf(p.Request),
 		Key: key, Connection: p.Connection, Ref: p.Ref, Expires: p.Until, Created: c.Now().UTC(),
-		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, entry),
+		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, canonical),
 	}
 	dataKey := seal.NewDataKey()
 	defer dataKey.Zero()
@@ -95,10 +144,6 @@ func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
 		case errors.Is(err, seal.ErrKey):
 			continue
 		case err != nil:
-			return nil, ErrProposalInvalid
-		}
-		if _, _, err := seal.DecodeEntry(entry); err != nil {
-			clear(entry)
 			return nil, ErrProposalInvalid
 		}
 		return entry, nil

@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -65,7 +66,10 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 		return Revealed{}, command.ErrEnvelopeUnknown
 	}
 	binding := row.binding()
-	key, err := c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(binding))
+	var key seal.DataKey
+	erase.Do(func() {
+		key, err = c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(binding))
+	})
 	switch {
 	case errors.Is(err, kms.ErrWrongContext):
 		return Revealed{}, ErrEnvelopeBroken
@@ -87,16 +91,12 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 	// here the row is left, useless, until the worker destroys it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revealTimeout)
 	defer cancel()
-	value, err := seal.OpenValue(key, binding, row.Box)
-	if err != nil {
+	var sealed []byte
+	erase.Do(func() { sealed, err = c.reseal(key, row, by, to) })
+	switch {
+	case errors.Is(err, ErrEnvelopeBroken):
 		return Revealed{}, c.broken(ctx, meta, stream, envelope)
-	}
-	defer clear(value)
-	sealed, err := seal.SealValueMessage(to, c.Signer, seal.Binding{
-		Direction: seal.Reveal, Request: string(id), Envelope: string(envelope), Key: row.Key,
-		Connection: string(row.Connection), Ref: row.Ref, Agent: string(by), AgentKey: to.ID(), NotAfter: row.Expires,
-	}, value)
-	if err != nil {
+	case err != nil:
 		return Revealed{}, fmt.Errorf("seal value of %s: %w", envelope, err)
 	}
 	if err := c.Envelopes.Delete(ctx, envelope); err != nil {
@@ -104,6 +104,19 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 		c.Logger.Warn("used envelope is still stored", "envelope", envelope, "err", err)
 	}
 	return Revealed{Key: row.Key, Sealed: sealed, NotAfter: row.Expires, Seq: used.Seq}, nil
+}
+
+// reseal opens a value and seals it to the requester's key.
+func (c *Custody) reseal(key seal.DataKey, row Envelope, by events.UserID, to seal.RecipientPublic) ([]byte, error) {
+	value, err := seal.OpenValue(key, row.binding(), row.Box)
+	if err != nil {
+		return nil, ErrEnvelopeBroken
+	}
+	defer clear(value)
+	return seal.SealValueMessage(to, c.Signer, seal.Binding{
+		Direction: seal.Reveal, Request: string(row.Request), Envelope: string(row.ID), Key: row.Key,
+		Connection: string(row.Connection), Ref: row.Ref, Agent: string(by), AgentKey: to.ID(), NotAfter: row.Expires,
+	}, value)
 }
 
 // lost tells a row that somebody else just used from one that is gone.

@@ -15,16 +15,23 @@ type EnrolmentTokenIssued struct {
 // AgentEnrolled says that an agent traded its token for credentials. The private
 // halves of all keys stay on its host.
 type AgentEnrolled struct {
-	Account string `json:"account"`  // public nkey of the agent's own NATS account
-	UserKey string `json:"user_key"` // public nkey that the agent signs its link with
-	BoxKey  string `json:"box_key"`  // public HPKE key, as package seal prints it
-	Version string `json:"version"`  // of the agent's binary
+	Account string `json:"account"`            // public nkey of the agent's own NATS account
+	UserKey string `json:"user_key"`           // public nkey that the agent signs its link with
+	BoxKey  string `json:"box_key"`            // public HPKE key, as package seal prints it
+	SignKey string `json:"sign_key,omitempty"` // public Ed25519 key of its calls; none before version 0.2
+	Version string `json:"version"`            // of the agent's binary
 }
 
 // AgentCredentialsIssued says that the agent holds a user JWT until Expires.
 type AgentCredentialsIssued struct {
 	UserKey string    `json:"user_key"`
 	Expires time.Time `json:"expires"`
+}
+
+// AgentKeyRotated says that values' data keys are sealed to another key of the agent
+// from now on. Its private half is on the agent's host already.
+type AgentKeyRotated struct {
+	BoxKey string `json:"box_key"` // public HPKE key, as package seal prints it
 }
 
 // AgentConnected says that an agent was heard again after silence.
@@ -57,6 +64,7 @@ const (
 func (EnrolmentTokenIssued) fact()   {}
 func (AgentEnrolled) fact()          {}
 func (AgentCredentialsIssued) fact() {}
+func (AgentKeyRotated) fact()        {}
 func (AgentConnected) fact()         {}
 func (AgentLost) fact()              {}
 func (AgentRevoked) fact()           {}

@@ -177,6 +177,7 @@ const (
 	AggregateAgent      Aggregate = "agent"
 	AggregateConnection Aggregate = "connection"
 	AggregateAccess     Aggregate = "access"
+	AggregateSetting    Aggregate = "setting"
 )
 
 // RequestStream is the history of one request.
@@ -210,7 +211,7 @@ func ParseStream(s string) (Stream, error) {
 // the characters a-z, A-Z, 0-9, "_" and "-", and a known aggregate.
 func (s Stream) Valid() bool {
 	switch s.Aggregate {
-	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess:
+	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting:
 		return validToken(s.ID)
 	}
 	return false

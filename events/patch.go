@@ -19,6 +19,20 @@ const (
 	ChangeUnset ChangeAction = "unset"
 )
 
+// Effect is what the change would do to a value with that keyed fingerprint; none if there
+// is no value. Agents report it, and the control plane checks it, by this one rule.
+func (c Change) Effect(before string) Effect {
+	switch {
+	case c.Action == ChangeUnset && before != "":
+		return EffectRemoved
+	case c.Action == ChangeUnset, before == c.Fingerprint:
+		return EffectUnchanged
+	case before == "":
+		return EffectAdded
+	}
+	return EffectChanged
+}
+
 // PatchCompared says how the secret of a patch stood when an agent looked at it, or that
 // it could not: then Problem says why and the other fields are empty. It follows when
 // something differs from what the last one said.

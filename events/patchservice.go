@@ -8,10 +8,11 @@ type AskFingerprintKey struct {
 	Job     JobID     `json:"job"`
 }
 
-// FingerprintKey carries it, sealed to the agent's own key until Expires.
+// FingerprintKey carries it, sealed to one of the agent's own keys until Expires.
 type FingerprintKey struct {
-	Sealed  []byte    `json:"sealed"`
-	Expires time.Time `json:"expires"`
+	AgentKey string    `json:"agent_key"` // id of the key
+	Sealed   []byte    `json:"sealed"`
+	Expires  time.Time `json:"expires"`
 }
 
 // ComparePatch says how the secret of a patch stands: in a job that only looks, and in
@@ -53,10 +54,11 @@ type FetchValue struct {
 	Key     string    `json:"key"`
 }
 
-// ProposedValue is a value sealed to the agent's own key until Expires. Asking again gives
-// the same bytes.
+// ProposedValue is a value sealed to one of the agent's own keys until Expires. Asking
+// again gives the same bytes.
 type ProposedValue struct {
 	Envelope EnvelopeID `json:"envelope"`
+	AgentKey string     `json:"agent_key"` // id of the key
 	Sealed   []byte     `json:"sealed"`
 	Expires  time.Time  `json:"expires"`
 }

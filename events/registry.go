@@ -51,6 +51,7 @@ var catalogue = []Kind{
 	kind[EnrolmentTokenIssued]("sb.agent.enrolment_token_issued.v1", AggregateAgent, "an operator invited an agent"),
 	kind[AgentEnrolled]("sb.agent.enrolled.v1", AggregateAgent, "an agent traded its token for credentials"),
 	kind[AgentCredentialsIssued]("sb.agent.credentials_issued.v1", AggregateAgent, "an agent got a new short-lived credential"),
+	kind[AgentKeyRotated]("sb.agent.key_rotated.v1", AggregateAgent, "an agent made a fresh key for what is sealed to it"),
 	kind[AgentConnected]("sb.agent.connected.v1", AggregateAgent, "an agent was heard after silence"),
 	kind[AgentLost]("sb.agent.lost.v1", AggregateAgent, "an agent fell silent"),
 	kind[AgentRevoked]("sb.agent.revoked.v1", AggregateAgent, "an operator revoked an agent or its token"),
@@ -63,6 +64,10 @@ var catalogue = []Kind{
 	kind[SignInFailed]("sb.access.sign_in_failed.v1", AggregateAccess, "somebody could not sign in"),
 	kind[SignedOut]("sb.access.signed_out.v1", AggregateAccess, "a person closed a session"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
+
+	kind[RewrapStarted]("sb.setting.rewrap_started.v1", AggregateSetting, "an operator began to move stored envelopes to another key of the key manager"),
+	kind[RewrapFinished]("sb.setting.rewrap_finished.v1", AggregateSetting, "the move ended or was stopped; running it again continues"),
+	kind[SigningKeyRotated]("sb.setting.signing_key_rotated.v1", AggregateSetting, "an operator gave the control plane a fresh signing key"),
 }
 
 var (

@@ -22,24 +22,34 @@ const (
 	ServiceFingerprint Service = "fingerprint" // AskFingerprintKey → FingerprintKey
 	ServiceCompare     Service = "compare"     // ComparePatch → Comparison
 	ServiceFetch       Service = "fetch"       // FetchValue → ProposedValue
+	ServiceRotate      Service = "rotate"      // RotateKey → Done
+	ServiceRetire      Service = "retire"      // RetireKeys → NeededKeys
+	ServiceTrust       Service = "trust"       // AskTrust → Trust
 )
 
 // Services lists every agent service.
 func Services() []Service {
 	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail,
-		ServiceFingerprint, ServiceCompare, ServiceFetch}
+		ServiceFingerprint, ServiceCompare, ServiceFetch,
+		ServiceRotate, ServiceRetire, ServiceTrust}
 }
 
-// Heartbeat says that an agent is alive.
+// Heartbeat says that an agent is alive. Heard is the Time of the last reply that it
+// got: only one who is alive can know a time that is new, so a heartbeat that somebody
+// recorded proves nothing. It is zero in the first one of a process.
 type Heartbeat struct {
+	Heard       time.Time      `json:"heard,omitzero"`
 	Version     string         `json:"version"`
 	Running     int            `json:"running"` // jobs in hand
 	Connections []ConnectionID `json:"connections"`
 }
 
-// HeartbeatReply says when to come again.
+// HeartbeatReply says when to come again. With Again the heartbeat proved nothing, and
+// the agent sends the next one at once, with this Time in it.
 type HeartbeatReply struct {
-	Time        time.Time `json:"time"` // the control plane's clock
+	Again       bool      `json:"again,omitempty"`
+	Suites      []string  `json:"suites"` // of agents' HPKE keys that the control plane takes; it prefers the first
+	Time        time.Time `json:"time"`   // the control plane's clock
 	NextSeconds int       `json:"next_seconds"`
 }
 
@@ -77,8 +87,9 @@ type IssueDataKey struct {
 // go back with the value; only the control plane's KMS can open them.
 type DataKeyGrant struct {
 	Envelope EnvelopeID `json:"envelope"`
-	Expires  time.Time  `json:"expires"` // of the envelope; part of the binding
-	Sealed   []byte     `json:"sealed"`  // package seal, message to the agent's key
+	AgentKey string     `json:"agent_key"` // id of the agent's key that Sealed is for
+	Expires  time.Time  `json:"expires"`   // of the envelope; part of the binding
+	Sealed   []byte     `json:"sealed"`    // package seal, message to the agent's key
 	Wrapped  []byte     `json:"wrapped"`
 	KMSKey   string     `json:"kms_key"`
 }
@@ -89,6 +100,7 @@ type HandOver struct {
 	Job         JobID      `json:"job"`
 	Attempt     int        `json:"attempt"`
 	Envelope    EnvelopeID `json:"envelope"`
+	AgentKey    string     `json:"agent_key"` // as in the grant
 	Expires     time.Time  `json:"expires"`
 	Key         string     `json:"key"`
 	Box         []byte     `json:"box"` // package seal, value under the data key
@@ -156,6 +168,7 @@ type Enrol struct {
 	Token   string `json:"token"`
 	UserKey string `json:"user_key"` // public nkey, "U…"
 	BoxKey  string `json:"box_key"`  // public HPKE key, as package seal prints it
+	SignKey string `json:"sign_key"` // public Ed25519 key that the agent signs its calls with, likewise
 	Version string `json:"version"`
 }
 
@@ -164,9 +177,11 @@ type Enrolment struct {
 	Agent      AgentID     `json:"agent"`
 	Name       string      `json:"name"`
 	Cluster    ClusterID   `json:"cluster"`
-	Account    string      `json:"account"`     // public nkey of its own NATS account
-	LeafURLs   []string    `json:"leaf_urls"`   // tls://host:port
-	CA         string      `json:"ca"`          // PEM that the link is pinned to
-	SigningKey string      `json:"signing_key"` // Ed25519 public key of the control plane, as package seal prints it
+	Account    string      `json:"account"`        // public nkey of its own NATS account
+	LeafURLs   []string    `json:"leaf_urls"`      // tls://host:port
+	CA         string      `json:"ca"`             // PEM that the link is pinned to
+	SigningKey string      `json:"signing_key"`    // Ed25519 public key of the control plane, as package seal prints it
+	Serial     int         `json:"signing_serial"` // of that key; the first is 1
+	Suites     []string    `json:"suites"`         // as in HeartbeatReply
 	Credential Credentials `json:"credential"`
 }

@@ -50,8 +50,11 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	if !ok {
 		return events.Enrolment{}, g.refuseToken(ctx, events.Anonymous, "agent")
 	}
-	if _, err := seal.ParseRecipientPublic(m.BoxKey); err != nil {
-		return events.Enrolment{}, &command.Rejection{Code: "agent_key_invalid", Detail: "the agent's HPKE key is not one; update the agent"}
+	if _, err := g.takes(m.BoxKey); err != nil {
+		return events.Enrolment{}, err
+	}
+	if _, err := seal.ParseVerifyKey(m.SignKey); err != nil {
+		return events.Enrolment{}, &command.Rejection{Code: "agent_key_invalid", Detail: "the agent's signing key is not one; update the agent"}
 	}
 	if len(m.Version) > 64 {
 		return events.Enrolment{}, &command.Rejection{Code: "message_malformed", Detail: "the version has more than 64 bytes"}
@@ -79,7 +82,7 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	}
 	enrolled, err := command.Execute(ctx, g.Log, events.AgentStream(id), meta, func(a command.Agent) ([]events.Fact, error) {
 		return a.Enrol(meta, command.Enrol{
-			TokenHash: hash(m.Token), Account: account, UserKey: m.UserKey, BoxKey: m.BoxKey,
+			TokenHash: hash(m.Token), Account: account, UserKey: m.UserKey, BoxKey: m.BoxKey, SignKey: m.SignKey,
 			Version: m.Version, Expires: credential.Expires,
 		})
 	})
@@ -90,7 +93,8 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	link := g.Link()
 	return events.Enrolment{
 		Agent: id, Name: enrolled.State.Name, Cluster: enrolled.State.Cluster, Account: account,
-		LeafURLs: link.URLs, CA: link.CA, SigningKey: g.SigningKey.String(), Credential: credential,
+		LeafURLs: link.URLs, CA: link.CA, SigningKey: g.Signing.Key.Public().String(), Serial: g.Signing.Serial,
+		Suites: g.suites(), Credential: credential,
 	}, nil
 }
 

@@ -40,7 +40,10 @@ type Credentials interface {
 
 // Presence remembers when an agent was last heard. Package nats has it.
 type Presence interface {
-	Beat(ctx context.Context, agent events.AgentID) error
+	// Beat notes that an agent was heard now, if heard, which it was told by this
+	// control plane, is later than in any heartbeat noted before. It reports whether it
+	// was.
+	Beat(ctx context.Context, agent events.AgentID, heard time.Time) (fresh bool, err error)
 }
 
 // Directory finds an agent by its account. Package projections has it.
@@ -68,9 +71,17 @@ type Config struct {
 	Directory   Directory
 	Clusters    Clusters
 	Link        func() Link
-	SigningKey  seal.VerifyKey
+	Signing     Signing
+	Suites      []seal.Suite // of agents' keys that are taken; the first is preferred
 	Logger      *slog.Logger
 	Now         func() time.Time
+}
+
+// Signing is the control plane's signing key and how it came to be.
+type Signing struct {
+	Key    seal.SigningKey
+	Serial int                         // of the key; the first is 1
+	Chain  []events.SignedKeyStatement // from the first key on, in order; none where it was never rotated
 }
 
 // Gateway is safe for concurrent use.
@@ -112,7 +123,8 @@ func (g *Gateway) Agent(ctx context.Context, account string) (command.Agent, err
 	return agent, nil
 }
 
-// Serve answers one call of an agent service. It never fails: a fault is a reply, too.
+// Serve answers one call of an agent service: a request frame, with a reply frame. It
+// never fails: a fault is a reply, too.
 func (g *Gateway) Serve(ctx context.Context, account string, service events.Service, request []byte) []byte {
 	agent, err := g.Agent(ctx, account)
 	if err == nil && agent.State == events.AgentGone {
@@ -120,45 +132,59 @@ func (g *Gateway) Serve(ctx context.Context, account string, service events.Serv
 	}
 	var result any
 	if err == nil {
-		result, err = g.dispatch(ctx, agent, service, request)
+		result, err = g.serve(ctx, agent, service, request)
 	}
 	if err != nil {
 		g.audit(ctx, agent, service, err)
-		return encode(events.ServiceReply[any]{Error: g.explain(agent, service, err)})
+		return g.reply(account, service, request, events.ServiceReply[any]{Error: g.explain(agent, service, err)})
 	}
-	return encode(events.ServiceReply[any]{Result: &result})
+	return g.reply(account, service, request, events.ServiceReply[any]{Result: &result})
 }
 
-func (g *Gateway) dispatch(ctx context.Context, agent command.Agent, service events.Service, request []byte) (any, error) {
+func (g *Gateway) serve(ctx context.Context, agent command.Agent, service events.Service, request []byte) (any, error) {
+	opened, err := openRequest(agent, service, request)
+	if err != nil {
+		return nil, err
+	}
+	return g.dispatch(ctx, caller{agent, opened.ID()}, service, opened.Body)
+}
+
+func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Service, body []byte) (any, error) {
 	switch service {
 	case events.ServiceHeartbeat:
-		return answer(ctx, agent, request, g.heartbeat)
+		return answer(ctx, by, body, g.heartbeat)
 	case events.ServiceRenew:
-		return answer(ctx, agent, request, g.renew)
+		return answer(ctx, by, body, g.renew)
 	case events.ServiceStart:
-		return answer(ctx, agent, request, g.start)
+		return answer(ctx, by, body, g.start)
 	case events.ServiceDataKey:
-		return answer(ctx, agent, request, g.dataKey)
+		return answer(ctx, by, body, g.dataKey)
 	case events.ServiceHandOver:
-		return answer(ctx, agent, request, g.handOver)
+		return answer(ctx, by, body, g.handOver)
 	case events.ServiceComplete:
-		return answer(ctx, agent, request, g.complete)
+		return answer(ctx, by, body, g.complete)
 	case events.ServiceFail:
-		return answer(ctx, agent, request, g.fail)
+		return answer(ctx, by, body, g.fail)
+	case events.ServiceRotate:
+		return answer(ctx, by, body, g.rotate)
+	case events.ServiceRetire:
+		return answer(ctx, by, body, g.retire)
+	case events.ServiceTrust:
+		return answer(ctx, by, body, g.trust)
 	case events.ServiceFingerprint:
-		return answer(ctx, agent, request, g.fingerprint)
+		return answer(ctx, by, body, g.fingerprint)
 	case events.ServiceCompare:
-		return answer(ctx, agent, request, g.compare)
+		return answer(ctx, by, body, g.compare)
 	case events.ServiceFetch:
-		return answer(ctx, agent, request, g.fetch)
+		return answer(ctx, by, body, g.fetch)
 	}
 	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
 }
 
 // answer decodes strictly: unknown input is refused.
-func answer[Q, R any](ctx context.Context, agent command.Agent, request []byte, handle func(context.Context, command.Agent, Q) (R, error)) (any, error) {
+func answer[Q, R any](ctx context.Context, by caller, body []byte, handle func(context.Context, caller, Q) (R, error)) (any, error) {
 	var q Q
-	dec := json.NewDecoder(bytes.NewReader(request))
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q); err != nil {
 		return nil, errMalformed
@@ -172,7 +198,7 @@ func answer[Q, R any](ctx context.Context, agent command.Agent, request []byte, 
 			return nil, errMalformed
 		}
 	}
-	return handle(ctx, agent, q)
+	return handle(ctx, by, q)
 }
 
 // errMalformed refuses what no agent of ours sends.
@@ -183,7 +209,9 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 	var rejection *command.Rejection
 	switch {
 	case errors.As(err, &rejection):
-		return &events.ServiceError{Code: rejection.Code, Detail: rejection.Detail}
+		// A key of the wrong suite is about to be rotated: the call may succeed then.
+		later := service == events.ServiceDataKey && errors.Is(err, ErrSuiteRefused)
+		return &events.ServiceError{Code: rejection.Code, Detail: rejection.Detail, Retry: later}
 	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		g.Logger.Warn("agent service could not answer", "agent", agent.ID, "service", service, "err", err)
@@ -194,7 +222,8 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 }
 
 // ordinary are refusals that honest agents meet: races, and an answer that was lost.
-var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost}
+var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrRotatedAlready, ErrSuiteRefused,
+	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
 // are counted in the server's log only, so that it cannot make the facts grow for ever.
@@ -221,12 +250,4 @@ func (g *Gateway) audit(ctx context.Context, agent command.Agent, service events
 
 func (g *Gateway) meta(actor events.Actor, id events.CommandID) command.Meta {
 	return command.Meta{Command: id, Actor: actor, Time: g.Now()}
-}
-
-func encode(reply events.ServiceReply[any]) []byte {
-	b, err := json.Marshal(reply)
-	if err != nil {
-		panic(fmt.Sprintf("gateway: a reply does not encode: %v", err)) // our own types: a defect
-	}
-	return b
 }

@@ -36,6 +36,10 @@ type rig struct {
 	links  *links
 	logged bytes.Buffer
 	box    string
+	signer seal.SigningKey // the control plane's
+	now    time.Time
+	agents map[string]seal.SigningKey // by account
+	held   []string
 }
 
 func newRig(t *testing.T) *rig {
@@ -52,15 +56,18 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := func() time.Time { return noon }
-	r := &rig{log: &commandtest.Memory{}, links: &links{}, box: box.Public().String()}
+	r := &rig{
+		log: &commandtest.Memory{}, links: &links{heard: map[events.AgentID]time.Time{}}, box: box.Public().String(),
+		signer: signer, now: noon, agents: map[string]seal.SigningKey{},
+	}
+	now := func() time.Time { return r.now }
 	logger := slog.New(slog.NewTextHandler(&r.logged, nil))
 	r.Gateway = gateway.New(gateway.Config{
 		Log:         r.log,
-		Custody:     custody.New(custody.Config{Log: r.log, Keys: keys, Signer: signer, Logger: logger, Now: now}),
+		Custody:     custody.New(custody.Config{Log: r.log, Keys: keys, Envelopes: rows{r: r}, Signer: signer, Logger: logger, Now: now}),
 		Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
-		Link:       func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
-		SigningKey: signer.Public(), Logger: logger, Now: now,
+		Link:    func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
+		Signing: gateway.Signing{Key: signer, Serial: 1}, Suites: []seal.Suite{seal.XWing, seal.X25519}, Logger: logger, Now: now,
 	})
 	return r
 }
@@ -71,11 +78,57 @@ func (r *rig) enrol(t *testing.T, cluster events.ClusterID) events.Enrolment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := r.Enrol(t.Context(), events.Enrol{Token: string(invited.Token.Expose()), UserKey: "U1", BoxKey: r.box, Version: "1"})
+	key, err := seal.GenerateSigningKey()
 	if err != nil {
 		t.Fatal(err)
 	}
+	got, err := r.Enrol(t.Context(), r.asks(string(invited.Token.Expose()), key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.agents[got.Account] = key
 	return got
+}
+
+// asks is what an agent enrols with.
+func (r *rig) asks(token string, key seal.SigningKey) events.Enrol {
+	return events.Enrol{Token: token, UserKey: "U1", BoxKey: r.box, SignKey: key.Public().String(), Version: "1"}
+}
+
+// frame is what an honest agent sends.
+func (r *rig) frame(t *testing.T, account string, service events.Service, message any) []byte {
+	t.Helper()
+	body, ok := message.([]byte)
+	if !ok {
+		var err error
+		if body, err = json.Marshal(message); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, known := r.agents[account]
+	if !known {
+		key, _ = seal.GenerateSigningKey()
+	}
+	return seal.Call{Service: string(service), Account: account}.SignRequest(key, body)
+}
+
+// send hands a frame in and checks that the answer is signed, and to nothing else.
+func send[R any](t *testing.T, r *rig, account string, service events.Service, frame []byte) (R, *events.ServiceError) {
+	t.Helper()
+	body, err := seal.Call{Service: string(service), Account: account}.
+		OpenReply(seal.VerifyKeys{r.signer.Public()}, frame, r.Serve(t.Context(), account, service, frame))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reply events.ServiceReply[R]
+	if err := json.Unmarshal(body, &reply); err != nil {
+		t.Fatal(err)
+	}
+	var result R
+	if reply.Result != nil {
+		result = *reply.Result
+	}
+	return result, reply.Error
 }
 
 // approved puts an approved request for a cluster into the log.
@@ -95,19 +148,7 @@ func (r *rig) approved(t *testing.T, cluster events.ClusterID) {
 
 func call[R any](t *testing.T, r *rig, account string, service events.Service, message any) (R, *events.ServiceError) {
 	t.Helper()
-	request, err := json.Marshal(message)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var reply events.ServiceReply[R]
-	if err := json.Unmarshal(r.Serve(t.Context(), account, service, request), &reply); err != nil {
-		t.Fatal(err)
-	}
-	var result R
-	if reply.Result != nil {
-		result = *reply.Result
-	}
-	return result, reply.Error
+	return send[R](t, r, account, service, r.frame(t, account, service, message))
 }
 
 // denials are the codes of all recorded denials.
@@ -139,7 +180,7 @@ func TestATokenIsTradedOnceByWhoeverComesFirst(t *testing.T) {
 	results := make(chan error, 64)
 	for range cap(results) {
 		wg.Go(func() {
-			_, err := r.Enrol(t.Context(), events.Enrol{Token: string(invited.Token.Expose()), UserKey: "U1", BoxKey: r.box, Version: "1"})
+			_, err := r.Enrol(t.Context(), r.asks(string(invited.Token.Expose()), r.signer))
 			results <- err
 		})
 	}
@@ -183,19 +224,20 @@ func TestEnrolRefuses(t *testing.T) {
 		"a wrong token":  {func(m *events.Enrol) { m.Token = token[:len(token)-1] + "~" }, "enrolment_token_refused"},
 		"another agent":  {func(m *events.Enrol) { m.Token = strings.Replace(token, token[6:8], "00", 1) }, "enrolment_token_refused"},
 		"no HPKE key":    {func(m *events.Enrol) { m.BoxKey = "x25519:AAAA" }, "agent_key_invalid"},
+		"no signing key": {func(m *events.Enrol) { m.SignKey = "" }, "agent_key_invalid"},
 		"a broken nkey":  {func(m *events.Enrol) { m.UserKey = "broken" }, "agent_key_invalid"},
 		"a long version": {func(m *events.Enrol) { m.Version = strings.Repeat("1", 65) }, "message_malformed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			m := events.Enrol{Token: token, UserKey: "U1", BoxKey: r.box, Version: "1"}
+			m := r.asks(token, r.signer)
 			tt.change(&m)
 			if _, err := r.Enrol(t.Context(), m); !errors.Is(err, &command.Rejection{Code: tt.code}) {
 				t.Errorf("Enrol: %v, want %s", err, tt.code)
 			}
 		})
 	}
-	if _, err := r.Enrol(t.Context(), events.Enrol{Token: token, UserKey: "U1", BoxKey: r.box, Version: "1"}); err != nil {
+	if _, err := r.Enrol(t.Context(), r.asks(token, r.signer)); err != nil {
 		t.Errorf("the token was burnt by refusals: %v", err)
 	}
 	if got := len(r.denials(t)); got != 3 {
@@ -250,11 +292,13 @@ func TestHeartbeatsAreAFactOnlyAfterSilence(t *testing.T) {
 	r := newRig(t)
 	account := r.enrol(t, "demo").Account
 	before, _ := r.log.Last(t.Context())
-	for range 3 {
-		reply, refused := call[events.HeartbeatReply](t, r, account, events.ServiceHeartbeat, events.Heartbeat{Version: "1"})
-		if refused != nil || reply.NextSeconds == 0 {
+	heard := time.Time{}
+	for i := range 4 {
+		reply, refused := call[events.HeartbeatReply](t, r, account, events.ServiceHeartbeat, events.Heartbeat{Heard: heard, Version: "1"})
+		if refused != nil || reply.NextSeconds == 0 || reply.Again != (i == 0) || len(reply.Suites) != 2 {
 			t.Fatalf("%+v, %v", reply, refused)
 		}
+		heard, r.now = reply.Time, r.now.Add(10*time.Second)
 	}
 	if after, _ := r.log.Last(t.Context()); after != before+1 {
 		t.Errorf("three heartbeats made %d facts", after-before)
@@ -291,12 +335,9 @@ func TestMalformedMessagesAreRefusedForGood(t *testing.T) {
 	r := newRig(t)
 	account := r.enrol(t, "demo").Account
 	for _, message := range []string{`{}`, `null`, `{"request":"r_../../x.>","job":"j_1"}`, `{"request":"` + string(req) + `","job":"` + string(job) + `"} {}`, `[`} {
-		var reply events.ServiceReply[events.JobLease]
-		if err := json.Unmarshal(r.Serve(t.Context(), account, events.ServiceStart, []byte(message)), &reply); err != nil {
-			t.Fatal(err)
-		}
-		if reply.Error == nil || reply.Error.Code != "message_malformed" || reply.Error.Retry {
-			t.Errorf("%s: %v", message, reply.Error)
+		_, refused := call[events.JobLease](t, r, account, events.ServiceStart, []byte(message))
+		if refused == nil || refused.Code != "message_malformed" || refused.Retry {
+			t.Errorf("%s: %v", message, refused)
 		}
 	}
 	if got := len(r.denials(t)); got != 5 {
@@ -334,6 +375,8 @@ type links struct {
 	made  int
 	cut   []string
 	beats int
+	known map[string]events.AgentID
+	heard map[events.AgentID]time.Time
 }
 
 func (l *links) NewAccount() (string, error) {
@@ -355,10 +398,32 @@ func (l *links) Cut(_ context.Context, account string) error {
 	return nil
 }
 
-func (l *links) Beat(context.Context, events.AgentID) error { l.beats++; return nil }
+func (l *links) Beat(_ context.Context, id events.AgentID, heard time.Time) (bool, error) {
+	if !heard.After(l.heard[id]) {
+		return false, nil
+	}
+	l.heard[id] = heard
+	l.beats++
+	return true, nil
+}
 
-func (l *links) AgentByAccount(context.Context, string) (events.AgentID, error) {
+func (l *links) AgentByAccount(_ context.Context, account string) (events.AgentID, error) {
+	if id, ok := l.known[account]; ok {
+		return id, nil
+	}
 	return "", command.ErrAgentUnknown
 }
 
 func (l *links) EnsureCluster(context.Context, events.ClusterID) error { return nil }
+
+// rows is the store of envelopes, as far as a gateway needs one here.
+type rows struct {
+	custody.Envelopes
+	r *rig
+}
+
+func (s rows) HeldKeys(context.Context, events.AgentID) ([]string, error) { return s.r.held, nil }
+
+func (s rows) ListByRequest(context.Context, events.RequestID) ([]custody.Envelope, error) {
+	return nil, nil
+}

@@ -4,69 +4,94 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"secretsbridge/command"
-	"secretsbridge/custody"
 	"secretsbridge/events"
-	"secretsbridge/seal"
 )
 
-func (g *Gateway) heartbeat(ctx context.Context, agent command.Agent, m events.Heartbeat) (events.HeartbeatReply, error) {
+// proofWindow is how old the time in a heartbeat may be. An agent beats each 10 seconds,
+// so it has one that is new unless a beat was lost; then it asks again at once.
+const proofWindow = 2 * heartbeatSeconds * time.Second
+
+// heartbeat counts only if the agent proves that it heard this control plane lately: a
+// recorded heartbeat would keep a dead agent alive. Without a proof the answer is one,
+// for the next.
+func (g *Gateway) heartbeat(ctx context.Context, agent caller, m events.Heartbeat) (events.HeartbeatReply, error) {
 	if len(m.Version) > 64 {
 		return events.HeartbeatReply{}, errMalformed
 	}
-	if err := g.Presence.Beat(ctx, agent.ID); err != nil {
+	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceHeartbeat))
+	reply := events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds, Suites: g.suites()}
+	if meta.Time.Sub(m.Heard).Abs() > proofWindow {
+		reply.Again = true
+		return reply, nil
+	}
+	fresh, err := g.Presence.Beat(ctx, agent.ID, m.Heard)
+	if err != nil {
 		return events.HeartbeatReply{}, fmt.Errorf("note presence of %s: %w", agent.ID, err)
 	}
-	meta := g.meta(events.AgentActor(agent.ID), events.NewCommandID())
-	if agent.State != events.AgentOnline {
-		if _, err := command.Execute(ctx, g.Log, events.AgentStream(agent.ID), meta, func(a command.Agent) ([]events.Fact, error) {
-			return a.Heard(meta, m.Version)
-		}); err != nil {
-			return events.HeartbeatReply{}, err
-		}
+	if !fresh || agent.State == events.AgentOnline {
+		return reply, nil
 	}
-	return events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds}, nil
+	_, err = command.Execute(ctx, g.Log, events.AgentStream(agent.ID), meta, func(a command.Agent) ([]events.Fact, error) {
+		return a.Heard(meta, m.Version)
+	})
+	return reply, err
 }
 
-func (g *Gateway) renew(ctx context.Context, agent command.Agent, _ events.RenewCredentials) (events.Credentials, error) {
+// renew makes new credentials for the same key. A repetition is refused like one that
+// comes too early.
+func (g *Gateway) renew(ctx context.Context, agent caller, _ events.RenewCredentials) (events.Credentials, error) {
 	fresh, err := g.Credentials.Issue(agent.Enrolled.Account, agent.Cluster, agent.Enrolled.UserKey)
 	if err != nil {
 		return events.Credentials{}, fmt.Errorf("issue credentials of %s: %w", agent.ID, err)
 	}
-	meta := g.meta(events.AgentActor(agent.ID), events.NewCommandID())
-	_, err = command.Execute(ctx, g.Log, events.AgentStream(agent.ID), meta, func(a command.Agent) ([]events.Fact, error) {
+	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceRenew))
+	renewed, err := command.Execute(ctx, g.Log, events.AgentStream(agent.ID), meta, func(a command.Agent) ([]events.Fact, error) {
 		return a.Renewed(meta, fresh.Expires)
 	})
-	return fresh, err
+	switch {
+	case err != nil:
+		return events.Credentials{}, err
+	case renewed.Repeated && !renewed.State.CredentialEnds().Equal(fresh.Expires): // else it was this very call
+		return events.Credentials{}, command.ErrRenewedAlready
+	}
+	return fresh, nil
 }
 
 // start grants the lease of a job. JetStream delivered its ticket to this cluster; a
-// lost answer makes another attempt, which costs nothing but its number.
-func (g *Gateway) start(ctx context.Context, agent command.Agent, m events.StartJob) (events.JobLease, error) {
-	meta := g.meta(events.AgentActor(agent.ID), events.NewCommandID())
+// lost answer makes another attempt, which costs nothing but its number. The same frame
+// again is the same start.
+func (g *Gateway) start(ctx context.Context, agent caller, m events.StartJob) (events.JobLease, error) {
+	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceStart, string(m.Job)))
 	started, err := command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
 		return r.StartJob(meta, command.StartJob{Job: m.Job, Agent: agent.ID, Cluster: agent.Cluster})
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return events.JobLease{}, err
-	}
-	if started.State.State != events.StateRunning {
+	case started.State.State != events.StateRunning:
 		return events.JobLease{}, command.ErrJobOver // it was tried too often
+	case !started.State.StartedBy(meta.Command):
+		return events.JobLease{}, command.ErrAttemptStale
 	}
 	return events.JobLease{Attempt: started.State.Attempt, Until: started.State.Until}, nil
 }
 
-func (g *Gateway) dataKey(ctx context.Context, agent command.Agent, m events.IssueDataKey) (events.DataKeyGrant, error) {
-	h, err := holder(agent)
+func (g *Gateway) dataKey(ctx context.Context, agent caller, m events.IssueDataKey) (events.DataKeyGrant, error) {
+	h, err := g.holder(agent)
 	if err != nil {
+		return events.DataKeyGrant{}, err
+	}
+	if _, err := g.takes(h.Key.String()); err != nil {
 		return events.DataKeyGrant{}, err
 	}
 	return g.Custody.IssueDataKey(ctx, h, m)
 }
 
-func (g *Gateway) handOver(ctx context.Context, agent command.Agent, m events.HandOver) (events.Done, error) {
-	h, err := holder(agent)
+func (g *Gateway) handOver(ctx context.Context, agent caller, m events.HandOver) (events.Done, error) {
+	h, err := g.holder(agent)
 	if err != nil {
 		return events.Done{}, err
 	}
@@ -74,8 +99,8 @@ func (g *Gateway) handOver(ctx context.Context, agent command.Agent, m events.Ha
 }
 
 // complete is the same command however often the agent says it.
-func (g *Gateway) complete(ctx context.Context, agent command.Agent, m events.CompleteJob) (events.Done, error) {
-	h, err := holder(agent)
+func (g *Gateway) complete(ctx context.Context, agent caller, m events.CompleteJob) (events.Done, error) {
+	h, err := g.holder(agent)
 	if err != nil {
 		return events.Done{}, err
 	}
@@ -85,7 +110,7 @@ func (g *Gateway) complete(ctx context.Context, agent command.Agent, m events.Co
 }
 
 // fail likewise. What is left of the job's envelopes goes with it.
-func (g *Gateway) fail(ctx context.Context, agent command.Agent, m events.FailJob) (events.Done, error) {
+func (g *Gateway) fail(ctx context.Context, agent caller, m events.FailJob) (events.Done, error) {
 	id := events.DeriveCommandID("fail", string(agent.ID), string(m.Job), strconv.Itoa(m.Attempt))
 	meta := g.meta(events.AgentActor(agent.ID), id)
 	_, err := command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
@@ -98,12 +123,4 @@ func (g *Gateway) fail(ctx context.Context, agent command.Agent, m events.FailJo
 		return events.Done{}, err
 	}
 	return events.Done{}, g.Custody.Destroy(ctx, m.Request)
-}
-
-func holder(agent command.Agent) (custody.Holder, error) {
-	key, err := seal.ParseRecipientPublic(agent.Enrolled.BoxKey)
-	if err != nil {
-		return custody.Holder{}, fmt.Errorf("key of agent %s: %w", agent.ID, err)
-	}
-	return custody.Holder{Agent: agent.ID, Cluster: agent.Cluster, Key: key}, nil
 }

@@ -62,6 +62,11 @@ type KeyManager interface {
 	// unwrap. It returns nil, ErrWrongKey, ErrRefused, ErrUnknownKey or
 	// ErrUnavailable. For start-up and readiness, and before an envelope is consumed.
 	Check(ctx context.Context) error
+
+	// PrimaryKeyID is the id that Wrap would put on a key wrapped now: what is wrapped
+	// under another one is moved by re-wrapping. Of two calls around a rotation, each
+	// tells the truth of its moment.
+	PrimaryKeyID(ctx context.Context) (string, error)
 }
 
 // Wrapped is a data key as it may be stored: an encrypted key and the id of the key

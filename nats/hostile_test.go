@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	natsgo "github.com/nats-io/nats.go"
@@ -134,7 +135,7 @@ func (s *siege) traffic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := presence.Beat(t.Context(), "a_overheard"); err != nil {
+	if _, err := presence.Beat(t.Context(), "a_overheard", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	reply, err := s.link.Call(t.Context(), events.ServiceDataKey, []byte("overheard"))

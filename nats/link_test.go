@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func services(t testing.TB, n *network, answer func(context.Context, string, eve
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	nc := connect(t, n.hub())
-	go func() { done <- NewServices(nc, "0.0.1", testLogger(t)).Serve(ctx, answer) }()
+	go func() { done <- NewServices(nc, "0.0.1", testLogger(t)).Serve(ctx, plain(answer)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -55,6 +56,21 @@ func services(t testing.TB, n *network, answer func(context.Context, string, eve
 		_, err := nc.Request("$SRV.PING.agent-services", nil, time.Second)
 		return err
 	})
+}
+
+// plain answers without frames: what is in them is no affair of this package.
+type plain func(context.Context, string, events.Service, []byte) []byte
+
+func (f plain) Serve(ctx context.Context, account string, service events.Service, request []byte) []byte {
+	return f(ctx, account, service, request)
+}
+
+func (f plain) Refuse(_ string, _ events.Service, _ []byte, refusal *events.ServiceError) []byte {
+	reply, err := json.Marshal(events.ServiceReply[any]{Error: refusal})
+	if err != nil {
+		panic(err)
+	}
+	return reply
 }
 
 // nothingMore proves that no job waits: another one, published now, comes first.

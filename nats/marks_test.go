@@ -149,9 +149,18 @@ func TestPresence(t *testing.T) {
 		t.Errorf("Seen = %v, %v, want nobody", seen, err)
 	}
 	one, two := events.NewAgentID(), events.NewAgentID()
-	for _, id := range []events.AgentID{one, two, one} {
-		if err := presence.Beat(t.Context(), id); err != nil {
-			t.Fatal(err)
+	for i, id := range []events.AgentID{one, two, one} {
+		if fresh, err := presence.Beat(t.Context(), id, time.Unix(int64(i), 0)); err != nil || !fresh {
+			t.Fatalf("beat %d: %t, %v", i, fresh, err)
+		}
+	}
+	before, err := presence.Seen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heard := range []int64{0, 2} { // somebody repeats what the agent said
+		if fresh, err := presence.Beat(t.Context(), one, time.Unix(heard, 0)); err != nil || fresh {
+			t.Errorf("a repetition of beat %d: %t, %v", heard, fresh, err)
 		}
 	}
 	seen, err := presence.Seen(t.Context())
@@ -163,7 +172,7 @@ func TestPresence(t *testing.T) {
 			t.Errorf("agent %s was seen %s ago", id, age)
 		}
 	}
-	if len(seen) != 2 || seen[one].Before(seen[two]) {
+	if len(seen) != 2 || seen[one].Before(seen[two]) || !seen[one].Equal(before[one]) {
 		t.Errorf("Seen = %v", seen)
 	}
 }

@@ -30,12 +30,37 @@ func OpenPresence(ctx context.Context, nc *natsgo.Conn) (*Presence, error) {
 	return &Presence{kv: kv}, nil
 }
 
-// Beat says that an agent was heard now.
-func (p *Presence) Beat(ctx context.Context, agent events.AgentID) error {
-	if _, err := p.kv.Put(ctx, string(agent), nil); err != nil {
-		return fmt.Errorf("note presence of agent %s: %w", agent, err)
+// Beat says that an agent was heard now. heard is the control plane's time that it
+// proved to know: one that is not later than what was noted before is a repetition,
+// which counts for nothing, and fresh is false.
+func (p *Presence) Beat(ctx context.Context, agent events.AgentID, heard time.Time) (fresh bool, err error) {
+	fresh, err = p.beat(ctx, string(agent), heard)
+	if err != nil {
+		return false, fmt.Errorf("note presence of agent %s: %w", agent, err)
 	}
-	return nil
+	return fresh, nil
+}
+
+func (p *Presence) beat(ctx context.Context, key string, heard time.Time) (bool, error) {
+	noted := []byte(heard.UTC().Format(time.RFC3339Nano))
+	before, err := p.kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		_, err = p.kv.Create(ctx, key, noted)
+	case err == nil && !later(heard, before.Value()):
+		return false, nil
+	case err == nil:
+		_, err = p.kv.Update(ctx, key, noted, before.Revision())
+	}
+	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		return false, nil // another heartbeat came first, and counts
+	}
+	return err == nil, err
+}
+
+func later(heard time.Time, noted []byte) bool {
+	last, err := time.Parse(time.RFC3339Nano, string(noted))
+	return err != nil || heard.After(last)
 }
 
 // Seen returns when each agent was last heard, by the clock of the NATS server. Those

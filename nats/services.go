@@ -2,7 +2,6 @@ package nats
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -24,6 +23,15 @@ const (
 	callTimeout = 15 * time.Second
 	maxReply    = 1<<20 - 4096 // a message, less its headers
 )
+
+// Answerer knows what to say to agents, and signs it. Package gateway has it.
+type Answerer interface {
+	// Serve answers a call. It must always reply.
+	Serve(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)
+
+	// Refuse answers a call that is not looked at.
+	Refuse(account string, service events.Service, request []byte, refusal *events.ServiceError) (reply []byte)
+}
 
 // Services answers agents on agent.<account>.<service>. Several servers may; each call
 // goes to one of them.
@@ -49,8 +57,9 @@ func NewServices(nc *natsgo.Conn, version string, log *slog.Logger) *Services {
 
 // Serve answers calls until ctx ends, and returns when the last one is answered. The
 // account is what the NATS server authenticated: the importer of a subject cannot
-// choose its token, and a call that could show another subject is dropped. answer must always reply; its ctx ends after 15 s.
-func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)) error {
+// choose its token, and a call that could show another subject is dropped. The ctx of an
+// answer ends after 15 s.
+func (s *Services) Serve(ctx context.Context, by Answerer) error {
 	slots := make(chan struct{}, maxCalls)
 	handler := func(r micro.Request) {
 		account, service, ok := subject.ParseService(r.Subject())
@@ -60,10 +69,10 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 			s.log.Warn("a call with a forged reply was dropped", "subject", r.Subject())
 			return
 		case !ok || !slices.Contains(events.Services(), service):
-			s.refuse(r, "unknown_service", "this server has no such service", false)
+			s.refuse(r, by, events.ServiceError{Code: "unknown_service", Detail: "this server has no such service"})
 			return
 		case !s.enter(account):
-			s.refuse(r, "too_many_calls", "this agent has too many calls open, or the server stops; try again in a moment", true)
+			s.refuse(r, by, events.ServiceError{Code: "too_many_calls", Detail: "this agent has too many calls open, or the server stops; try again in a moment", Retry: true})
 			return
 		}
 		slots <- struct{}{}
@@ -71,10 +80,10 @@ func (s *Services) Serve(ctx context.Context, answer func(ctx context.Context, a
 			defer func() { <-slots; s.leave(account) }()
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 			defer cancel()
-			reply := answer(ctx, account, service, r.Data())
+			reply := by.Serve(ctx, account, service, r.Data())
 			if len(reply) > maxReply {
 				s.log.Error("a reply is too long for a message", "service", service, "bytes", len(reply))
-				s.refuse(r, "internal", "the answer is too long", false)
+				s.refuse(r, by, events.ServiceError{Code: "internal", Detail: "the answer is too long"})
 				return
 			}
 			if err := r.Respond(reply); err != nil {
@@ -127,12 +136,9 @@ func (s *Services) leave(account string) {
 	s.running.Done()
 }
 
-func (s *Services) refuse(r micro.Request, code, detail string, retry bool) {
-	reply, err := json.Marshal(events.ServiceReply[struct{}]{Error: &events.ServiceError{Code: code, Detail: detail, Retry: retry}})
-	if err == nil {
-		err = r.Respond(reply)
-	}
-	if err != nil {
+func (s *Services) refuse(r micro.Request, by Answerer, refusal events.ServiceError) {
+	account, service, _ := subject.ParseService(r.Subject())
+	if err := r.Respond(by.Refuse(account, service, r.Data(), &refusal)); err != nil {
 		s.log.Warn("an agent could not be answered", "err", err)
 	}
 }

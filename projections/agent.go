@@ -53,6 +53,8 @@ func (a *Agent) fold(seq events.Seq, e events.Event) {
 		a.Version, a.EnrolledAt = clean(f.Version), &at
 	case events.AgentCredentialsIssued:
 		a.UserKey, a.CredentialsExpireAt = clean(f.UserKey), storedAt(f.Expires)
+	case events.AgentKeyRotated:
+		a.BoxKey = clean(f.BoxKey)
 	case events.AgentConnected:
 		a.become(events.AgentOnline)
 		a.Version, a.ConnectedAt = clean(f.Version), &at

@@ -74,6 +74,7 @@ func anyCommit(r *rapid.T) []events.Event {
 	streams := []events.Stream{
 		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
 		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
+		events.SettingKMS(),
 	}
 	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
 	return commit(rapid.SampledFrom(streams).Draw(r, "stream"), events.Actor(anyText(r, "actor")),
@@ -138,6 +139,9 @@ func anyFact(r *rapid.T) events.Fact {
 		events.ConnectionDisabled{Reason: s("reason")},
 		events.ConnectionEnabled{},
 		events.SignedIn{User: events.UserID(s("user"))},
+		events.RewrapStarted{KMSKey: s("kms"), Total: n},
+		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
+		events.AgentKeyRotated{BoxKey: s("box")},
 	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }

@@ -7,11 +7,17 @@
 // plane and rests there: AES-256-GCM under a data key that exists for this one
 // value. Both are tied to a [Binding], and open under no other.
 //
+// Around them, everything that an agent and the control plane say to each other is a
+// frame ([Call]): not secret, and signed by whoever says it.
+//
 // Errors never say which of key, binding or bytes was wrong: that would answer an
 // attacker's question. docs/security/envelopes.md has the formats byte by byte.
 package seal
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers branch on. None of them carries input.
 var (
@@ -45,3 +51,15 @@ var (
 	// ErrEncode says that somebody tried to encode a key as text or JSON.
 	ErrEncode = errors.New("a key is never encoded")
 )
+
+// UnknownSignerError names the key that is said to have signed something and is not
+// trusted. It is an [ErrSignature]. Where signing keys change, it is also what an
+// honest message looks like to somebody who has not heard of the change.
+type UnknownSignerError struct{ ID string }
+
+func (e *UnknownSignerError) Error() string {
+	return fmt.Sprintf("signed by unknown key %.8s…", e.ID)
+}
+
+// Is implements errors.Is.
+func (e *UnknownSignerError) Is(target error) bool { return target == ErrSignature }

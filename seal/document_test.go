@@ -90,14 +90,71 @@ func TestAStatementIsSignedAsTheDocumentSays(t *testing.T) {
 	}
 }
 
+// TestAProposalAndAValueMessageMadeByTheDocumentOpen pads by hand, too.
+func TestAProposalAndAValueMessageMadeByTheDocumentOpen(t *testing.T) {
+	for suite, kem := range map[seal.Suite]hpke.KEM{
+		seal.X25519: hpke.DHKEM(ecdh.X25519()), seal.XWing: hpke.MLKEM768X25519(),
+	} {
+		p := newParty(t, suite)
+		suiteBytes := []byte{byte(suite >> 8), byte(suite), 0, 1, 0, 2}
+		rawPublic := p.agent.Public().Bytes()
+		keyID := sha256.Sum256(field(field(field(nil, "secretsbridge recipient key v1"), suiteBytes[:2]), rawPublic))
+		public, err := kem.NewPublicKey(rawPublic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		padded := make([]byte, 512)
+		binary.BigEndian.PutUint32(padded, 300)
+		copy(padded[4:], bytes.Repeat([]byte("v"), 300))
+		seals := func(label string, b seal.Binding, prefix []byte) (header, ciphertext []byte) {
+			info := field(field(field(nil, label), suiteBytes), bindingByHand(b))
+			enc, sender, err := hpke.NewSender(public, hpke.HKDFSHA256(), hpke.AES256GCM(), info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			commitment, err := sender.Export("commit", 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			header = bytes.Join([][]byte{prefix, enc, commitment}, nil)
+			if ciphertext, err = sender.Seal(header, padded); err != nil {
+				t.Fatal(err)
+			}
+			return header, ciphertext
+		}
+
+		b := p.complete(seal.Propose)
+		header, ciphertext := seals("secretsbridge proposal info v1", b, bytes.Join([][]byte{{'P', 1}, suiteBytes, keyID[:]}, nil))
+		got, err := seal.OpenProposal(p.agent, b, append(header, ciphertext...))
+		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte("v"), 300)) {
+			t.Errorf("%s proposal: %d bytes, %v", suite, len(got), err)
+		}
+
+		signer := ed25519.NewKeyFromSeed(p.signer.Expose())
+		signerID := sha256.Sum256(field(field(nil, "secretsbridge signer key v1"), signer.Public().(ed25519.PublicKey)))
+		b = p.complete(seal.Reveal)
+		header, ciphertext = seals("secretsbridge message info v1", b, bytes.Join([][]byte{{'M', 1}, suiteBytes, keyID[:], signerID[:]}, nil))
+		digest := sha256.Sum256(field(field(nil, header), ciphertext))
+		signature := ed25519.Sign(signer, field(field(nil, "secretsbridge message v1"), digest[:]))
+		got, err = seal.OpenValueMessage(p.agent, p.trusted(), b, before, bytes.Join([][]byte{header, ciphertext, signature}, nil))
+		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte("v"), 300)) {
+			t.Errorf("%s value message: %d bytes, %v", suite, len(got), err)
+		}
+	}
+}
+
 // bindingByHand encodes a binding as the document says.
 func bindingByHand(b seal.Binding) []byte {
+	var end uint64 // none is 0
+	if !b.NotAfter.IsZero() {
+		end = uint64(b.NotAfter.Unix())
+	}
 	number := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 	var out []byte
 	for _, f := range [][]byte{
 		[]byte("secretsbridge binding v1"), []byte(b.Direction), []byte(b.Request), []byte(b.Envelope), []byte(b.Job),
 		number(b.Attempt), []byte(b.Key), []byte(b.Connection), []byte(b.Ref), []byte(b.Agent), []byte(b.AgentKey),
-		number(uint64(b.NotAfter.Unix())),
+		number(end),
 	} {
 		out = field(out, f)
 	}

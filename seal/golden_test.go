@@ -17,7 +17,7 @@ var writeMissing = flag.Bool("write-missing", false, "write golden files that do
 
 // golden is one file of testdata/golden: everything that was ever written must open.
 type golden struct {
-	Format    string       `json:"format"` // "message" or "value"
+	Format    string       `json:"format"` // "message", "value message", "proposal" or "value"
 	Key       hexBytes     `json:"key"`    // recipient key or data key
 	Signer    string       `json:"signer,omitempty"`
 	Binding   seal.Binding `json:"binding"`
@@ -31,7 +31,13 @@ type golden struct {
 
 func (g golden) open() ([]byte, error) {
 	switch g.Format {
-	case "message":
+	case "proposal":
+		key, err := seal.ParseRecipientKey(g.Key)
+		if err != nil {
+			return nil, err
+		}
+		return seal.OpenProposal(key, g.Binding, g.Sealed)
+	case "message", "value message":
 		key, err := seal.ParseRecipientKey(g.Key)
 		if err != nil {
 			return nil, err
@@ -39,6 +45,9 @@ func (g golden) open() ([]byte, error) {
 		signer, err := seal.ParseVerifyKey(g.Signer)
 		if err != nil {
 			return nil, err
+		}
+		if g.Format == "value message" {
+			return seal.OpenValueMessage(key, seal.VerifyKeys{signer}, g.Binding, before, g.Sealed)
 		}
 		return seal.OpenMessage(key, seal.VerifyKeys{signer}, g.Binding, before, g.Sealed)
 	case "value":
@@ -74,8 +83,8 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-	if len(files) != 3 {
-		t.Errorf("opened %d golden files, want 3", len(files))
+	if len(files) != 8 {
+		t.Errorf("opened %d golden files, want 8", len(files))
 	}
 }
 
@@ -88,8 +97,28 @@ func writeGolden(t *testing.T) {
 		g.Sealed = p.seal(t, g.Plaintext)
 		g.write(t, "message-v1-"+suite.String())
 	}
+	p := newParty(t, seal.X25519)
+	private, _ := p.agent.Expose()
+	for _, d := range []seal.Direction{seal.Deliver, seal.Reveal, seal.Compare} {
+		g := golden{Format: "value message", Key: private, Signer: p.signer.Public().String(), Binding: p.complete(d), Plaintext: []byte("scanary-4f1c")}
+		var err error
+		if g.Sealed, err = seal.SealValueMessage(p.agent.Public(), p.signer, g.Binding, g.Plaintext); err != nil {
+			t.Fatal(err)
+		}
+		g.write(t, "valuemessage-v1-"+string(d))
+	}
+	proposed := golden{Format: "proposal", Key: private, Binding: p.complete(seal.Propose), Plaintext: []byte("j{\"a\":[1.50,null]}")}
+	var err error
+	if proposed.Sealed, err = seal.SealProposal(p.agent.Public(), proposed.Binding, proposed.Plaintext); err != nil {
+		t.Fatal(err)
+	}
+	proposed.write(t, "proposal-v1")
+	rest := seal.NewDataKey()
+	g := golden{Format: "value", Key: rest.Expose(), Binding: p.complete(seal.Patch), Plaintext: []byte("scanary-4f1c")}
+	g.Sealed = mustSealValue(t, rest, g.Binding, g.Plaintext)
+	g.write(t, "value-v1-patch")
 	key := seal.NewDataKey()
-	g := golden{Format: "value", Key: key.Expose(), Binding: exampleBinding(), Plaintext: []byte("canary-4f1c")}
+	g = golden{Format: "value", Key: key.Expose(), Binding: exampleBinding(), Plaintext: []byte("canary-4f1c")}
 	g.Sealed = mustSealValue(t, key, g.Binding, g.Plaintext)
 	g.write(t, "value-v1")
 }

@@ -168,12 +168,7 @@ func parseMessage(b []byte) (message, error) {
 
 // verify finds the trusted key that the header names and checks the signature.
 func (m message) verify(trusted VerifyKeys) error {
-	for _, k := range trusted {
-		if k.key != "" && k.id() == m.signer {
-			return k.verify(messageDigest(m.header, m.ciphertext), m.sig)
-		}
-	}
-	return ErrSignature
+	return trusted.verifyOf(m.signer, messageDigest(m.header, m.ciphertext), m.sig)
 }
 
 // messageDigest is what the control plane signs of a message: a label, so that it is

@@ -40,6 +40,16 @@ func (s Suite) String() string {
 	return fmt.Sprintf("suite-%#04x", uint16(s))
 }
 
+// ParseSuite reads a suite's name, or returns [ErrSuite].
+func ParseSuite(name string) (Suite, error) {
+	for _, s := range []Suite{X25519, XWing} {
+		if s.String() == name {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("parse suite: %w", ErrSuite)
+}
+
 // kem returns the implementation, or [ErrSuite].
 func (s Suite) kem() (hpke.KEM, error) {
 	switch s {
@@ -141,15 +151,11 @@ func ParseRecipientPublic(text string) (RecipientPublic, error) {
 	if !found {
 		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", ErrKey)
 	}
-	p := RecipientPublic{}
-	for _, s := range []Suite{X25519, XWing} {
-		if s.String() == name {
-			p.suite = s
-		}
-	}
-	if p.suite == 0 {
+	suite, err := ParseSuite(name)
+	if err != nil {
 		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", ErrSuite)
 	}
+	p := RecipientPublic{suite: suite}
 	key, err := decodeKey(encoded)
 	if err != nil {
 		return RecipientPublic{}, fmt.Errorf("parse recipient public key: %w", err)

@@ -179,6 +179,26 @@ func (ks VerifyKeys) Verify(domain string, msg, sig []byte) error {
 	return ErrSignature
 }
 
+// ByID returns the key of that id, and false if it is not trusted.
+func (ks VerifyKeys) ByID(id string) (VerifyKey, bool) {
+	for _, k := range ks {
+		if k.key != "" && k.ID() == id {
+			return k, true
+		}
+	}
+	return VerifyKey{}, false
+}
+
+// verifyOf checks the signature of the one key that the signed bytes name.
+func (ks VerifyKeys) verifyOf(id [sha256.Size]byte, signed, sig []byte) error {
+	name := hex.EncodeToString(id[:])
+	key, known := ks.ByID(name)
+	if !known {
+		return &UnknownSignerError{ID: name}
+	}
+	return key.verify(signed, sig)
+}
+
 // statement is what [SigningKey.Sign] signs.
 func statement(domain string, msg []byte) []byte {
 	return appendField(appendField(appendField(nil, statementLabel), domain), msg)

@@ -65,8 +65,8 @@ func same(a, b custody.Envelope) bool {
 	return a.ID == b.ID && a.Request == b.Request && a.Job == b.Job && a.Attempt == b.Attempt &&
 		a.Key == b.Key && a.Connection == b.Connection && a.Ref == b.Ref &&
 		a.Agent == b.Agent && a.AgentKey == b.AgentKey && a.Expires.Equal(b.Expires) &&
-		bytes.Equal(a.Box, b.Box) && bytes.Equal(a.Wrapped, b.Wrapped) &&
-		a.KMSKey == b.KMSKey && a.Fingerprint == b.Fingerprint && a.Direction == b.Direction
+		bytes.Equal(a.Box, b.Box) && a.Fingerprint == b.Fingerprint && a.Direction == b.Direction &&
+		(bytes.Equal(a.Wrapped, b.Wrapped) || a.KMSKey != b.KMSKey) // or it was re-wrapped since
 }
 
 // Get returns an envelope, or [custody.ErrNoEnvelope]. It does not look at the end.

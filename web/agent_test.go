@@ -13,7 +13,8 @@ import (
 type agent struct {
 	*rig
 	events.Enrolment
-	key seal.RecipientKey
+	key  seal.RecipientKey
+	sign seal.SigningKey
 }
 
 // enrol invites an agent and enrols it, both over HTTPS.
@@ -23,10 +24,15 @@ func (r *rig) enrol() agent {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	sign, err := seal.GenerateSigningKey()
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	invited := read[api.Invitation](r.t, r.call(r.admin, "POST", "/agents/invitations", api.Invite{Name: "one", Cluster: "demo"}))
-	got := r.call(nobody, "POST", "/agents/enrol", events.Enrol{Token: invited.Token, UserKey: "U1", BoxKey: key.Public().String(), Version: "1"})
-	a := agent{r, read[events.Enrolment](r.t, got), key}
-	ask[events.HeartbeatReply](a, events.ServiceHeartbeat, events.Heartbeat{Version: "1"})
+	got := r.call(nobody, "POST", "/agents/enrol", events.Enrol{Token: invited.Token, UserKey: "U1", BoxKey: key.Public().String(), SignKey: sign.Public().String(), Version: "1"})
+	a := agent{r, read[events.Enrolment](r.t, got), key, sign}
+	told := ask[events.HeartbeatReply](a, events.ServiceHeartbeat, events.Heartbeat{Version: "1"})
+	ask[events.HeartbeatReply](a, events.ServiceHeartbeat, events.Heartbeat{Heard: told.Time, Version: "1"})
 	return a
 }
 
@@ -37,8 +43,14 @@ func ask[R any](a agent, service events.Service, message any) R {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	call := seal.Call{Service: string(service), Account: a.Account}
+	frame := call.SignRequest(a.sign, request)
+	answer, err := call.OpenReply(seal.VerifyKeys{a.signer.Public()}, frame, a.gateway.Serve(a.t.Context(), a.Account, service, frame))
+	if err != nil {
+		a.t.Fatal(err)
+	}
 	var reply events.ServiceReply[R]
-	if err := json.Unmarshal(a.gateway.Serve(a.t.Context(), a.Account, service, request), &reply); err != nil {
+	if err := json.Unmarshal(answer, &reply); err != nil {
 		a.t.Fatal(err)
 	}
 	if reply.Error != nil {
@@ -78,7 +90,7 @@ func (a agent) execute(shown api.Request, values map[string]string) {
 			a.t.Fatal(err)
 		}
 		ask[events.Done](a, events.ServiceHandOver, events.HandOver{
-			Request: id, Job: job, Attempt: attempt, Envelope: grant.Envelope, Expires: grant.Expires, Key: name, Box: box,
+			Request: id, Job: job, Attempt: attempt, Envelope: grant.Envelope, AgentKey: grant.AgentKey, Expires: grant.Expires, Key: name, Box: box,
 			Wrapped: grant.Wrapped, KMSKey: grant.KMSKey,
 			Fingerprint: seal.Fingerprint(opened.Fingerprint, shown.Connection, shown.Ref, name, []byte(value)),
 		})

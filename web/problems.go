@@ -71,7 +71,7 @@ var statuses = map[string]int{
 	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
 	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
 	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,
-	"agent_key_invalid": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
+	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that

@@ -213,8 +213,8 @@ func (r *rig) hold(logger *slog.Logger) *custody.Custody {
 	})
 	r.gateway = gateway.New(gateway.Config{
 		Log: r.log, Custody: held, Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
-		Link:       func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
-		SigningKey: r.signer.Public(), Logger: logger, Now: r.clock.Now,
+		Link:    func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
+		Signing: gateway.Signing{Key: r.signer, Serial: 1}, Suites: []seal.Suite{seal.XWing, seal.X25519}, Logger: logger, Now: r.clock.Now,
 	})
 	return held
 }
@@ -370,7 +370,7 @@ func (l *links) Cut(_ context.Context, account string) error {
 	return nil
 }
 
-func (l *links) Beat(context.Context, events.AgentID) error { return nil }
+func (l *links) Beat(context.Context, events.AgentID, time.Time) (bool, error) { return true, nil }
 
 func (l *links) AgentByAccount(context.Context, string) (events.AgentID, error) {
 	return "", command.ErrAgentUnknown

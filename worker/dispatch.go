@@ -40,7 +40,7 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		case events.OutcomeUnknown:
 			id := events.RequestID(e.Stream.ID)
 			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
-		case events.RequestCancelled, events.RequestExpired, events.RequestFailed:
+		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
 		case events.AgentRevoked:
 			return w.cut(ctx, events.AgentID(e.Stream.ID))

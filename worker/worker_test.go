@@ -31,6 +31,7 @@ type world struct {
 
 	mu        sync.Mutex
 	queue     map[events.JobID][]byte
+	published map[events.JobID]int // how often, in vain or not
 	letters   chan worker.DeadLetter
 	destroyed []events.RequestID
 	seen      map[events.AgentID]time.Time
@@ -44,7 +45,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{signer: signer, queue: map[events.JobID][]byte{}, letters: make(chan worker.DeadLetter), seen: map[events.AgentID]time.Time{}}
+	return &world{signer: signer, queue: map[events.JobID][]byte{}, published: map[events.JobID]int{}, letters: make(chan worker.DeadLetter), seen: map[events.AgentID]time.Time{}}
 }
 
 // start runs a worker until the test ends, in the test's bubble of time.
@@ -449,7 +450,10 @@ func (w *world) Publish(_ context.Context, _ events.ClusterID, _ events.Operatio
 	if w.queue == nil {
 		return context.DeadlineExceeded
 	}
-	w.queue[id] = ticket
+	w.published[id]++
+	if _, queued := w.queue[id]; !queued {
+		w.queue[id] = ticket
+	}
 	return nil
 }
 

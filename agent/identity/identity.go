@@ -5,25 +5,25 @@
 //
 //	identity.json      what the control plane said, and which key files belong to it
 //	user-<hex>.seed    the nkey seed that signs the link
-//	box-<hex>.key      the HPKE private key that values' data keys are sealed to
+//	sign-<hex>.key     the Ed25519 seed that signs each call
+//	box-<hex>.key      an HPKE private key that values' data keys are sealed to
 //	lock               held by the process that runs the agent
 //
-// The rename of identity.json is the moment at which an enrolment, its replacement or
-// a renewal happened. A crash before it leaves key files that nothing names; the next
-// enrolment removes them.
+// The rename of identity.json is the moment at which an enrolment, its replacement, a
+// renewal or a rotation happened. A crash before it leaves key files that nothing
+// names; the next start or enrolment removes them.
 package identity
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +38,7 @@ const (
 	identityFile = "identity.json"
 	lockFile     = "lock"
 	userPrefix   = "user-"
+	signPrefix   = "sign-"
 	boxPrefix    = "box-"
 )
 
@@ -46,40 +47,48 @@ var (
 	ErrMissing = errors.New("the agent is not enrolled")
 	ErrExists  = errors.New("the agent is enrolled already")
 	ErrInUse   = errors.New("another process runs this agent")
+	ErrOld     = errors.New("it was written by a version that did not sign its calls; get a new token and enrol the agent again with --replace")
 )
 
 // Identity is who an agent is. It is safe for concurrent use.
 type Identity struct {
 	dir      string
 	userSeed []byte
-	boxKey   seal.RecipientKey
-	trusted  seal.VerifyKeys
+	signKey  seal.SigningKey
 
 	mu    sync.Mutex // guards what follows
 	state document
+	boxes map[string]seal.RecipientKey // by id: those of state.BoxKeys and state.NextKey
+	trust agent.TrustedKeys
 }
+
+// format is of identity.json. Format 1 knew one box key and no signing key.
+const format = 2
 
 // document is identity.json.
 type document struct {
-	Format     int              `json:"format"` // 1
-	Agent      events.AgentID   `json:"agent"`
-	Name       string           `json:"name"`
-	Cluster    events.ClusterID `json:"cluster"`
-	Account    string           `json:"account"`
-	LeafURLs   []string         `json:"leaf_urls"`
-	CA         string           `json:"ca"`
-	SigningKey string           `json:"signing_key"`
-	UserFile   string           `json:"user_key_file"`
-	BoxFile    string           `json:"box_key_file"`
-	UserJWT    string           `json:"user_jwt"`
-	Issued     time.Time        `json:"issued"`
-	Expires    time.Time        `json:"expires"`
+	Format   int              `json:"format"`
+	Agent    events.AgentID   `json:"agent"`
+	Name     string           `json:"name"`
+	Cluster  events.ClusterID `json:"cluster"`
+	Account  string           `json:"account"`
+	LeafURLs []string         `json:"leaf_urls"`
+	CA       string           `json:"ca"`
+	Trusted  []trustedKey     `json:"trusted_keys"` // the newest last
+	UserFile string           `json:"user_key_file"`
+	SignFile string           `json:"sign_key_file"`
+	BoxKeys  []boxKey         `json:"box_keys"`           // the key of the moment last
+	NextKey  *boxKey          `json:"next_key,omitempty"` // not known to be taken
+	UserJWT  string           `json:"user_jwt"`
+	Issued   time.Time        `json:"issued"`
+	Expires  time.Time        `json:"expires"`
 }
 
 // Keys are fresh private keys on disk that no identity names yet.
 type Keys struct {
-	dir               string
-	userFile, boxFile string
+	dir                string
+	userFile, signFile string
+	box                boxKey
 }
 
 // Free returns nil where an enrolment may begin: there is no identity, or it is to be
@@ -95,31 +104,27 @@ func Free(dir string, replace bool) error {
 	return fmt.Errorf("look for an identity: %w", err)
 }
 
-// Prepare writes fresh keys into dir, which it makes if need be. Both stay the
+// Prepare writes fresh keys into dir, which it makes if need be. All stay the
 // caller's. An identity that is there is not touched until [Keys.Accept].
-func Prepare(dir string, userSeed []byte, box seal.RecipientKey) (Keys, error) {
+func Prepare(dir string, userSeed []byte, sign seal.SigningKey, box seal.RecipientKey) (Keys, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
 	if err := private(dir); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
-	private, err := box.Expose()
-	if err != nil {
+	signing := sign.Expose()
+	defer clear(signing)
+	name := randomName()
+	k := Keys{dir: dir, userFile: userPrefix + name + ".seed", signFile: signPrefix + name + ".key"}
+	var err error
+	if k.box, err = writeBox(dir, box); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
-	}
-	defer clear(private)
-	var name [8]byte
-	_, _ = rand.Read(name[:])
-	k := Keys{
-		dir:      dir,
-		userFile: userPrefix + hex.EncodeToString(name[:]) + ".seed",
-		boxFile:  boxPrefix + hex.EncodeToString(name[:]) + ".key",
 	}
 	if err := replaceFile(dir, k.userFile, userSeed); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
-	if err := replaceFile(dir, k.boxFile, private); err != nil {
+	if err := replaceFile(dir, k.signFile, signing); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
 	return k, nil
@@ -128,9 +133,11 @@ func Prepare(dir string, userSeed []byte, box seal.RecipientKey) (Keys, error) {
 // Accept makes the keys an identity with what the control plane answered. Key files of
 // other identities are removed.
 func (k Keys) Accept(e events.Enrolment, now time.Time) error {
+	k.box.Since = now.UTC()
 	d := document{
-		Format: 1, Agent: e.Agent, Name: e.Name, Cluster: e.Cluster, Account: e.Account, LeafURLs: e.LeafURLs,
-		CA: e.CA, SigningKey: e.SigningKey, UserFile: k.userFile, BoxFile: k.boxFile,
+		Format: format, Agent: e.Agent, Name: e.Name, Cluster: e.Cluster, Account: e.Account, LeafURLs: e.LeafURLs,
+		CA: e.CA, Trusted: []trustedKey{{Serial: e.Serial, Key: e.SigningKey}},
+		UserFile: k.userFile, SignFile: k.signFile, BoxKeys: []boxKey{k.box},
 		UserJWT: e.Credential.UserJWT, Issued: now.UTC(), Expires: e.Credential.Expires.UTC(),
 	}
 	if err := d.check(); err != nil {
@@ -140,28 +147,42 @@ func (k Keys) Accept(e events.Enrolment, now time.Time) error {
 		return fmt.Errorf("accept identity: %w", err)
 	}
 	// From here on the agent is enrolled; what is left over harms nobody.
-	k.removeOthers()
+	removeOthers(k.dir, d, now)
 	return nil
 }
 
 // Discard removes keys that no identity will name.
 func (k Keys) Discard() {
-	_ = os.Remove(filepath.Join(k.dir, k.userFile))
-	_ = os.Remove(filepath.Join(k.dir, k.boxFile))
+	for _, name := range []string{k.userFile, k.signFile, k.box.File} {
+		_ = os.Remove(filepath.Join(k.dir, name))
+	}
 }
 
-func (k Keys) removeOthers() {
-	entries, err := os.ReadDir(k.dir)
+// removeOthers removes key files that a document does not name and that were written
+// before a time.
+func removeOthers(dir string, d document, before time.Time) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
+	named := d.files()
 	for _, entry := range entries {
 		name := entry.Name()
-		ours := strings.HasPrefix(name, userPrefix) || strings.HasPrefix(name, boxPrefix) || strings.HasPrefix(name, tempPrefix)
-		if ours && name != k.userFile && name != k.boxFile {
-			_ = os.Remove(filepath.Join(k.dir, name))
+		info, err := entry.Info()
+		ours := slices.ContainsFunc([]string{userPrefix, signPrefix, boxPrefix, tempPrefix}, func(p string) bool { return strings.HasPrefix(name, p) })
+		if ours && !slices.Contains(named, name) && err == nil && !info.ModTime().After(before) {
+			_ = os.Remove(filepath.Join(dir, name))
 		}
 	}
+}
+
+// files are the key files that the document names.
+func (d document) files() []string {
+	names := []string{d.UserFile, d.SignFile}
+	for _, b := range d.boxes() {
+		names = append(names, b.File)
+	}
+	return names
 }
 
 // Load reads an identity. It fails with [ErrMissing] where there is none, and refuses
@@ -185,6 +206,12 @@ func load(dir string) (*Identity, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
+	var version struct {
+		Format int `json:"format"`
+	}
+	if json.Unmarshal(raw, &version) == nil && version.Format == 1 {
+		return nil, fmt.Errorf("%s: %w", identityFile, ErrOld)
+	}
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
@@ -198,27 +225,31 @@ func load(dir string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := readPrivate(filepath.Join(dir, d.BoxFile))
+	signing, err := readPrivate(filepath.Join(dir, d.SignFile))
 	if err != nil {
 		return nil, err
 	}
-	defer clear(encoded)
-	box, err := seal.ParseRecipientKey(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.BoxFile, err)
+	defer clear(signing)
+	id := &Identity{dir: dir, userSeed: seed, state: d, boxes: map[string]seal.RecipientKey{}}
+	if id.signKey, err = seal.ParseSigningKey(signing); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.SignFile, err)
 	}
-	key, err := seal.ParseVerifyKey(d.SigningKey)
-	if err != nil {
+	if id.trust, err = d.trust(); err != nil {
 		return nil, fmt.Errorf("%s: %w", identityFile, err)
 	}
-	return &Identity{dir: dir, userSeed: seed, boxKey: box, trusted: seal.VerifyKeys{key}, state: d}, nil
+	for _, b := range d.boxes() {
+		if id.boxes[b.ID], err = readBox(dir, b); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
 }
 
 // check refuses what no agent can work with, from the control plane or from disk.
 func (d document) check() error {
-	_, keyErr := seal.ParseVerifyKey(d.SigningKey)
+	_, trustErr := d.trust()
 	switch {
-	case d.Format != 1:
+	case d.Format != format:
 		return fmt.Errorf("format %d is unknown to this version", d.Format)
 	case !events.ValidID(string(d.Agent), "a_"):
 		return errors.New("the agent's id is none")
@@ -228,10 +259,17 @@ func (d document) check() error {
 		return errors.New("account, link or credentials are missing")
 	case !x509.NewCertPool().AppendCertsFromPEM([]byte(d.CA)):
 		return errors.New("the CA holds no certificate")
-	case keyErr != nil:
-		return keyErr
-	case !plainName(d.UserFile, userPrefix) || !plainName(d.BoxFile, boxPrefix):
+	case trustErr != nil:
+		return trustErr
+	case len(d.BoxKeys) == 0:
+		return errors.New("no box key is named")
+	case !plainName(d.UserFile, userPrefix) || !plainName(d.SignFile, signPrefix):
 		return errors.New("the key files are not named as this agent names them")
+	}
+	for _, b := range d.boxes() {
+		if !plainName(b.File, boxPrefix) || b.ID == "" {
+			return errors.New("the key files are not named as this agent names them")
+		}
 	}
 	return nil
 }
@@ -254,6 +292,11 @@ func (id *Identity) Lock() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock identity: %w", err)
 	}
+	// What a crash left is nobody's by now. An enrolment that is under way has its keys
+	// for minutes.
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	removeOthers(id.dir, id.state, time.Now().Add(-time.Hour))
 	return func() { _ = file.Close() }, nil
 }
 
@@ -288,8 +331,7 @@ func (id *Identity) Account() string           { return id.state.Account }
 func (id *Identity) LeafURLs() []string        { return id.state.LeafURLs }
 func (id *Identity) CA() []byte                { return []byte(id.state.CA) }
 func (id *Identity) UserSeed() []byte          { return id.userSeed } // not a copy
-func (id *Identity) BoxKey() seal.RecipientKey { return id.boxKey }
-func (id *Identity) Trusted() seal.VerifyKeys  { return id.trusted }
+func (id *Identity) SignKey() seal.SigningKey  { return id.signKey }
 
 // Format keeps the seed and the keys out of every print.
 func (id *Identity) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[identity of %s]", id.state.Agent) }

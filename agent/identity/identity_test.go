@@ -34,7 +34,7 @@ func enrolment(t *testing.T) events.Enrolment {
 	return events.Enrolment{
 		Agent: events.NewAgentID(), Name: "demo", Cluster: "local", Account: "AACCOUNT", LeafURLs: []string{"tls://localhost:7422"},
 		CA:         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
-		SigningKey: signer.Public().String(),
+		SigningKey: signer.Public().String(), Serial: 1, Suites: []string{"xwing", "x25519"},
 		Credential: events.Credentials{UserJWT: "jwt-1", Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)},
 	}
 }
@@ -45,11 +45,25 @@ func prepare(t *testing.T, dir string) (identity.Keys, seal.RecipientKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := identity.Prepare(dir, []byte(seed), box)
+	keys, err := identity.Prepare(dir, []byte(seed), signKey(t), box)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return keys, box
+}
+
+func signKey(t *testing.T) seal.SigningKey {
+	t.Helper()
+	key, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func current(id *identity.Identity) seal.RecipientPublic {
+	key, _ := id.Keys().Current()
+	return key.Public()
 }
 
 func enrolled(t *testing.T) (dir string, e events.Enrolment) {
@@ -93,18 +107,19 @@ func TestAnIdentityIsWhatWasEnrolled(t *testing.T) {
 	}
 	got := events.Enrolment{
 		Agent: id.Agent(), Name: id.Name(), Cluster: id.Cluster(), Account: id.Account(), LeafURLs: id.LeafURLs(),
-		CA: string(id.CA()), SigningKey: id.Trusted()[0].String(), Credential: id.Credential().Credentials,
+		CA: string(id.CA()), SigningKey: id.TrustedKeys()[0].Key.String(), Serial: id.TrustedKeys()[0].Serial,
+		Suites: e.Suites, Credential: id.Credential().Credentials,
 	}
 	if diff := cmp.Diff(e, got); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
-	if string(id.UserSeed()) != seed || id.BoxKey().Public() != box.Public() || !id.Credential().Issued.Equal(now) {
+	if string(id.UserSeed()) != seed || current(id) != box.Public() || id.SignKey().Public().ID() == "" || !id.Credential().Issued.Equal(now) {
 		t.Error("the keys or the time are others")
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the directory has mode %v", info.Mode())
 	}
-	if n := len(files(t, dir)); n != 3 {
+	if n := len(files(t, dir)); n != 4 {
 		t.Errorf("%d files", n)
 	}
 	if text := fmt.Sprintf("%v %+v %#v %s", id, id, id, id); strings.Contains(text, seed) || !strings.Contains(text, string(e.Agent)) {
@@ -125,17 +140,17 @@ func TestAnIdentityThatIsThereIsReplacedOnPurposeOnly(t *testing.T) {
 	}
 
 	keys, box := prepare(t, dir) // and here the enrolment might crash
-	if id, err := identity.Load(dir); err != nil || id.Agent() != e.Agent || id.BoxKey().Public() == box.Public() {
+	if id, err := identity.Load(dir); err != nil || id.Agent() != e.Agent || current(id) == box.Public() {
 		t.Fatalf("before the answer the old identity holds: %v", err)
 	}
 	next := enrolment(t)
 	if err := keys.Accept(next, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if id, err := identity.Load(dir); err != nil || id.Agent() != next.Agent || id.BoxKey().Public() != box.Public() {
+	if id, err := identity.Load(dir); err != nil || id.Agent() != next.Agent || current(id) != box.Public() {
 		t.Fatalf("after the answer the new identity holds: %v", err)
 	}
-	if names := files(t, dir); len(names) != 3 {
+	if names := files(t, dir); len(names) != 4 {
 		t.Errorf("old keys are left: %q", names)
 	}
 }
@@ -155,7 +170,7 @@ func TestACrashBeforeTheAnswerLeavesRoomForAnotherTry(t *testing.T) {
 	if err := keys.Accept(enrolment(t), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if names := files(t, dir); len(names) != 3 {
+	if names := files(t, dir); len(names) != 4 {
 		t.Errorf("keys of the first try are left: %q", names)
 	}
 }
@@ -168,6 +183,7 @@ func TestAcceptRefusesAnAnswerThatNoAgentCanWorkWith(t *testing.T) {
 		"no link":      func(e *events.Enrolment) { e.LeafURLs = nil },
 		"no CA":        func(e *events.Enrolment) { e.CA = "PEM" },
 		"no key":       func(e *events.Enrolment) { e.SigningKey = "ed25519:" },
+		"no serial":    func(e *events.Enrolment) { e.Serial = 0 },
 		"no jwt":       func(e *events.Enrolment) { e.Credential.UserJWT = "" },
 		"no jwt's end": func(e *events.Enrolment) { e.Credential.Expires = time.Time{} },
 	} {
@@ -222,7 +238,10 @@ func TestLoadRefusesDamage(t *testing.T) {
 		"cut off":          good[:len(good)/2],
 		"empty":            nil,
 		"a field too many": bytes.Replace(good, []byte(`"name"`), []byte(`"nam"`), 1),
-		"another format":   bytes.Replace(good, []byte(`"format": 1`), []byte(`"format": 2`), 1),
+		"another format":   bytes.Replace(good, []byte(`"format": 2`), []byte(`"format": 3`), 1),
+		"no serial":        bytes.Replace(good, []byte(`"serial": 1`), []byte(`"serial": 0`), 1),
+		"an ended key":     bytes.Replace(good, []byte(`"serial": 1`), []byte(`"until": "2030-01-01T00:00:00Z", "serial": 1`), 1),
+		"another box key":  bytes.Replace(good, []byte(`"id": "`), []byte(`"id": "0`), 1),
 		"a path elsewhere": bytes.Replace(good, []byte(`"user-`), []byte(`"user-/../`), 1),
 	} {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
@@ -281,4 +300,15 @@ func TestOneProcessRunsAnAgent(t *testing.T) {
 		t.Errorf("lock after unlock: %v", err)
 	}
 	unlock()
+}
+
+func TestAnIdentityOfTheOldFormatSaysWhatToDo(t *testing.T) {
+	dir, _ := enrolled(t)
+	old := `{"format": 1, "agent": "a_00000000000000000000000000", "signing_key": "ed25519:x", "box_key_file": "box-1.key"}`
+	if err := os.WriteFile(filepath.Join(dir, "identity.json"), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := identity.Load(dir); !errors.Is(err, identity.ErrOld) || !strings.Contains(err.Error(), "--replace") {
+		t.Errorf("load: %v", err)
+	}
 }

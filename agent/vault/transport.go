@@ -35,21 +35,8 @@ const (
 	maxAnswer = 6*agent.MaxBundleBytes + 256<<10
 )
 
-// newTransport takes no proxy from the environment and reads no answer without bound.
-func newTransport(trust *tls.Config) http.RoundTripper {
-	return bounded{&http.Transport{
-		Proxy:                 nil,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSClientConfig:       trust,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 20 * time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
-		ForceAttemptHTTP2:     true,
-	}}
-}
-
-type bounded struct{ next *http.Transport }
+// bounded reads no answer without bound.
+type bounded struct{ next http.RoundTripper }
 
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := b.next.RoundTrip(req)
@@ -58,9 +45,6 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return res, err
 }
-
-// CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
-func (b bounded) CloseIdleConnections() { b.next.CloseIdleConnections() }
 
 // checkRetry repeats what surely had no effect, and reads also where that is unknown.
 // A write whose answer is lost is never sent again: the second one would meet the

@@ -137,7 +137,7 @@ func newClient(cfg Config) (*api.Client, error) {
 	if err := checkAddress(cfg.Address); err != nil {
 		return nil, err
 	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	if cfg.CACertFile != "" {
 		pem, err := os.ReadFile(cfg.CACertFile)
 		if err != nil {
@@ -150,7 +150,7 @@ func newClient(cfg Config) (*api.Client, error) {
 	}
 	client, err := api.NewClient(&api.Config{
 		Address:    cfg.Address,
-		HttpClient: &http.Client{Transport: newTransport(trust), CheckRedirect: noRedirect},
+		HttpClient: &http.Client{Transport: bounded{single{trust}}, CheckRedirect: noRedirect},
 		// A redirect would carry the token to a place that nobody configured.
 		DisableRedirects: true,
 		MaxRetries:       maxRetries,

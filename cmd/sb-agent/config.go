@@ -18,12 +18,20 @@ import (
 	"secretsbridge/events"
 )
 
+// How long the key may live that values are sealed to. The longest is what the threat
+// model allows; a shorter one makes the agent's history long.
+const (
+	minKeyLife = time.Hour
+	maxKeyLife = 24 * time.Hour
+)
+
 // config is the agent's configuration file. It holds no secret, only where they are.
 // docs/agent.md describes it for operators.
 type config struct {
 	Slots       int           `yaml:"slots"`
 	Socket      string        `yaml:"socket"`
 	Lease       time.Duration `yaml:"lease"`
+	KeyLife     time.Duration `yaml:"key_life"`
 	Connections connections   `yaml:"connections"`
 }
 
@@ -62,6 +70,7 @@ type settings struct {
 	slots       int
 	socket      string // "" means in the agent's directory
 	lease       time.Duration
+	keyLife     time.Duration // 0 means the default
 	connections map[events.ConnectionID]agent.Connection
 	stores      map[events.ConnectionID]func() error // makes an empty one, where the agent keeps it itself
 }
@@ -101,8 +110,11 @@ func readConfig(path string, log *slog.Logger) (settings, error) {
 	if c.Lease != 0 && c.Lease < time.Second {
 		return settings{}, errors.New("the lease must be at least one second")
 	}
+	if c.KeyLife != 0 && (c.KeyLife < minKeyLife || c.KeyLife > maxKeyLife) {
+		return settings{}, fmt.Errorf("key_life must be %s to %s", minKeyLife, maxKeyLife)
+	}
 	base := filepath.Dir(path)
-	s := settings{slots: c.Slots, socket: within(base, c.Socket), lease: c.Lease, connections: map[events.ConnectionID]agent.Connection{}, stores: map[events.ConnectionID]func() error{}}
+	s := settings{slots: c.Slots, socket: within(base, c.Socket), lease: c.Lease, keyLife: c.KeyLife, connections: map[events.ConnectionID]agent.Connection{}, stores: map[events.ConnectionID]func() error{}}
 	for name, node := range c.Connections {
 		if !events.ValidName(string(name)) {
 			return settings{}, fmt.Errorf("connection %q: the name must be 1 to 40 of a-z, 0-9 and -, beginning with a letter", name)

@@ -46,14 +46,15 @@ func enrolCommand() *cobra.Command {
 	c.Flags().StringVar(&o.server, "server", "", "https URL of the control plane")
 	c.Flags().StringVar(&o.ca, "ca", "", "PEM file of the CA that signs the control plane's certificate; no other is accepted")
 	c.Flags().StringVar(&o.tokenFile, "token-file", "", "file that holds the token; - reads standard input")
+	c.Flags().StringVar(&o.suite, "suite", seal.XWing.String(), "kind of the key that values are sealed to: xwing, or x25519 where the control plane takes no other")
 	c.Flags().BoolVar(&o.replace, "replace", false, "replace the identity that is in the directory")
 	dirFlag(c, &o.dir)
 	return c
 }
 
 type enrolOptions struct {
-	server, ca, tokenFile, dir string
-	replace                    bool
+	server, ca, tokenFile, dir, suite string
+	replace                           bool
 }
 
 func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) error {
@@ -61,6 +62,10 @@ func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) 
 		if err != nil {
 			return err
 		}
+	}
+	suite, err := seal.ParseSuite(o.suite)
+	if err != nil {
+		return fmt.Errorf("%w: --suite is xwing or x25519", errUsage)
 	}
 	target, err := enrolURL(o.server)
 	if err != nil {
@@ -80,7 +85,7 @@ func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	question, keys, err := prepare(o.dir)
+	question, keys, err := prepare(o.dir, suite)
 	if err != nil {
 		return err
 	}
@@ -147,7 +152,7 @@ func readToken(path string, stdin io.Reader) (string, error) {
 }
 
 // prepare makes the agent's keys and writes them down before anybody is asked.
-func prepare(dir string) (events.Enrol, identity.Keys, error) {
+func prepare(dir string, suite seal.Suite) (events.Enrol, identity.Keys, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: make keys: %w", err)
@@ -162,15 +167,21 @@ func prepare(dir string) (events.Enrol, identity.Keys, error) {
 	if err != nil {
 		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: make keys: %w", err)
 	}
-	box, err := seal.GenerateRecipientKey(seal.XWing)
+	sign, err := seal.GenerateSigningKey() // not the nkey: that one signs what a server chooses (decision 0065)
 	if err != nil {
 		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: make keys: %w", err)
 	}
-	keys, err := identity.Prepare(dir, seed, box)
+	box, err := seal.GenerateRecipientKey(suite)
+	if err != nil {
+		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: make keys: %w", err)
+	}
+	keys, err := identity.Prepare(dir, seed, sign, box)
 	if err != nil {
 		return events.Enrol{}, identity.Keys{}, fmt.Errorf("enrol: %w", err)
 	}
-	return events.Enrol{UserKey: public, BoxKey: box.Public().String(), Version: build.Version()}, keys, nil
+	return events.Enrol{
+		UserKey: public, BoxKey: box.Public().String(), SignKey: sign.Public().String(), Version: build.Version(),
+	}, keys, nil
 }
 
 // problem is what the control plane says when it refuses (RFC 9457).

@@ -79,7 +79,7 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 		h.agents[account] = a
 		h.mu.Unlock()
 		answer := events.Enrolment{
-			Agent: events.NewAgentID(), Name: "demo", Cluster: "local", Account: account, LeafURLs: []string{node.LeafURL()},
+			Serial: 1, Suites: []string{"xwing"}, Agent: events.NewAgentID(), Name: "demo", Cluster: "local", Account: account, LeafURLs: []string{node.LeafURL()},
 			CA: string(ca), SigningKey: signer.Public().String(), Credential: issue(a),
 		}
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
@@ -97,10 +97,10 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		err := nats.NewServices(nc, "1.0.0", nil).Serve(ctx, func(_ context.Context, account string, service events.Service, _ []byte) []byte {
+		err := nats.NewServices(nc, "1.0.0", nil).Serve(ctx, answerer{signer, func(account string, service events.Service) any {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			var result any = events.HeartbeatReply{Time: time.Now(), NextSeconds: 1}
+			var result any = events.HeartbeatReply{Time: time.Now(), NextSeconds: 1, Suites: []string{"xwing"}}
 			switch service {
 			case events.ServiceHeartbeat:
 				h.beats++
@@ -108,9 +108,8 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 				h.renewed++
 				result = issue(h.agents[account])
 			}
-			reply, _ := json.Marshal(events.ServiceReply[any]{Result: &result})
-			return reply
-		})
+			return result
+		}})
 		if ctx.Err() == nil {
 			t.Errorf("services ended: %v", err)
 		}
@@ -125,6 +124,23 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 	write("ca.pem", ca)
 	write("token", []byte(token))
 	return h
+}
+
+// answerer signs what it answers, and takes every request.
+type answerer struct {
+	signer seal.SigningKey
+	answer func(account string, service events.Service) any
+}
+
+func (a answerer) Serve(_ context.Context, account string, service events.Service, request []byte) []byte {
+	result := a.answer(account, service)
+	reply, _ := json.Marshal(events.ServiceReply[any]{Result: &result})
+	return seal.Call{Service: string(service), Account: account}.SignReply(a.signer, request, reply)
+}
+
+func (a answerer) Refuse(account string, service events.Service, request []byte, refusal *events.ServiceError) []byte {
+	reply, _ := json.Marshal(events.ServiceReply[any]{Error: refusal})
+	return seal.Call{Service: string(service), Account: account}.SignReply(a.signer, request, reply)
 }
 
 func (h *hub) registry(_ context.Context, account string) (nats.Agent, error) {

@@ -62,6 +62,10 @@ func serveControlPlane(ts *testscript.TestScript, _ bool, args []string) {
 			http.Error(w, "no key", http.StatusTeapot)
 			return
 		}
+		if _, err := seal.ParseVerifyKey(question.SignKey); err != nil {
+			http.Error(w, "no signing key", http.StatusTeapot)
+			return
+		}
 		switch args[0] {
 		case "enrols":
 			w.WriteHeader(http.StatusCreated)
@@ -98,7 +102,7 @@ func enrolmentFor(ca []byte) events.Enrolment {
 	}
 	return events.Enrolment{
 		Agent: "a_00000000000000000000000000", Name: "demo", Cluster: "local", Account: "AACCOUNT",
-		LeafURLs: []string{"tls://127.0.0.1:1"}, CA: string(ca), SigningKey: signer.Public().String(),
+		LeafURLs: []string{"tls://127.0.0.1:1"}, CA: string(ca), SigningKey: signer.Public().String(), Serial: 1, Suites: []string{"xwing"},
 		Credential: events.Credentials{UserJWT: "jwt", Expires: time.Now().Add(time.Hour)},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"secretsbridge/agent"
 	"secretsbridge/agent/identity"
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/erase"
 	"secretsbridge/nats/leaf"
 )
 
@@ -67,7 +68,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	defer func() { err = errors.Join(err, connections.Close()) }()
 	worker, err := agent.New(agent.Config{
 		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
-		BoxKey: id.BoxKey(), Trusted: id.Trusted(), Connections: connections,
+		Account: id.Account(), SignKey: id.SignKey(), Keys: id.Keys(), Trust: id, Connections: connections,
 		Credential: id.Credential(),
 		Renewed: func(_ context.Context, c agent.Credential) error {
 			if err := id.Renew(c); err != nil {
@@ -75,7 +76,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 			}
 			return link.Reconnect() // jobs stay in hand; their calls are made again
 		},
-		Slots: settings.slots, Lease: settings.lease, Logger: log,
+		KeyLife: settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -87,6 +88,9 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		log.Warn("sb-agent status gets no answer; the agent works all the same", "err", err)
 	} else {
 		defer socket.close()
+	}
+	if !erase.Works {
+		log.Warn("values stay in memory until it is used again: use a binary that was built with GOEXPERIMENT=runtimesecret, as make build does")
 	}
 	log.Info("the agent runs", "cluster", id.Cluster(), "version", build.Version(), "connections", connections.Names())
 	if err := worker.Run(ctx); err != nil {

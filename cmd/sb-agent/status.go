@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/socket"
 	"secretsbridge/nats/leaf"
 )
 
@@ -46,7 +47,7 @@ func listenStatus(path string, ask func() report, log *slog.Logger) (*statusSock
 		return nil, fmt.Errorf("listen for status: %w", err)
 	}
 	var listener *net.UnixListener
-	err := atSocket(path, func(short string) (err error) {
+	err := socket.At(path, func(short string) (err error) {
 		listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
 		return err
 	})
@@ -109,7 +110,7 @@ func statusCommand() *cobra.Command {
 
 func status(path, output string, out io.Writer) error {
 	var conn net.Conn
-	err := atSocket(path, func(short string) (err error) {
+	err := socket.At(path, func(short string) (err error) {
 		conn, err = net.DialTimeout("unix", short, statusTimeout)
 		return err
 	})
@@ -147,6 +148,7 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintf(w, "version\t%s, started %s\n", r.Version, r.Started.Format(time.RFC3339))
 	fmt.Fprintf(w, "link\t%s; heartbeat %s\n", link, heartbeat)
 	fmt.Fprintf(w, "credentials\tuntil %s\n", r.CredentialsExpires.Format(time.RFC3339))
+	fmt.Fprintf(w, "key\t%s, since %s; %d earlier still needed; trusts signing key %d\n", r.KeySuite, r.KeySince.Format(time.RFC3339), r.EarlierKeys, r.SigningSerial)
 	fmt.Fprintf(w, "jobs\t%d of %d slots\n", len(r.Running), r.Slots)
 	switch skew := r.ClockSkewSeconds; {
 	case skew > 0:

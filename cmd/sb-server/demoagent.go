@@ -92,7 +92,12 @@ func (a *demoAgentProcess) configure() error {
 	return writeFile(a.config(), b.Bytes(), 0o600)
 }
 
-// enrolled is the agent that an earlier start left credentials for, or none.
+// identityFormat is of the identities that this version's agent reads (package
+// agent/identity, which the control plane must not link).
+const identityFormat = 2
+
+// enrolled is the agent that an earlier start left credentials for, or none. Those of an
+// older version do not count: its agent cannot sign its calls.
 func (a *demoAgentProcess) enrolled() (events.AgentID, error) {
 	raw, err := os.ReadFile(filepath.Join(a.dir, "identity.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,10 +107,14 @@ func (a *demoAgentProcess) enrolled() (events.AgentID, error) {
 		return "", err
 	}
 	var identity struct {
-		Agent events.AgentID `json:"agent"`
+		Format int            `json:"format"`
+		Agent  events.AgentID `json:"agent"`
 	}
 	if err := json.Unmarshal(raw, &identity); err != nil {
 		return "", fmt.Errorf("identity of the demo agent: %w", err)
+	}
+	if identity.Format < identityFormat {
+		return "", nil
 	}
 	return identity.Agent, nil
 }

@@ -83,6 +83,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return st.serveAPI(ctx, listener, ca) })
 		group.Go(func() error { return st.serveOps(ctx) })
+		group.Go(func() error { return st.control().serve(ctx, controlPath(s)) })
 		group.Go(func() error {
 			url := "https://" + callable(listener.Addr())
 			if err := st.prepareDemo(ctx, agent, url, password); err != nil {
@@ -130,10 +131,10 @@ func (st *stack) prepareDemo(ctx context.Context, agent *demoAgentProcess, url, 
 	}
 	if enrolled != "" {
 		known, _, err := command.Load[command.Agent](ctx, st.store, events.AgentStream(enrolled))
-		if err != nil || known.State != events.AgentGone {
+		if err != nil || known.State != events.AgentGone && known.Enrolled.SignKey != "" {
 			return err
 		}
-		st.log.Info("the demo agent was revoked and is enrolled again", "agent", enrolled)
+		st.log.Info("the demo agent was revoked, or is of an older version, and is enrolled again", "agent", enrolled)
 	}
 	token, err := st.inviteAgent(ctx)
 	if err != nil {

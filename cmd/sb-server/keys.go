@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"secretsbridge/kms"
-	"secretsbridge/kms/local"
 	"secretsbridge/nats"
 	"secretsbridge/seal"
 )
@@ -19,7 +18,7 @@ import (
 // used again. Files of mode 0600 under keys/.
 type keys struct {
 	wrapping kms.KeyManager
-	signing  seal.SigningKey
+	signing  *signingKeys
 	links    *nats.Authority
 }
 
@@ -30,18 +29,13 @@ func openKeys(ctx context.Context, s settings, fresh bool) (keys, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return keys{}, err
 	}
-	wrapping, err := openOrCreate(fresh,
-		func() (*local.Keys, error) { return local.Open(local.Config{Path: filepath.Join(dir, "kms.json")}) },
-		func() (*local.Keys, error) { return local.Create(local.Config{Path: filepath.Join(dir, "kms.json")}) })
+	wrapping, err := openKMS(ctx, s, fresh)
 	if err != nil {
 		return keys{}, err
 	}
-	if err := wrapping.Check(ctx); err != nil {
-		return keys{}, err
-	}
 	signing, err := openOrCreate(fresh,
-		func() (seal.SigningKey, error) { return readSigningKey(filepath.Join(dir, "signing.key")) },
-		func() (seal.SigningKey, error) { return createSigningKey(filepath.Join(dir, "signing.key")) })
+		func() (*signingKeys, error) { return openSigning(dir) },
+		func() (*signingKeys, error) { return createSigning(dir) })
 	if err != nil {
 		return keys{}, err
 	}
@@ -63,16 +57,6 @@ func openOrCreate[T any](fresh bool, open, create func() (T, error)) (T, error) 
 		return found, fmt.Errorf("%w; the data directory holds data that needs it: bring it back from a backup", err)
 	}
 	return create()
-}
-
-func createSigningKey(path string) (seal.SigningKey, error) {
-	key, err := seal.GenerateSigningKey()
-	if err != nil {
-		return seal.SigningKey{}, err
-	}
-	seed := key.Expose()
-	defer clear(seed)
-	return key, writeFile(path, []byte(base64.StdEncoding.EncodeToString(seed)), 0o600)
 }
 
 func readSigningKey(path string) (seal.SigningKey, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -25,34 +24,14 @@ func rebuildCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&verify, "verify", false, "only compare, and fail if anything differs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		s, err := loadSettings()
-		if err != nil {
-			return err
-		}
-		if _, err := os.Stat(s.path("nats")); err != nil {
-			return fmt.Errorf("%s is no data directory of sb-server: set SB_DATA_DIR", s.DataDir)
-		}
-		dir, err := openDataDir(s)
-		if err != nil {
-			return err
-		}
-		defer dir.close()
-		ca, err := openCA(s.DataDir)
-		if err != nil {
-			return err
-		}
-		s.LeafAddr = "127.0.0.1:0" // nobody is to link meanwhile
-		st, err := openStack(ctx, s, s.logger(), ca, false)
-		if err != nil {
-			return err
-		}
-		defer st.close()
-		owner, err := postgres.Open(ctx, st.database.OwnerDSN())
-		if err != nil {
-			return err
-		}
-		defer owner.Close()
-		return rebuild(cmd, st, owner, verify)
+		return offline(ctx, nil, func(st *stack) error {
+			owner, err := postgres.Open(ctx, st.database.OwnerDSN())
+			if err != nil {
+				return err
+			}
+			defer owner.Close()
+			return rebuild(cmd, st, owner, verify)
+		})
 	}
 	return cmd
 }

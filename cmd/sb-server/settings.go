@@ -13,10 +13,12 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 )
 
 // settings come from the environment; docs/reference/configuration.md lists them.
 type settings struct {
+	Profile      string        `env:"SB_PROFILE" envDefault:"development"`
 	DataDir      string        `env:"SB_DATA_DIR" envDefault:".data"`
 	HTTPAddr     string        `env:"SB_HTTP_ADDR" envDefault:"127.0.0.1:8443"`
 	OpsAddr      string        `env:"SB_OPS_ADDR" envDefault:"127.0.0.1:0"`
@@ -30,7 +32,11 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
-	Reapprove events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
+	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
+	KMS        kmsSettings
+	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
+
+	Suites []seal.Suite `env:"-"` // of SuiteNames
 }
 
 func loadSettings() (settings, error) {
@@ -39,6 +45,9 @@ func loadSettings() (settings, error) {
 		return settings{}, explainSetting(err)
 	}
 	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
+		return settings{}, err
+	}
+	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
@@ -64,7 +73,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, nil
+	return s, s.validateKMS()
 }
 
 // explainSetting says which variable is wrong and what to write, where the library

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"secretsbridge/seal"
 )
 
 func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
@@ -13,6 +15,8 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"a level nobody has":  {"SB_LOG_LEVEL", "loud", "write DEBUG, INFO"},
 		"a format nobody has": {"SB_LOG_FORMAT", "xml", "write text or json"},
 		"too short":           {"SB_LEASE", "1ms", "choose 1s to 10m"},
+		"an unknown suite":    {"SB_HPKE_SUITES", "xwing,rsa", "write xwing,x25519"},
+		"a suite twice":       {"SB_HPKE_SUITES", "xwing,xwing", "write xwing,x25519"},
 		"too long":            {"SB_PENDING_TTL", "9999h", "choose 1s to 720h"},
 	}
 	for name, tt := range tests {
@@ -29,7 +33,7 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	t.Setenv("SB_REVEAL_TTL", "90s")
 	s, err := loadSettings()
-	if err != nil || s.RevealTTL != 90*time.Second || s.PendingTTL != 24*time.Hour {
+	if err != nil || s.RevealTTL != 90*time.Second || s.PendingTTL != 24*time.Hour || len(s.Suites) != 2 || s.Suites[0] != seal.XWing {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

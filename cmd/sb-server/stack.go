@@ -18,6 +18,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/gateway"
 	"secretsbridge/internal/build"
+	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
@@ -96,6 +97,13 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	if err = st.openNATS(ctx, ca); err != nil {
 		return nil, err
 	}
+	begun, err := st.keys.signing.settle(ctx, st.store)
+	if err != nil {
+		return nil, err
+	}
+	if begun {
+		log.Warn("a rotation of the signing key was begun and does not count yet: `sb-server signing rotate` finishes it")
+	}
 	st.assemble(string(ca.pem))
 	return st, nil
 }
@@ -165,18 +173,19 @@ func (st *stack) provision(ctx context.Context) error {
 func (st *stack) assemble(caPEM string) {
 	st.custody = custody.New(custody.Config{
 		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
-		Signer: st.keys.signing, Logger: st.log, Now: time.Now,
+		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.hub, 0)
 	views := views{pool: st.pool, progress: st.progress}
 	st.gateway = gateway.New(gateway.Config{
 		Log: st.store, Custody: st.custody, Credentials: credentials, Presence: st.presence,
-		Directory: views, Clusters: st.jobs, SigningKey: st.keys.signing.Public(), Logger: st.log, Now: time.Now,
-		Link: func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
+		Directory: views, Clusters: st.jobs, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
+		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
+		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody,
-		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing, Logger: st.log, Now: time.Now,
+		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach,
 	})
 }
@@ -196,17 +205,21 @@ func (st *stack) agentOf(ctx context.Context, account string) (nats.Agent, error
 // run works until ctx ends or something makes it unsafe to go on. ready is called when
 // the views hold everything, before anybody is let in; it serves until its ctx ends.
 func (st *stack) run(ctx context.Context, ready func(context.Context) error) error {
+	if !erase.Works {
+		st.log.Warn("values stay in memory until it is used again: use a binary that was built with GOEXPERIMENT=runtimesecret, as make build does")
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
+	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
 			return err
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		services := nats.NewServices(st.core, build.Version(), st.log)
-		inner.Go(func() error { return services.Serve(ctx, st.gateway.Serve) })
+		inner.Go(func() error { return services.Serve(ctx, st.gateway) })
 		inner.Go(func() error { return st.worker.Run(ctx) })
 		inner.Go(func() error { return ready(ctx) })
 		return inner.Wait()
@@ -280,4 +293,5 @@ func (st *stack) close() {
 	if st.database != nil {
 		st.database.Stop()
 	}
+	closeKMS(st.keys.wrapping)
 }

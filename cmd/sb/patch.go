@@ -208,9 +208,26 @@ func patchText(r api.Request) []string {
 		pairs = append(pairs, "Attention", fmt.Sprintf("approvals ended %d times because the secret changed after them", p.Voided))
 	}
 	if p.Outcome != "" {
-		pairs = append(pairs, "Outcome", fmt.Sprintf("%s: version %s, before %s", p.Outcome, r.ProviderVersion, versionText(p.PreviousVersion)))
+		pairs = append(pairs, "Outcome", outcomeText(r))
 	}
 	return pairs
+}
+
+// outcomeText says how an executed patch came to be at the provider.
+func outcomeText(r api.Request) string {
+	return fmt.Sprintf("%s: version %s, before %s", r.Patch.Outcome, r.ProviderVersion, versionText(r.Patch.PreviousVersion))
+}
+
+// effectsText is what a patch would do, on one line.
+func effectsText(p api.Patch) string {
+	if p.Comparison.Problem != nil {
+		return "it cannot be compared: " + p.Comparison.Problem.Detail
+	}
+	effects := make([]string, len(p.Changes))
+	for i, c := range p.Changes {
+		effects[i] = c.Key + " " + c.Effect
+	}
+	return fmt.Sprintf("comparison %d: %s", p.Comparison.Number, strings.Join(effects, ", "))
 }
 
 func comparisonText(l api.Comparison) string {

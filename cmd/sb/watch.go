@@ -57,8 +57,12 @@ func changeText(r api.Request) string {
 	switch {
 	case r.Failure != nil:
 		say(r.Failure.Detail + " (" + r.Failure.Code + ")")
+	case r.State == "executed" && r.Patch != nil:
+		say(outcomeText(r))
 	case r.State == "executed":
 		say("open it with sb reveal " + r.ID)
+	case r.State == "pending" && r.Patch != nil && r.Patch.Comparison != nil:
+		say(r.Waiting + "; " + effectsText(*r.Patch))
 	case r.Waiting != "":
 		say(r.Waiting)
 	case r.State == "running":

@@ -17,16 +17,18 @@ var rooms = []struct {
 	{"internal/boundaries", nil, "it looks at packages from outside"},
 	{"internal/build", nil, "every binary says which build it is"},
 	{"internal/harden", nil, "it concerns the process only"},
+	{"internal/socket", nil, "it knows what the system calls a socket, and nothing else"},
+	{"internal/erase", nil, "it concerns memory, whatever is in it"},
 	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
 	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
 	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
 	{"kms/...", []string{"seal", "kms/..."}, "a key manager wraps keys and knows no requests"},
 	{"projections/...", []string{"events", "command", "internal/postgres"}, "views are folds of facts; deciders lend them their words only"},
 	{"store/...", []string{"events", "command", "custody", "internal/postgres", "internal/secret", "kms", "seal"}, "the store satisfies ports of custody and of sign-in"},
-	{"custody/...", []string{"events", "command", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
+	{"custody/...", []string{"events", "command", "internal/erase", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
 	{"gateway/...", []string{"events", "command", "custody", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
 	{"worker/...", []string{"events", "command", "policy", "seal"}, "it reacts through ports, so every reaction can be tested without a broker"},
-	{"agent/...", []string{"events", "seal", "internal/secret", "agent"}, "an agent decides nothing and stores nothing"},
+	{"agent/...", []string{"events", "seal", "internal/erase", "internal/secret", "agent"}, "an agent decides nothing and stores nothing"},
 	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
 	{"nats/internal/...", nil, "it translates log lines"},
@@ -53,6 +55,7 @@ var owners = []struct {
 	{"github.com/dunglas/httpsfv", []string{"web/signed"}, "structured fields are the signatures' alone"},
 	{"github.com/hashicorp/golang-lru/...", []string{"web"}, "limits forget those unseen for longest"},
 	{"github.com/hashicorp/vault/...", []string{"agent/vault", "kms/...", "test/..."}, "an SDK stays in its provider's folder"},
+	{"github.com/aws/...", []string{"kms/awskms", "test/..."}, "an SDK stays in its backend's folder"},
 	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
 	{"github.com/goccy/go-yaml/...", []string{"cmd/...", "policy/..."}, "rooms get values, not files"},
@@ -93,13 +96,13 @@ var forbidden = []struct {
 
 // pure are packages that do no I/O: their own files import none of impure.
 var (
-	pure   = []string{"command", "events", "policy", "seal", "internal/build", "internal/secret", "nats/subject"}
+	pure   = []string{"command", "events", "policy", "seal", "internal/build", "internal/erase", "internal/secret", "nats/subject"}
 	impure = []string{"net", "net/http/...", "os/...", "syscall", "database/sql/...", "testing/..."}
 )
 
 // standalone link the standard library and this module only: they are to be read, and
 // trusted, by themselves.
-var standalone = []string{"command", "events", "seal", "internal/secret", "agent", "custody", "nats/subject"}
+var standalone = []string{"command", "events", "seal", "internal/erase", "internal/secret", "agent", "custody", "nats/subject"}
 
 // serving are the functions and types with which a program listens. None may be named
 // in what an agent is made of. (Package net/http itself is linked: enrolment and

@@ -16,10 +16,10 @@ var ErrNotInstalled = errors.New("no Postgres server binaries found; install the
 // debianBinaries is where Debian's packages put the server: it is not on PATH.
 const debianBinaries = "/usr/lib/postgresql/*/bin"
 
-// findBinaries returns the folder with initdb and postgres: behind the links on PATH,
+// Binaries returns the folder with initdb, postgres and their companions: behind the links on PATH,
 // because the server finds its own files from its real place, or else the newest of
 // Debian's folders.
-func findBinaries() (string, error) {
+func Binaries() (string, error) {
 	if found, err := exec.LookPath("postgres"); err == nil {
 		if real, err := filepath.EvalSymlinks(found); err == nil && hasBinaries(filepath.Dir(real)) {
 			return filepath.Dir(real), nil

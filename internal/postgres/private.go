@@ -72,7 +72,7 @@ func startPrivate(ctx context.Context, config Config) (*Private, error) {
 	if err != nil {
 		return nil, err
 	}
-	bin, err := findBinaries()
+	bin, err := Binaries()
 	if err != nil {
 		return nil, err
 	}

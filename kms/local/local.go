@@ -110,7 +110,7 @@ func (k *Keys) Rotate(ctx context.Context) (string, error) {
 
 // Wrap implements [kms.KeyManager].
 func (k *Keys) Wrap(ctx context.Context, key seal.DataKey, ec kms.EncryptionContext) (kms.Wrapped, error) {
-	if err := ready(ctx, ec); err != nil {
+	if err := kms.Usable(ctx, ec); err != nil {
 		return kms.Wrapped{}, fmt.Errorf("wrap data key: %w", err)
 	}
 	if len(key.Expose()) != seal.KeySize {
@@ -132,7 +132,7 @@ func (k *Keys) Wrap(ctx context.Context, key seal.DataKey, ec kms.EncryptionCont
 
 // Unwrap implements [kms.KeyManager].
 func (k *Keys) Unwrap(ctx context.Context, w kms.Wrapped, ec kms.EncryptionContext) (seal.DataKey, error) {
-	if err := ready(ctx, ec); err != nil {
+	if err := kms.Usable(ctx, ec); err != nil {
 		return seal.DataKey{}, fmt.Errorf("unwrap data key: %w", err)
 	}
 	wrapping, err := k.find(w.KeyID)
@@ -177,22 +177,28 @@ func (k *Keys) Check(ctx context.Context) error {
 	if err := k.adopt(doc); err != nil {
 		return fmt.Errorf("check local keys: %w", err)
 	}
-	ec := kms.EncryptionContext{"purpose": "secretsbridge-check-v1"}
-	probe := seal.NewDataKey()
-	defer probe.Zero()
-	w, err := k.Wrap(ctx, probe, ec)
-	if err != nil {
+	if err := kms.Prove(ctx, k); err != nil {
 		return fmt.Errorf("check local keys: %w", err)
-	}
-	back, err := k.Unwrap(ctx, w, ec)
-	if err != nil {
-		return fmt.Errorf("check local keys: %w", err)
-	}
-	defer back.Zero()
-	if string(back.Expose()) != string(probe.Expose()) {
-		return fmt.Errorf("check local keys: %w", kms.ErrWrongKey)
 	}
 	return nil
+}
+
+// PrimaryKeyID implements [kms.KeyManager]. The file is read again, because another
+// process may have rotated.
+func (k *Keys) PrimaryKeyID(ctx context.Context) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("primary local key: %w", err)
+	}
+	doc, err := read(k.path)
+	if err == nil {
+		err = k.adopt(doc)
+	}
+	if err != nil {
+		return "", fault("primary local key", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.file.Primary, nil
 }
 
 // claim counts one wrap of the primary key and returns the key. The count in the file
@@ -290,15 +296,6 @@ func (f keyFile) key(id string) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("key %q: %w", id, kms.ErrUnknownKey)
-}
-
-// ready refuses a call whose context has ended, or whose encryption context no backend
-// would take.
-func ready(ctx context.Context, ec kms.EncryptionContext) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return ec.Check()
 }
 
 // fault gives an error of the file its place among the port's errors: what is not

@@ -19,7 +19,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	kmstest.Run(t, func(t *testing.T) kms.KeyManager { km, _ := create(t); return km })
+	kmstest.Run(t, func(t *testing.T) kmstest.KeyManager { km, _ := create(t); return km })
 }
 
 // create makes a key file in a folder of its own.

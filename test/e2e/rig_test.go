@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"secretsbridge/seal"
+	"secretsbridge/test/leaks"
 	"secretsbridge/web/api"
 )
 
@@ -36,6 +37,7 @@ const startTime = 90 * time.Second
 var bin string // folder of the binaries
 
 func TestMain(m *testing.M) {
+	leaks.Holder()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "sb-e2e-")
 		if err != nil {
@@ -44,7 +46,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		bin = dir
-		if out, err := exec.Command("go", "build", "-o", bin+"/", "secretsbridge/cmd/...").CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "secretsbridge/cmd/...")
+		build.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret") // as make build does
+		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)
 			return 1
 		}
@@ -63,9 +67,11 @@ type control struct {
 	client *http.Client
 	ended  chan struct{} // closed when the process of cmd has ended
 	logs   bytes.Buffer  // stderr of every start, the agent's included
+	stdout bytes.Buffer  // of every start
 	tokens map[string]string
 
-	reveal api.Reveal // asks for values sealed to a key that nobody keeps
+	reader seal.RecipientKey // of the people here, who reveal by the API
+	reveal api.Reveal        // names it
 }
 
 // start starts a control plane and stops it when the test ends. env adds settings.
@@ -76,7 +82,7 @@ func start(t testing.TB, env ...string) *control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.reveal = api.Reveal{Recipient: reader.Public().String()}
+	c.reader, c.reveal = reader, api.Reveal{Recipient: reader.Public().String()}
 	c.up(t)
 	t.Cleanup(func() {
 		c.stop(t)
@@ -122,6 +128,7 @@ func (c *control) up(t testing.TB) {
 		defer close(ended)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
+			fmt.Fprintln(locked{&c.mu, &c.stdout}, lines.Text())
 			if rest, ok := strings.CutPrefix(lines.Text(), "Secrets Bridge runs at "); ok {
 				at, _, _ := strings.Cut(rest, " ")
 				url <- at
@@ -338,6 +345,27 @@ func (c *control) send(token, method, path, key string, body, into any) (status 
 		return 0, ""
 	}
 	return resp.StatusCode, ""
+}
+
+// opened opens what the developer revealed.
+func (c *control) opened(t testing.TB, r api.Request, envelope string, got api.Revealed) string {
+	t.Helper()
+	var intake api.Intake
+	if status, _ := c.call("developer", "GET", "/intake", "", nil, &intake); status != http.StatusOK {
+		t.Fatalf("intake: %d", status)
+	}
+	signer, err := seal.ParseVerifyKey(intake.SigningKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := seal.OpenValueMessage(c.reader, seal.VerifyKeys{signer}, seal.Binding{
+		Direction: seal.Reveal, Request: r.ID, Envelope: envelope, Key: got.Key, Connection: r.Connection, Ref: r.Ref,
+		Agent: r.Requester.ID, AgentKey: c.reader.Public().ID(), NotAfter: got.NotAfter,
+	}, got.NotAfter.Add(-time.Second), got.Sealed)
+	if err != nil {
+		t.Fatalf("open what was revealed: %v", err)
+	}
+	return string(value)
 }
 
 // request shows a request as the admin sees it.

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/seal"
+)
+
+// signingKeys are the control plane's signing key and how it came to be, in
+// keys/signing.json, mode 0600. An installation that never rotated may still have
+// keys/signing.key, the seed alone, which is then the key of serial 1.
+//
+// A rotation has three steps, each of which a crash may follow:
+//
+//  1. The next key and the statement about it are written down beside the current one,
+//     which goes on signing. Nobody has heard of the next: dropping it costs nothing.
+//  2. The fact is appended. Its command follows from the key, so saying it again after a
+//     lost answer changes nothing. From here on the rotation counts, and the private
+//     half is on disk already: a fact never names a key that is nowhere.
+//  3. The next key becomes the current one, by one rename. The private half of the old
+//     one is gone with it: what it signed stays good, and nobody can sign more.
+//
+// Whoever opens the keys looks at the log and finishes step 3 where step 2 was done;
+// `sb-server signing rotate` takes up step 2 with the key that is there.
+type signingKeys struct {
+	path string
+	doc  signingDocument
+	key  seal.SigningKey
+}
+
+// signingDocument is keys/signing.json.
+type signingDocument struct {
+	Format int                         `json:"format"` // 1
+	Serial int                         `json:"serial"`
+	Seed   []byte                      `json:"seed"`
+	Chain  []events.SignedKeyStatement `json:"chain"` // public: how serial 1 led to this one
+	Next   *nextSigningKey             `json:"next,omitempty"`
+}
+
+// nextSigningKey is a rotation that was begun.
+type nextSigningKey struct {
+	Seed      []byte                    `json:"seed"`
+	Statement events.SignedKeyStatement `json:"statement"`
+}
+
+const (
+	signingFile    = "signing.json"
+	oldSigningFile = "signing.key"
+)
+
+// openSigning reads the signing keys of a folder, in either format.
+func openSigning(dir string) (*signingKeys, error) {
+	s := &signingKeys{path: filepath.Join(dir, signingFile)}
+	raw, err := readPrivate(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		old, err := readSigningKey(filepath.Join(dir, oldSigningFile))
+		if err != nil {
+			return nil, err
+		}
+		s.key, s.doc = old, signingDocument{Format: 1, Serial: 1, Seed: old.Expose()}
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer clear(raw)
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s.doc); err != nil || s.doc.Format != 1 || s.doc.Serial != len(s.doc.Chain)+1 {
+		return nil, fmt.Errorf("%s is damaged or of a newer version: bring it back from a backup", s.path)
+	}
+	if s.key, err = seal.ParseSigningKey(s.doc.Seed); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.path, err)
+	}
+	return s, nil
+}
+
+func createSigning(dir string) (*signingKeys, error) {
+	key, err := seal.GenerateSigningKey()
+	if err != nil {
+		return nil, err
+	}
+	s := &signingKeys{path: filepath.Join(dir, signingFile), key: key}
+	return s, s.keep(signingDocument{Format: 1, Serial: 1, Seed: key.Expose(), Chain: []events.SignedKeyStatement{}})
+}
+
+// keep replaces the file by one rename that a power cut does not undo.
+func (s *signingKeys) keep(doc signingDocument) error {
+	raw, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return err
+	}
+	defer clear(raw)
+	if err := writeFile(s.path, append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return err
+	}
+	s.doc = doc
+	return nil
+}
+
+// prepare is step 1: it makes the next key, unless one is there. A key that is there
+// keeps its statement: the log may have it.
+func (s *signingKeys) prepare(previousUntil time.Time) error {
+	if s.doc.Next != nil {
+		return nil
+	}
+	next, err := seal.GenerateSigningKey()
+	if err != nil {
+		return err
+	}
+	statement, err := json.Marshal(events.KeyStatement{
+		Serial: s.doc.Serial + 1, Key: next.Public().String(), PreviousUntil: previousUntil.UTC(),
+	})
+	if err != nil {
+		return err
+	}
+	doc := s.doc
+	doc.Next = &nextSigningKey{Seed: next.Expose(), Statement: events.SignedKeyStatement{
+		Statement: statement, Signature: s.key.Sign(events.KeyStatementDomain, statement),
+	}}
+	return s.keep(doc)
+}
+
+// next is the statement of the rotation that was begun, and false if none was.
+func (s *signingKeys) next() (events.KeyStatement, bool, error) {
+	if s.doc.Next == nil {
+		return events.KeyStatement{}, false, nil
+	}
+	var statement events.KeyStatement
+	if err := json.Unmarshal(s.doc.Next.Statement.Statement, &statement); err != nil {
+		return statement, false, fmt.Errorf("%s is damaged: bring it back from a backup", s.path)
+	}
+	return statement, true, nil
+}
+
+// record is step 2.
+func (s *signingKeys) record(ctx context.Context, log command.Log, actor events.Actor, now time.Time) error {
+	statement, _, err := s.next()
+	if err != nil {
+		return err
+	}
+	meta := command.Meta{Command: events.DeriveCommandID("rotate signing key", statement.Key), Actor: actor, Time: now}
+	_, err = command.Execute(ctx, log, events.SigningStream(), meta, func(c command.Signing) ([]events.Fact, error) {
+		return c.Rotate(meta, statement.Serial, statement.Key)
+	})
+	return err
+}
+
+// finish is step 3.
+func (s *signingKeys) finish() error {
+	key, err := seal.ParseSigningKey(s.doc.Next.Seed)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	chain := append(append([]events.SignedKeyStatement{}, s.doc.Chain...), s.doc.Next.Statement)
+	if err := s.keep(signingDocument{Format: 1, Serial: s.doc.Serial + 1, Seed: s.doc.Next.Seed, Chain: chain}); err != nil {
+		return err
+	}
+	s.key = key
+	// The seed of the first key in the old format is useless from here on.
+	if err := os.Remove(filepath.Join(filepath.Dir(s.path), oldSigningFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// settle compares the keys with the log: it finishes a rotation that counts, and refuses
+// keys that are not the log's, which agents would not believe.
+func (s *signingKeys) settle(ctx context.Context, log command.Log) (begun bool, err error) {
+	told, _, err := command.Load[command.Signing](ctx, log, events.SigningStream())
+	if err != nil {
+		return false, err
+	}
+	next, begun, err := s.next()
+	if err != nil {
+		return false, err
+	}
+	if begun && told.Serial == next.Serial && told.Key == next.Key {
+		return false, s.finish()
+	}
+	if serial := max(told.Serial, 1); serial != s.doc.Serial || told.Key != "" && told.Key != s.key.Public().String() {
+		return false, fmt.Errorf("the log says that the signing key has serial %d, and %s holds serial %d or another key: bring back the keys of this data directory from a backup", serial, s.path, s.doc.Serial)
+	}
+	return begun, nil
+}

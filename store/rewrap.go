@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+)
+
+// CountOutside implements [custody.WrappedKeys].
+func (e Envelopes) CountOutside(ctx context.Context, key string) (int, error) {
+	var n int
+	err := e.Pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM   private.envelopes
+		WHERE  kms_key <> $1
+		AND    wrapped <> ''`, key).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count envelopes outside a key: %w", err)
+	}
+	return n, nil
+}
+
+// ListOutside implements [custody.WrappedKeys].
+func (e Envelopes) ListOutside(ctx context.Context, key string, after events.EnvelopeID, limit int) ([]custody.Envelope, error) {
+	rows, err := e.Pool.Query(ctx, "SELECT "+envelopeColumns+`
+		FROM   private.envelopes
+		WHERE  kms_key <> $1
+		AND    wrapped <> ''
+		AND    id > $2
+		ORDER  BY id
+		LIMIT  $3`, key, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list envelopes outside a key: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[custody.Envelope])
+	if err != nil {
+		return nil, fmt.Errorf("list envelopes outside a key: %w", err)
+	}
+	for i := range found {
+		found[i].Expires, found[i].Created = found[i].Expires.UTC(), found[i].Created.UTC()
+	}
+	return found, nil
+}
+
+// Swap implements [custody.WrappedKeys]. No row means that the envelope was used,
+// destroyed or moved since it was read.
+func (e Envelopes) Swap(ctx context.Context, id events.EnvelopeID, old, fresh kms.Wrapped) (bool, error) {
+	tag, err := e.Pool.Exec(ctx, `
+		UPDATE private.envelopes
+		SET    wrapped = $4,
+		       kms_key = $5
+		WHERE  id = $1
+		AND    wrapped = $2
+		AND    kms_key = $3`, id, old.Ciphertext, old.KeyID, fresh.Ciphertext, fresh.KeyID)
+	if err != nil {
+		return false, fmt.Errorf("swap the data key of envelope %s: %w", id, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// CountByKey is how many envelopes are stored by the key that wraps their data keys.
+func (e Envelopes) CountByKey(ctx context.Context) (map[string]int, error) {
+	rows, err := e.Pool.Query(ctx, `
+		SELECT kms_key, count(*)
+		FROM   private.envelopes
+		WHERE  wrapped <> ''
+		GROUP  BY kms_key`)
+	if err != nil {
+		return nil, fmt.Errorf("count envelopes by key: %w", err)
+	}
+	counts := map[string]int{}
+	var key string
+	var n int
+	if _, err := pgx.ForEachRow(rows, []any{&key, &n}, func() error { counts[key] = n; return nil }); err != nil {
+		return nil, fmt.Errorf("count envelopes by key: %w", err)
+	}
+	return counts, nil
+}

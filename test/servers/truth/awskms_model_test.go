@@ -1,0 +1,277 @@
+package truth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"secretsbridge/kms"
+	"secretsbridge/kms/awskms"
+	"secretsbridge/seal"
+	fake "secretsbridge/test/servers/awskms"
+)
+
+// common are error types that every operation has (AWS KMS API Reference, common errors).
+var commonErrors = []string{
+	"AccessDeniedException", "IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
+	"ThrottlingException", "UnrecognizedClientException", "ValidationException",
+}
+
+// witness passes everything on to the fake and holds it against the model.
+type witness struct {
+	t     *testing.T
+	model model
+
+	mu      sync.Mutex
+	fine    map[string]int // by operation
+	refused map[string]int // by operation and type of error
+}
+
+func (w *witness) before(server *fake.Server) string {
+	to, err := url.Parse(server.Address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // the host is signed
+		ModifyResponse: w.look,
+	}
+	door := httptest.NewServer(http.HandlerFunc(func(res http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			w.t.Error(err)
+		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(res, req.WithContext(context.WithValue(req.Context(), asked{}, body)))
+	}))
+	w.t.Cleanup(door.Close)
+	return door.URL
+}
+
+type asked struct{}
+
+func (w *witness) look(res *http.Response) error {
+	operation := strings.TrimPrefix(res.Request.Header.Get("X-Amz-Target"), "TrentService.")
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	about, known := w.model.Operations[operation]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !known {
+		w.t.Errorf("%s is no operation of KMS", operation)
+		return nil
+	}
+	var in, out any
+	if err := json.Unmarshal(res.Request.Context().Value(asked{}).([]byte), &in); err != nil {
+		w.t.Errorf("%s: request: %v", operation, err)
+	}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &out); err != nil {
+			w.t.Errorf("%s: answer: %v", operation, err)
+		}
+	}
+	var wrong []string
+	if res.StatusCode == http.StatusOK {
+		w.fine[operation]++
+		wrong = w.model.check("request", about.Input.Shape, in)
+		switch {
+		case about.Output != nil:
+			wrong = append(wrong, w.model.check("answer", about.Output.Shape, out)...)
+		case len(body) > 0:
+			wrong = append(wrong, "answer: the operation has none")
+		}
+	} else {
+		said := out.(map[string]any)
+		kind, _ := said["__type"].(string)
+		w.refused[operation+" "+kind]++
+		declared := slices.ContainsFunc(about.Errors, func(e reference) bool { return e.Shape == kind })
+		if !declared && !slices.Contains(commonErrors, kind) {
+			wrong = append(wrong, kind+" is no error of the operation")
+		}
+		delete(said, "__type")
+		if declared {
+			wrong = append(wrong, w.model.check("error", kind, said)...)
+		}
+	}
+	for _, what := range wrong {
+		w.t.Errorf("%s: %s", operation, what)
+	}
+	return nil
+}
+
+// TestAWSKMSIsAsItsModelSays drives every operation of the fake, by the product's own
+// adapter and by the SDK, and holds each exchange against AWS's model.
+func TestAWSKMSIsAsItsModelSays(t *testing.T) {
+	dir, err := moduleDir("github.com/aws/aws-sdk-go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := readModel(filepath.Join(dir, "models", "apis", "kms", "2014-11-01", "api-2.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range fake.Environment() {
+		t.Setenv(name, value)
+	}
+	server := fake.Start(t)
+	w := &witness{t: t, model: m, fine: map[string]int{}, refused: map[string]int{}}
+	endpoint := w.before(server)
+	driveAdapter(t, server, endpoint)
+	driveSDK(t, server, endpoint)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, operation := range fake.Operations() {
+		if w.fine[operation] == 0 {
+			t.Errorf("%s was not held against the model", operation)
+		}
+	}
+	for _, refusal := range []string{
+		"Encrypt AccessDeniedException", "Encrypt DisabledException", "Encrypt InvalidKeyUsageException", "Encrypt KMSInvalidStateException",
+		"Encrypt NotFoundException", "Encrypt ValidationException", "Decrypt IncorrectKeyException", "Decrypt InvalidCiphertextException",
+		"Decrypt ThrottlingException", "VerifyMac KMSInvalidMacException",
+	} {
+		if w.refused[refusal] == 0 {
+			t.Errorf("%s was not held against the model", refusal)
+		}
+	}
+}
+
+func driveAdapter(t *testing.T, server *fake.Server, endpoint string) {
+	km, err := awskms.Open(t.Context(), awskms.Config{
+		Key: server.CreateKey(fake.Symmetric), MACKey: server.CreateKey(fake.HMAC), Endpoint: endpoint,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := km.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ec := kms.ContextOf(seal.Binding{Direction: seal.Read, Request: "r_1", Envelope: "r_1.0"})
+	wrapped, err := km.Wrap(t.Context(), seal.NewDataKey(), ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := km.Unwrap(t.Context(), wrapped, ec); err != nil {
+		t.Fatal(err)
+	}
+	ec["request"] = "r_2"
+	if _, err := km.Unwrap(t.Context(), wrapped, ec); err == nil {
+		t.Error("another context opened it")
+	}
+}
+
+func driveSDK(t *testing.T, server *fake.Server, endpoint string) {
+	ctx := t.Context()
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sdk.NewFromConfig(cfg, func(o *sdk.Options) { o.BaseEndpoint = aws.String(endpoint) })
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	fails := func(err error) {
+		t.Helper()
+		if err == nil {
+			t.Error("it was done")
+		}
+	}
+	made, err := c.CreateKey(ctx, &sdk.CreateKeyInput{})
+	must(err)
+	mac, err := c.CreateKey(ctx, &sdk.CreateKeyInput{KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac})
+	must(err)
+	key, other := made.KeyMetadata.Arn, aws.String(server.CreateKey(fake.Symmetric))
+	for _, k := range []*string{key, mac.KeyMetadata.Arn} {
+		_, err = c.DescribeKey(ctx, &sdk.DescribeKeyInput{KeyId: k})
+		must(err)
+	}
+	server.SeedAlias(fake.Alias{Name: "alias/test", KeyID: *made.KeyMetadata.KeyId, Created: 1.7e9, Updated: 1.7e9})
+	_, err = c.ListAliases(ctx, &sdk.ListAliasesInput{})
+	must(err)
+
+	encrypt := func(key *string, size int) ([]byte, error) {
+		out, err := c.Encrypt(ctx, &sdk.EncryptInput{KeyId: key, Plaintext: make([]byte, size), EncryptionContext: map[string]string{"a": "b"}})
+		if err != nil {
+			return nil, err
+		}
+		return out.CiphertextBlob, nil
+	}
+	blob, err := encrypt(aws.String("alias/test"), 4096)
+	must(err)
+	_, err = encrypt(key, 4097)
+	fails(err)
+	_, err = encrypt(mac.KeyMetadata.Arn, 1)
+	fails(err)
+	_, err = encrypt(aws.String("arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-0000-0000-000000000000"), 1)
+	fails(err)
+	server.Deny("Encrypt", *key, true)
+	_, err = encrypt(key, 1)
+	fails(err)
+	server.Deny("Encrypt", *key, false)
+
+	_, err = c.RotateKeyOnDemand(ctx, &sdk.RotateKeyOnDemandInput{KeyId: key})
+	must(err)
+	decrypt := func(key *string, context string) error {
+		_, err := c.Decrypt(ctx, &sdk.DecryptInput{KeyId: key, CiphertextBlob: blob, EncryptionContext: map[string]string{"a": context}})
+		return err
+	}
+	must(decrypt(key, "b"))
+	must(decrypt(nil, "b"))
+	fails(decrypt(other, "b"))
+	fails(decrypt(key, "B"))
+	server.Door.Set("throttled")
+	fails(decrypt(key, "b"))
+	server.Door.Set("")
+	_, err = c.ReEncrypt(ctx, &sdk.ReEncryptInput{
+		CiphertextBlob: blob, SourceKeyId: key, SourceEncryptionContext: map[string]string{"a": "b"}, DestinationKeyId: other,
+	})
+	must(err)
+
+	sum, err := c.GenerateMac(ctx, &sdk.GenerateMacInput{KeyId: mac.KeyMetadata.Arn, Message: []byte("m"), MacAlgorithm: types.MacAlgorithmSpecHmacSha256})
+	must(err)
+	for _, message := range []string{"m", "n"} {
+		_, err = c.VerifyMac(ctx, &sdk.VerifyMacInput{
+			KeyId: mac.KeyMetadata.Arn, Mac: sum.Mac, Message: []byte(message), MacAlgorithm: types.MacAlgorithmSpecHmacSha256,
+		})
+		if (err == nil) != (message == "m") {
+			t.Errorf("verify %s: %v", message, err)
+		}
+	}
+
+	_, err = c.DisableKey(ctx, &sdk.DisableKeyInput{KeyId: key})
+	must(err)
+	_, err = encrypt(key, 1)
+	fails(err)
+	_, err = c.EnableKey(ctx, &sdk.EnableKeyInput{KeyId: key})
+	must(err)
+	_, err = encrypt(key, 1)
+	must(err)
+	_, err = c.ScheduleKeyDeletion(ctx, &sdk.ScheduleKeyDeletionInput{KeyId: key, PendingWindowInDays: aws.Int32(7)})
+	must(err)
+	_, err = encrypt(key, 1)
+	fails(err)
+	_, err = c.DescribeKey(ctx, &sdk.DescribeKeyInput{KeyId: key})
+	must(err)
+}
