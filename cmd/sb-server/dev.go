@@ -89,7 +89,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 			if err := st.prepareDemo(ctx, agent, url, password); err != nil {
 				return err
 			}
-			banner(out, s, url, st.keys.signing.Public(), password, agent.vault != nil)
+			banner(out, s, url, st.keys.signing.key.Public(), password, agent.vault != nil)
 			return agent.run(ctx, st)
 		})
 		return group.Wait()
