@@ -41,6 +41,7 @@ type Session struct {
 	Person  Person           `json:"person"`
 	Created time.Time        `json:"created"`
 	Ends    time.Time        `json:"ends"` // at the latest, exclusive
+	Touched time.Time        `json:"-"`    // its use that was last written down
 
 	// Key signs every request of the session. The zero key: the token is enough.
 	Key seal.VerifyKey `json:"-"`
@@ -65,7 +66,7 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 	token := base64.RawURLEncoding.AppendEncode(nil, raw)
 	hash := sha256.Sum256(token)
 	session := Session{ID: events.NewSessionID(), Created: s.now(), Key: key}
-	session.Ends = session.Created.Add(absoluteEnd)
+	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
 			SELECT id, email, name, roles, disabled
@@ -94,21 +95,11 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 }
 
 // Lookup returns the session of a token, or ErrNotFound: never opened, ended, revoked,
-// or of a person who is disabled. Using a session keeps it from ending idle.
+// or of a person who is disabled. Looking is no use.
 func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, error) {
-	return s.lookup(ctx, token, true)
-}
-
-// Peek is Lookup by somebody who only waits: it does not count as use.
-func (s Sessions) Peek(ctx context.Context, token secret.Value) (Session, error) {
-	return s.lookup(ctx, token, false)
-}
-
-func (s Sessions) lookup(ctx context.Context, token secret.Value, use bool) (Session, error) {
 	hash := sha256.Sum256(token.Expose())
 	now := s.now()
 	var session Session
-	var touched time.Time
 	var key string
 	err := s.Pool.QueryRow(ctx, `
 		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.roles, p.disabled
@@ -119,25 +110,35 @@ func (s Sessions) lookup(ctx context.Context, token secret.Value, use bool) (Ses
 		AND    s.touched_at > $3
 		AND    NOT p.disabled`,
 		hash[:], now, now.Add(-idleEnd)).
-		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &touched, &key}, session.Person.fields()...)...)
+		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &key}, session.Person.fields()...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}
 	if err == nil && key != "" {
 		session.Key, err = seal.ParseVerifyKey(key) // a key that is none opens nothing
 	}
-	if err == nil && use && now.Sub(touched) >= touchEvery {
-		_, err = s.Pool.Exec(ctx, `
-			UPDATE private.sessions
-			SET    touched_at = $2
-			WHERE  id = $1
-			AND    touched_at < $2`, session.ID, now)
-	}
 	if err != nil {
 		return Session{}, fmt.Errorf("look up a session: %w", err)
 	}
-	session.Created, session.Ends = session.Created.UTC(), session.Ends.UTC()
+	session.Created, session.Ends, session.Touched = session.Created.UTC(), session.Ends.UTC(), session.Touched.UTC()
 	return session, nil
+}
+
+// Touch says that a session that was looked up is used, which keeps it from ending idle.
+func (s Sessions) Touch(ctx context.Context, session Session) error {
+	now := s.now()
+	if now.Sub(session.Touched) < touchEvery {
+		return nil
+	}
+	_, err := s.Pool.Exec(ctx, `
+		UPDATE private.sessions
+		SET    touched_at = $2
+		WHERE  id = $1
+		AND    touched_at < $2`, session.ID, now)
+	if err != nil {
+		return fmt.Errorf("note the use of a session: %w", err)
+	}
+	return nil
 }
 
 // Revoke ends a session. One that has ended already is no error.

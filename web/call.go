@@ -40,7 +40,7 @@ type call struct {
 	actor   events.Actor
 	person  store.Person     // zero on public routes
 	session events.SessionID // likewise
-	key     seal.VerifyKey   // that signs the session's calls; zero if the token is enough
+	found   store.Session    // likewise, with the key that signs its calls, if it has one
 	taken   bool             // the body was read
 	body    []byte
 	command events.CommandID
@@ -97,19 +97,23 @@ func (a *API) guard(route Route) http.Handler {
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
 	if route.Permission != public {
-		if err := c.authenticate(a.Sessions.Lookup); err != nil {
+		if err := c.authenticate(a.Sessions); err != nil {
 			return err
 		}
-		if c.key != (seal.VerifyKey{}) {
+		if c.found.Key != (seal.VerifyKey{}) {
 			if err := c.read(route.maxBody()); err != nil {
 				if route.Method != http.MethodPost {
 					return errSignature // no query has a body
 				}
 				return err
 			}
-			if err := a.verify(c, c.key); err != nil {
+			if err := a.verify(c, c.found.Key); err != nil {
 				return err
 			}
+		}
+		// Only now: who has the token and not the key does not keep a session open.
+		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
+			return err
 		}
 		if route.Permission != session && !c.may(route.Permission) {
 			return errForbidden
@@ -126,20 +130,20 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token, by using it or only by looking.
-func (c *call) authenticate(find func(context.Context, secret.Value) (store.Session, error)) error {
+// authenticate finds the session of the bearer token.
+func (c *call) authenticate(sessions Sessions) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := find(c.ctx(), secret.New([]byte(token)))
+	found, err := sessions.Lookup(c.ctx(), secret.New([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}
 	if err != nil {
 		return err
 	}
-	c.person, c.session, c.key, c.actor = found.Person, found.ID, found.Key, events.UserActor(found.Person.ID)
+	c.found, c.person, c.session, c.actor = found, found.Person, found.ID, events.UserActor(found.Person.ID)
 	return nil
 }
 

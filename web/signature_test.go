@@ -165,6 +165,19 @@ func TestTheTokenAloneIsNotEnough(t *testing.T) {
 	}
 }
 
+// TestTheTokenAloneKeepsNoSessionOpen: a session whose owner has gone ends.
+func TestTheTokenAloneKeepsNoSessionOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	who, own := r.keyed(r.developer)
+	for range 2 {
+		r.clock.Add(14 * time.Minute)
+		r.call(who, "GET", "/me", nil).wants(t, 401, "signature_invalid")
+	}
+	r.clock.Add(2 * time.Minute)
+	r.call(who, "GET", "/me", nil, r.signs(own)).wants(t, 401, "session_expired")
+}
+
 // TestWhatWasChangedBehindTheSignatureIsRefused changes one part of a call each.
 func TestWhatWasChangedBehindTheSignatureIsRefused(t *testing.T) {
 	t.Parallel()

@@ -120,7 +120,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 			return written, nil
 		case <-changes:
 		case <-beat.C:
-			if c.authenticate(a.Sessions.Peek) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
+			if c.authenticate(a.Sessions) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
 				return written, nil
 			}
 		}

@@ -56,7 +56,7 @@ type People interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
-	Peek(ctx context.Context, token secret.Value) (store.Session, error) // is no use of it
+	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
 }
 

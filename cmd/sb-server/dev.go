@@ -17,6 +17,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/seal"
 	"secretsbridge/web"
 )
 
@@ -88,7 +89,7 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 			if err := st.prepareDemo(ctx, agent, url, password); err != nil {
 				return err
 			}
-			banner(out, s, url, password, agent.vault != nil)
+			banner(out, s, url, st.keys.signing.key.Public(), password, agent.vault != nil)
 			return agent.run(ctx, st)
 		})
 		return group.Wait()
@@ -189,7 +190,7 @@ func quoted(path string) string {
 	return path
 }
 
-func banner(out io.Writer, s settings, url, password string, vault bool) {
+func banner(out io.Writer, s settings, url string, key seal.VerifyKey, password string, vault bool) {
 	fmt.Fprintf(out, "\nSecrets Bridge runs at %s (CA: %s)\n\nDemo people, all with the password %s\n", url, s.path("ca.pem"), password)
 	for _, p := range demoPeople {
 		fmt.Fprintf(out, "  %-22s %s\n", p.email, p.does)
@@ -201,11 +202,12 @@ func banner(out io.Writer, s settings, url, password string, vault bool) {
 	fmt.Fprintf(out, `
 Try it in another terminal, from this folder:
   export SB_SERVER=%s SB_CA_FILE=%s
+  export SB_SERVER_KEY=%s
   bin/sb login --email developer@demo.local && bin/sb request read %s --reason "try it out"
   bin/sb login --email approver@demo.local && bin/sb request list --state pending && bin/sb approve REQUEST
   bin/sb login --email developer@demo.local && bin/sb request show REQUEST --watch && bin/sb reveal REQUEST
 
 Ctrl-C stops everything; the next start goes on with the same data.
 
-`, url, quoted(s.path("ca.pem")), secret)
+`, url, quoted(s.path("ca.pem")), key, secret)
 }

@@ -19,9 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"secretsbridge/test/leaks"
 	"secretsbridge/events"
 	"secretsbridge/seal"
+	"secretsbridge/test/leaks"
 	"secretsbridge/web/api"
 )
 

@@ -40,8 +40,11 @@ var (
 	errDoubt = errors.New("the server could not check the call")
 )
 
-// smallBody is what every call may send.
-const smallBody = 64 << 10
+// What a call may send, in bytes: a submit has sealed values.
+const (
+	maxBody       = 64 << 10
+	maxSubmitBody = 1 << 20
+)
 
 // signs reports whether calls are signed and answers must be.
 func (c *Client) signs() bool { return c.key.Public() != seal.VerifyKey{} }
@@ -75,7 +78,7 @@ func (c *Client) believe(to signed.Request, resp *http.Response, body []byte) er
 	if p.Code == codeExpired {
 		c.clock.Store(int64(said.Created.Sub(time.Now()).Round(time.Second)))
 	}
-	if p.Code == codeUsed || !said.Checked && !conclusive(resp.StatusCode, p.Code, len(to.Body)) {
+	if p.Code == codeUsed || !said.Checked && !conclusive(to, resp.StatusCode, p.Code) {
 		return &Altered{command, errDoubt}
 	}
 	return nil
@@ -90,15 +93,21 @@ const (
 // conclusive reports whether an answer holds for the call that was meant, although the
 // server could not check the call that came: what came may be an altered copy, and the
 // other may still arrive. Method, path and token that came are in the answer's signature,
-// so these are ours.
-func conclusive(status int, code string, size int) bool {
+// so these are ours. Too many calls are no reason: altered copies count, too. What a
+// sign-in came to does not matter, because nobody else can use its session.
+func conclusive(to signed.Request, status int, code string) bool {
 	switch code {
 	case "session_expired", "not_signed_in", "not_found", "method_not_allowed", "intake_key_unknown", codeExpired:
 		return true
 	case "body_too_large":
-		return size > smallBody
+		if to.Target == target(Path("requests"), nil) {
+			return len(to.Body) > maxSubmitBody
+		}
+		return len(to.Body) > maxBody
+	case "too_many_requests":
+		return to.Method == http.MethodGet || to.Target == target(Path("sessions"), nil)
 	}
-	return status == http.StatusTooManyRequests || status >= 500 // which promise nothing
+	return status >= 500 // which promises nothing
 }
 
 // gateway reports whether a status is what proxies say when they reach nobody.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -154,7 +155,7 @@ func TestATrueAnswerToAnotherCallIsNotTaken(t *testing.T) {
 		holds  bool
 	}{
 		{401, "session_expired", true}, {401, "not_signed_in", true}, {404, "not_found", true}, {405, "method_not_allowed", true},
-		{429, "too_many_requests", true}, {500, "internal", true},
+		{500, "internal", true}, {429, "too_many_requests", false},
 		{401, "signature_invalid", false}, {401, "signature_used", false}, {403, "forbidden", false}, {413, "body_too_large", false},
 		{400, "body_malformed", false}, {415, "content_type_unsupported", false}, {409, "not_pending", false},
 	} {
@@ -170,10 +171,43 @@ func TestATrueAnswerToAnotherCallIsNotTaken(t *testing.T) {
 			t.Errorf("%s of a call that was checked: %v", tt.code, err)
 		}
 	}
-	s := &signing{t: t, key: newKey(t), handler: says(200, "application/json", "{}"), refuses: true}
+	s := &signing{t: t, key: newKey(t), handler: problem(413, "body_too_large"), refuses: true}
+	for size, too := range map[int]bool{100_000: false, 1 << 20: true} {
+		var refused *client.Refused
+		_, err := client.Post[api.Done](t.Context(), s.dial(newKey(t)), client.Path("requests"), strings.Repeat("x", size))
+		if errors.As(err, &refused) != too {
+			t.Errorf("a body of %d bytes: %v", size, err)
+		}
+	}
+	s.handler = problem(429, "too_many_requests")
+	var often *client.Refused
+	if _, err := client.Get[api.Done](t.Context(), s.dial(newKey(t)), client.Path("me"), nil); !errors.As(err, &often) {
+		t.Errorf("a query too many: %v", err)
+	}
+	s.handler = says(200, "application/json", "{}")
 	var altered *client.Altered
 	if _, err := client.Get[api.Done](t.Context(), s.dial(newKey(t)), client.Path("me"), nil); !errors.As(err, &altered) {
 		t.Errorf("an answer to a call that nobody checked: %v", err)
+	}
+}
+
+// TestAPrefixBeforeTheAPIIsAProxysAffair: it may strip it, and nothing else.
+func TestAPrefixBeforeTheAPIIsAProxysAffair(t *testing.T) {
+	own := newKey(t)
+	s := &signing{t: t, key: newKey(t), handler: func(w http.ResponseWriter, r *http.Request) {
+		if _, err := signed.Check(signed.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header}, own.Public()); err != nil {
+			t.Errorf("%s: %v", r.RequestURI, err)
+		}
+		says(200, "application/json", "{}")(w, r)
+	}}
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		r.RequestURI = strings.TrimPrefix(r.RequestURI, "/bridge")
+		s.ServeHTTP(w, r)
+	}, func(cfg *client.Config) {
+		cfg.Server, cfg.Key, cfg.ServerKey = cfg.Server+"/bridge", own, s.key.Public().String()
+	})
+	if _, err := client.Get[api.Done](t.Context(), c, client.Path("requests"), url.Values{"state": {"pending"}}); err != nil {
+		t.Error(err)
 	}
 }
 
