@@ -326,29 +326,42 @@ func TestEndsOfAPatch(t *testing.T) {
 // never over a value that somebody else wrote after them, and an outcome that is told is
 // true.
 func TestAPatchNeverUndoesWhatOthersWrote(t *testing.T) {
+	const worlds = 300 // in one check: what goes wrong needs several rare things in a row
 	rapid.Check(t, func(t *rapid.T) {
-		mode := rapid.SampledFrom([]events.Reapprove{events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange}).Draw(t, "reapprove")
-		w := patchWorld{t: t, value: oldPrint, version: 3}
-		w.take(reapprove(mode))
-		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			rapid.SampledFrom([]func(){w.look, w.approve, w.start, w.attempt, w.someoneElse, w.arrive, w.expire, w.lost}).Draw(t, "step")()
-			if w.r.State.Final() {
-				break
-			}
-		}
-		for _, f := range w.facts {
-			switch f := f.(type) {
-			case events.RequestExecuted:
-				if f.Outcome != events.PatchUnchanged && w.ours == 0 {
-					t.Fatal("it is called written and was never written")
-				}
-			case events.RequestFailed:
-				if f.Code == events.FailureNotWritten && w.ours > 0 && w.value == newPrint {
-					t.Fatal("it is called not written and is there")
-				}
-			}
+		for range worlds {
+			liveThrough(t)
 		}
 	})
+}
+
+func liveThrough(t *rapid.T) {
+	mode := rapid.SampledFrom([]events.Reapprove{events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange}).Draw(t, "reapprove")
+	w := &patchWorld{t: t, value: oldPrint, version: 3}
+	w.take(reapprove(mode))
+	if rapid.Bool().Draw(t, "it is running") {
+		w.look()
+		w.approve()
+		w.start()
+	}
+	steps := []func(){w.look, w.approve, w.start, w.start, w.attempt, w.attempt, w.attempt, w.attempt, w.someoneElse, w.arrive, w.expire, w.lost}
+	for range rapid.IntRange(1, 40).Draw(t, "steps") {
+		rapid.SampledFrom(steps).Draw(t, "step")()
+		if w.r.State.Final() {
+			break
+		}
+	}
+	for _, f := range w.facts {
+		switch f := f.(type) {
+		case events.RequestExecuted:
+			if f.Outcome != events.PatchUnchanged && w.ours == 0 {
+				t.Fatal("it is called written and was never written")
+			}
+		case events.RequestFailed:
+			if f.Code == events.FailureNotWritten && w.ours > 0 && w.value == newPrint {
+				t.Fatal("it is called not written and is there")
+			}
+		}
+	}
 }
 
 // patchWorld is a patch of one key, a provider, and agents.

@@ -343,6 +343,7 @@ func TestKillsLoseNoPatch(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	c.signedIn(t, "developer", "approver", "admin")
 	c.put(t, "file/prod/chaos", `{"first":"1"}`)
 	const waves, each = 5, 8
 	ids := make([]string, waves*each)
@@ -451,6 +452,7 @@ func together(n, at int, do func(int)) {
 func TestManyPatchesOfOneSecret(t *testing.T) {
 	t.Parallel()
 	c := start(t, "SB_PATCH_REAPPROVE=never", "SB_LOG_LEVEL=WARN")
+	c.signedIn(t, "developer", "approver", "admin")
 	c.put(t, "file/prod/many", `{"first":"1"}`)
 	const own, shared = 100, 20
 	ends := make([]api.Request, own+shared)

@@ -20,6 +20,7 @@ const patchAppends = 5
 // syncs to that disk as well.
 func BenchmarkPatchEndToEnd(b *testing.B) {
 	c := start(b, "SB_LOG_LEVEL=WARN")
+	c.signedIn(b, "developer", "approver", "admin")
 	c.put(b, "file/prod/bench", `{"first":"1"}`)
 	n := 0
 	patch := func() time.Duration {
@@ -56,6 +57,7 @@ func BenchmarkThousandPatches(b *testing.B) {
 	const patches, people = 1000, 40
 	for b.Loop() {
 		c := start(b, "SB_LOG_LEVEL=WARN", "SB_PATCH_REAPPROVE=never", "SB_LOOK_EACH=1h")
+		c.signedIn(b, "developer", "approver", "admin")
 		c.put(b, "file/prod/thousand", `{"first":"1"}`)
 		ends := make([]api.Request, patches)
 		together(patches, people, func(i int) {

@@ -129,6 +129,14 @@ func wantEnd(t testing.TB, r api.Request, state, why string) {
 	}
 }
 
+// signedIn signs people in once, before many calls at a time would each do it.
+func (c *control) signedIn(t testing.TB, people ...string) {
+	t.Helper()
+	for _, who := range people {
+		eventually(t, 20*time.Second, who+" signed in", func() bool { token, _ := c.token(who); return token != "" })
+	}
+}
+
 // caller is a client of the API as it is now: a server that was killed comes back at
 // another port.
 func (c *control) caller(t testing.TB, who string) (*client.Client, error) {
