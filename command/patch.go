@@ -217,7 +217,9 @@ func (r Request) beforeWrite(cmd Compare, now events.PatchCompared) ([]events.Fa
 		// Written and changed again, or never written: writing now could undo what
 		// somebody else did since.
 		return append(facts, failed(r.Job, cmd.Agent, events.FailureOutcomeUnknown)), nil
-	case !r.mayBeWritten(cmd) && r.stale(now):
+	case r.stale(now):
+		// Also where an earlier write may be on its way: another version than the one it
+		// is on top of keeps it out, and its keys are as they were.
 		return append(facts, events.ApprovalsVoided{Version: now.Version}), nil
 	case done(now):
 		return facts, nil

@@ -121,6 +121,8 @@ func TestComparisons(t *testing.T) {
 
 		{"after a refused write the rules are those of the first", running(patch, begun), notWritten, []events.Fact{again(2, job, "4", asOthersLeft), voided}, nil},
 		{"a second attempt writes again where nothing happened", running(patch, begun, second), looked(2, "3", asFound), []events.Fact{begunAgain}, nil},
+		{"but not without new approvals, where any change ends them", running(reapprove(events.ReapproveAnyChange), begun, second), looked(2, "4", asFound), []events.Fact{again(2, job, "4", asFound), voided}, nil},
+		{"nor after a write of its own that nobody answered", running(reapprove(events.ReapproveAnyChange), begun), looked(1, "4", asFound), []events.Fact{again(2, job, "4", asFound), voided}, nil},
 		{"and finds what the first one wrote", running(patch, begun, second), looked(2, "4", asAsked), []events.Fact{again(2, job, "4", asAsked)}, nil},
 		{"but never writes over what came after", running(reapprove(events.ReapproveNever), begun, second), looked(2, "5", asOthersLeft), []events.Fact{again(2, job, "5", asOthersLeft), fails(events.FailureOutcomeUnknown)}, nil},
 		{"not even if it says that nothing was written: it was not its write", running(reapprove(events.ReapproveNever), begun, second), func() command.Compare { c := looked(2, "5", asOthersLeft); c.NotWritten = true; return c }(), []events.Fact{again(2, job, "5", asOthersLeft), fails(events.FailureOutcomeUnknown)}, nil},
