@@ -287,7 +287,7 @@ func (r Request) resolve(now events.PatchCompared) []events.Fact {
 			Job: r.Job, Agent: r.Agent, Attempt: r.Attempt, ProviderVersion: now.Version,
 			Outcome: events.PatchFound, PreviousVersion: r.Begun.Version,
 		}}
-	case sameBefore(*r.begunOn, now):
+	case sameBefore(*r.begunOn, now) && now.Version == r.Begun.Version: // else it may have been there
 		return []events.Fact{failed(r.Job, r.Agent, events.FailureNotWritten)}
 	}
 	return []events.Fact{failed(r.Job, r.Agent, events.FailureOutcomeUnknown)}
