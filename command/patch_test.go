@@ -161,6 +161,41 @@ func TestComparisons(t *testing.T) {
 	}
 }
 
+// TestLooksDoNotGrowAHistoryForEver has an agent see something new each time.
+func TestLooksDoNotGrowAHistoryForEver(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		given   []events.Fact
+		attempt int
+		most    int
+	}{
+		{"pending", []events.Fact{patch}, 0, 500},
+		{"in an attempt", []events.Fact{patch, compared, given, approved, started}, 1, 66},
+	} {
+		r, facts := folded(tt.given...), 0
+		for i := range 2000 {
+			said, err := r.Compare(meta, looked(tt.attempt, fmt.Sprint(100+i), asFound))
+			if err != nil && !errors.Is(err, command.ErrComparisonInvalid) {
+				t.Fatal(err)
+			}
+			facts += len(said)
+			for _, f := range said {
+				r = r.Evolve(events.Event{Command: events.NewCommandID(), Fact: f})
+			}
+		}
+		if facts > tt.most {
+			t.Errorf("%s: 2000 looks made %d facts", tt.name, facts)
+		}
+	}
+	vote := events.ApprovalGiven{Step: "team", Approver: ann}
+	many := compared
+	many.Number = 500
+	r := folded(with(func(s *events.RequestSubmitted) { s.Workflow = twoOf; s.Workflow.Reapprove = events.ReapproveTouched }), many, vote)
+	if said, err := r.Compare(meta, looked(0, "4", asOthersLeft)); err != nil || len(said) != 2 {
+		t.Errorf("a look that ends approvals: %v, %v", said, err)
+	}
+}
+
 func TestPatchesAreCheckedAtSubmit(t *testing.T) {
 	base := command.Submit{
 		Requester: dev, Connection: command.Connection{ID: "file", Provider: events.ProviderFile, Cluster: "demo", State: command.ConnectionActive},
