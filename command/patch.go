@@ -11,6 +11,12 @@ import (
 // LookTTL is how long the secret of a patch with an unknown outcome is looked at.
 const LookTTL = 24 * time.Hour
 
+// Bounds of what looks may add to a history, for an agent that always sees something new.
+const (
+	maxLooks  = 500 // beyond, a look is a fact only if something follows from it
+	maxRounds = 64  // facts of one attempt about what it found; an agent of ours needs 22 at most
+)
+
 // What can be wrong with a patch, and with what agents say about one.
 var (
 	ErrChangesInvalid    = &Rejection{"changes_invalid", fmt.Sprintf("set or unset 1 to %d different keys; a new secret only sets", MaxKeys)}
@@ -27,6 +33,9 @@ func (r Request) evolvePatch(fact events.Fact) Request {
 	switch f := fact.(type) {
 	case events.PatchCompared:
 		r.looks, r.problem = f.Number, f.Problem
+		if f.Job == r.Job {
+			r.rounds++
+		}
 		if f.Problem == "" {
 			r.Compared = &f
 		}
@@ -38,6 +47,7 @@ func (r Request) evolvePatch(fact events.Fact) Request {
 	case events.WriteBegun:
 		r.doubted = r.Begun != nil && (r.doubted || r.Begun.Attempt != f.Attempt)
 		r.Begun, r.begunOn = &f, r.Compared
+		r.rounds++
 	case events.OutcomeUnknown:
 		r.State, r.Until = events.StateUnknown, f.Until
 	}
@@ -131,19 +141,26 @@ func (r Request) Compare(meta Meta, cmd Compare) ([]events.Fact, error) {
 		if err := r.Holds(meta.Time, cmd.Attempt); err != nil {
 			return nil, err
 		}
+		if r.rounds >= maxRounds {
+			return nil, ErrComparisonInvalid
+		}
 		return r.beforeWrite(cmd, now)
 	}
 	if code := r.blocked(now); code != "" && r.Begun == nil {
 		now = cannot(now, code)
 	}
 	facts := r.noted(now)
+	var follows []events.Fact
 	switch {
 	case r.State == events.StateUnknown:
-		return append(facts, r.resolve(now)...), nil
+		follows = r.resolve(now)
 	case len(r.votes) > 0 && r.stale(now):
-		return append(facts, events.ApprovalsVoided{Version: now.Version}), nil
+		follows = []events.Fact{events.ApprovalsVoided{Version: now.Version}}
 	}
-	return facts, nil
+	if len(follows) == 0 && r.looks >= maxLooks {
+		return nil, nil // an attempt looks once more before it writes
+	}
+	return append(facts, follows...), nil
 }
 
 // fits checks that a look speaks of all changes, in their order, and that each effect
@@ -205,7 +222,9 @@ func (r Request) beforeWrite(cmd Compare, now events.PatchCompared) ([]events.Fa
 		// Written and changed again, or never written: writing now could undo what
 		// somebody else did since.
 		return append(facts, failed(r.Job, cmd.Agent, events.FailureOutcomeUnknown)), nil
-	case !r.mayBeWritten(cmd) && r.stale(now):
+	case r.stale(now):
+		// Also where an earlier write may be on its way: another version than the one it
+		// is on top of keeps it out, and its keys are as they were.
 		return append(facts, events.ApprovalsVoided{Version: now.Version}), nil
 	case done(now):
 		return facts, nil
@@ -273,7 +292,7 @@ func (r Request) resolve(now events.PatchCompared) []events.Fact {
 			Job: r.Job, Agent: r.Agent, Attempt: r.Attempt, ProviderVersion: now.Version,
 			Outcome: events.PatchFound, PreviousVersion: r.Begun.Version,
 		}}
-	case sameBefore(*r.begunOn, now):
+	case sameBefore(*r.begunOn, now) && now.Version == r.Begun.Version: // else it may have been there
 		return []events.Fact{failed(r.Job, r.Agent, events.FailureNotWritten)}
 	}
 	return []events.Fact{failed(r.Job, r.Agent, events.FailureOutcomeUnknown)}

@@ -27,6 +27,7 @@ type Request struct {
 
 	problem   events.FailureCode    // why the last look saw nothing
 	looks     int                   // recorded so far
+	rounds    int                   // facts about what the current attempt found
 	begunOn   *events.PatchCompared // what Begun is on top of
 	doubted   bool                  // before Begun there was another attempt's, whose outcome nobody told
 	before    int                   // attempts before the approval that stands
@@ -72,6 +73,7 @@ func (r Request) Evolve(e events.Event) Request {
 		r.State = events.StateExpired
 	case events.JobStarted:
 		r.State, r.Agent, r.Attempt, r.startedBy = events.StateRunning, f.Agent, f.Attempt, e.Command
+		r.rounds = 0
 	case events.EnvelopeStored:
 		r.Envelopes = append(r.Envelopes[:len(r.Envelopes):len(r.Envelopes)],
 			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,24 +58,40 @@ func (c *Custody) FingerprintKey(ctx context.Context, h Holder, m events.AskFing
 // opened, for good: sealed to that agent's key it replaces what lay at rest, and whoever
 // asks again gets those bytes, or nothing if it has another key.
 //
-// All of it happens under the row's lock: the KMS is asked first, so that its faults use
-// nothing up; then the opening becomes a fact; then the value is opened and sealed again.
-// If the process dies in between, the row is as it was and nothing has left, so that the
-// next who asks begins again.
+// The rules and the KMS are asked first, so that their refusals and faults use nothing up
+// and hold up nobody: the rest happens under the row's lock, which is a connection to
+// Postgres of the few that there are. There the opening becomes a fact; then the value is
+// opened and sealed again. If the process dies in between, the row is as it was and
+// nothing has left, so that the next who asks begins again.
 func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue) (events.ProposedValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
+	if err := c.mayFetch(ctx, h, m); err != nil {
+		return events.ProposedValue{}, err
+	}
 	id := events.ProposalOf(m.Request, m.Key)
-	row, err := c.Envelopes.Change(ctx, id, func(row Envelope) (Envelope, error) {
-		if row.Request != m.Request || row.Direction != seal.Patch {
-			return Envelope{}, ErrNoEnvelope
-		}
-		var err error
-		erase.Do(func() { row, err = c.deliver(ctx, meta, h, m, row) })
-		return row, err
-	})
+	seen, err := c.Envelopes.Get(ctx, id)
+	if err == nil && (seen.Request != m.Request || seen.Direction != seal.Patch) {
+		err = ErrNoEnvelope
+	}
+	var key seal.DataKey
+	if err == nil && seen.AgentKey == "" {
+		erase.Do(func() { key, err = c.unwrapAtRest(ctx, seen) })
+		defer key.Zero()
+	}
+	var row Envelope
+	if err == nil {
+		row, err = c.Envelopes.Change(ctx, id, func(row Envelope) (Envelope, error) {
+			if row.AgentKey == "" && !bytes.Equal(row.Box, seen.Box) {
+				return Envelope{}, fmt.Errorf("value of %s: it was proposed again meanwhile: %w", id, command.ErrConflict)
+			}
+			var err error
+			erase.Do(func() { row, err = c.deliver(ctx, meta, h, m, row, key) })
+			return row, err
+		})
+	}
 	if errors.Is(err, ErrNoEnvelope) {
-		// Where the job is over, that is the better answer.
+		// Where the job is over since, that is the better answer.
 		if err := c.mayFetch(ctx, h, m); err != nil {
 			return events.ProposedValue{}, err
 		}
@@ -86,32 +103,29 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 	return events.ProposedValue{Envelope: row.ID, AgentKey: row.AgentKey, Sealed: row.Box, Expires: row.Expires}, nil
 }
 
-func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope) (Envelope, error) {
-	if row.AgentKey != "" {
-		if row.Agent != h.Agent { // or it would get bytes that it cannot open
-			if err := c.mayFetch(ctx, h, m); err != nil {
-				return Envelope{}, err
-			}
-			return Envelope{}, command.ErrValuesHeld
-		}
-		return row, c.delivered(ctx, meta, deliverOf(h, m, row.AgentKey, false))
-	}
-	if err := c.mayFetch(ctx, h, m); err != nil {
-		return Envelope{}, err
-	}
-	atRest := row.binding()
-	key, err := c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(atRest))
+func (c *Custody) unwrapAtRest(ctx context.Context, row Envelope) (seal.DataKey, error) {
+	key, err := c.Keys.Unwrap(ctx, kms.Wrapped{KeyID: row.KMSKey, Ciphertext: row.Wrapped}, kms.ContextOf(row.binding()))
 	switch {
 	case errors.Is(err, kms.ErrWrongContext):
-		return Envelope{}, ErrEnvelopeBroken
+		return key, ErrEnvelopeBroken
 	case err != nil:
-		return Envelope{}, fmt.Errorf("unwrap data key of %s: %w", row.ID, err)
+		return key, fmt.Errorf("unwrap data key of %s: %w", row.ID, err)
 	}
-	defer key.Zero()
+	return key, nil
+}
+
+// deliver opens a value at rest with its data key, or hands out what it became.
+func (c *Custody) deliver(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue, row Envelope, key seal.DataKey) (Envelope, error) {
+	switch {
+	case row.AgentKey != "" && row.Agent != h.Agent: // it would get bytes that it cannot open
+		return Envelope{}, command.ErrValuesHeld
+	case row.AgentKey != "":
+		return row, c.delivered(ctx, meta, deliverOf(h, m, row.AgentKey, false))
+	}
 	if err := c.delivered(ctx, meta, deliverOf(h, m, h.Key.ID(), true)); err != nil {
 		return Envelope{}, err
 	}
-	value, err := seal.OpenValue(key, atRest, row.Box)
+	value, err := seal.OpenValue(key, row.binding(), row.Box)
 	if err != nil {
 		return Envelope{}, ErrEnvelopeBroken
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,15 +68,22 @@ func (i *intake) at(now time.Time) (intakeKeys, error) {
 
 // taken are the keys that are taken now.
 func (i *intake) taken(now time.Time) []seal.RecipientKey {
+	i.forget(now)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var all []seal.RecipientKey
-	for _, k := range []intakeKeys{i.current, i.before} {
-		if now.Before(k.made.Add(IntakeEnd)) {
-			all = append(all, k.keys...)
+	return slices.Concat(i.current.keys, i.before.keys)
+}
+
+// forget lets keys go that are not taken any more, also where nobody asks for new ones:
+// what was recorded on the way must not open for whoever gets into this process later.
+func (i *intake) forget(now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, k := range []*intakeKeys{&i.current, &i.before} {
+		if !now.Before(k.made.Add(IntakeEnd)) {
+			*k = intakeKeys{}
 		}
 	}
-	return all
 }
 
 // OpenSignIn opens what somebody sealed to sign in, for the caller to clear. [ErrIntakeKey]

@@ -185,8 +185,9 @@ func (c *Custody) discard(ctx context.Context, ids []events.EnvelopeID) error {
 const sweepBatch = 1000
 
 // Sweep destroys what is past its end: also the envelopes of an attempt that died
-// between handing over and completing, which no fact speaks of.
+// between handing over and completing, which no fact speaks of. Intake keys go as well.
 func (c *Custody) Sweep(ctx context.Context) error {
+	c.intake.forget(c.Now())
 	_, err := c.Envelopes.DeleteExpired(ctx, c.Now(), sweepBatch)
 	return err
 }

@@ -381,6 +381,16 @@ func (s *proposals) PutProposals(_ context.Context, all []custody.Envelope) erro
 	return nil
 }
 
+func (s *proposals) Get(_ context.Context, id events.EnvelopeID) (custody.Envelope, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.all[id]
+	if !ok {
+		return e, custody.ErrNoEnvelope
+	}
+	return e, nil
+}
+
 func (s *proposals) Change(_ context.Context, id events.EnvelopeID, change func(custody.Envelope) (custody.Envelope, error)) (custody.Envelope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
