@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"secretsbridge/events"
@@ -177,7 +178,7 @@ func (r Request) fits(now events.PatchCompared) error {
 		return ErrComparisonInvalid
 	}
 	for i, k := range now.Keys {
-		if k.Key != changes[i].Key || k.Effect != changes[i].Effect(k.Before) || len(k.Before) > maxFingerprint || !now.Exists && k.Before != "" {
+		if k.Key != changes[i].Key || k.Effect != changes[i].Effect(k.Before) || !validFingerprint(k.Before) || !now.Exists && k.Before != "" {
 			return ErrComparisonInvalid
 		}
 	}
@@ -186,6 +187,11 @@ func (r Request) fits(now events.PatchCompared) error {
 
 // maxFingerprint is longer than any fingerprint (package seal).
 const maxFingerprint = 64
+
+// validFingerprint reports whether a text may be one, or says that there is no value.
+func validFingerprint(f string) bool {
+	return len(f) <= maxFingerprint && !strings.ContainsFunc(f, func(c rune) bool { return c <= ' ' || c > '~' })
+}
 
 // cannot is a look that found no ground for the patch.
 func cannot(now events.PatchCompared, code events.FailureCode) events.PatchCompared {

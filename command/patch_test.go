@@ -147,6 +147,7 @@ func TestComparisons(t *testing.T) {
 		{"an overtaken attempt writes nothing", running(patch, second), looked(1, "3", asFound), nil, command.ErrAttemptStale},
 		{"a look that leaves out a key is refused", []events.Fact{patch}, looked(0, "3", asFound[:1]), nil, command.ErrComparisonInvalid},
 		{"an effect that does not follow is refused", []events.Fact{patch}, looked(0, "3", []events.Compared{{Key: "password", Effect: events.EffectUnchanged, Before: oldPrint}, asFound[1]}), nil, command.ErrComparisonInvalid},
+		{"a fingerprint that is none is refused", []events.Fact{patch}, looked(0, "3", []events.Compared{{Key: "password", Effect: events.EffectChanged, Before: "\x1b[2J\x00"}, asFound[1]}), nil, command.ErrComparisonInvalid},
 		{"an attempt that cannot look fails its job instead", running(patch), func() command.Compare { c := away; c.Job, c.Number = job, 1; return c }(), nil, command.ErrComparisonInvalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -383,6 +383,17 @@ func TestCompleteTakesOnlyWhatItStored(t *testing.T) {
 	}
 }
 
+func TestAForeignAgentHasNoBoxesLoaded(t *testing.T) {
+	r := newRig(t)
+	r.rows.fault = errors.New("boxes were loaded")
+	foreign := r.holder
+	foreign.Cluster = "other"
+	meta := command.Meta{Command: events.NewCommandID(), Actor: "agent:a_9", Time: r.now}
+	if _, err := r.Complete(t.Context(), meta, foreign, events.CompleteJob{Request: req, Job: job, Attempt: 1, ProviderVersion: "3"}); !errors.Is(err, command.ErrJobNotYours) {
+		t.Error(err)
+	}
+}
+
 func TestDestroyKeepsWhatIsStillOfUse(t *testing.T) {
 	r := newRig(t)
 	id := r.execute(t)

@@ -110,13 +110,26 @@ func unprintable(r rune) bool { return r < ' ' || r > '~' }
 // Complete ends a job: one commit with every envelope of this attempt. What other
 // attempts left behind is destroyed.
 func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m events.CompleteJob) (events.Seq, error) {
-	rows, err := c.Envelopes.ListByRequest(ctx, m.Request)
-	if err != nil {
-		return 0, fmt.Errorf("envelopes of %s: %w", m.Request, err)
-	}
 	cmd := command.CompleteJob{
 		Attempt:         command.Attempt{Job: m.Job, Agent: h.Agent, Number: m.Attempt},
 		ProviderVersion: m.ProviderVersion, Outcome: m.Outcome,
+	}
+	// Nobody has boxes loaded, which may be many megabytes, for a job that is not theirs.
+	request, seq, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(m.Request))
+	switch {
+	case err != nil:
+		return 0, err
+	case request.Took(meta.Command):
+		return seq, nil
+	case request.State != "" && request.Submitted.Cluster != h.Cluster:
+		return 0, command.ErrJobNotYours
+	}
+	if err := request.Holds(meta.Time, cmd.Attempt); err != nil {
+		return 0, err
+	}
+	rows, err := c.Envelopes.ListByRequest(ctx, m.Request)
+	if err != nil {
+		return 0, fmt.Errorf("envelopes of %s: %w", m.Request, err)
 	}
 	named := make(map[events.EnvelopeID]bool, len(m.Envelopes))
 	for _, id := range m.Envelopes {

@@ -56,7 +56,7 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	if _, err := seal.ParseVerifyKey(m.SignKey); err != nil {
 		return events.Enrolment{}, &command.Rejection{Code: "agent_key_invalid", Detail: "the agent's signing key is not one; update the agent"}
 	}
-	if len(m.Version) > 64 {
+	if !validVersion(m.Version) {
 		return events.Enrolment{}, &command.Rejection{Code: "message_malformed", Detail: "the version has more than 64 bytes"}
 	}
 	// The token first: nobody without one makes this server sign anything.

@@ -227,6 +227,7 @@ func TestEnrolRefuses(t *testing.T) {
 		"no signing key": {func(m *events.Enrol) { m.SignKey = "" }, "agent_key_invalid"},
 		"a broken nkey":  {func(m *events.Enrol) { m.UserKey = "broken" }, "agent_key_invalid"},
 		"a long version": {func(m *events.Enrol) { m.Version = strings.Repeat("1", 65) }, "message_malformed"},
+		"an odd version": {func(m *events.Enrol) { m.Version = "1\x1b[2J" }, "message_malformed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"secretsbridge/command"
@@ -14,11 +15,16 @@ import (
 // so it has one that is new unless a beat was lost; then it asks again at once.
 const proofWindow = 2 * heartbeatSeconds * time.Second
 
+// validVersion reports whether an agent's own version can be shown: short, plain ASCII.
+func validVersion(v string) bool {
+	return len(v) <= 64 && !strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' })
+}
+
 // heartbeat counts only if the agent proves that it heard this control plane lately: a
 // recorded heartbeat would keep a dead agent alive. Without a proof the answer is one,
 // for the next.
 func (g *Gateway) heartbeat(ctx context.Context, agent caller, m events.Heartbeat) (events.HeartbeatReply, error) {
-	if len(m.Version) > 64 {
+	if !validVersion(m.Version) {
 		return events.HeartbeatReply{}, errMalformed
 	}
 	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceHeartbeat))

@@ -3,6 +3,7 @@ package client_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 	"secretsbridge/web/api"
 	"secretsbridge/web/api/client"
 )
@@ -228,5 +231,45 @@ func TestAListEndsWhereItsServerGoesInCircles(t *testing.T) {
 	}, nil)
 	if _, err := client.List[api.Agent](t.Context(), c, client.Path("agents"), nil, 10); !errors.Is(err, client.ErrAnswer) {
 		t.Errorf("List = %v, want %v", err, client.ErrAnswer)
+	}
+}
+
+func TestOldIntakeKeysAreRefused(t *testing.T) {
+	signer, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := seal.GenerateRecipientKey(seal.X25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		left time.Duration
+		sent bool
+	}{
+		"good": {time.Minute, true},
+		"old":  {-time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent atomic.Bool
+			c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				switch {
+				case r.Method == http.MethodPost:
+					sent.Store(true)
+					w.WriteHeader(http.StatusCreated)
+					fmt.Fprint(w, `{"id":"r_1","seq":1}`)
+				case strings.HasSuffix(r.URL.Path, "/me"):
+					fmt.Fprint(w, `{"id":"u_1"}`)
+				default:
+					text, _ := json.Marshal(events.IntakeKeys{Keys: []string{key.Public().String()}, NotAfter: time.Now().Add(tt.left)})
+					_ = json.NewEncoder(w).Encode(api.Intake{IntakeKeys: text, SigningKey: signer.Public().String(), Signature: signer.Sign(events.IntakeDomain, text)})
+				}
+			}, nil)
+			_, err := client.Patch(t.Context(), c, "file/prod/db", "why", false, []client.Change{{Key: "k", Kind: seal.EntryText, Value: secret.New([]byte("v"))}})
+			if (err == nil) != tt.sent || sent.Load() != tt.sent || err != nil && !errors.Is(err, client.ErrAnswer) {
+				t.Errorf("sent %v: %v", sent.Load(), err)
+			}
+		})
 	}
 }

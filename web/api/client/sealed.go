@@ -23,6 +23,10 @@ var ErrServerChanged = errors.New("the server's signing key is not the one that 
 // changed it.
 var errUnsealed = fmt.Errorf("%w: a sealed part of it does not open; somebody on the way may have changed it", ErrAnswer)
 
+// errStale refuses keys whose end has passed: somebody on the way may have recorded them,
+// and come by their private halves since.
+var errStale = fmt.Errorf("%w: the keys that it seals by have ended; if this machine's clock is right, somebody on the way sent old ones", ErrAnswer)
+
 // ServerKey is the server's signing key, once it is known; else empty.
 func (c *Client) ServerKey() string {
 	if key := c.pinned.Load(); key != nil {
@@ -52,6 +56,9 @@ func (c *Client) intake(ctx context.Context) (seal.RecipientPublic, error) {
 	var said events.IntakeKeys
 	if err := json.Unmarshal(got.Value.IntakeKeys, &said); err != nil {
 		return seal.RecipientPublic{}, altered
+	}
+	if !c.now().Before(said.NotAfter) {
+		return seal.RecipientPublic{}, errStale
 	}
 	for _, text := range said.Keys {
 		if key, err := seal.ParseRecipientPublic(text); err == nil {

@@ -283,7 +283,7 @@ func TestASignInIsSealed(t *testing.T) {
 			if r.Header.Get("Authorization") != "" || signed.Signed(r.Header) {
 				t.Error("the question for keys says who asks")
 			}
-			text, err := json.Marshal(events.IntakeKeys{Keys: []string{intake.Public().String()}})
+			text, err := json.Marshal(events.IntakeKeys{Keys: []string{intake.Public().String()}, NotAfter: time.Now().Add(time.Hour)})
 			if err != nil {
 				t.Error(err)
 			}
