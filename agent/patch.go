@@ -132,6 +132,8 @@ func neverWritten(err error) error {
 		return &failure{code: events.FailureValuesHeld, err: err, notWritten: true}
 	case "values_lost":
 		return &failure{code: events.FailureValuesLost, err: err, notWritten: true}
+	case "envelope_unreadable":
+		return &failure{code: events.FailureEnvelopeBroken, err: err, notWritten: true}
 	case "":
 	default:
 		return err // the job is over, or belongs to another attempt

@@ -516,6 +516,7 @@ func TestAPatchThatCannotBeWrittenSaysWhy(t *testing.T) {
 		"larger than it takes":    {writes(agent.ErrTooLarge), "a", []edit{set("k", "2")}, events.FailureTooLarge, true},
 		"larger than goes":        {nil, "a", []edit{huge, set("l", huge.value)}, events.FailureTooLarge, true},
 		"no key would be left":    {nil, "a", []edit{unset("k"), unset("l")}, events.FailureNoKeyLeft, true},
+		"a value does not open":   {refusal(events.ServiceFetch, "envelope_unreadable"), "a", []edit{set("k", "2")}, events.FailureEnvelopeBroken, true},
 		"the values are gone":     {refusal(events.ServiceFetch, "values_lost"), "a", []edit{set("k", "2")}, events.FailureValuesLost, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -245,8 +245,8 @@ func (r Request) beforeWrite(cmd Compare, now events.PatchCompared) ([]events.Fa
 // Next tells an agent what follows from a comparison that was just decided.
 func (r Request) Next(a Attempt, keys []events.Compared) (events.NextStep, events.PatchOutcome) {
 	switch {
-	case r.State != events.StateRunning || a.Job != r.Job:
-		return events.NextNothing, ""
+	case r.State != events.StateRunning || a.Job != r.Job || a.Number != r.Attempt || a.Agent != r.Agent:
+		return events.NextNothing, "" // also to a comparison that somebody repeats
 	case done(events.PatchCompared{Exists: true, Keys: keys}) && r.Begun != nil:
 		return events.NextFinish, events.PatchFound
 	case done(events.PatchCompared{Exists: true, Keys: keys}):

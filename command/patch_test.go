@@ -197,6 +197,25 @@ func TestLooksDoNotGrowAHistoryForEver(t *testing.T) {
 	}
 }
 
+func TestOnlyTheAttemptUnderWayMayGoOn(t *testing.T) {
+	second := events.JobStarted{Job: job, Agent: "a_2", Attempt: 2}
+	again := events.WriteBegun{Job: job, Agent: "a_2", Attempt: 2, Version: "3"}
+	r := folded(patch, compared, given, approved, started, begun, second, again)
+	for _, tt := range []struct {
+		attempt command.Attempt
+		want    events.NextStep
+	}{
+		{command.Attempt{Job: job, Agent: "a_2", Number: 2}, events.NextWrite},
+		{command.Attempt{Job: job, Agent: first, Number: 1}, events.NextNothing}, // a frame that somebody kept
+		{command.Attempt{Job: job, Agent: first, Number: 2}, events.NextNothing},
+		{command.Attempt{Job: look, Agent: "a_2"}, events.NextNothing},
+	} {
+		if next, _ := r.Next(tt.attempt, asFound); next != tt.want {
+			t.Errorf("%+v may %s, want %s", tt.attempt, next, tt.want)
+		}
+	}
+}
+
 func TestPatchesAreCheckedAtSubmit(t *testing.T) {
 	base := command.Submit{
 		Requester: dev, Connection: command.Connection{ID: "file", Provider: events.ProviderFile, Cluster: "demo", State: command.ConnectionActive},

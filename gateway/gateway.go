@@ -221,9 +221,10 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 	return &events.ServiceError{Code: "internal", Detail: "the control plane failed; its log says more", Retry: true}
 }
 
-// ordinary are refusals that honest agents meet: races, and an answer that was lost.
+// ordinary are refusals that honest agents meet: races, an answer that was lost, and a
+// stored value that is no good.
 var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrRotatedAlready, ErrSuiteRefused,
-	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost}
+	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
 // are counted in the server's log only, so that it cannot make the facts grow for ever.
