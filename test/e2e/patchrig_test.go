@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,11 +20,10 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/file"
-	"secretsbridge/internal/secret"
+	"secretsbridge/events"
 	"secretsbridge/seal"
 	"secretsbridge/test/servers"
 	"secretsbridge/web/api"
-	"secretsbridge/web/api/client"
 )
 
 // put stores a secret as an operator of the agent's host does, and so as a writer whom
@@ -137,44 +135,96 @@ func (c *control) signedIn(t testing.TB, people ...string) {
 	}
 }
 
-// caller is a client of the API as it is now: a server that was killed comes back at
-// another port.
-func (c *control) caller(t testing.TB, who string) (*client.Client, error) {
-	token, status := c.token(who)
-	if token == "" {
-		return nil, fmt.Errorf("sign in: %d", status)
-	}
-	pem, err := os.ReadFile(c.ca())
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return client.New(client.Config{Server: c.url, Roots: roots, Token: secret.New([]byte(token))})
+// sealer is what a client of the developer keeps between calls: who it is, and the key to
+// seal values to. The command line asks for it each time; a server gives it to one
+// address 30 times a minute.
+type sealer struct {
+	me string
+	to seal.RecipientPublic
 }
 
-// submitPatch proposes one text for one key, until somebody takes it. One whose answer was
-// lost stays pending, and nobody approves it.
+var (
+	sealersMu sync.Mutex // guards what follows, and lets one at a time ask
+	sealers   = map[*control]sealer{}
+)
+
+func (c *control) sealer(t testing.TB) (sealer, bool) {
+	sealersMu.Lock()
+	defer sealersMu.Unlock()
+	if s, known := sealers[c]; known {
+		return s, true
+	}
+	var me api.Me
+	var signed api.Intake
+	var intake events.IntakeKeys
+	if status, _ := c.call("developer", "GET", "/me", "", nil, &me); status != http.StatusOK {
+		return sealer{}, false
+	}
+	if status, _ := c.call("developer", "GET", "/intake", "", nil, &signed); status != http.StatusOK {
+		return sealer{}, false
+	}
+	if err := json.Unmarshal(signed.IntakeKeys, &intake); err != nil {
+		t.Error(err)
+		return sealer{}, false
+	}
+	to, err := seal.ParseRecipientPublic(intake.Keys[0])
+	if err != nil {
+		t.Error(err)
+		return sealer{}, false
+	}
+	sealers[c] = sealer{me: me.ID, to: to}
+	t.Cleanup(func() { c.forgetSealer() })
+	return sealers[c], true
+}
+
+func (c *control) forgetSealer() {
+	sealersMu.Lock()
+	defer sealersMu.Unlock()
+	delete(sealers, c)
+}
+
+// submitPatch proposes one text for one key, until somebody takes it, each time as the
+// same call.
 func (c *control) submitPatch(t testing.TB, name, key, value string) string {
-	for {
-		caller, err := c.caller(t, "developer")
-		if err == nil {
-			var done client.Item[api.Submitted]
-			done, err = client.Patch(t.Context(), caller, name, "measure", false, []client.Change{
-				{Key: key, Kind: seal.EntryText, Value: secret.New([]byte(value))},
-			})
-			caller.Close()
-			if err == nil {
-				return done.Value.ID
+	connection, ref, _ := strings.Cut(name, "/")
+	entry, err := seal.EncodeEntry(seal.EntryText, []byte(value))
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	var body api.Submit // the same bytes each time, as long as its key is
+	for post := newKey(); t.Context().Err() == nil; time.Sleep(50 * time.Millisecond) {
+		s, known := c.sealer(t)
+		if !known {
+			continue
+		}
+		if body.Secret == "" {
+			sealed, err := seal.SealProposal(s.to, seal.Binding{
+				Direction: seal.Propose, Request: post, Key: key, Connection: connection, Ref: ref, Agent: s.me, AgentKey: s.to.ID(),
+			}, entry)
+			if err != nil {
+				t.Error(err)
+				return ""
+			}
+			body = api.Submit{
+				Secret: name, Operation: string(events.OperationPatch), Reason: "measure",
+				Changes: []api.ProposedChange{{Key: key, Action: string(events.ChangeSet), Sealed: sealed}},
 			}
 		}
-		if t.Context().Err() != nil {
+		var done api.Submitted
+		switch status, code := c.call("developer", "POST", "/requests", post, body, &done); {
+		case status == http.StatusCreated:
+			return done.ID
+		case code == "intake_key_unknown": // the server is another process now
+			c.forgetSealer()
+			post, body = newKey(), api.Submit{}
+		case status == 0, status >= 500, status == http.StatusTooManyRequests, code == "idempotency_in_flight":
+		default:
+			t.Errorf("submit: %d %s", status, code)
 			return ""
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
+	return ""
 }
 
 // approvePatch approves what an agent has looked at, as soon as one has.
