@@ -228,9 +228,10 @@ func (r Request) beforeWrite(cmd Compare, now events.PatchCompared) ([]events.Fa
 		// Written and changed again, or never written: writing now could undo what
 		// somebody else did since.
 		return append(facts, failed(r.Job, cmd.Agent, events.FailureOutcomeUnknown)), nil
-	case r.stale(now):
-		// Also where an earlier write may be on its way: another version than the one it
-		// is on top of keeps it out, and its keys are as they were.
+	case r.stale(now), r.mayBeWritten(cmd) && now.Version != r.Begun.Version:
+		// An earlier write that may be on its way is kept out by another version than the
+		// one it is on top of. Or it got there, and somebody set its keys back: whether to
+		// write over that is for people to say.
 		return append(facts, events.ApprovalsVoided{Version: now.Version}), nil
 	case done(now):
 		return facts, nil

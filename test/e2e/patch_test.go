@@ -375,7 +375,7 @@ func TestKillsLoseNoPatch(t *testing.T) {
 		}
 		people.Wait()
 		for i, id := range mine {
-			ends[wave*each+i] = c.patchEnd(t, id)
+			ends[wave*each+i] = c.approvedToEnd(t, id)
 		}
 	}
 	t.Logf("killed %v", kills)

@@ -112,6 +112,20 @@ func (c *control) patchEnd(t testing.TB, id string) api.Request {
 	return r
 }
 
+// approvedToEnd is patchEnd for patches whose approvals may end: they get new ones.
+func (c *control) approvedToEnd(t testing.TB, id string) api.Request {
+	t.Helper()
+	var r api.Request
+	eventually(t, time.Minute, "ended", func() bool {
+		status, _ := c.call("admin", "GET", "/requests/"+id, "", nil, &r)
+		if status == http.StatusOK && r.State == "pending" && r.Patch.Voided > 0 {
+			c.approvePatch(t, id)
+		}
+		return status == http.StatusOK && final(r.State) && r.State != "unknown"
+	})
+	return r
+}
+
 // wantEnd checks how a patch ended: outcome of an executed one, code of a failed one.
 func wantEnd(t testing.TB, r api.Request, state, why string) {
 	t.Helper()
