@@ -139,7 +139,7 @@ func Decode(raw []byte) ([]Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		fact, err := decodeFact(e.Type, e.Data)
+		fact, err := DecodeFact(e.Type, e.Data)
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,8 @@ func TypeOf(f Fact) (string, error) {
 	return k.Type, nil
 }
 
-func decodeFact(typ string, data []byte) (Fact, error) {
+// DecodeFact reads the data of one event. Errors as [Decode].
+func DecodeFact(typ string, data []byte) (Fact, error) {
 	k, ok := byType[typ]
 	if !ok {
 		return nil, &UnknownTypeError{Type: typ}

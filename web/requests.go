@@ -124,7 +124,9 @@ func (a *API) listRequests(c *call) (reply, error) {
 	}
 	page := api.Page[api.Request]{Items: make([]api.Request, 0, len(found.Items)), Next: found.Next}
 	for _, r := range found.Items {
-		page.Items = append(page.Items, requestOf(r, names))
+		shown := requestOf(r, names)
+		c.withholdEffects(r, &shown)
+		page.Items = append(page.Items, shown)
 	}
 	return reply{status: http.StatusOK, body: page}, nil
 }
@@ -134,7 +136,8 @@ var requestStates = []events.RequestState{
 	events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired,
 }
 
-// requestHistory is every fact of one request, oldest first.
+// requestHistory is every fact of one request, oldest first, without what the caller must
+// not learn.
 func (a *API) requestHistory(c *call) (reply, error) {
 	r, err := a.visible(c)
 	if err != nil {
@@ -142,6 +145,9 @@ func (a *API) requestHistory(c *call) (reply, error) {
 	}
 	found, err := a.Views.History(c.ctx(), r.ID)
 	if err != nil {
+		return reply{}, err
+	}
+	if err := c.withholdFacts(r, found); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: eventsOf(found)}}, nil
@@ -171,6 +177,7 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 		return api.Request{}, err
 	}
 	shown := requestOf(r, names)
+	c.withholdEffects(r, &shown)
 	shown.Waiting, err = a.waiting(c, r)
 	return shown, err
 }

@@ -198,6 +198,9 @@ func patchText(r api.Request) []string {
 		}
 		pairs = append(pairs, "Change", said)
 	}
+	if p.EffectsWithheld && p.Comparison != nil {
+		pairs = append(pairs, "Effects", withheldText)
+	}
 	if l := p.Comparison; l != nil {
 		pairs = append(pairs, "Compared", comparisonText(*l))
 	}
@@ -218,10 +221,16 @@ func outcomeText(r api.Request) string {
 	return fmt.Sprintf("%s: version %s, before %s", r.Patch.Outcome, r.ProviderVersion, versionText(r.Patch.PreviousVersion))
 }
 
+// withheldText says why there are no effects.
+const withheldText = "approvers see what it would change, and you once it is approved"
+
 // effectsText is what a patch would do, on one line.
 func effectsText(p api.Patch) string {
 	if p.Comparison.Problem != nil {
 		return "it cannot be compared: " + p.Comparison.Problem.Detail
+	}
+	if p.EffectsWithheld {
+		return fmt.Sprintf("comparison %d; %s", p.Comparison.Number, withheldText)
 	}
 	effects := make([]string, len(p.Changes))
 	for i, c := range p.Changes {

@@ -160,6 +160,10 @@ type Patch struct {
 	Reapprove string   `json:"reapprove"` // never, touched_keys, any_change
 	Changes   []Change `json:"changes"`
 
+	// EffectsWithheld says that Changes have no effects because the caller asked for the
+	// patch and it is not approved.
+	EffectsWithheld bool `json:"effects_withheld,omitempty"`
+
 	Comparison   *Comparison `json:"comparison,omitempty"`    // the newest look at the secret
 	FirstVersion string      `json:"first_version,omitempty"` // of the secret when it was first looked at
 	Changed      bool        `json:"changed"`                 // the secret has another version since

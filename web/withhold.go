@@ -1,0 +1,65 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/projections"
+	"secretsbridge/web/api"
+)
+
+// Whoever proposes a value and is told that it would change nothing has learnt the value
+// that is there, without any approval. So requesters see the effects of a patch once it
+// is approved, and fingerprints are for those who may read the audit.
+
+// withheld reports whether the caller must not learn yet what a patch would do.
+func (c *call) withheld(r projections.Request) bool {
+	return r.Requester == c.person.ID && r.ApprovedAt == nil
+}
+
+// withholdEffects takes the effects out of a request that is shown.
+func (c *call) withholdEffects(r projections.Request, shown *api.Request) {
+	if shown.Patch == nil || !c.withheld(r) {
+		return
+	}
+	shown.Patch.EffectsWithheld = true
+	for i := range shown.Patch.Changes {
+		shown.Patch.Changes[i].Effect = ""
+	}
+}
+
+// withholdFacts takes fingerprints and effects out of the history of a patch.
+func (c *call) withholdFacts(r projections.Request, found []projections.AuditEvent) error {
+	if r.Patch == nil || c.may(policy.AuditRead) {
+		return nil
+	}
+	for i, e := range found {
+		fact, err := events.DecodeFact(e.Type, e.Data)
+		if err != nil {
+			return fmt.Errorf("history of %s: %w", r.ID, err)
+		}
+		switch f := fact.(type) {
+		case events.RequestSubmitted:
+			for k := range f.Changes {
+				f.Changes[k].Fingerprint = ""
+			}
+			fact = f
+		case events.PatchCompared:
+			for k := range f.Keys {
+				f.Keys[k].Before = ""
+				if c.withheld(r) {
+					f.Keys[k].Effect = ""
+				}
+			}
+			fact = f
+		default:
+			continue
+		}
+		if found[i].Data, err = json.Marshal(fact); err != nil {
+			return fmt.Errorf("history of %s: %w", r.ID, err)
+		}
+	}
+	return nil
+}
