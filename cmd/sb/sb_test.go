@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 //	fake expire           what is ready expires
 //	fake calls TEXT       a call of this text was made
 //	fake streamed         waits until one more stream is open
+//	fake asked ID         waits until somebody has asked for this request
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
@@ -76,6 +78,18 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		case <-f.opened:
 		case <-time.After(20 * time.Second):
 			ts.Fatalf("no stream was opened")
+		}
+	case "asked":
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			f.mu.Lock()
+			asked := slices.Contains(f.calls, "GET /api/v1/requests/"+args[1])
+			f.mu.Unlock()
+			if asked {
+				break
+			}
+			if time.Now().After(deadline) {
+				ts.Fatalf("nobody asked for %s", args[1])
+			}
 		}
 	case "calls":
 		f.mu.Lock()
