@@ -413,6 +413,25 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey 
 	f.change(r)
 }
 
+// look has an agent see something new in the secrets of all patches.
+func (f *fake) look() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.requests {
+		if r.Patch == nil {
+			continue
+		}
+		if r.Patch.Comparison == nil {
+			r.Patch.Comparison = &api.Comparison{}
+		}
+		l := r.Patch.Comparison
+		l.Number, l.At, l.Exists, l.Version = l.Number+1, time.Now(), true, fmt.Sprint("v", l.Number+1)
+		for i := range r.Patch.Changes {
+			r.Patch.Changes[i].Effect = "changed"
+		}
+	}
+}
+
 // verdict ends a request at once: approved means that an agent was quick.
 func (f *fake) verdict(w *httptest.ResponseRecorder, r *api.Request, verb string, body []byte) {
 	var in api.Verdict
@@ -423,6 +442,10 @@ func (f *fake) verdict(w *httptest.ResponseRecorder, r *api.Request, verb string
 	}
 	switch verb {
 	case "approve":
+		if r.Patch != nil && in.Comparison != 0 && in.Comparison != r.Patch.Comparison.Number {
+			problem(w, 409, "comparison_moved")
+			return
+		}
 		r.State = "executed"
 		names := r.Keys
 		if len(names) == 0 {

@@ -103,6 +103,7 @@ func showRequestCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			saw(r.Value)
 			return show(a, c.OutOrStdout(), r, requestText)
 		}),
 	}

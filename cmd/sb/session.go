@@ -39,6 +39,8 @@ type state struct {
 
 	// Clock is how far the server's clock is ahead.
 	Clock time.Duration `json:"clock_ahead_ns,omitempty"`
+
+	Seen []seenPatch `json:"seen,omitempty"` // the last one last
 }
 
 func findTokenFile() (tokenFile, error) {

@@ -26,12 +26,18 @@ func verdictCommand(a *cli, verb, past, sentence string) *cobra.Command {
 		Short: sentence,
 		Args:  takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			if verb == "approve" && !c.Flags().Changed("comparison") {
+				var err error
+				if verdict.Comparison, err = reviewed(c, to, args[0]); err != nil {
+					return err
+				}
+			}
 			return give(a, c, to, client.Path("requests", args[0], verb), verdict, past+" "+args[0])
 		}),
 	}
 	c.Flags().StringVar(&verdict.Comment, "comment", "", "a comment that everybody sees who sees the request")
 	if verb == "approve" {
-		c.Flags().IntVar(&verdict.Comparison, "comparison", 0, "of a patch: the number of the comparison you looked at; refused if there is a newer one")
+		c.Flags().IntVar(&verdict.Comparison, "comparison", 0, "of a patch: the number of the comparison that you approve (default: the one that sb showed you last); refused if there is a newer one")
 	}
 	return c
 }

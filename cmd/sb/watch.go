@@ -26,6 +26,7 @@ func watch(a *cli, c *cobra.Command, to *client.Client, id string) error {
 				}
 				return changeText(r)
 			})
+			saw(r.Value)
 			seen = r.Value.Seq
 			switch {
 			case err != nil:
