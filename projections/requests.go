@@ -67,6 +67,23 @@ func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEven
 	return Audit(r).Stream(ctx, events.RequestStream(id))
 }
 
+// openStates are those that a request can leave.
+var openStates = []events.RequestState{events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}
+
+// OpenOf counts the open requests of one person.
+func (r Requests) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
+	var n int
+	err := r.Pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM   views.requests
+		WHERE  requester = $1
+		AND    state = ANY ($2)`, requester, openStates).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count open requests: %w", err)
+	}
+	return n, nil
+}
+
 // Open returns requests that are pending, approved, running or unknown, oldest first, that were
 // submitted after a commit: 0, then the Seq of the last one returned, until there is
 // none. It is how whoever drives them finds its work after a start.
@@ -76,7 +93,7 @@ func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Requ
 		AND    seq > $2
 		ORDER  BY seq
 		LIMIT  $3`,
-		[]events.RequestState{events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}, after, limited(limit))
+		openStates, after, limited(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list open requests: %w", err)
 	}

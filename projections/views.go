@@ -24,6 +24,10 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 	return Requests{Pool: v.Pool}.Get(ctx, id)
 }
 
+func (v Views) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
+	return Requests{Pool: v.Pool}.OpenOf(ctx, requester)
+}
+
 func (v Views) History(ctx context.Context, id events.RequestID) ([]AuditEvent, error) {
 	return Requests{Pool: v.Pool}.History(ctx, id)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/web"
+	"secretsbridge/web/api"
 )
 
 // TestDenialsHaveAnEnd lets a person try what they may not, again and again: each
@@ -29,4 +31,28 @@ func TestDenialsHaveAnEnd(t *testing.T) {
 	r.call(r.other, "GET", "/audit/events", nil).wants(t, 403, "forbidden")
 	r.clock.Add(time.Minute)
 	r.call(r.developer, "GET", "/audit/events", nil).wants(t, 403, "forbidden")
+}
+
+// TestOpenRequestsOfOnePersonHaveAnEnd: nobody fills the queues of others.
+func TestOpenRequestsOfOnePersonHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(cfg *web.Config) { cfg.OpenRequests = 2 })
+	ask := api.Submit{Secret: "file/prod/db", Reason: "deploy"}
+	key := with(api.HeaderIdempotencyKey, "the-second")
+	first := r.submit(r.developer)
+	r.show(r.developer, first)
+	second := r.call(r.developer, "POST", "/requests", ask, key)
+	second.wants(t, 201, "")
+	r.call(r.developer, "GET", "/requests", nil, r.newest())
+	r.call(r.developer, "POST", "/requests", ask).wants(t, 409, "too_many_open_requests")
+	if got := facts[events.AccessDenied](r); len(got) != 1 || len(facts[events.RequestSubmitted](r)) != 2 {
+		t.Errorf("%d denials recorded", len(got))
+	}
+	if again := r.call(r.developer, "POST", "/requests", ask, key); again.StatusCode != 201 || string(again.body) != string(second.body) {
+		t.Errorf("the same submit again: %d %s", again.StatusCode, again.body)
+	}
+	r.submit(r.other)
+	r.call(r.developer, "POST", at(first, "/cancel"), api.Verdict{}).wants(t, 200, "")
+	r.call(r.developer, "GET", "/requests", nil, r.newest())
+	r.submit(r.developer)
 }

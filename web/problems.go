@@ -43,6 +43,7 @@ var (
 	errParameter        = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
 	errCursor           = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
+	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
@@ -57,7 +58,7 @@ var statuses = map[string]int{
 	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
 	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,
 	"idempotency_in_flight": 409, "idempotency_not_replayable": 409,
-	"parameter_invalid": 400, "cursor_invalid": 400, "too_many_requests": 429,
+	"parameter_invalid": 400, "cursor_invalid": 400, "too_many_requests": 429, "too_many_open_requests": 409,
 	"unavailable": 503, "view_behind": 503, "internal": 500,
 
 	"request_unknown": 404, "self_approval": 403, "already_voted": 409, "not_an_approver": 403, "not_pending": 409,
@@ -79,7 +80,7 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
-	"request_hidden": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"request_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 }
 
 // errHidden looks like not found outside and is a denial inside: the request is there,

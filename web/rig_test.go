@@ -163,8 +163,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
 		Custody: held, Fleet: r.gateway, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
-		Reapprove: events.ReapproveTouched,
-		Logger:    logger, Now: r.clock.Now,
+		Reapprove: events.ReapproveTouched, OpenRequests: 200,
+		Logger: logger, Now: r.clock.Now,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -51,9 +51,18 @@ func (a *API) submit(c *call) (reply, error) {
 	})
 	meta := c.meta()
 	id := events.RequestOf(meta.Command)
-	if operation == events.OperationPatch {
-		if cmd.Changes, err = a.propose(c, m, cmd, id); err != nil {
+	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
+	if err != nil {
+		return reply{}, err
+	}
+	if !before.Took(meta.Command) { // else it is the same submit again, and decides nothing new
+		if err := a.mayOpen(c); err != nil {
 			return reply{}, err
+		}
+		if operation == events.OperationPatch {
+			if cmd.Changes, err = a.propose(c, m, cmd, before, id); err != nil {
+				return reply{}, err
+			}
 		}
 	}
 	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
@@ -63,6 +72,15 @@ func (a *API) submit(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
+}
+
+// mayOpen refuses one open request more than somebody may have.
+func (a *API) mayOpen(c *call) error {
+	open, err := a.Views.OpenOf(c.ctx(), c.person.ID)
+	if err == nil && open >= a.OpenRequests {
+		err = errTooManyOpen
+	}
+	return err
 }
 
 func operationOf(m api.Submit) (events.Operation, error) {
@@ -76,7 +94,7 @@ func operationOf(m api.Submit) (events.Operation, error) {
 }
 
 // propose takes the values of a patch in, once all else about it is right.
-func (a *API) propose(c *call, m api.Submit, cmd command.Submit, id events.RequestID) ([]events.Change, error) {
+func (a *API) propose(c *call, m api.Submit, cmd command.Submit, before command.Request, id events.RequestID) ([]events.Change, error) {
 	sealed := make(map[string][]byte, len(m.Changes))
 	for _, change := range m.Changes {
 		action := events.ChangeAction(change.Action)
@@ -85,10 +103,6 @@ func (a *API) propose(c *call, m api.Submit, cmd command.Submit, id events.Reque
 		}
 		cmd.Changes = append(cmd.Changes, events.Change{Key: change.Key, Action: action})
 		sealed[change.Key] = change.Sealed
-	}
-	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
-	if err != nil || before.Took(c.command) {
-		return cmd.Changes, err // the same submit again: it decides nothing new
 	}
 	if _, err := before.Submit(c.meta(), cmd); err != nil {
 		return nil, err

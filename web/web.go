@@ -38,6 +38,7 @@ type Views interface {
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
 	Connections(ctx context.Context, filter projections.ConnectionFilter) (projections.Page[projections.Connection], error)
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
@@ -112,6 +113,10 @@ type Config struct {
 
 	// Reapprove is when patches need their approvals again.
 	Reapprove events.Reapprove
+
+	// OpenRequests is how many requests of one person may be open, about: what the views
+	// do not show yet is not counted.
+	OpenRequests int
 
 	Logger *slog.Logger
 	Now    func() time.Time

@@ -17,7 +17,7 @@ func (w *world) submitPatch(t *testing.T) {
 	w.record(t, events.RequestStream(req), events.RequestSubmitted{
 		Request: req, Requester: "u_dev", Operation: events.OperationPatch, Connection: "file", Cluster: "demo", Ref: "prod/db", Keys: []string{"password"},
 		Workflow:     events.Workflow{Steps: []events.Step{{ID: "s", Role: "approver", Approvals: 1}}, Reapprove: events.ReapproveTouched},
-		PendingUntil: time.Now().Add(time.Hour), Create: true,
+		PendingUntil: time.Now().Add(pendingFor), Create: true,
 		Changes: []events.Change{{Key: "password", Action: events.ChangeSet, Envelope: "e_1", Fingerprint: "hmac-sha256:new"}},
 	})
 }
@@ -95,6 +95,27 @@ func TestAPatchIsOfferedForALookAtOnceAndAgainEachInterval(t *testing.T) {
 			if _, queued := w.ticket(t, look); !queued {
 				t.Error("nobody looks again")
 			}
+		}
+	})
+}
+
+// TestOldPatchesAreLookedAtMoreSeldom: what nobody decides on does not cost a read of its
+// secret each minute.
+func TestOldPatchesAreLookedAtMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start(t)
+		w.submitPatch(t)
+		looks := 0
+		for range 59 {
+			w.done(look)
+			wait(time.Minute)
+			if _, queued := w.ticket(t, look); queued {
+				looks++
+			}
+		}
+		if looks < 25 || looks > 35 {
+			t.Errorf("%d looks in the first hour", looks)
 		}
 	})
 }

@@ -52,7 +52,7 @@ type Views interface {
 	OpenJobs(ctx context.Context) ([]events.RequestID, error)
 
 	// OpenPatches are the patches that are pending or whose outcome is unknown.
-	OpenPatches(ctx context.Context) ([]events.RequestID, error)
+	OpenPatches(ctx context.Context) ([]OpenPatch, error)
 
 	// Due are requests that reached an end by now: of themselves or of an envelope.
 	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
@@ -96,7 +96,8 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
-	// LookEach is how often agents look again at the secrets of open patches.
+	// LookEach is how often agents look again at the secrets of open patches; old ones more
+	// seldom.
 	LookEach time.Duration
 }
 
@@ -107,6 +108,9 @@ type Worker struct {
 	// lastHeard is when each online agent was last heard, or first looked for. The
 	// silence job owns it.
 	lastHeard map[events.AgentID]time.Time
+
+	// lookOffered is when a look at each open patch was offered. The looks job owns it.
+	lookOffered map[events.RequestID]time.Time
 
 	dispatched position // owned by the dispatch job
 	destroyed  position // owned by the destruction job

@@ -24,6 +24,9 @@ const (
 
 var job = events.JobOf(req)
 
+// pendingFor is how long requests of the tests wait for an approval.
+const pendingFor = time.Hour
+
 // world is all that a worker touches, in memory. Its views read the log itself.
 type world struct {
 	commandtest.Memory
@@ -81,7 +84,7 @@ func (w *world) submit(t *testing.T) {
 	w.record(t, events.RequestStream(req), events.RequestSubmitted{
 		Request: req, Requester: "u_dev", Operation: events.OperationRead, Connection: "file", Cluster: "demo", Ref: "prod/db", Keys: []string{"password"},
 		Workflow:     events.Workflow{Steps: []events.Step{{ID: "s", Role: "approver", Approvals: 1}}},
-		PendingUntil: time.Now().Add(time.Hour), RevealSeconds: 300,
+		PendingUntil: time.Now().Add(pendingFor), RevealSeconds: 300,
 	})
 }
 
@@ -416,14 +419,14 @@ func (w *world) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
 	return ids, nil
 }
 
-func (w *world) OpenPatches(ctx context.Context) ([]events.RequestID, error) {
-	var ids []events.RequestID
+func (w *world) OpenPatches(ctx context.Context) ([]worker.OpenPatch, error) {
+	var open []worker.OpenPatch
 	for id, r := range w.requests(ctx) {
 		if r.Submitted.Operation == events.OperationPatch && (r.State == events.StatePending || r.State == events.StateUnknown) {
-			ids = append(ids, id)
+			open = append(open, worker.OpenPatch{Request: id, State: r.State, Submitted: r.PendingUntil.Add(-pendingFor)})
 		}
 	}
-	return ids, nil
+	return open, nil
 }
 
 func (w *world) Due(ctx context.Context, now time.Time, _ int) ([]events.RequestID, error) {

@@ -26,30 +26,35 @@ func (v views) WaitFor(ctx context.Context, seq events.Seq) error {
 }
 
 func (v views) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
-	return v.open(ctx, func(r projections.Request) bool {
-		return r.State == events.StateApproved || r.State == events.StateRunning
-	})
-}
-
-func (v views) OpenPatches(ctx context.Context) ([]events.RequestID, error) {
-	return v.open(ctx, func(r projections.Request) bool {
-		return r.Patch != nil && (r.State == events.StatePending || r.State == events.StateUnknown)
-	})
-}
-
-// open are the open requests that somebody wants, oldest first.
-func (v views) open(ctx context.Context, wanted func(projections.Request) bool) ([]events.RequestID, error) {
 	var ids []events.RequestID
+	err := v.open(ctx, func(r projections.Request) {
+		if r.State == events.StateApproved || r.State == events.StateRunning {
+			ids = append(ids, r.ID)
+		}
+	})
+	return ids, err
+}
+
+func (v views) OpenPatches(ctx context.Context) ([]worker.OpenPatch, error) {
+	var patches []worker.OpenPatch
+	err := v.open(ctx, func(r projections.Request) {
+		if r.Patch != nil && (r.State == events.StatePending || r.State == events.StateUnknown) {
+			patches = append(patches, worker.OpenPatch{Request: r.ID, State: r.State, Submitted: r.SubmittedAt})
+		}
+	})
+	return patches, err
+}
+
+// open goes through the open requests, oldest first.
+func (v views) open(ctx context.Context, each func(projections.Request)) error {
 	for after := events.Seq(0); ; {
 		open, err := projections.Requests{Pool: v.pool}.Open(ctx, after, projections.MaxLimit)
 		if err != nil || len(open) == 0 {
-			return ids, err
+			return err
 		}
 		for _, r := range open {
 			after = r.Seq
-			if wanted(r) {
-				ids = append(ids, r.ID)
-			}
+			each(r)
 		}
 	}
 }

@@ -16,8 +16,8 @@ func (st *stack) api() *web.API {
 		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions,
 		Marks: marks{st.marks}, Custody: st.custody, Fleet: st.gateway, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
-		Reapprove: st.settings.Reapprove,
-		Logger:    st.log, Now: time.Now,
+		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
+		Logger: st.log, Now: time.Now,
 	})
 }
 

@@ -32,6 +32,8 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
+
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
@@ -57,6 +59,9 @@ func loadSettings() (settings, error) {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
+	if s.OpenRequests < 1 || s.OpenRequests > 10_000 {
+		return settings{}, fmt.Errorf("SB_OPEN_REQUESTS is %d: choose 1 to 10000", s.OpenRequests)
 	}
 	for _, d := range []struct {
 		name      string

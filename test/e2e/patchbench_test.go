@@ -56,7 +56,7 @@ func BenchmarkPatchEndToEnd(b *testing.B) {
 func BenchmarkThousandPatches(b *testing.B) {
 	const patches, people = 1000, 40
 	for b.Loop() {
-		c := start(b, "SB_LOG_LEVEL=WARN", "SB_PATCH_REAPPROVE=never", "SB_LOOK_EACH=1h")
+		c := start(b, "SB_LOG_LEVEL=WARN", "SB_PATCH_REAPPROVE=never", "SB_LOOK_EACH=1h", "SB_OPEN_REQUESTS=1000")
 		c.signedIn(b, "developer", "approver", "admin")
 		c.put(b, "file/prod/thousand", `{"first":"1"}`)
 		ends := make([]api.Request, patches)
