@@ -469,7 +469,7 @@ func TestDoubtOutlivesConflicts(t *testing.T) {
 			r.wantPatch(t, p, events.StateUnknown, "", "done")
 			r.deliver(p.look)
 			r.settle(time.Second)
-			r.wantPatch(t, p, events.StateFailed, events.FailureNotWritten, "done")
+			r.wantPatch(t, p, events.StateFailed, events.FailureOutcomeUnknown, "done") // others wrote since
 		})
 	})
 }
