@@ -120,13 +120,13 @@ func TestAForgedChainIsRefusedAndLogged(t *testing.T) {
 
 // The chain is honest, and he who sends it is not in it.
 func TestAnHonestChainDoesNotVouchForWhoeverSendsIt(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, r *rig) {
-		stranger := newSigner(t)
-		next := newSigner(t)
-		r.set(func() {
-			r.chain = []events.SignedKeyStatement{vouch(t, r.signer, events.KeyStatement{Serial: 2, Key: next.Public().String(), PreviousUntil: time.Now()})}
-			r.signer = stranger
-		})
+	stranger, next := newSigner(t), newSigner(t)
+	fromTheStart := func(c *agent.Config) {
+		link := c.Link.(*control)
+		link.chain = []events.SignedKeyStatement{vouch(t, link.signer, events.KeyStatement{Serial: 2, Key: next.Public().String(), PreviousUntil: time.Now()})}
+		link.signer = stranger
+	}
+	bubble(t, fromTheStart, func(t *testing.T, r *rig) {
 		r.settle(time.Minute)
 		if r.trust.kept != 0 || !r.agent.Status().Heartbeat.IsZero() {
 			t.Error("the chain was believed from a stranger")
