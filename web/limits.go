@@ -20,6 +20,7 @@ import (
 const (
 	perAddress = 30 // in a burst, and a minute
 	perAccount = 10
+	perIntake  = 600 // many people may share an address, and each patch asks
 	perDenied  = 60
 
 	// maxTracked bounds the memory of each kind: beyond it, the one unseen for longest

@@ -145,7 +145,7 @@ type API struct {
 func New(cfg Config) *API {
 	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, streams: streams{open: map[events.UserID]int{}}}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
-	a.intakes, a.enrolments, a.denied = newLimits(perAddress, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
+	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()
