@@ -22,7 +22,7 @@ const (
 
 // What can be wrong with a submit.
 var (
-	ErrReasonMissing      = &Rejection{"reason_missing", "say in a sentence why you need this secret"}
+	ErrReasonMissing      = &Rejection{"reason_missing", "say in a sentence why you need this"}
 	ErrReasonTooLong      = &Rejection{"reason_too_long", fmt.Sprintf("shorten the reason to %d characters", MaxReason)}
 	ErrRefInvalid         = &Rejection{"ref_invalid", "write the secret as CONNECTION/REF, such as file/prod/db/password"}
 	ErrKeysInvalid        = &Rejection{"keys_invalid", fmt.Sprintf("name at most %d different keys of 1 to %d bytes, without control characters", MaxKeys, MaxKeyLength)}

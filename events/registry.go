@@ -65,6 +65,7 @@ var catalogue = []Kind{
 	kind[SignedOut]("sb.access.signed_out.v1", AggregateAccess, "a person closed a session"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
 
+	kind[KMSKeyRotated]("sb.setting.kms_key_rotated.v1", AggregateSetting, "an operator had another key of the local key manager wrap from now on"),
 	kind[RewrapStarted]("sb.setting.rewrap_started.v1", AggregateSetting, "an operator began to move stored envelopes to another key of the key manager"),
 	kind[RewrapFinished]("sb.setting.rewrap_finished.v1", AggregateSetting, "the move ended or was stopped; running it again continues"),
 	kind[SigningKeyRotated]("sb.setting.signing_key_rotated.v1", AggregateSetting, "an operator gave the control plane a fresh signing key"),

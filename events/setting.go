@@ -1,5 +1,11 @@
 package events
 
+// KMSKeyRotated says that another key of the key manager wraps new data keys. Only a key
+// manager that is rotated by this server has it: others keep records of their own.
+type KMSKeyRotated struct {
+	KMSKey string `json:"kms_key"`
+}
+
 // RewrapStarted begins to move the data keys of stored envelopes to another key of the
 // key manager. Several may run one after the other; each finds what is left.
 type RewrapStarted struct {
@@ -28,5 +34,6 @@ const (
 // SettingKMS is the stream of what is done to the key manager's keys.
 func SettingKMS() Stream { return Stream{AggregateSetting, "kms"} }
 
+func (KMSKeyRotated) fact()  {}
 func (RewrapStarted) fact()  {}
 func (RewrapFinished) fact() {}

@@ -58,8 +58,10 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 	}
 	read := res.Request.Method == http.MethodGet
 	switch res.StatusCode {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
 		return retryAfter(res) <= maxRetryAfter, nil
+	case http.StatusServiceUnavailable: // proxies say so, too, of a call that broke on its way
+		return read && retryAfter(res) <= maxRetryAfter, nil
 	case http.StatusPreconditionFailed: // a performance standby that lags behind
 		return true, nil
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:

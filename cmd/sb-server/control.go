@@ -132,6 +132,12 @@ func (c *control) rotate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.logger.Info("wrapping key rotated", "key", id)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTimeout)
+	defer cancel()
+	if err := c.record(ctx, events.KMSKeyRotated{KMSKey: id}); err != nil {
+		say(w, http.StatusServiceUnavailable, controlAnswer{Error: id + " wraps from now on, and that is not in the audit: " + err.Error()})
+		return
+	}
 	say(w, http.StatusOK, controlAnswer{Rotated: id})
 }
 

@@ -193,6 +193,7 @@ func TestAnOperatorRotatesAndRewraps(t *testing.T) {
 		t.Errorf("status: %s, %v", out, err)
 	}
 	want := []events.Fact{
+		events.KMSKeyRotated{KMSKey: key},
 		events.RewrapStarted{KMSKey: key, Total: 70},
 		events.RewrapFinished{KMSKey: key, Outcome: events.RewrapComplete, Moved: 70},
 	}
@@ -226,12 +227,12 @@ func TestAStoppedRewrapGoesOnWhereItWas(t *testing.T) {
 	if out, err := d.run(t, ctx, "rewrap"); err == nil || !strings.Contains(err.Error(), "running it again goes on") {
 		t.Fatalf("rewrap: %s, %v", out, err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(d.facts(t)) < 2; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(d.facts(t)) < 3; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("that it was stopped is not recorded")
 		}
 	}
-	stopped := d.facts(t)[1].(events.RewrapFinished)
+	stopped := d.facts(t)[2].(events.RewrapFinished)
 	if stopped.Outcome != events.RewrapStopped || stopped.Moved < 64 || stopped.Moved >= 100 || stopped.Failed != 0 {
 		t.Errorf("%+v", stopped)
 	}
