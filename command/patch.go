@@ -22,7 +22,7 @@ const (
 var (
 	ErrChangesInvalid    = &Rejection{"changes_invalid", fmt.Sprintf("set or unset 1 to %d different keys; a new secret only sets", MaxKeys)}
 	ErrNotCompared       = &Rejection{"not_compared", "no agent has looked yet at what this would change; `sb request show --watch` shows when one has"}
-	ErrComparisonMoved   = &Rejection{"comparison_moved", "the secret changed since you looked; look at the request again"}
+	ErrComparisonMoved   = &Rejection{"comparison_moved", "this is not the newest comparison; look at the request again"}
 	ErrComparisonInvalid = &Rejection{"comparison_invalid", "the comparison does not fit the patch; update the agent"}
 	ErrApprovalsVoided   = &Rejection{"approvals_voided", "the secret changed after the approvals, which must be given again"}
 	ErrNotBegun          = &Rejection{"write_not_begun", "compare first: values are handed out for a write that may begin"}
