@@ -7,17 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/vaulthttp"
 )
 
 const (
@@ -59,9 +58,9 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 	read := res.Request.Method == http.MethodGet
 	switch res.StatusCode {
 	case http.StatusTooManyRequests:
-		return retryAfter(res) <= maxRetryAfter, nil
+		return vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
 	case http.StatusServiceUnavailable: // proxies say so, too, of a call that broke on its way
-		return read && retryAfter(res) <= maxRetryAfter, nil
+		return read && vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
 	case http.StatusPreconditionFailed: // a performance standby that lags behind
 		return true, nil
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
@@ -81,31 +80,6 @@ func retryError(err error) bool {
 	}
 	var request *url.Error
 	return errors.As(err, &request) && request.Op == "Get"
-}
-
-// backoff doubles with each attempt and adds half of that at random, or waits as long
-// as the server asks for.
-func backoff(least, most time.Duration, attempt int, res *http.Response) time.Duration {
-	if asked := retryAfter(res); asked > 0 {
-		return asked + rand.N(least)
-	}
-	wait := min(least<<attempt, most)
-	return wait + rand.N(wait/2)
-}
-
-// retryAfter reads the header in its two forms (RFC 9110, section 10.2.3); 0 if there is none.
-func retryAfter(res *http.Response) time.Duration {
-	if res == nil {
-		return 0
-	}
-	text := res.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // statusError is an answer that is no success. Its text holds nothing of the body.

@@ -8,20 +8,17 @@ package vault
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/vaulthttp"
 )
 
 // callTime bounds one call of the provider, its retries included, where the caller's
@@ -134,61 +131,14 @@ func below(ref, prefix agent.Ref) bool {
 
 // newClient builds the library's client from cfg and nothing else.
 func newClient(cfg Config) (*api.Client, error) {
-	if err := checkAddress(cfg.Address); err != nil {
-		return nil, err
-	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-	if cfg.CACertFile != "" {
-		pem, err := os.ReadFile(cfg.CACertFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate authorities: %w", err)
-		}
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the certificate authorities: %s holds none", cfg.CACertFile)
-		}
-	}
-	client, err := api.NewClient(&api.Config{
-		Address:    cfg.Address,
-		HttpClient: &http.Client{Transport: bounded{single{trust}}, CheckRedirect: noRedirect},
-		// A redirect would carry the token to a place that nobody configured.
-		DisableRedirects: true,
-		MaxRetries:       maxRetries,
-		MinRetryWait:     minRetryWait,
-		MaxRetryWait:     maxRetryWait,
-		CheckRetry:       checkRetry,
-		Backoff:          backoff,
+	return vaulthttp.NewClient(vaulthttp.Config{
+		Address: cfg.Address, Namespace: cfg.Namespace, CAFile: cfg.CACertFile,
+		Transport: func(trust *tls.Config) http.RoundTripper {
+			trust.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+			return bounded{single{trust}}
+		},
+		MaxRetries: maxRetries, MinRetryWait: minRetryWait, MaxRetryWait: maxRetryWait, Retry: checkRetry,
 	})
-	if err != nil {
-		// The library reads the environment also when it is told not to use it.
-		return nil, fmt.Errorf("make the client (the VAULT_* variables must be unset or valid): %w", err)
-	}
-	// The library takes token, namespace, headers and wrapping from the environment.
-	client.SetToken("")
-	client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
-	client.SetWrappingLookupFunc(func(string, string) string { return "" })
-	if cfg.Namespace != "" {
-		client.SetNamespace(cfg.Namespace)
-	}
-	return client, nil
-}
-
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func checkAddress(address string) error {
-	at, err := url.Parse(address)
-	if err != nil || at.Host == "" {
-		return errors.New("the address is no URL")
-	}
-	if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-		return errors.New("the address holds more than scheme, host, port and path")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the address must be https, or http to a loopback host")
-	}
-	return nil
 }
 
 // locate finds the mount and the path below it. It refuses what is not opened.

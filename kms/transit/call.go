@@ -3,22 +3,18 @@ package transit
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
+	"secretsbridge/internal/vaulthttp"
 	"secretsbridge/kms"
 )
 
@@ -39,69 +35,21 @@ const (
 // newClient builds the library's client from cfg and nothing else: of the VAULT_*
 // variables that it reads none has an effect, and no proxy comes from the environment.
 func newClient(cfg Config, timeout time.Duration, retry func(context.Context, *http.Response, error) (bool, error)) (*api.Client, error) {
-	if err := checkAddress(cfg.Address); err != nil {
-		return nil, err
-	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate authorities: %w", err)
-		}
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the certificate authorities: %s holds none", cfg.CAFile)
-		}
-	}
-	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: timeout / 2}).DialContext,
-		TLSClientConfig:       trust,
-		TLSHandshakeTimeout:   timeout / 2,
-		ResponseHeaderTimeout: timeout,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   16,
-		ForceAttemptHTTP2:     true,
-	}
-	client, err := api.NewClient(&api.Config{
-		Address: cfg.Address,
-		HttpClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}},
-		DisableRedirects: true, // one would carry the token to a place that nobody configured
-		// No Timeout: the library would end its context before we have read the answer.
-		MaxRetries:   maxRetries,
-		MinRetryWait: minRetryWait,
-		MaxRetryWait: maxRetryWait,
-		CheckRetry:   retry,
-		Backoff:      backoff,
+	return vaulthttp.NewClient(vaulthttp.Config{
+		Address: cfg.Address, Namespace: cfg.Namespace, CAFile: cfg.CAFile,
+		Transport: func(trust *tls.Config) http.RoundTripper {
+			return &http.Transport{
+				DialContext:           (&net.Dialer{Timeout: timeout / 2}).DialContext,
+				TLSClientConfig:       trust,
+				TLSHandshakeTimeout:   timeout / 2,
+				ResponseHeaderTimeout: timeout,
+				IdleConnTimeout:       90 * time.Second,
+				MaxIdleConnsPerHost:   16,
+				ForceAttemptHTTP2:     true,
+			}
+		},
+		MaxRetries: maxRetries, MinRetryWait: minRetryWait, MaxRetryWait: maxRetryWait, Retry: retry,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("make the client (the VAULT_* variables must be unset or valid): %w", err)
-	}
-	// The library takes token, namespace, headers and wrapping from the environment.
-	client.SetToken("")
-	client.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
-	client.SetWrappingLookupFunc(func(string, string) string { return "" })
-	if cfg.Namespace != "" {
-		client.SetNamespace(cfg.Namespace)
-	}
-	return client, nil
-}
-
-func checkAddress(address string) error {
-	at, err := url.Parse(address)
-	if err != nil || at.Host == "" {
-		return errors.New("the address is no URL: write https://HOST:PORT")
-	}
-	if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-		return errors.New("the address holds more than scheme, host, port and path")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the address must be https, or http to a loopback host")
-	}
-	return nil
 }
 
 // repeatAll repeats whatever may go better the next time: no call of ours but the
@@ -116,7 +64,7 @@ func repeatAll(ctx context.Context, res *http.Response, err error) (bool, error)
 	}
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return retryAfter(res) <= maxRetryAfter, nil
+		return vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout,
 		http.StatusPreconditionFailed: // a performance standby that lags behind
 		return true, nil
@@ -135,32 +83,7 @@ func repeatUnheard(ctx context.Context, res *http.Response, err error) (bool, er
 		return errors.As(err, &network) && network.Op == "dial", nil
 	}
 	refused := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable
-	return refused && retryAfter(res) <= maxRetryAfter, nil
-}
-
-// backoff doubles with each attempt and adds half of that at random, or waits as long as
-// Vault asks for.
-func backoff(least, most time.Duration, attempt int, res *http.Response) time.Duration {
-	if asked := retryAfter(res); asked > 0 {
-		return asked + rand.N(least)
-	}
-	wait := min(least<<attempt, most)
-	return wait + rand.N(wait/2)
-}
-
-// retryAfter reads the header in its two forms (RFC 9110, section 10.2.3); 0 if there is none.
-func retryAfter(res *http.Response) time.Duration {
-	if res == nil {
-		return 0
-	}
-	text := res.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
+	return refused && vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
 }
 
 // errCutShort says that an answer ended too soon.
