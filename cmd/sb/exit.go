@@ -51,7 +51,7 @@ var localCodes = []localCode{
 	{"not_signed_in", exitNotSignedIn, "there is no session for this server; also a code of the server's"},
 	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
 	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
-	{"server_key_changed", exitFault, "the server signs with another key than before: check with its operator, then sign in again"},
+	{"server_key_changed", exitFault, "the server signs with another key than the one that it is known by: if `SB_SERVER_KEY` (or `--server-key`) says that one, get the new one from the operator; if it was kept at sign-in, ask the operator and sign in again"},
 	{"altered", exitFault, "an answer is not signed by the server, or not to this call: something on the way changed one of them, or the server is older than this program; of a command it is not known whether it was done"},
 	{"value_invalid", exitUsage, "a value is too long, no UTF-8 text, or no JSON; also a code of the server's"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},

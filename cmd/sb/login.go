@@ -52,7 +52,7 @@ func loginCommand(a *cli) *cobra.Command {
 			defer password.Zero()
 			session, err := client.SignIn(c.Context(), to, email, password)
 			if err != nil {
-				return err
+				return a.whoseKey(err)
 			}
 			// The position is the new session's: one of an earlier life of the server
 			// would be waited for in vain.

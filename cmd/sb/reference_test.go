@@ -58,7 +58,8 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
   secret is beside them in ` + "`SB_TOKEN_FILE.state`" + `, with the server that the token is for. The token alone is of no use.
 - Calls are signed, and what is shown was signed by the server as the answer to that call (docs/security/envelopes.md). An
   answer that was not is ` + "`altered`" + `. Nothing is asked for or decided before the server has shown by one answer that it signs
-  with the key that it is known by. If the answer to a command itself is ` + "`altered`" + `, it is not known whether a command was done, so look before trying again.
+  with the key that it is known by. If the answer to a command itself is ` + "`altered`" + `, it is not known whether it was done, so look before
+  trying again.
 - The server's address is ` + "`https`" + ` and its certificate is checked; there is no way around either. Without ` + "`--ca`" + ` the
   system's roots count, and with it only the CA in that file, over TLS 1.3.
 
