@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"secretsbridge/internal/secret"
 	"secretsbridge/seal"
@@ -137,13 +136,7 @@ func (f patchFlags) kind(key string) seal.EntryKind {
 // readValue reads standard input, or asks for the value of a key without echo.
 func readValue(c *cobra.Command, key string) (secret.Value, error) {
 	if isTerminal(os.Stdin) {
-		fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", clean(key))
-		text, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(c.ErrOrStderr())
-		if err != nil {
-			return secret.Value{}, fail("fault", "read the value of key %q: %w", key, err)
-		}
-		return secret.New(text), nil
+		return ask(c, "Value of "+key)
 	}
 	text, err := readBounded(c.InOrStdin())
 	if err != nil {
