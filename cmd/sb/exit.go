@@ -95,7 +95,7 @@ func explain(err error) *failure {
 	case errors.Is(err, client.ErrServerKey):
 		err = usage("%w: set --server-key or SB_SERVER_KEY", err)
 	case errors.Is(err, seal.ErrMalformed), errors.Is(err, seal.ErrTooLarge):
-		err = fail("value_invalid", "%w", err)
+		err = fail("value_invalid", "a value cannot be sealed: it is too long, or no text")
 	case errors.Is(err, client.ErrAnswer):
 		err = fail("bad_answer", "%w", err)
 	case errors.Is(err, client.ErrAddress):

@@ -59,7 +59,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 		if r.Patch.PreviousVersion != "1" || r.ProviderVersion != "2" {
 			t.Errorf("from version %s to %s", r.Patch.PreviousVersion, r.ProviderVersion)
 		}
-		if shown := c.must(t, "developer", "request", "show", id); !strings.Contains(shown, "written: version 2, before 1") {
+		if shown := c.must(t, "developer", "request", "show", id); !strings.Contains(shown, "written: version 2, on top of version 1") {
 			t.Errorf("the requester does not see the versions:\n%s", shown)
 		}
 		got, version := c.stored(t, "prod/app")
