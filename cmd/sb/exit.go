@@ -23,6 +23,7 @@ const (
 	exitRefused     = 4 // by the rules: trying again changes nothing
 	exitNotFound    = 5
 	exitUnavailable = 6 // trying again may help
+	exitEnded       = 7 // what was watched ended otherwise than it was asked for
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -54,6 +55,7 @@ var localCodes = []localCode{
 	{"server_key_changed", exitFault, "the server signs with another key than the one that it is known by: if `SB_SERVER_KEY` (or `--server-key`) says that one, get the new one from the operator; if it was kept at sign-in, ask the operator and sign in again"},
 	{"altered", exitFault, "an answer is not signed by the server, or not to this call: something on the way changed one of them, or the server is older than this program; of a command it is not known whether it was done"},
 	{"value_invalid", exitUsage, "a value is too long, no UTF-8 text, or no JSON; also a code of the server's"},
+	{"request_ended", exitEnded, "the request that `--watch` followed ended without being executed: it failed, was rejected or cancelled, or expired"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},

@@ -72,6 +72,7 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 | 4 | refused by the rules; trying again changes nothing |
 | 5 | not found, or not yours to see |
 | 6 | not possible now; trying again may help |
+| 7 | a request that was watched has ended without being executed |
 
 | code of its own | exit code | means |
 | --- | --- | --- |
