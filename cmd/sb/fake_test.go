@@ -434,6 +434,18 @@ func (f *fake) look() {
 	}
 }
 
+// lookInVain has an agent see that all patches would fail.
+func (f *fake) lookInVain() {
+	f.look()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.requests {
+		if r.Patch != nil {
+			r.Patch.Comparison.Problem = &api.Failure{Code: "secret_not_found", Detail: "there is no such secret"}
+		}
+	}
+}
+
 // verdict ends a request at once: approved means that an agent was quick.
 func (f *fake) verdict(w *httptest.ResponseRecorder, r *api.Request, verb string, body []byte) {
 	var in api.Verdict

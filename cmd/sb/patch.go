@@ -302,7 +302,7 @@ const withheldText = "approvers see what it would change, and you once it is app
 // effectsText is what a patch would do, on one line.
 func effectsText(p api.Patch) string {
 	if p.Comparison.Problem != nil {
-		return "it cannot be compared: " + p.Comparison.Problem.Detail
+		return fmt.Sprintf("comparison %d: it cannot be compared: %s", p.Comparison.Number, p.Comparison.Problem.Detail)
 	}
 	if p.EffectsWithheld {
 		return fmt.Sprintf("comparison %d; %s", p.Comparison.Number, withheldText)
