@@ -40,15 +40,9 @@ func saw(r api.Request) {
 // reviewed is the comparison that an approval is for: the one that was shown last, or the
 // newest, which is shown now. 0 if there is none. It warns of a patch that would fail.
 func reviewed(c *cobra.Command, to *client.Client, id string) (int, error) {
-	if file, err := findTokenFile(); err == nil {
-		for _, p := range file.state().Seen {
-			if p.Request == id {
-				if p.Problem != "" {
-					note(c, "it would fail now: %s", p.Problem)
-				}
-				return p.Comparison, nil
-			}
-		}
+	if p := seen(id); p.Request != "" {
+		warn(c, id, p.Comparison)
+		return p.Comparison, nil
 	}
 	got, err := client.Get[api.Request](c.Context(), to, client.Path("requests", id), nil)
 	if err != nil || got.Value.Patch == nil || got.Value.Patch.Comparison == nil {
@@ -59,4 +53,23 @@ func reviewed(c *cobra.Command, to *client.Client, id string) (int, error) {
 		note(c, "it would fail now: %s", problem)
 	}
 	return got.Value.Patch.Comparison.Number, nil
+}
+
+// seen is what was shown last of a patch; zero if nothing was.
+func seen(id string) seenPatch {
+	if file, err := findTokenFile(); err == nil {
+		for _, p := range file.state().Seen {
+			if p.Request == id {
+				return p
+			}
+		}
+	}
+	return seenPatch{}
+}
+
+// warn tells who approves a comparison that was shown that the patch would fail.
+func warn(c *cobra.Command, id string, comparison int) {
+	if p := seen(id); p.Comparison == comparison && p.Problem != "" {
+		note(c, "it would fail now: %s", p.Problem)
+	}
 }

@@ -130,7 +130,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 		if got, version := c.stored(t, "prod/stale"); version != "2" || got["k"] != `"theirs"` {
 			t.Errorf("version %s has %v", version, got)
 		}
-		if shown := c.must(t, "approver", "request", "show", id); !strings.Contains(shown, "approvals ended 1 times") {
+		if shown := c.must(t, "approver", "request", "show", id); !strings.Contains(shown, "approvals ended once") {
 			t.Errorf("the approver is not told why:\n%s", shown)
 		}
 		c.must(t, "approver", "approve", id)
