@@ -184,6 +184,8 @@ func TestReveals(t *testing.T) {
 	late.Time = noon.Add(5 * time.Minute)
 	used := events.EnvelopeRevealed{Envelope: env, Key: "password", By: dev}
 	ended := events.EnvelopeExpired{Envelope: env, Key: "password"}
+	patch := submitted
+	patch.Operation = events.OperationPatch
 	tests := []struct {
 		name  string
 		given []events.Fact
@@ -200,6 +202,7 @@ func TestReveals(t *testing.T) {
 		{"after the sweeper came does not", append(ready, ended), dev, env, meta, nil, command.ErrEnvelopeExpired},
 		{"before it is executed", ready[:3], dev, env, meta, nil, command.ErrNotYetExecuted},
 		{"an ended request without a value", []events.Fact{submitted, events.RequestRejected{}}, dev, env, meta, nil, command.ErrNothingToReveal},
+		{"a patch has none", []events.Fact{patch}, dev, env, meta, nil, command.ErrNothingToReveal},
 		{"an envelope of another request", ready, dev, "e_x", meta, nil, command.ErrEnvelopeUnknown},
 		{"a request that is not there", nil, dev, env, meta, nil, command.ErrRequestUnknown},
 	}

@@ -12,7 +12,7 @@ var (
 	ErrAlreadyRevealed  = &Rejection{"already_revealed", "this value was already shown once; submit a new request if you need it again"}
 	ErrEnvelopeExpired  = &Rejection{"envelope_expired", "the time to reveal this value is over; submit a new request"}
 	ErrNotYetExecuted   = &Rejection{"not_executed", "the value is not here yet; `sb request show --watch` follows the request"}
-	ErrNothingToReveal  = &Rejection{"nothing_to_reveal", "this request ended without a value"}
+	ErrNothingToReveal  = &Rejection{"nothing_to_reveal", "there is no value to reveal: the request is a patch, or it ended without one"}
 	ErrRevealNotAllowed = &Rejection{"reveal_not_allowed", "only the requester can reveal the value"}
 )
 
@@ -24,6 +24,8 @@ func (r Request) MayReveal(now time.Time, envelope events.EnvelopeID, by events.
 		return ErrRequestUnknown
 	case by != r.Requester:
 		return ErrRevealNotAllowed
+	case r.Submitted.Operation == events.OperationPatch:
+		return ErrNothingToReveal
 	case !r.State.Final():
 		return ErrNotYetExecuted
 	case r.State != events.StateExecuted:

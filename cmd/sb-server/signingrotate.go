@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,8 @@ func signingRotateCommand() *cobra.Command {
 		Use:   "rotate",
 		Short: "make a fresh signing key, which the old one vouches for",
 		Long: "Makes a fresh signing key in SB_DATA_DIR. Agents learn of it by themselves, also those that are away now;\n" +
-			"what the old key signed stays good for 8 days. With --now, for a key that leaked, the old key counts no longer:\n" +
+			"what the old key signed stays good for 8 days. People have to follow: who has SB_SERVER_KEY needs the new key, which\n" +
+			"is printed, and all others sign in again with sb login. With --now, for a key that leaked, the old key counts no longer:\n" +
 			"jobs that wait in the queue are refused by agents, and have to be asked for again.\n" +
 			"The server must not be running.",
 		Args: cobra.NoArgs,
@@ -50,6 +52,7 @@ func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool)
 	if before.doc.Next != nil && keys.doc.Next == nil {
 		// The start found it in the log.
 		fmt.Fprintf(out, "a rotation that a crash had interrupted is finished: the signing key has serial %d now\n", keys.doc.Serial)
+		tellPeople(out, keys.key.Public().String())
 		return nil
 	}
 	at := time.Now()
@@ -75,5 +78,12 @@ func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool)
 	}
 	fmt.Fprintf(out, "the signing key has serial %d now; earlier ones count until %s\n",
 		statement.Serial, statement.PreviousUntil.Format(time.RFC3339))
+	tellPeople(out, statement.Key)
 	return nil
+}
+
+// tellPeople says who has to hear of a new key. Agents follow by themselves, and people do
+// not: to a client, another key is another server.
+func tellPeople(out io.Writer, key string) {
+	fmt.Fprintf(out, "people have to follow: who has SB_SERVER_KEY needs the new one, %s; all others sign in again with sb login\n", key)
 }

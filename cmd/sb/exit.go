@@ -23,6 +23,7 @@ const (
 	exitRefused     = 4 // by the rules: trying again changes nothing
 	exitNotFound    = 5
 	exitUnavailable = 6 // trying again may help
+	exitEnded       = 7 // what was watched ended otherwise than it was asked for
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -51,9 +52,10 @@ var localCodes = []localCode{
 	{"not_signed_in", exitNotSignedIn, "there is no session for this server; also a code of the server's"},
 	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
 	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
-	{"server_key_changed", exitFault, "the server signs with another key than before: check with its operator, then sign in again"},
+	{"server_key_changed", exitFault, "the server signs with another key than the one that it is known by: if `SB_SERVER_KEY` (or `--server-key`) says that one, get the new one from the operator; if it was kept at sign-in, ask the operator and sign in again"},
 	{"altered", exitFault, "an answer is not signed by the server, or not to this call: something on the way changed one of them, or the server is older than this program; of a command it is not known whether it was done"},
 	{"value_invalid", exitUsage, "a value is too long, no UTF-8 text, or no JSON; also a code of the server's"},
+	{"request_ended", exitEnded, "the request that `--watch` followed ended without being executed: it failed, was rejected or cancelled, or expired"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
@@ -95,7 +97,7 @@ func explain(err error) *failure {
 	case errors.Is(err, client.ErrServerKey):
 		err = usage("%w: set --server-key or SB_SERVER_KEY", err)
 	case errors.Is(err, seal.ErrMalformed), errors.Is(err, seal.ErrTooLarge):
-		err = fail("value_invalid", "%w", err)
+		err = fail("value_invalid", "a value cannot be sealed: it is too long, or no text")
 	case errors.Is(err, client.ErrAnswer):
 		err = fail("bad_answer", "%w", err)
 	case errors.Is(err, client.ErrAddress):

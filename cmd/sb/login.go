@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"secretsbridge/internal/secret"
 	"secretsbridge/seal"
@@ -52,7 +50,7 @@ func loginCommand(a *cli) *cobra.Command {
 			defer password.Zero()
 			session, err := client.SignIn(c.Context(), to, email, password)
 			if err != nil {
-				return err
+				return a.whoseKey(err)
 			}
 			// The position is the new session's: one of an earlier life of the server
 			// would be waited for in vain.
@@ -93,41 +91,19 @@ func readPassword(c *cobra.Command, fromStdin bool) (secret.Value, error) {
 	return secret.New(text), nil
 }
 
-// askPassword asks on the terminal. A signal gives the terminal its echo back.
+// askPassword asks on the terminal.
 func askPassword(c *cobra.Command) (secret.Value, error) {
-	stdin := int(os.Stdin.Fd())
-	if !term.IsTerminal(stdin) {
+	if !isTerminal(os.Stdin) {
 		return secret.Value{}, usage("there is no terminal to ask for the password; send it with --password-stdin")
 	}
-	before, err := term.GetState(stdin)
-	if err != nil {
-		return secret.Value{}, fail("fault", "ask for the password: %w", err)
+	password, err := ask(c, "Password")
+	switch {
+	case err != nil:
+		return secret.Value{}, err
+	case len(password.Expose()) == 0:
+		return secret.Value{}, usage("no password was typed")
 	}
-	type typed struct {
-		text []byte
-		err  error
-	}
-	answer := make(chan typed, 1)
-	fmt.Fprint(c.ErrOrStderr(), "Password: ")
-	go func() { // ends with the answer, or with the process
-		text, err := term.ReadPassword(stdin)
-		answer <- typed{text, err}
-	}()
-	select {
-	case <-c.Context().Done():
-		_ = term.Restore(stdin, before) // the process ends now, whatever this says
-		fmt.Fprintln(c.ErrOrStderr())
-		return secret.Value{}, context.Cause(c.Context())
-	case got := <-answer:
-		fmt.Fprintln(c.ErrOrStderr())
-		switch {
-		case got.err != nil:
-			return secret.Value{}, fail("fault", "ask for the password: %w", got.err)
-		case len(got.text) == 0:
-			return secret.Value{}, usage("no password was typed")
-		}
-		return secret.New(got.text), nil
-	}
+	return password, nil
 }
 
 func logoutCommand(a *cli) *cobra.Command {

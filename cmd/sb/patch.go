@@ -2,15 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"secretsbridge/internal/secret"
 	"secretsbridge/seal"
@@ -22,7 +23,7 @@ import (
 type patchFlags struct {
 	set, files, unset, json []string
 	reason                  string
-	create                  bool
+	create, allowEmpty      bool
 }
 
 func patchCommand(a *cli) *cobra.Command {
@@ -34,9 +35,10 @@ func patchCommand(a *cli) *cobra.Command {
 			"input or from files, never from an argument, and are sealed before they leave this machine.\n" +
 			"--set KEY=- reads standard input, without one line end at its end; on a terminal it asks without\n" +
 			"echo. --set-file takes a file's bytes as they are. A value is written as a text, or with --json KEY\n" +
-			"as the JSON that it is. Standard output is the request's id alone.",
+			"as the JSON that it is. An empty value is refused without --allow-empty. Standard output is the request's id alone.",
 		Example: "  sb request patch vault/secret/prod/db --set password=- --unset legacy --reason \"rotation\" < new-password\n" +
-			"  sb request patch file/prod/tls --create --set-file cert=cert.pem --set-file key=key.pem --reason \"new host\"",
+			"  sb request patch file/prod/tls --create --set-file cert=cert.pem --set-file key=key.pem --reason \"new host\"\n" +
+			"  sb request patch vault/secret/prod/mail --set port=- --json port --reason \"new relay\" <<< 587",
 		Args: takes("CONNECTION/REF"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
 			changes, err := f.changes(c)
@@ -55,10 +57,11 @@ func patchCommand(a *cli) *cobra.Command {
 			return submitted(a, c, done)
 		}),
 	}
-	c.Flags().StringArrayVar(&f.set, "set", nil, "KEY=-: set this key to what standard input holds")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "KEY=-: set this key to what standard input holds; only one value can come from there, unless it is a terminal")
 	c.Flags().StringArrayVar(&f.files, "set-file", nil, "KEY=PATH: set this key to what a file holds; repeat it for several")
 	c.Flags().StringArrayVar(&f.unset, "unset", nil, "remove this key; repeat it for several")
 	c.Flags().StringArrayVar(&f.json, "json", nil, "the value of this key is JSON, such as 587 or true, and not a text")
+	c.Flags().BoolVar(&f.allowEmpty, "allow-empty", false, "set keys to empty values, too")
 	c.Flags().BoolVar(&f.create, "create", false, "make a new secret: it must not exist yet")
 	c.Flags().StringVar(&f.reason, "reason", "", "why it should change, for those who decide")
 	require(c, "reason")
@@ -83,6 +86,9 @@ func (f patchFlags) changes(c *cobra.Command) (changes []client.Change, err erro
 			// Not the argument: it may be a value in the wrong place.
 			return changes, usage("--set takes KEY=- and reads the value from standard input: a value in an argument would be seen by others; --set-file reads a file")
 		}
+		if key == "" {
+			return changes, usage("--set takes KEY=-, and the key is missing")
+		}
 		if stdin++; stdin > 1 && !isTerminal(os.Stdin) {
 			return changes, usage("standard input holds one value: use --set-file for the others")
 		}
@@ -94,8 +100,11 @@ func (f patchFlags) changes(c *cobra.Command) (changes []client.Change, err erro
 	}
 	for _, arg := range f.files {
 		key, path, ok := strings.Cut(arg, "=")
-		if !ok || path == "" {
+		switch {
+		case !ok || path == "" || key == "":
 			return changes, usage("--set-file takes KEY=PATH")
+		case path == "-":
+			return changes, usage("--set-file reads files: for standard input use --set %s=-", key)
 		}
 		value, err := readFileValue(path)
 		if err != nil {
@@ -119,10 +128,38 @@ func (f patchFlags) check(changes []client.Change) error {
 			return usage("key %q is there twice", change.Key)
 		}
 	}
+	for _, change := range changes {
+		if err := f.checkValue(change); err != nil {
+			return err
+		}
+	}
 	for _, key := range f.json {
 		if !slices.ContainsFunc(changes, func(c client.Change) bool { return c.Key == key && !c.Unset }) {
 			return usage("--json names key %q, which is not set", key)
 		}
+	}
+	return nil
+}
+
+// checkValue refuses a value with a sentence that its owner can act on, and that says
+// nothing of it.
+func (f patchFlags) checkValue(change client.Change) error {
+	value := change.Value.Expose()
+	switch {
+	case change.Unset:
+		return nil
+	case len(value) == 0 && change.Kind == seal.EntryJSON:
+		return fail("value_invalid", "the value of key %q is empty, which is no JSON", change.Key)
+	case len(value) == 0 && !f.allowEmpty:
+		return usage("the value of key %q is empty; if it is meant to be, say --allow-empty", change.Key)
+	case !utf8.Valid(value):
+		return fail("value_invalid", "the value of key %q is no UTF-8 text: values are text, and what is binary can be stored encoded, such as in base64", change.Key)
+	case change.Kind != seal.EntryJSON:
+		return nil
+	case !json.Valid(value):
+		return fail("value_invalid", "the value of key %q is no JSON; for a text leave --json %s away", change.Key, change.Key)
+	case bytes.TrimLeft(value, " \t\r\n")[0] == '"':
+		return fail("value_invalid", "the value of key %q is a string in JSON: leave --json %s away, and the quotes, too", change.Key, change.Key)
 	}
 	return nil
 }
@@ -137,17 +174,11 @@ func (f patchFlags) kind(key string) seal.EntryKind {
 // readValue reads standard input, or asks for the value of a key without echo.
 func readValue(c *cobra.Command, key string) (secret.Value, error) {
 	if isTerminal(os.Stdin) {
-		fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", clean(key))
-		text, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(c.ErrOrStderr())
-		if err != nil {
-			return secret.Value{}, fail("fault", "read the value of key %q: %w", key, err)
-		}
-		return secret.New(text), nil
+		return ask(c, "Value of "+key)
 	}
 	text, err := readBounded(c.InOrStdin())
 	if err != nil {
-		return secret.Value{}, fmt.Errorf("value of key %q from standard input: %w", key, err)
+		return secret.Value{}, within(err, "the value of key %q cannot be taken from standard input", key)
 	}
 	return secret.New(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))), nil
 }
@@ -158,11 +189,21 @@ func readFileValue(path string) (secret.Value, error) {
 		return secret.Value{}, usage("read a value: %w", err)
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return secret.Value{}, usage("read a value: %s is a folder", path)
+	}
 	text, err := readBounded(file)
 	if err != nil {
-		return secret.Value{}, fmt.Errorf("value from %s: %w", path, err)
+		return secret.Value{}, within(err, "%s cannot be taken as a value", path)
 	}
 	return secret.New(text), nil
+}
+
+// within says what a failure was about, and keeps its code.
+func within(err error, format string, args ...any) error {
+	f := *explain(err)
+	f.text = fmt.Sprintf(format, args...) + ": " + f.text
+	return &f
 }
 
 // readBounded reads into one buffer that does not grow: growing would leave copies.
@@ -172,7 +213,7 @@ func readBounded(from io.Reader) ([]byte, error) {
 	switch {
 	case err == nil:
 		clear(buffer)
-		return nil, fmt.Errorf("more than %d bytes: %w", seal.MaxEntry, seal.ErrTooLarge)
+		return nil, fail("value_invalid", "it has more than %d bytes, which is the most that a value can have", seal.MaxEntry)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return buffer[:n:n], nil
 	}
@@ -194,7 +235,7 @@ func patchText(r api.Request) []string {
 	for _, c := range p.Changes {
 		said := c.Key + ": " + c.Action
 		if c.Effect != "" {
-			said = c.Key + ": " + c.Effect
+			said = c.Key + ": " + effectText(c)
 		}
 		pairs = append(pairs, "Change", said)
 	}
@@ -204,11 +245,14 @@ func patchText(r api.Request) []string {
 	if l := p.Comparison; l != nil {
 		pairs = append(pairs, "Compared", comparisonText(*l))
 	}
+	if problem, would := wouldFail(r); would {
+		pairs = append(pairs, "Attention", "it would fail now: "+problem)
+	}
 	if p.Changed && p.Outcome == "" {
 		pairs = append(pairs, "Attention", fmt.Sprintf("the secret changed since it was first compared: version %s, now %s", versionText(p.FirstVersion), versionText(p.Comparison.Version)))
 	}
 	if p.Voided > 0 {
-		pairs = append(pairs, "Attention", fmt.Sprintf("approvals ended %d times because the secret changed after them", p.Voided))
+		pairs = append(pairs, "Attention", "approvals ended "+times(p.Voided)+" because the secret changed after them")
 	}
 	if p.Outcome != "" {
 		pairs = append(pairs, "Outcome", outcomeText(r))
@@ -218,7 +262,38 @@ func patchText(r api.Request) []string {
 
 // outcomeText says how an executed patch came to be at the provider.
 func outcomeText(r api.Request) string {
-	return fmt.Sprintf("%s: version %s, before %s", r.Patch.Outcome, r.ProviderVersion, versionText(r.Patch.PreviousVersion))
+	said := fmt.Sprintf("%s: version %s", r.Patch.Outcome, r.ProviderVersion)
+	switch {
+	case r.Patch.Outcome == "unchanged":
+		return said
+	case r.Patch.PreviousVersion == "":
+		return said + ", new"
+	}
+	return said + ", on top of version " + r.Patch.PreviousVersion
+}
+
+// wouldFail says why the newest comparison has a patch fail that has not ended.
+func wouldFail(r api.Request) (problem string, would bool) {
+	if r.Patch == nil || r.Patch.Comparison == nil || r.Patch.Comparison.Problem == nil || final(r.State) {
+		return "", false
+	}
+	p := r.Patch.Comparison.Problem
+	return p.Detail + " (" + p.Code + ")", true
+}
+
+// effectText is what would become of a key.
+func effectText(c api.Change) string {
+	if c.Action == "unset" && c.Effect == "unchanged" {
+		return "not there"
+	}
+	return c.Effect
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // withheldText says why there are no effects.
@@ -227,14 +302,14 @@ const withheldText = "approvers see what it would change, and you once it is app
 // effectsText is what a patch would do, on one line.
 func effectsText(p api.Patch) string {
 	if p.Comparison.Problem != nil {
-		return "it cannot be compared: " + p.Comparison.Problem.Detail
+		return fmt.Sprintf("comparison %d: it cannot be compared: %s", p.Comparison.Number, p.Comparison.Problem.Detail)
 	}
 	if p.EffectsWithheld {
 		return fmt.Sprintf("comparison %d; %s", p.Comparison.Number, withheldText)
 	}
 	effects := make([]string, len(p.Changes))
 	for i, c := range p.Changes {
-		effects[i] = c.Key + " " + c.Effect
+		effects[i] = c.Key + " " + effectText(c)
 	}
 	return fmt.Sprintf("comparison %d: %s", p.Comparison.Number, strings.Join(effects, ", "))
 }

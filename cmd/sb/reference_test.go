@@ -57,7 +57,9 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
   (it is refused if others may read it), and ` + "`SB_TOKEN_FILE.key`" + ` the key that signs the session's calls, likewise; what is no
   secret is beside them in ` + "`SB_TOKEN_FILE.state`" + `, with the server that the token is for. The token alone is of no use.
 - Calls are signed, and what is shown was signed by the server as the answer to that call (docs/security/envelopes.md). An
-  answer that was not is ` + "`altered`" + `; then it is not known whether a command was done, so look before trying again.
+  answer that was not is ` + "`altered`" + `. Nothing is asked for or decided before the server has shown by one answer that it signs
+  with the key that it is known by. If the answer to a command itself is ` + "`altered`" + `, it is not known whether it was done, so look before
+  trying again.
 - The server's address is ` + "`https`" + ` and its certificate is checked; there is no way around either. Without ` + "`--ca`" + ` the
   system's roots count, and with it only the CA in that file, over TLS 1.3.
 
@@ -70,6 +72,7 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 | 4 | refused by the rules; trying again changes nothing |
 | 5 | not found, or not yours to see |
 | 6 | not possible now; trying again may help |
+| 7 | a request that was watched has ended without being executed |
 
 | code of its own | exit code | means |
 | --- | --- | --- |

@@ -93,7 +93,7 @@ func showRequestCommand(a *cli) *cobra.Command {
 		Use:   "show ID",
 		Short: "Show one request",
 		Long: "Shows one request. With --watch it stays and shows each change, until the request has ended;\n" +
-			"with --output json each is one object on a line.",
+			"with --output json each is one object on a line. If it was not executed then, the exit code is 7.",
 		Args: takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
 			if watching {

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //	fake calls TEXT       a call of this text was made
 //	fake streamed         waits until one more stream is open
 //	fake look             an agent sees something new in the secrets of all patches
+//	fake look-in-vain     an agent sees that all patches would fail
 //	fake asked ID         waits until somebody has asked for this request
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
@@ -82,6 +83,8 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "look":
 		f.look()
+	case "look-in-vain":
+		f.lookInVain()
 	case "asked":
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 			f.mu.Lock()

@@ -17,6 +17,7 @@ const maxSeen = 50
 type seenPatch struct {
 	Request    string `json:"request"`
 	Comparison int    `json:"comparison"`
+	Problem    string `json:"problem,omitempty"` // why it would fail
 }
 
 // saw keeps which comparison of a patch was shown. It is a convenience, so a folder that
@@ -28,7 +29,8 @@ func saw(r api.Request) {
 	}
 	s := file.state()
 	s.Seen = slices.DeleteFunc(s.Seen, func(p seenPatch) bool { return p.Request == r.ID })
-	s.Seen = append(s.Seen, seenPatch{Request: r.ID, Comparison: r.Patch.Comparison.Number})
+	problem, _ := wouldFail(r)
+	s.Seen = append(s.Seen, seenPatch{Request: r.ID, Comparison: r.Patch.Comparison.Number, Problem: problem})
 	s.Seen = s.Seen[max(0, len(s.Seen)-maxSeen):]
 	if text, err := json.Marshal(s); err == nil {
 		_ = replace(file.statePath(), text)
@@ -36,19 +38,38 @@ func saw(r api.Request) {
 }
 
 // reviewed is the comparison that an approval is for: the one that was shown last, or the
-// newest, which is shown now. 0 if there is none.
+// newest, which is shown now. 0 if there is none. It warns of a patch that would fail.
 func reviewed(c *cobra.Command, to *client.Client, id string) (int, error) {
-	if file, err := findTokenFile(); err == nil {
-		for _, p := range file.state().Seen {
-			if p.Request == id {
-				return p.Comparison, nil
-			}
-		}
+	if p := seen(id); p.Request != "" {
+		warn(c, id, p.Comparison)
+		return p.Comparison, nil
 	}
 	got, err := client.Get[api.Request](c.Context(), to, client.Path("requests", id), nil)
 	if err != nil || got.Value.Patch == nil || got.Value.Patch.Comparison == nil {
 		return 0, err
 	}
 	note(c, "it is for %s", effectsText(*got.Value.Patch))
+	if problem, would := wouldFail(got.Value); would {
+		note(c, "it would fail now: %s", problem)
+	}
 	return got.Value.Patch.Comparison.Number, nil
+}
+
+// seen is what was shown last of a patch; zero if nothing was.
+func seen(id string) seenPatch {
+	if file, err := findTokenFile(); err == nil {
+		for _, p := range file.state().Seen {
+			if p.Request == id {
+				return p
+			}
+		}
+	}
+	return seenPatch{}
+}
+
+// warn tells who approves a comparison that was shown that the patch would fail.
+func warn(c *cobra.Command, id string, comparison int) {
+	if p := seen(id); p.Comparison == comparison && p.Problem != "" {
+		note(c, "it would fail now: %s", p.Problem)
+	}
 }

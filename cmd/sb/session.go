@@ -252,6 +252,20 @@ func (a *cli) dial(token secret.Value, key seal.SigningKey, kept state) (*client
 	return client.New(cfg)
 }
 
+// whoseKey says what to do about another server's key where the key that it should have
+// was given, and not kept at sign-in.
+func (a *cli) whoseKey(err error) error {
+	if !errors.Is(err, client.ErrServerChanged) || given(a.serverKey, "SB_SERVER_KEY") == "" {
+		return err
+	}
+	outcome := ""
+	var altered *client.Altered
+	if errors.As(err, &altered) && altered.Command {
+		outcome = "whether the command was done is not known; "
+	}
+	return fail("server_key_changed", "the server's signing key is not the one in SB_SERVER_KEY (or --server-key); %sget the new one from the operator", outcome)
+}
+
 func given(flag, variable string) string {
 	if flag != "" {
 		return flag
@@ -281,7 +295,7 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 		}
 		err = do(c, args, to)
 		file.remember(to)
-		return err
+		return a.whoseKey(err)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"secretsbridge/web/api/client"
 )
 
-// watch shows a request as it stands and after each change, until it has ended.
+// watch shows a request as it stands and after each change, until it has ended. An
+// end other than that it was executed is an error.
 func watch(a *cli, c *cobra.Command, to *client.Client, id string) error {
 	var seen uint64
 	return client.Follow(c.Context(), to, id, client.Follower{
@@ -31,8 +32,10 @@ func watch(a *cli, c *cobra.Command, to *client.Client, id string) error {
 			switch {
 			case err != nil:
 				return err
-			case final(r.Value.State):
+			case r.Value.State == "executed":
 				return client.ErrStop
+			case final(r.Value.State):
+				return fail("request_ended", "the request was not executed: it is %s", r.Value.State)
 			}
 			return nil
 		},

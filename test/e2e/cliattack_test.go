@@ -364,9 +364,10 @@ func TestASwappedAnswerOrALyingStreamIsNotShown(t *testing.T) {
 		<-lied
 		c.call("developer", "POST", "/requests/"+one+"/cancel", newKey(), api.Verdict{}, nil)
 	}()
-	shown := p.must(t, c, "developer", "", "request", "show", one, "--watch", "--output", "json")
-	if strings.Contains(shown, "executed") || !strings.Contains(shown, `"cancelled"`) {
-		t.Errorf("the stream's lie is shown: %s", shown)
+	watched := p.sb(t, c, "developer", "", "request", "show", one, "--watch", "--output", "json")
+	shown := watched.stdout
+	if watched.code != 7 || strings.Contains(shown, "executed") || !strings.Contains(shown, `"cancelled"`) {
+		t.Errorf("exit %d, or the stream's lie is shown: %s", watched.code, shown)
 	}
 }
 

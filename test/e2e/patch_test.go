@@ -59,7 +59,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 		if r.Patch.PreviousVersion != "1" || r.ProviderVersion != "2" {
 			t.Errorf("from version %s to %s", r.Patch.PreviousVersion, r.ProviderVersion)
 		}
-		if shown := c.must(t, "developer", "request", "show", id); !strings.Contains(shown, "written: version 2, before 1") {
+		if shown := c.must(t, "developer", "request", "show", id); !strings.Contains(shown, "written: version 2, on top of version 1") {
 			t.Errorf("the requester does not see the versions:\n%s", shown)
 		}
 		got, version := c.stored(t, "prod/app")
@@ -130,7 +130,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 		if got, version := c.stored(t, "prod/stale"); version != "2" || got["k"] != `"theirs"` {
 			t.Errorf("version %s has %v", version, got)
 		}
-		if shown := c.must(t, "approver", "request", "show", id); !strings.Contains(shown, "approvals ended 1 times") {
+		if shown := c.must(t, "approver", "request", "show", id); !strings.Contains(shown, "approvals ended once") {
 			t.Errorf("the approver is not told why:\n%s", shown)
 		}
 		c.must(t, "approver", "approve", id)

@@ -117,7 +117,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 	}
 	late := false
 	for attempt := 1; ; attempt++ {
-		raw, err := c.attempt(ctx, method, target(path, query), header, sent)
+		raw, err := c.tell(ctx, method, target(path, query), header, sent)
 		if err == nil {
 			if item.Raw = raw; len(raw) > 0 {
 				if err := json.Unmarshal(raw, &item.Value); err != nil {
@@ -139,6 +139,19 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 			return item, err
 		}
 	}
+}
+
+// tell makes one attempt. Before the first command of a client that signs, the server shows
+// by the answer to a query who it is: what another server is told would be done there,
+// although its answer is not taken.
+func (c *Client) tell(ctx context.Context, method, to string, header http.Header, body []byte) ([]byte, error) {
+	if method != http.MethodGet && c.signs() && !c.proven.Load() {
+		// Whatever else the answer says, the command will be told, too.
+		if _, err := c.attempt(ctx, http.MethodGet, target(Path("me"), nil), c.header(), nil); !c.proven.Load() {
+			return nil, err
+		}
+	}
+	return c.attempt(ctx, method, to, header, body)
 }
 
 // attempt sends a call once and reads the whole answer. Nil bytes are an answer without

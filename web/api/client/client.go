@@ -2,7 +2,8 @@
 // session, bounds what it waits for and what it reads, and tries again only what is
 // safe to try again: queries, and commands, whose Idempotency-Key makes the second call
 // the first one. With a key it signs every call and takes no answer but the server's own
-// to that very call.
+// to that very call; it sends no command before one answer has shown that the server signs
+// with the key that it is known by.
 //
 // It follows no redirect, so a token reaches the server that it belongs to and no other.
 // Errors never hold a token, a password or a value: a [Refused] is the server's own
@@ -83,6 +84,7 @@ type Client struct {
 	clock   atomic.Int64 // nanoseconds that the server's clock is ahead
 	newest  atomic.Uint64
 	pinned  atomic.Pointer[seal.VerifyKey] // the server's signing key; nil before it is known
+	proven  atomic.Bool                    // the server has signed something with it
 }
 
 // New checks the address, which must be an https URL (else [ErrAddress]), and dials

@@ -63,6 +63,7 @@ func (c *Client) intake(ctx context.Context) (seal.RecipientPublic, error) {
 	for _, text := range said.Keys {
 		if key, err := seal.ParseRecipientPublic(text); err == nil {
 			c.pinned.CompareAndSwap(nil, &signer)
+			c.proven.Store(true)
 			return key, nil
 		}
 	}

@@ -71,6 +71,7 @@ func (c *Client) believe(to signed.Request, resp *http.Response, body []byte) er
 	case err != nil:
 		return &Altered{command, err}
 	}
+	c.proven.Store(true)
 	var p api.Problem
 	if resp.StatusCode >= 400 && json.Unmarshal(body, &p) != nil {
 		return &Altered{command, ErrAnswer}

@@ -212,10 +212,27 @@ func TestAPrefixBeforeTheAPIIsAProxysAffair(t *testing.T) {
 }
 
 func TestAnotherServersAnswerSaysSo(t *testing.T) {
-	s := &signing{t: t, key: newKey(t), handler: says(200, "application/json", "{}")}
-	c := s.dial(newKey(t))
+	s := &signing{t: t, key: newKey(t)}
+	commands := 0
+	s.handler = func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			commands++
+		}
+		says(200, "application/json", "{}")(w, r)
+	}
+	c, late := s.dial(newKey(t)), s.dial(newKey(t))
+	if _, err := client.Post[api.Done](t.Context(), late, client.Path("x"), nil); err != nil || commands != 1 {
+		t.Fatalf("Post to the server itself = %v, %d commands", err, commands)
+	}
 	s.key = newKey(t)
-	_, err := client.Post[api.Done](t.Context(), c, client.Path("x"), nil)
+	if _, err := client.Post[api.Done](t.Context(), c, client.Path("x"), nil); !errors.Is(err, client.ErrServerChanged) || strings.Contains(err.Error(), "not known") || commands != 1 {
+		t.Errorf("Post = %v, and %d commands were sent", err, commands)
+	}
+	if err := client.SignOut(t.Context(), c); !errors.Is(err, client.ErrServerChanged) || commands != 1 {
+		t.Errorf("SignOut = %v, and %d commands were sent", err, commands)
+	}
+	// It may change after it was known, too.
+	_, err := client.Post[api.Done](t.Context(), late, client.Path("x"), nil)
 	if !errors.Is(err, client.ErrServerChanged) || !strings.Contains(err.Error(), "not known") {
 		t.Errorf("Post = %v", err)
 	}
