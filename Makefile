@@ -58,7 +58,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s); what one finds stays in testda
 vectors: ## take the official test vectors from their publishers again; git shows a difference
 	cd test/vectors && $(GO) vet . && $(GO) run . ../../seal/testdata/vectors
 
-bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline of the same run
+bench: deps ## measure in about eight minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
@@ -70,7 +70,7 @@ bench: deps ## measure in under 10 minutes; "ratio" compares with a raw baseline
 	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
-	} | grep -E '^Benchmark|^(---|FAIL|panic)|_test.go'
+	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'
 
 generate: ## write generated documents and code again
 	$(GO) generate ./...
