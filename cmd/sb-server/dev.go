@@ -206,6 +206,7 @@ Try it in another terminal, from this folder:
   bin/sb login --email developer@demo.local && bin/sb request read %s --reason "try it out"
   bin/sb login --email approver@demo.local && bin/sb request list --state pending && bin/sb approve REQUEST
   bin/sb login --email developer@demo.local && bin/sb request show REQUEST --watch && bin/sb reveal REQUEST
+  openssl rand -base64 24 | bin/sb request patch file/staging/mail/smtp --set password=- --reason "rotation"
 
 Ctrl-C stops everything; the next start goes on with the same data.
 
