@@ -89,13 +89,20 @@ func (i *intake) forget(now time.Time) {
 // OpenSignIn opens what somebody sealed to sign in, for the caller to clear. [ErrIntakeKey]
 // if it was sealed to a key that is gone, [ErrSignIn] if it does not open.
 func (c *Custody) OpenSignIn(sealed []byte) ([]byte, error) {
+	return c.openIntake(seal.Binding{Direction: seal.SignIn}, sealed, ErrSignIn)
+}
+
+// openIntake opens what is sealed to one of the keys that are taken now, for the caller to
+// clear. [ErrIntakeKey] if it is another's, broken if it does not open.
+func (c *Custody) openIntake(b seal.Binding, sealed []byte, broken error) ([]byte, error) {
 	for _, k := range c.intake.taken(c.Now()) {
-		plain, err := seal.OpenProposal(k, seal.Binding{Direction: seal.SignIn, AgentKey: k.Public().ID()}, sealed)
+		b.AgentKey = k.Public().ID()
+		plain, err := seal.OpenProposal(k, b, sealed)
 		switch {
 		case errors.Is(err, seal.ErrKey):
 			continue
 		case err != nil:
-			return nil, ErrSignIn
+			return nil, broken
 		}
 		return plain, nil
 	}

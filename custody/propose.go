@@ -2,7 +2,6 @@ package custody
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -133,20 +132,8 @@ func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerpri
 
 // openProposal returns one value with its kind, for the caller to clear.
 func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
-	b := seal.Binding{
+	return c.openIntake(seal.Binding{
 		Direction: seal.Propose, Request: p.IdempotencyKey, Key: key,
 		Connection: string(p.Connection), Ref: p.Ref, Agent: string(p.Requester),
-	}
-	for _, k := range c.intake.taken(c.Now()) {
-		b.AgentKey = k.Public().ID()
-		entry, err := seal.OpenProposal(k, b, p.Sealed[key])
-		switch {
-		case errors.Is(err, seal.ErrKey):
-			continue
-		case err != nil:
-			return nil, ErrProposalInvalid
-		}
-		return entry, nil
-	}
-	return nil, ErrIntakeKey
+	}, p.Sealed[key], ErrProposalInvalid)
 }
