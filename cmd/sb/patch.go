@@ -245,7 +245,7 @@ func patchText(r api.Request) []string {
 	if l := p.Comparison; l != nil {
 		pairs = append(pairs, "Compared", comparisonText(*l))
 	}
-	if problem, would := wouldFail(r); would {
+	if problem := wouldFail(r); problem != "" {
 		pairs = append(pairs, "Attention", "it would fail now: "+problem)
 	}
 	if p.Changed && p.Outcome == "" {
@@ -272,13 +272,14 @@ func outcomeText(r api.Request) string {
 	return said + ", on top of version " + r.Patch.PreviousVersion
 }
 
-// wouldFail says why the newest comparison has a patch fail that has not ended.
-func wouldFail(r api.Request) (problem string, would bool) {
+// wouldFail says why a patch that has not ended would fail, by the newest comparison; empty
+// if nothing speaks against it.
+func wouldFail(r api.Request) string {
 	if r.Patch == nil || r.Patch.Comparison == nil || r.Patch.Comparison.Problem == nil || final(r.State) {
-		return "", false
+		return ""
 	}
 	p := r.Patch.Comparison.Problem
-	return p.Detail + " (" + p.Code + ")", true
+	return p.Detail + " (" + p.Code + ")"
 }
 
 // effectText is what would become of a key.

@@ -29,8 +29,7 @@ func saw(r api.Request) {
 	}
 	s := file.state()
 	s.Seen = slices.DeleteFunc(s.Seen, func(p seenPatch) bool { return p.Request == r.ID })
-	problem, _ := wouldFail(r)
-	s.Seen = append(s.Seen, seenPatch{Request: r.ID, Comparison: r.Patch.Comparison.Number, Problem: problem})
+	s.Seen = append(s.Seen, seenPatch{Request: r.ID, Comparison: r.Patch.Comparison.Number, Problem: wouldFail(r)})
 	s.Seen = s.Seen[max(0, len(s.Seen)-maxSeen):]
 	if text, err := json.Marshal(s); err == nil {
 		_ = replace(file.statePath(), text)
@@ -41,7 +40,7 @@ func saw(r api.Request) {
 // newest, which is shown now. 0 if there is none. It warns of a patch that would fail.
 func reviewed(c *cobra.Command, to *client.Client, id string) (int, error) {
 	if p := seen(id); p.Request != "" {
-		warn(c, id, p.Comparison)
+		warn(c, p.Problem)
 		return p.Comparison, nil
 	}
 	got, err := client.Get[api.Request](c.Context(), to, client.Path("requests", id), nil)
@@ -49,9 +48,7 @@ func reviewed(c *cobra.Command, to *client.Client, id string) (int, error) {
 		return 0, err
 	}
 	note(c, "it is for %s", effectsText(*got.Value.Patch))
-	if problem, would := wouldFail(got.Value); would {
-		note(c, "it would fail now: %s", problem)
-	}
+	warn(c, wouldFail(got.Value))
 	return got.Value.Patch.Comparison.Number, nil
 }
 
@@ -67,9 +64,9 @@ func seen(id string) seenPatch {
 	return seenPatch{}
 }
 
-// warn tells who approves a comparison that was shown that the patch would fail.
-func warn(c *cobra.Command, id string, comparison int) {
-	if p := seen(id); p.Comparison == comparison && p.Problem != "" {
-		note(c, "it would fail now: %s", p.Problem)
+// warn tells who approves a patch that it would fail, if there is a problem.
+func warn(c *cobra.Command, problem string) {
+	if problem != "" {
+		note(c, "it would fail now: %s", problem)
 	}
 }

@@ -31,8 +31,8 @@ func verdictCommand(a *cli, verb, past, sentence string) *cobra.Command {
 				if verdict.Comparison, err = reviewed(c, to, args[0]); err != nil {
 					return err
 				}
-			} else if verdict.Comparison != 0 {
-				warn(c, args[0], verdict.Comparison)
+			} else if p := seen(args[0]); p.Comparison == verdict.Comparison {
+				warn(c, p.Problem)
 			}
 			return give(a, c, to, client.Path("requests", args[0], verb), verdict, past+" "+args[0])
 		}),
