@@ -3,16 +3,11 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,32 +58,20 @@ func startProxy(t *testing.T, c *control) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca, err := tls.LoadX509KeyPair(c.ca(), filepath.Join(c.dir, "keys", "ca.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "a proxy that opens TLS"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.Leaf, key.Public(), ca.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{issue(t, c)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ca, err := os.ReadFile(c.ca())
+	if err != nil {
+		t.Fatal(err)
+	}
 	roots := x509.NewCertPool()
-	roots.AddCert(ca.Leaf)
+	if !roots.AppendCertsFromPEM(ca) {
+		t.Fatal("the CA is no PEM")
+	}
 	p := &proxy{
 		t: t, listener: listener, upstream: strings.TrimSpace(string(raw)), dial: &tls.Config{RootCAs: roots},
 		answers: map[string]string{},
