@@ -28,7 +28,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 	value := "Kq7-canary-of-a-patch-zW2" + strings.Repeat("-", 9708)
 
 	t.Run("set, add, remove and leave alone", func(t *testing.T) {
-		c.put(t, "file/prod/app", `{"password":"old","legacy":"x","same":"s","port":587,"nested":{"b":[1,null],"a":2.50},"live":true,"none":null,"ключ 🔑":"ü"}`)
+		c.put(t, "file/prod/app", `{"password":"a-password-before-the-patch","legacy":"x","same":"s","port":587,"nested":{"b":[1,null],"a":2.50},"live":true,"none":null,"ключ 🔑":"ü"}`)
 		id := c.propose(t, value+"\n", "file/prod/app", "--set", "password=-", "--set-file", "same="+temp(t, "s"),
 			"--set-file", "retries="+temp(t, "5"), "--json", "retries", "--unset", "legacy")
 		c.compared(t, id, 1)
@@ -43,7 +43,7 @@ func TestAPatchByCommandLine(t *testing.T) {
 		}
 		for _, who := range []string{"approver", "developer", "admin"} {
 			seen := shown + c.must(t, who, "request", "show", id, "--output", "json") + c.must(t, "admin", "audit", "list", "--output", "json")
-			for _, secret := range []string{value, fmt.Sprintf(":%d", len(value)), fmt.Sprintf(" %d ", len(value)), "old"} {
+			for _, secret := range []string{value, fmt.Sprintf(":%d", len(value)), fmt.Sprintf(" %d ", len(value)), "a-password-before-the-patch"} {
 				if strings.Contains(seen, secret) {
 					t.Errorf("%s sees %q", who, secret)
 				}
