@@ -5,6 +5,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"iter"
+
+	"secretsbridge/events"
 )
 
 // What a provider may answer. Each error of a [Provider] wraps exactly one of these
@@ -41,6 +44,9 @@ var (
 
 	// ErrCorrupt: what is stored fails its own checks. Nothing of it is returned.
 	ErrCorrupt = errors.New("the stored secret is damaged")
+
+	// ErrCursor: the list does not go on from there, or not any more. It begins anew.
+	ErrCursor = errors.New("the list does not go on from this cursor")
 )
 
 // Version names one state of a secret, in the words of its provider. Versions are
@@ -68,10 +74,64 @@ type Provider interface {
 	// are not.
 	Write(ctx context.Context, ref Ref, b Bundle, expect Version) (Version, error)
 
+	// List yields what the allow-list opens of the provider's secrets, page after page,
+	// without any value: from its beginning with the empty cursor, or from the cursor of
+	// a page that was yielded before, also by another process. It reads ahead of its
+	// caller by one page at most and keeps nothing that grows with the list. A secret that
+	// comes or goes meanwhile may be listed or not; every other is listed once. The first
+	// error ends it.
+	//
+	// Where the provider does not open a part of what the allow-list opens, the list goes
+	// on without it and says so ([Page.Unlisted]).
+	List(ctx context.Context, from Cursor) iter.Seq2[Page, error]
+
 	// Check asks the provider whether it is reachable and accepts the agent.
 	Check(ctx context.Context) error
 
 	// Close ends what the provider runs and forgets its credentials. Calls that are
 	// under way may fail.
 	Close() error
+}
+
+// Cursor is a place in a provider's list, in the provider's own words: at most
+// [events.MaxCursor] bytes of printable ASCII, and no secret. The empty one is the beginning.
+type Cursor string
+
+// MaxPage is how many secrets a page has at most.
+const MaxPage = 250
+
+// Page is a part of a provider's list.
+type Page struct {
+	// Secrets are in no promised order. Times are in UTC. Version is that of the bundle
+	// that Read would return, where the provider tells it without showing the value; it is
+	// empty where it does not, or where the secret has no version that could be read.
+	Secrets []events.SecretMetadata
+
+	// Skipped counts secrets that are there and not in Secrets: no ref can spell their
+	// name, or their labels are beyond the limits of [events.ValidLabels].
+	Skipped int
+
+	// Unlisted counts folders and the like that the provider does not let the agent list.
+	Unlisted int
+
+	// Next is where the list goes on; empty on the last page.
+	Next Cursor
+}
+
+// Add takes a secret into the page if the allow-list opens it. One that no page can hold
+// is counted; whoever is not allowed to see it does not learn that it is there.
+func (p *Page) Add(allow AllowList, secret events.SecretMetadata) {
+	ref, err := ParseRef(secret.Ref)
+	switch {
+	case err != nil:
+		if allow.Opens(secret.Ref) {
+			p.Skipped++
+		}
+	case !allow.Allows(ref):
+	case !events.ValidLabels(secret.Labels):
+		p.Skipped++
+	default:
+		secret.Created, secret.Updated = secret.Created.UTC(), secret.Updated.UTC()
+		p.Secrets = append(p.Secrets, secret)
+	}
 }

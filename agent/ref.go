@@ -135,11 +135,14 @@ const everything = "*"
 // The zero AllowList allows nothing.
 type AllowList struct {
 	all      bool
-	prefixes []Ref
+	prefixes []Ref    // whole segments
+	texts    []string // as they are
 }
 
 // ParseAllowList reads one prefix an entry, each a ref; the entry "*" alone allows
-// every ref. The error is a [RefError] that names the entry.
+// every ref. An entry that ends in "*" allows what begins with the text before it, for
+// stores without folders: "prod-*" allows "prod-db". The error is a [RefError] that names
+// the entry.
 func ParseAllowList(entries ...string) (AllowList, error) {
 	var list AllowList
 	for i, entry := range entries {
@@ -147,9 +150,18 @@ func ParseAllowList(entries ...string) (AllowList, error) {
 			list.all = true
 			continue
 		}
-		prefix, err := ParseRef(entry)
+		text, open := strings.CutSuffix(entry, everything)
+		// A prefix may end in "/" or in a space that a ref may not end in.
+		prefix, err := ParseRef(strings.TrimRight(text, "/ "))
+		if !open {
+			prefix, err = ParseRef(entry)
+		}
 		if err != nil {
 			return AllowList{}, fmt.Errorf("allow-list entry %d: %w", i+1, err)
+		}
+		if open {
+			list.texts = append(list.texts, text)
+			continue
 		}
 		list.prefixes = append(list.prefixes, prefix)
 	}
@@ -157,7 +169,8 @@ func ParseAllowList(entries ...string) (AllowList, error) {
 }
 
 // Allows reports whether r is one of the prefixes or lies below one, segment by
-// segment: "prod" allows "prod" and "prod/x" and not "production/x". Case counts.
+// segment: "prod" allows "prod" and "prod/x" and not "production/x"; or begins with the
+// text of an entry that ends in "*". Case counts.
 // The zero Ref is never allowed.
 func (l AllowList) Allows(r Ref) bool {
 	if r.IsZero() {
@@ -168,6 +181,30 @@ func (l AllowList) Allows(r Ref) bool {
 	}
 	for _, prefix := range l.prefixes {
 		if r == prefix || strings.HasPrefix(r.path, prefix.path+"/") {
+			return true
+		}
+	}
+	for _, text := range l.texts {
+		if strings.HasPrefix(r.path, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// Opens reports whether the list may allow a ref that begins with text, such as the path
+// of a folder with a slash at its end: whether it is worth looking there.
+func (l AllowList) Opens(text string) bool {
+	if l.all {
+		return true
+	}
+	for _, prefix := range l.prefixes {
+		if strings.HasPrefix(prefix.path, text) || strings.HasPrefix(text, prefix.path+"/") {
+			return true
+		}
+	}
+	for _, begin := range l.texts {
+		if strings.HasPrefix(begin, text) || strings.HasPrefix(text, begin) {
 			return true
 		}
 	}

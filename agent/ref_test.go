@@ -106,6 +106,46 @@ func TestAllowListEdges(t *testing.T) {
 	}
 }
 
+func TestAllowListTakesTheBeginningOfAName(t *testing.T) {
+	list, err := agent.ParseAllowList("prod-*", "team/a/*", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"prod-": true, "prod-db": true, "prod-db/x": true, "team/a/x": true, "team/a/x/y": true, "one": true, "one/x": true,
+		"prod": false, "production": false, "team/a": false, "team/ab": false, "onex": false,
+	} {
+		if got := list.Allows(mustRef(t, text)); got != want {
+			t.Errorf("Allows(%q) = %v, want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{
+		"": true, "p": true, "prod-": true, "prod-x/": true, "team/": true, "team/a/": true, "team/a/b/": true, "one/": true,
+		"q": false, "prod/": false, "team/b/": false, "onex/": false,
+	} {
+		if got := list.Opens(text); got != want {
+			t.Errorf("Opens(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+// What is allowed lies where it is worth looking.
+func TestWhatIsAllowedIsOpen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		entry, text := segments(t, "entry")+rapid.SampledFrom([]string{"", "*", "/*"}).Draw(t, "end"), segments(t, "ref")
+		list, err := agent.ParseAllowList(entry)
+		ref, errRef := agent.ParseRef(text)
+		if err != nil || errRef != nil || !list.Allows(ref) {
+			return
+		}
+		for i := range len(text) + 1 {
+			if !list.Opens(text[:i]) {
+				t.Fatalf("%q allows %q and does not open %q", entry, text, text[:i])
+			}
+		}
+	})
+}
+
 // segments are drawn from characters that make near misses likely.
 func segments(t *rapid.T, label string) string {
 	return strings.Join(rapid.SliceOfN(rapid.StringMatching(`[ab.]{1,3}`), 1, 4).Draw(t, label), "/")

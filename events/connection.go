@@ -1,16 +1,26 @@
 package events
 
+import "slices"
+
 // ProviderKind is a kind of secret store.
 type ProviderKind string
 
 // The kinds that an agent of this version can serve.
 const (
-	ProviderVault ProviderKind = "vault"
-	ProviderFile  ProviderKind = "file"
+	ProviderVault ProviderKind = "vault" // HashiCorp Vault, KV version 2
+	ProviderFile  ProviderKind = "file"  // a directory of age-encrypted files
+	ProviderAWS   ProviderKind = "aws-secrets-manager"
+	ProviderAzure ProviderKind = "azure-key-vault"
+	ProviderGCP   ProviderKind = "gcp-secret-manager"
 )
 
+// ProviderKinds lists them, for messages.
+func ProviderKinds() []ProviderKind {
+	return []ProviderKind{ProviderVault, ProviderAWS, ProviderAzure, ProviderGCP, ProviderFile}
+}
+
 // Valid reports whether an agent of this version can serve the kind.
-func (k ProviderKind) Valid() bool { return k == ProviderVault || k == ProviderFile }
+func (k ProviderKind) Valid() bool { return slices.Contains(ProviderKinds(), k) }
 
 // ConnectionCreated names a secret store behind the agents of one cluster. Address,
 // credentials and allow-list are the agent's own; the control plane has none.

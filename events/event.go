@@ -178,6 +178,9 @@ const (
 	AggregateConnection Aggregate = "connection"
 	AggregateAccess     Aggregate = "access"
 	AggregateSetting    Aggregate = "setting"
+	AggregateJob        Aggregate = "job"       // that no request stands behind
+	AggregateInventory  Aggregate = "inventory" // a page of a scan
+	AggregateSecret     Aggregate = "secret"    // what people say of one
 )
 
 // RequestStream is the history of one request.
@@ -211,7 +214,8 @@ func ParseStream(s string) (Stream, error) {
 // the characters a-z, A-Z, 0-9, "_" and "-", and a known aggregate.
 func (s Stream) Valid() bool {
 	switch s.Aggregate {
-	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting:
+	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting,
+		AggregateJob, AggregateInventory, AggregateSecret:
 		return validToken(s.ID)
 	}
 	return false

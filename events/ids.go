@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -90,7 +89,7 @@ func RequestOf(id CommandID) RequestID {
 // EnvelopeOf is the envelope of one value of one attempt: asking twice for its data
 // key, after a lost answer, makes no second envelope.
 func EnvelopeOf(job JobID, attempt int, key string) EnvelopeID {
-	return EnvelopeID(derive("e_", []string{"envelope", string(job), strconv.Itoa(attempt), key}))
+	return EnvelopeID(derive("e_", []string{"envelope", string(job), itoa(attempt), key}))
 }
 
 // EventIDOf is the id of the n-th event of a command's commit.

@@ -60,6 +60,21 @@ var catalogue = []Kind{
 	kind[ConnectionDisabled]("sb.connection.disabled.v1", AggregateConnection, "new requests to the store are refused"),
 	kind[ConnectionEnabled]("sb.connection.enabled.v1", AggregateConnection, "requests to the store are accepted again"),
 
+	kind[DiscoveryScheduled]("sb.connection.discovery_scheduled.v1", AggregateConnection, "an operator said how often the store is scanned"),
+
+	kind[JobQueued]("sb.job.queued.v1", AggregateJob, "a scan, or another job that shows nobody a value, was asked for"),
+	kind[JobTaken]("sb.job.taken.v1", AggregateJob, "an agent took the job, or took it over"),
+	kind[JobFinished]("sb.job.finished.v1", AggregateJob, "the job is done"),
+	kind[JobFailed]("sb.job.failed.v1", AggregateJob, "the job cannot be done; the code says why"),
+	kind[JobCancelled]("sb.job.cancelled.v1", AggregateJob, "somebody called the job off"),
+
+	kind[SecretsFound]("sb.inventory.found.v1", AggregateInventory, "a scan met secrets that were not there before"),
+	kind[SecretsChanged]("sb.inventory.changed.v1", AggregateInventory, "a scan met secrets with other labels, another version or other times"),
+	kind[SecretsGone]("sb.inventory.gone.v1", AggregateInventory, "a complete scan did not meet secrets that were there before"),
+
+	kind[SecretAssigned]("sb.secret.assigned.v1", AggregateSecret, "somebody said whose a secret is and what it serves"),
+	kind[SecretKeysListed]("sb.secret.keys_listed.v1", AggregateSecret, "somebody was told the names of a secret's keys"),
+
 	kind[SignedIn]("sb.access.signed_in.v1", AggregateAccess, "a person opened a session"),
 	kind[SignInFailed]("sb.access.sign_in_failed.v1", AggregateAccess, "somebody could not sign in"),
 	kind[SignedOut]("sb.access.signed_out.v1", AggregateAccess, "a person closed a session"),
@@ -68,6 +83,7 @@ var catalogue = []Kind{
 	kind[KMSKeyRotated]("sb.setting.kms_key_rotated.v1", AggregateSetting, "an operator had another key of the local key manager wrap from now on"),
 	kind[RewrapStarted]("sb.setting.rewrap_started.v1", AggregateSetting, "an operator began to move stored envelopes to another key of the key manager"),
 	kind[RewrapFinished]("sb.setting.rewrap_finished.v1", AggregateSetting, "the move ended or was stopped; running it again continues"),
+	kind[OwnershipRulesSet]("sb.setting.ownership_rules_set.v1", AggregateSetting, "somebody replaced the rules that say whose secrets are"),
 	kind[SigningKeyRotated]("sb.setting.signing_key_rotated.v1", AggregateSetting, "an operator gave the control plane a fresh signing key"),
 }
 

@@ -25,13 +25,20 @@ const (
 	ServiceRotate      Service = "rotate"      // RotateKey → Done
 	ServiceRetire      Service = "retire"      // RetireKeys → NeededKeys
 	ServiceTrust       Service = "trust"       // AskTrust → Trust
+
+	ServiceTake    Service = "take"    // TakeJob → JobGrant
+	ServicePage    Service = "page"    // ScanPage → PageTaken
+	ServicePrints  Service = "prints"  // FingerprintPage → PageTaken
+	ServiceFinish  Service = "finish"  // FinishJob → Done
+	ServiceAbandon Service = "abandon" // AbandonJob → Done
 )
 
 // Services lists every agent service.
 func Services() []Service {
 	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail,
 		ServiceFingerprint, ServiceCompare, ServiceFetch,
-		ServiceRotate, ServiceRetire, ServiceTrust}
+		ServiceRotate, ServiceRetire, ServiceTrust,
+		ServiceTake, ServicePage, ServicePrints, ServiceFinish, ServiceAbandon}
 }
 
 // Heartbeat says that an agent is alive. Heard is the Time of the last reply that it

@@ -1,21 +1,26 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
+	"iter"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/events"
 	"secretsbridge/internal/secret"
 )
 
 // Call is one call of a [Memory], for its hook to look at.
 type Call struct {
-	Op  string // "read", "write" or "check"
+	Op  string // "read", "write", "list" (a page) or "check"
 	Ref agent.Ref
 	N   int // how many calls of this Op there were, this one included
 }
@@ -38,6 +43,10 @@ type Fault struct {
 type Memory struct {
 	// Allow is the allow-list, as an agent's configuration would hold it.
 	Allow agent.AllowList
+
+	// PageSize is how many secrets a page of List has; 0 means [agent.MaxPage]. Unlisted
+	// is what each page says of itself.
+	PageSize, Unlisted int
 
 	// Hook, if set, is asked before each call. Calls run at the same time, so does Hook.
 	Hook func(Call) Fault
@@ -165,6 +174,63 @@ func memoryVersion(n int) agent.Version {
 		return ""
 	}
 	return agent.Version(strconv.Itoa(n))
+}
+
+// List implements [agent.Provider]. A page has [Memory.PageSize] secrets, in the order of
+// their refs; the cursor is the last ref, in hexadecimal.
+func (m *Memory) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
+	return func(yield func(agent.Page, error) bool) {
+		for {
+			page, err := m.page(ctx, from)
+			if err != nil {
+				yield(agent.Page{}, fmt.Errorf("list: %w", err))
+				return
+			}
+			if !yield(page, nil) || page.Next == "" {
+				return
+			}
+			from = page.Next
+		}
+	}
+}
+
+func (m *Memory) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {
+	fault, err := m.fault(ctx, "list", agent.Ref{})
+	if err == nil {
+		err = fault.Err
+	}
+	if err != nil {
+		return agent.Page{}, err
+	}
+	after, err := hex.DecodeString(string(from))
+	if err != nil {
+		return agent.Page{}, agent.ErrCursor
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var refs []string
+	for ref := range m.secrets {
+		if ref.String() > string(after) {
+			refs = append(refs, ref.String())
+		}
+	}
+	slices.Sort(refs)
+	page := agent.Page{Unlisted: m.Unlisted}
+	if size := cmp.Or(m.PageSize, agent.MaxPage); len(refs) > size {
+		refs = refs[:size]
+		page.Next = agent.Cursor(hex.EncodeToString([]byte(refs[size-1])))
+	}
+	for _, text := range refs {
+		ref, err := agent.ParseRef(text)
+		if err != nil {
+			panic("providertest: a ref that ParseRef did not make is stored")
+		}
+		stored := m.secrets[ref]
+		page.Add(m.Allow, events.SecretMetadata{
+			Ref: text, Labels: maps.Clone(stored.labels), Version: string(memoryVersion(stored.version)), Created: stored.createdAt, Updated: stored.updatedAt,
+		})
+	}
+	return page, nil
 }
 
 // Check implements [agent.Provider].

@@ -4,15 +4,17 @@ package providertest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/secret"
@@ -29,6 +31,28 @@ type Harness struct {
 
 	// Prefix is what the allow-list opens, such as "secret/suite".
 	Prefix string
+
+	// Flat says that names have no folders: then Prefix and the rest of a name are joined by
+	// "-" and the allow-list opens Prefix+"-*".
+	Flat bool
+
+	// FoldsCase says that names which differ in case only are one name.
+	FoldsCase bool
+
+	// Takes reports whether the provider can have a secret of that name, Prefix included;
+	// nil means that it can have every ref. The others must be refused as no ref.
+	Takes func(name string) bool
+
+	// MaxBundle is how many bytes of JSON a bundle may have; 0 means [agent.MaxBundleBytes].
+	MaxBundle int
+
+	// ListsNoVersion says that List does not tell versions.
+	ListsNoVersion bool
+
+	// Break makes the next calls to the provider's server fail: times of them, or all until
+	// the next Break if times is negative; [NoFault] ends it. It returns false for a fault
+	// that the server cannot have. Nil if nothing can be broken.
+	Break func(t *testing.T, fault ServerFault, times int) bool
 
 	// Outside are refs that parse and that the allow-list does not open, beside the
 	// ones that the suite makes from Prefix.
@@ -58,8 +82,17 @@ func Run(t *testing.T, h Harness) {
 		{"stops when the context ends", suite.cancelled},
 		{"lets one of many writers win each version", suite.writers},
 		{"leaves the writer's bundle alone and shares no bytes", suite.ownership},
+		{"lists what is there, once and without values", suite.lists},
+		{"goes on with its list from each of its cursors", suite.resumes},
+		{"lists nothing outside the allow-list, and nothing of nothing", suite.listsInside},
+		{"stops listing with its caller", suite.stopsListing},
+		{"waits for a busy server", suite.throttled},
+		{"says what is wrong with its server", suite.broken},
 		{"is reachable", suite.check},
 	} {
+		if h.Break == nil && (c.name == "waits for a busy server" || c.name == "says what is wrong with its server") {
+			continue // there is no server
+		}
 		t.Run(c.name, func(t *testing.T) {
 			p := h.New(t)
 			t.Cleanup(func() {
@@ -156,21 +189,38 @@ func (s suite) keepsOddValues(t *testing.T) {
 	wantEntries(t, s.read(t, ref), b)
 
 	long := s.ref(t, "long")
-	s.write(t, long, texts("long", strings.Repeat("é<", 100_000)), "")
-	wantEntries(t, s.read(t, long), texts("long", strings.Repeat("é<", 100_000)))
+	value := strings.Repeat("é<", min(100_000, s.maxBundle()/3-10)) // three bytes each
+	s.write(t, long, texts("long", value), "")
+	wantEntries(t, s.read(t, long), texts("long", value))
 }
 
 func (s suite) keepsRefsApart(t *testing.T) {
 	names := []string{
 		"a", "A", "a/b", "a/B", "a b", "a+b", "a?b=c", "a#b", "a&b", "a:b", "a;b", "a=b", "a,b", "a@b", "~a", "-a",
-		"50% off", "...", "..a", "a..", ".hidden", "con", "nul.txt", "über", "u\u0308ber", "日本語/🔑", "*", "data", "metadata/x", "current", "v1",
+		"50% off", "...", "..a", "a..", ".hidden", "con", "nul.txt", "über", "u\u0308ber", "日本語/🔑", "*", "data", "metadata/x", "current", "v1", "a-b", "a_b", "a.b", "a--b", "0",
 		strings.Repeat("x", 200), strings.Repeat("x", 100) + "/" + strings.Repeat("y", 100) + "/z",
 	}
-	for _, name := range names {
-		s.write(t, s.ref(t, name), texts("name", name), "")
+	names = slices.DeleteFunc(names, func(name string) bool {
+		ref, err := agent.ParseRef(s.Prefix + s.join() + name)
+		if err == nil && (s.Takes == nil || s.Takes(ref.String())) {
+			return s.FoldsCase && strings.ToLower(name) != name
+		}
+		if err == nil {
+			_, err = s.p.Read(t.Context(), ref)
+			wantError(t, err, agent.ErrInvalidRef)
+			_, err = s.p.Write(t.Context(), ref, texts("k", canary), "")
+			wantError(t, err, agent.ErrInvalidRef)
+		}
+		return true
+	})
+	if len(names) < 3 {
+		t.Fatalf("only %d names are left to try", len(names))
 	}
 	for _, name := range names {
-		wantEntries(t, s.read(t, s.ref(t, name)), texts("name", name))
+		s.write(t, s.exactly(t, name), texts("name", name), "")
+	}
+	for _, name := range names {
+		wantEntries(t, s.read(t, s.exactly(t, name)), texts("name", name))
 	}
 }
 
@@ -239,20 +289,20 @@ func (s suite) labels(t *testing.T) {
 	labelled.Labels = map[string]string{"team": "payments", "owner": "zoë"}
 	first := s.write(t, ref, labelled, "")
 	got := s.read(t, ref)
-	if diff := cmp.Diff(labelled.Labels, got.Labels); diff != "" {
+	if diff := gocmp.Diff(labelled.Labels, got.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
 	if got.Version != first {
 		t.Errorf("version %q, want %q: storing labels made another one", got.Version, first)
 	}
 	second := s.write(t, ref, texts("k", "new"), first)
-	if diff := cmp.Diff(labelled.Labels, s.read(t, ref).Labels); diff != "" {
+	if diff := gocmp.Diff(labelled.Labels, s.read(t, ref).Labels); diff != "" {
 		t.Errorf("labels after a write that names none (-want +got):\n%s", diff)
 	}
 	others := texts("k", "new")
 	others.Labels = map[string]string{"team": "search"}
 	third := s.write(t, ref, others, second)
-	if diff := cmp.Diff(others.Labels, s.read(t, ref).Labels); diff != "" {
+	if diff := gocmp.Diff(others.Labels, s.read(t, ref).Labels); diff != "" {
 		t.Errorf("replaced labels (-want +got):\n%s", diff)
 	}
 	others.Labels = map[string]string{}
@@ -264,7 +314,7 @@ func (s suite) labels(t *testing.T) {
 
 func (s suite) times(t *testing.T) {
 	ref := s.ref(t, "times")
-	before := time.Now().Add(-time.Second)
+	before := time.Now().Add(-2 * time.Second) // some servers tell whole seconds
 	first := s.write(t, ref, texts("k", "one"), "")
 	s.write(t, ref, texts("k", "two"), first)
 	got := s.read(t, ref)
@@ -280,12 +330,12 @@ func (s suite) times(t *testing.T) {
 
 func (s suite) tooLarge(t *testing.T) {
 	ref := s.ref(t, "huge")
-	_, err := s.p.Write(t.Context(), ref, texts("k", canary+strings.Repeat("x", agent.MaxBundleBytes)), "")
+	_, err := s.p.Write(t.Context(), ref, texts("k", canary+strings.Repeat("x", s.maxBundle())), "")
 	wantError(t, err, agent.ErrTooLarge)
 	_, err = s.p.Read(t.Context(), ref)
 	wantError(t, err, agent.ErrNotFound)
 
-	fits := texts("k", strings.Repeat("x", agent.MaxBundleBytes-len(`{"k":""}`)))
+	fits := texts("k", strings.Repeat("x", s.maxBundle()-len(`{"k":""}`)))
 	s.write(t, ref, fits, "")
 	wantEntries(t, s.read(t, ref), fits)
 }
@@ -309,6 +359,9 @@ func (s suite) lies(t *testing.T) {
 
 func (s suite) outside(t *testing.T) {
 	refs := append([]string{s.Prefix + "x/a", s.Prefix + ".", "elsewhere", "elsewhere/" + s.Prefix, strings.ToUpper(s.Prefix) + "/a"}, s.Outside...)
+	if s.Flat {
+		refs = append([]string{s.Prefix, s.Prefix + "x", s.Prefix + "x-a", "elsewhere", strings.ToUpper(s.Prefix) + "-a"}, s.Outside...)
+	}
 	for _, text := range refs {
 		ref, err := agent.ParseRef(text)
 		if err != nil {
@@ -424,10 +477,27 @@ func (s suite) check(t *testing.T) {
 	}
 }
 
-// ref is name below the prefix that the allow-list opens.
+// join is what stands between Prefix and the rest of a name.
+func (s suite) join() string {
+	if s.Flat {
+		return "-"
+	}
+	return "/"
+}
+
+func (s suite) maxBundle() int { return cmp.Or(s.MaxBundle, agent.MaxBundleBytes) }
+
+// ref is name below the prefix that the allow-list opens; without folders where the
+// provider has none.
 func (s suite) ref(t *testing.T, name string) agent.Ref {
 	t.Helper()
-	ref, err := agent.ParseRef(s.Prefix + "/" + name)
+	return s.exactly(t, strings.ReplaceAll(name, "/", s.join()))
+}
+
+// exactly is name below the prefix, whatever is in it.
+func (s suite) exactly(t *testing.T, name string) agent.Ref {
+	t.Helper()
+	ref, err := agent.ParseRef(s.Prefix + s.join() + name)
 	if err != nil {
 		t.Fatal(err)
 	}
