@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/singlecall"
 	"secretsbridge/internal/vaulthttp"
 )
 
@@ -134,8 +135,7 @@ func newClient(cfg Config) (*api.Client, error) {
 	return vaulthttp.NewClient(vaulthttp.Config{
 		Address: cfg.Address, Namespace: cfg.Namespace, CAFile: cfg.CACertFile,
 		Transport: func(trust *tls.Config) http.RoundTripper {
-			trust.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-			return bounded{single{trust}}
+			return bounded{singlecall.New(trust)}
 		},
 		MaxRetries: maxRetries, MinRetryWait: minRetryWait, MaxRetryWait: maxRetryWait, Retry: checkRetry,
 	})

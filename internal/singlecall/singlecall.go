@@ -1,4 +1,10 @@
-package vault
+// Package singlecall is an HTTP/1.1 transport for calls whose bodies hold values. It opens a
+// connection for each call and does all of the call in the caller's goroutine. That of
+// net/http reads and writes in goroutines of its own, with buffers that live as long as the
+// connection and are dropped as they are: values would stay in memory where package erase
+// cannot reach them (decision 0075). A call costs a handshake more, resumed from the second
+// one on.
+package singlecall
 
 import (
 	"bufio"
@@ -15,18 +21,32 @@ const (
 	dialTime      = 5 * time.Second
 	handshakeTime = 10 * time.Second
 
-	// answerTime is how long Vault may take until its answer begins.
+	// answerTime is how long a server may take until its answer begins.
 	answerTime = 20 * time.Second
 )
 
-// single is a transport that opens a connection for each call and does all of the call in
-// the caller's goroutine. That of net/http reads and writes in goroutines of its own, with
-// buffers that live as long as the connection and are dropped as they are: values would
-// stay in memory where package erase cannot reach them. A call costs a handshake more,
-// resumed from the second one on.
-type single struct{ trust *tls.Config }
+// Transport makes single calls. It is an [http.RoundTripper], safe for concurrent use, that
+// uses no proxy.
+type Transport struct {
+	trust *tls.Config
+}
 
-func (s single) RoundTrip(req *http.Request) (*http.Response, error) {
+// New returns a transport that trusts what trust says, and resumes TLS sessions. A nil
+// trust is that of the system.
+func New(trust *tls.Config) Transport {
+	if trust == nil {
+		trust = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	trust = trust.Clone()
+	trust.NextProtos = nil // HTTP/1.1
+	if trust.ClientSessionCache == nil {
+		trust.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return Transport{trust}
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (s Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := s.roundTrip(req)
 	if err != nil {
 		if req.Body != nil {
@@ -39,7 +59,7 @@ func (s single) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func (s single) roundTrip(req *http.Request) (_ *http.Response, err error) {
+func (s Transport) roundTrip(req *http.Request) (_ *http.Response, err error) {
 	ctx := req.Context()
 	conn, err := s.open(ctx, req)
 	if err != nil {
@@ -87,7 +107,7 @@ func readAnswer(from *bufio.Reader, req *http.Request) (*http.Response, error) {
 	return nil, errors.New("too many interim answers")
 }
 
-func (s single) open(ctx context.Context, req *http.Request) (net.Conn, error) {
+func (s Transport) open(ctx context.Context, req *http.Request) (net.Conn, error) {
 	host, port := req.URL.Hostname(), req.URL.Port()
 	secure := req.URL.Scheme == "https"
 	switch {
