@@ -1,6 +1,7 @@
 package command
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"secretsbridge/events"
@@ -10,7 +11,7 @@ import (
 var (
 	ErrConnectionExists  = &Rejection{"connection_exists", "a connection of that name exists; choose another name"}
 	ErrConnectionName    = &Rejection{"connection_name_invalid", "name the connection and its cluster with 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
-	ErrProviderUnknown   = &Rejection{"provider_unknown", "the provider is vault or file"}
+	ErrProviderUnknown   = &Rejection{"provider_unknown", "the provider is vault, aws-secrets-manager, azure-key-vault, gcp-secret-manager or file"}
 	ErrDescriptionLength = &Rejection{"description_too_long", "shorten the description to 2000 characters"}
 )
 
@@ -30,6 +31,9 @@ type Connection struct {
 	Cluster  events.ClusterID
 	State    ConnectionState
 
+	// DiscoverEvery is how long after a scan the next one follows; 0 is never.
+	DiscoverEvery time.Duration
+
 	taken taken
 }
 
@@ -43,6 +47,8 @@ func (c Connection) Evolve(e events.Event) Connection {
 		c.State = ConnectionDisabled
 	case events.ConnectionEnabled:
 		c.State = ConnectionActive
+	case events.DiscoveryScheduled:
+		c.DiscoverEvery = time.Duration(f.Every) * time.Second
 	}
 	return c
 }
@@ -87,4 +93,17 @@ func (c Connection) Enable(Meta) ([]events.Fact, error) {
 		return nil, nil
 	}
 	return []events.Fact{events.ConnectionEnabled{}}, nil
+}
+
+// Schedule decides how often the connection is scanned.
+func (c Connection) Schedule(_ Meta, every time.Duration) ([]events.Fact, error) {
+	switch {
+	case c.State == "":
+		return nil, ErrConnectionUnknown
+	case every == c.DiscoverEvery:
+		return nil, nil
+	case every != 0 && (every < MinDiscoverEvery || every > MaxDiscoverEvery || every%time.Second != 0):
+		return nil, ErrScheduleInvalid
+	}
+	return []events.Fact{events.DiscoveryScheduled{Every: int(every / time.Second)}}, nil
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -19,6 +20,9 @@ const (
 	MaxKeys      = 64
 	MaxKeyLength = 256 // bytes
 )
+
+// encoded is what some server on the way may decode into a slash or a dot.
+var encoded = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 
 // What can be wrong with a submit.
 var (
@@ -107,8 +111,8 @@ func checkRef(ref string) error {
 		return ErrRefInvalid
 	case len(ref) > MaxRef:
 		return ErrRefInvalid.because(fmt.Sprintf("the ref has %d bytes; at most %d are allowed", len(ref), MaxRef))
-	case !utf8.ValidString(ref) || strings.ContainsFunc(ref, unicode.IsControl) || strings.ContainsAny(ref, `\%`):
-		return ErrRefInvalid.because("the ref holds a control character, a backslash or a percent sign")
+	case !utf8.ValidString(ref) || strings.ContainsFunc(ref, unicode.IsControl) || strings.Contains(ref, `\`) || encoded.MatchString(ref):
+		return ErrRefInvalid.because("the ref holds a control character, a backslash or a percent encoding such as %2e")
 	}
 	for segment := range strings.SplitSeq(ref, "/") {
 		if segment == "" || segment == "." || segment == ".." {

@@ -39,12 +39,19 @@ func questions() map[events.Service]any {
 		events.ServiceFingerprint: events.AskFingerprintKey{Request: req, Job: job},
 		events.ServiceCompare:     events.ComparePatch{Request: req, Job: job, Attempt: 1},
 		events.ServiceFetch:       events.FetchValue{Request: req, Job: job, Attempt: 1, Key: "password"},
+
+		events.ServiceTake:    events.TakeJob{Job: scanJob},
+		events.ServicePage:    events.ScanPage{Job: scanJob, Attempt: 1, Number: 1},
+		events.ServicePrints:  events.FingerprintPage{Job: scanJob, Attempt: 1, Number: 1},
+		events.ServiceFinish:  events.FinishJob{Job: scanJob, Attempt: 1},
+		events.ServiceAbandon: events.AbandonJob{Job: scanJob, Attempt: 1, Code: events.FailureForbidden},
 	}
 }
 
 func TestAFrameThatIsNotTheAgentsHasNoEffect(t *testing.T) {
 	r := newRig(t)
 	r.approved(t, "demo")
+	r.scan(t, "demo")
 	account, neighbour := r.enrol(t, "demo").Account, r.enrol(t, "demo").Account
 	services := events.Services()
 	if asked := questions(); len(asked) != len(services) {
@@ -93,6 +100,9 @@ func TestAFrameThatIsNotTheAgentsHasNoEffect(t *testing.T) {
 	if err != nil || state.State != events.StateApproved {
 		t.Errorf("the request is %s, %v", state.State, err)
 	}
+	if j, _, err := command.Load[command.Job](t.Context(), r.log, events.JobStream(scanJob)); err != nil || j.State != events.JobStateQueued {
+		t.Errorf("the scan is %s, %v", j.State, err)
+	}
 	if r.links.beats != 0 {
 		t.Errorf("%d forged heartbeats count", r.links.beats)
 	}
@@ -140,6 +150,11 @@ func TestRepeatingEverythingChangesNothing(t *testing.T) {
 	must(events.ServiceRetire, events.RetireKeys{Keys: []string{"x"}})
 	must(events.ServiceTrust, events.AskTrust{After: 1})
 	must(events.ServiceFail, events.FailJob{Request: req, Job: job, Attempt: 2, Code: events.FailureForbidden})
+	r.scan(t, "demo")
+	must(events.ServiceTake, events.TakeJob{Job: scanJob})
+	must(events.ServicePage, events.ScanPage{Job: scanJob, Attempt: 1, Number: 1, Secrets: []events.SecretMetadata{{Ref: "a"}}})
+	must(events.ServicePage, events.ScanPage{Job: scanJob, Attempt: 1, Number: 2, Secrets: []events.SecretMetadata{{Ref: "b"}}})
+	must(events.ServiceFinish, events.FinishJob{Job: scanJob, Attempt: 1, Pages: 2})
 	lost := command.Meta{Command: "c_lost", Time: r.now}
 	if _, err := command.Record(t.Context(), r.log, events.AgentStream(agent.Agent), lost, events.AgentLost{LastSeen: r.now}); err != nil {
 		t.Fatal(err)

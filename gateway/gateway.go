@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 
@@ -66,6 +67,7 @@ type Link struct {
 type Config struct {
 	Log         command.Log
 	Custody     *custody.Custody
+	Inventory   Inventory
 	Credentials Credentials
 	Presence    Presence
 	Directory   Directory
@@ -177,6 +179,16 @@ func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Servic
 		return answer(ctx, by, body, g.compare)
 	case events.ServiceFetch:
 		return answer(ctx, by, body, g.fetch)
+	case events.ServiceTake:
+		return answer(ctx, by, body, g.take)
+	case events.ServicePage:
+		return answer(ctx, by, body, g.page)
+	case events.ServicePrints:
+		return answer(ctx, by, body, g.prints)
+	case events.ServiceFinish:
+		return answer(ctx, by, body, g.finish)
+	case events.ServiceAbandon:
+		return answer(ctx, by, body, g.abandon)
 	}
 	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
 }
@@ -184,6 +196,9 @@ func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Servic
 // answer decodes strictly: unknown input is refused.
 func answer[Q, R any](ctx context.Context, by caller, body []byte, handle func(context.Context, caller, Q) (R, error)) (any, error) {
 	var q Q
+	if !utf8.Valid(body) {
+		return nil, errMalformed // the decoder would put other characters in its place
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q); err != nil {
@@ -197,6 +212,9 @@ func answer[Q, R any](ctx context.Context, by caller, body []byte, handle func(c
 		if !events.ValidID(string(request), "r_") || !events.ValidID(string(job), "j_") {
 			return nil, errMalformed
 		}
+	}
+	if m, ok := any(q).(events.JobOnly); ok && !events.ValidID(string(m.AboutJob()), "j_") {
+		return nil, errMalformed
 	}
 	return handle(ctx, by, q)
 }

@@ -17,6 +17,8 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/inventory"
+	"secretsbridge/inventory/inventorytest"
 	"secretsbridge/kms/local"
 	"secretsbridge/seal"
 )
@@ -63,8 +65,11 @@ func newRig(t *testing.T) *rig {
 	now := func() time.Time { return r.now }
 	logger := slog.New(slog.NewTextHandler(&r.logged, nil))
 	r.Gateway = gateway.New(gateway.Config{
-		Log:         r.log,
-		Custody:     custody.New(custody.Config{Log: r.log, Keys: keys, Envelopes: rows{r: r}, Signer: signer, Logger: logger, Now: now}),
+		Log:     r.log,
+		Custody: custody.New(custody.Config{Log: r.log, Keys: keys, Envelopes: rows{r: r}, Signer: signer, Logger: logger, Now: now}),
+		Inventory: inventory.New(inventory.Config{
+			Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: inventorytest.NewScans(), Logger: logger, Now: now,
+		}),
 		Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
 		Signing: gateway.Signing{Key: signer, Serial: 1}, Suites: []seal.Suite{seal.XWing, seal.X25519}, Logger: logger, Now: now,

@@ -26,7 +26,7 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("last position: %w", err)
 		}
-		if err := w.offerOpen(ctx); err != nil {
+		if err := errors.Join(w.offerOpen(ctx), w.offerScans(ctx)); err != nil {
 			return err
 		}
 		w.dispatched = position{seq: last, known: true}
@@ -42,6 +42,10 @@ func (w *Worker) dispatch(ctx context.Context) error {
 			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
 		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
+		case events.JobQueued:
+			return w.offerScans(ctx)
+		case events.JobFinished, events.JobFailed, events.JobCancelled:
+			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
 		case events.AgentRevoked:
 			return w.cut(ctx, events.AgentID(e.Stream.ID))
 		}
@@ -150,19 +154,24 @@ func (w *Worker) publish(ctx context.Context, r command.Request, t events.Ticket
 	}
 	t.Request, t.Cluster, t.Connection, t.Provider = r.ID, r.Submitted.Cluster, r.Submitted.Connection, connection.Provider
 	t.Ref, t.Keys, t.Changes, t.Create = r.Submitted.Ref, r.Submitted.Keys, r.Submitted.Changes, r.Submitted.Create
+	return w.send(ctx, t)
+}
+
+// send signs a ticket and queues it.
+func (w *Worker) send(ctx context.Context, t events.Ticket) error {
 	t.Issued = w.Now().UTC()
 	ticket, err := json.Marshal(t)
 	if err != nil {
-		return fmt.Errorf("encode ticket of %s: %w", r.ID, err)
+		return fmt.Errorf("encode ticket of %s: %w", t.Job, err)
 	}
 	signed, err := json.Marshal(events.SignedTicket{
 		Ticket: ticket, Signer: w.Signer.Public().ID(), Signature: w.Signer.Sign(events.TicketDomain, ticket),
 	})
 	if err != nil {
-		return fmt.Errorf("encode ticket of %s: %w", r.ID, err)
+		return fmt.Errorf("encode ticket of %s: %w", t.Job, err)
 	}
-	if err := w.Jobs.Publish(ctx, r.Submitted.Cluster, t.Operation, t.Job, signed); err != nil {
-		return fmt.Errorf("queue ticket of %s: %w", r.ID, err)
+	if err := w.Jobs.Publish(ctx, t.Cluster, t.Operation, t.Job, signed); err != nil {
+		return fmt.Errorf("queue ticket of %s: %w", t.Job, err)
 	}
 	return nil
 }

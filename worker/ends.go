@@ -27,6 +27,9 @@ const (
 	// nothing meanwhile.
 	sessionInterval = time.Minute
 
+	// scheduleInterval is how late a scan may begin, or be brought to its end.
+	scheduleInterval = 5 * time.Second
+
 	// silenceInterval is how often agents are looked at, and silence is how long one
 	// may say nothing: three heartbeats of 10 s.
 	silenceInterval = 5 * time.Second
@@ -80,6 +83,23 @@ func (w *Worker) expire(ctx context.Context, id events.RequestID, now time.Time)
 // buried ends the job of a ticket that nobody gets again. A job that came to an end
 // after all, or that is none of that cluster's, is left alone.
 func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
+	code := events.FailureAgentLost
+	if letter.Refused {
+		code = events.FailureTicketRefused
+	}
+	known, err := w.Inventory.Bury(ctx, letter.Cluster, letter.Job, code)
+	if err == nil && !known {
+		err = w.buryRequest(ctx, letter, code)
+	}
+	var rejection *command.Rejection
+	if errors.As(err, &rejection) {
+		w.Logger.Info("dead letter changes nothing", "job", letter.Job, "cluster", letter.Cluster, "err", err)
+		return nil
+	}
+	return err
+}
+
+func (w *Worker) buryRequest(ctx context.Context, letter DeadLetter, code events.FailureCode) error {
 	open, err := w.openJobs(ctx)
 	if err != nil {
 		return err // the letter comes again
@@ -88,10 +108,6 @@ func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
 	if i < 0 {
 		return nil
 	}
-	code := events.FailureAgentLost
-	if letter.Refused {
-		code = events.FailureTicketRefused
-	}
 	meta := command.Meta{Command: events.DeriveCommandID("dead letter", string(letter.Job)), Actor: system, Time: w.Now()}
 	_, err = command.Execute(ctx, w.Log, events.RequestStream(open[i]), meta, func(r command.Request) ([]events.Fact, error) {
 		if r.Submitted.Cluster != letter.Cluster {
@@ -99,11 +115,6 @@ func (w *Worker) buried(ctx context.Context, letter DeadLetter) error {
 		}
 		return r.FailJob(meta, command.FailJob{Attempt: command.Attempt{Job: letter.Job}, Code: code})
 	})
-	var rejection *command.Rejection
-	if errors.As(err, &rejection) {
-		w.Logger.Info("dead letter changes nothing", "job", letter.Job, "cluster", letter.Cluster, "err", err)
-		return nil
-	}
 	return err
 }
 

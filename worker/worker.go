@@ -54,6 +54,10 @@ type Views interface {
 	// OpenPatches are the patches that are pending or whose outcome is unknown.
 	OpenPatches(ctx context.Context) ([]OpenPatch, error)
 
+	// OpenScans are the jobs that no request stands behind and that are queued or running,
+	// oldest first.
+	OpenScans(ctx context.Context) ([]events.JobID, error)
+
 	// Due are requests that reached an end by now: of themselves or of an envelope.
 	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
 
@@ -84,17 +88,18 @@ type Links interface {
 
 // Config is what a worker works with. Every field is needed.
 type Config struct {
-	Log      command.Log
-	Feed     command.Feed
-	Views    Views
-	Jobs     Jobs
-	Custody  Custody
-	Sessions Sessions
-	Presence Presence
-	Links    Links
-	Signer   seal.SigningKey
-	Logger   *slog.Logger
-	Now      func() time.Time
+	Log       command.Log
+	Feed      command.Feed
+	Views     Views
+	Jobs      Jobs
+	Custody   Custody
+	Inventory Inventory
+	Sessions  Sessions
+	Presence  Presence
+	Links     Links
+	Signer    seal.SigningKey
+	Logger    *slog.Logger
+	Now       func() time.Time
 
 	// LookEach is how often agents look again at the secrets of open patches; old ones more
 	// seldom.
@@ -139,6 +144,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"dispatch", w.dispatch},
 		{"offers", every(offerInterval, w.offerOpen)},
 		{"looks", every(w.LookEach, w.offerLooks)},
+		{"scan offers", every(offerInterval, w.offerScans)},
+		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
+		{"scan ends", every(scheduleInterval, w.Inventory.Expire)},
+		{"key names", every(sessionInterval, w.Inventory.Sweep)},
 		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},

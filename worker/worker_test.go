@@ -56,7 +56,7 @@ func (w *world) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	wk := worker.New(worker.Config{
-		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Sessions: w, Presence: w, Links: w,
+		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Inventory: inventoryOf(w), Sessions: w, Presence: w, Links: w,
 		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 		LookEach: time.Minute,
 	})

@@ -1,0 +1,157 @@
+package command
+
+import (
+	"maps"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"secretsbridge/events"
+)
+
+// What can be wrong with a page of a scan.
+var (
+	ErrPageInvalid = &Rejection{"page_invalid", "a page has at most 500 different secrets, each with a ref that a request could have, labels and a version within the limits"}
+	ErrPageOrder   = &Rejection{"page_out_of_order", "this is not the page that follows the last one"}
+)
+
+// maxCount bounds what a page may say that it left out.
+const maxCount = 1 << 30
+
+// CheckPage reports whether a page is one that can be kept. Of who sent it and of its place
+// it says nothing.
+func CheckPage(m events.ScanPage) error {
+	if len(m.Secrets) > events.MaxPageSecrets {
+		return ErrPageInvalid.because("the page has more than 500 secrets")
+	}
+	seen := make(map[string]bool, len(m.Secrets))
+	for _, s := range m.Secrets {
+		switch {
+		case checkRef(s.Ref) != nil:
+			return ErrPageInvalid.because("a ref is none that a request could have")
+		case seen[s.Ref]:
+			return ErrPageInvalid.because("a ref is there twice")
+		case !events.ValidLabels(s.Labels):
+			return ErrPageInvalid.because("the labels of a secret are beyond the limits")
+		case !validVersion(s.Version):
+			return ErrPageInvalid.because("a version is beyond the limits")
+		case !plausible(s.Created.Year()) || !plausible(s.Updated.Year()):
+			return ErrPageInvalid.because("a time is none")
+		}
+		seen[s.Ref] = true
+	}
+	return checkPlace(m.Number, m.Skipped, m.Unlisted, m.Cursor)
+}
+
+// CheckPrints does the same for a page of fingerprints.
+func CheckPrints(m events.FingerprintPage) error {
+	if len(m.Secrets) > events.MaxPageSecrets || !lowerHex(m.KeyID, 16) {
+		return ErrPageInvalid
+	}
+	seen := make(map[string]bool, len(m.Secrets))
+	for _, s := range m.Secrets {
+		if checkRef(s.Ref) != nil || seen[s.Ref] || !validVersion(s.Version) || s.Refused < 0 || s.Refused > maxCount {
+			return ErrPageInvalid
+		}
+		seen[s.Ref] = true
+		for _, print := range s.Prints {
+			if !lowerHex(print, 64) {
+				return ErrPageInvalid.because("a fingerprint is no HMAC-SHA256 in hexadecimal")
+			}
+		}
+	}
+	return checkPlace(m.Number, m.Skipped, m.Unlisted, m.Cursor)
+}
+
+func checkPlace(number, skipped, unlisted int, cursor string) error {
+	switch {
+	case number < 1 || number > maxCount || skipped < 0 || skipped > maxCount || unlisted < 0 || unlisted > maxCount:
+		return ErrPageInvalid.because("a number is out of range")
+	case len(cursor) > events.MaxCursor || strings.ContainsFunc(cursor, func(c rune) bool { return c < ' ' || c > '~' }):
+		return ErrPageInvalid.because("the cursor is not printable, or longer than 4 KiB")
+	}
+	return nil
+}
+
+// plausible reports whether a year can be written down (RFC 3339); the zero time has one.
+func plausible(year int) bool { return year >= 1 && year <= 9999 }
+
+func lowerHex(s string, length int) bool {
+	return len(s) == length && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// MaxKeyNames and MaxKeyNamesBytes bound what a job for key names may tell.
+const (
+	MaxKeyNames      = 1000
+	MaxKeyNamesBytes = 64 << 10
+)
+
+// CheckKeyNames reports whether names are those of a secret's keys.
+func CheckKeyNames(names []string) error {
+	total := 0
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || seen[name] {
+			return ErrOutcomeInvalid
+		}
+		seen[name] = true
+		total += len(name)
+	}
+	if len(names) > MaxKeyNames || total > MaxKeyNamesBytes {
+		return ErrOutcomeInvalid
+	}
+	return nil
+}
+
+// InventoryPage is the history of one page of a scan.
+type InventoryPage struct {
+	Gone  int // secrets that it says are gone
+	taken taken
+}
+
+// Evolve implements [State].
+func (p InventoryPage) Evolve(e events.Event) InventoryPage {
+	p.taken = p.taken.with(e.Command)
+	if f, ok := e.Fact.(events.SecretsGone); ok {
+		p.Gone += len(f.Refs)
+	}
+	return p
+}
+
+// Took implements [State].
+func (p InventoryPage) Took(id events.CommandID) bool { return p.taken.has(id) }
+
+// Compare says what is new about listed secrets. Known are those that are in the inventory
+// now, by id. Labels that are empty and none are the same.
+func (p InventoryPage) Compare(scan events.JobID, connection events.ConnectionID, listed []events.SecretMetadata, known map[events.SecretID]events.SecretMetadata) []events.Fact {
+	found := events.SecretsFound{Scan: scan, Connection: connection}
+	changed := events.SecretsChanged{Scan: scan, Connection: connection}
+	for _, s := range listed {
+		before, there := known[events.SecretOf(connection, s.Ref)]
+		switch {
+		case !there:
+			found.Secrets = append(found.Secrets, s)
+		case !sameSecret(before, s):
+			changed.Secrets = append(changed.Secrets, s)
+		}
+	}
+	var facts []events.Fact
+	if len(found.Secrets) > 0 {
+		facts = append(facts, found)
+	}
+	if len(changed.Secrets) > 0 {
+		facts = append(facts, changed)
+	}
+	return facts
+}
+
+// sameSecret compares times by the microsecond: finer ones are not kept.
+func sameSecret(a, b events.SecretMetadata) bool {
+	return a.Ref == b.Ref && a.Version == b.Version && maps.Equal(a.Labels, b.Labels) &&
+		sameTime(a.Created, b.Created) && sameTime(a.Updated, b.Updated)
+}
+
+func sameTime(a, b time.Time) bool {
+	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
+}

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"secretsbridge/events"
+	"secretsbridge/inventory"
+)
+
+// Counting returns all fingerprints that count.
+func (s Scans) Counting(ctx context.Context) ([]inventory.Print, error) {
+	rows, err := s.Pool.Query(ctx, `
+		SELECT secret, ref, key_id, print
+		FROM   private.fingerprints
+		WHERE  counts
+		ORDER  BY secret, print`)
+	if err != nil {
+		return nil, fmt.Errorf("list fingerprints: %w", err)
+	}
+	prints, err := pgx.CollectRows(rows, pgx.RowToStructByPos[inventory.Print])
+	if err != nil {
+		return nil, fmt.Errorf("list fingerprints: %w", err)
+	}
+	return prints, nil
+}
+
+// Twins are secrets that share a value.
+type Twins struct {
+	Group   string // names the value here: a keyed fingerprint and which key made it
+	Secrets []Twin // at least two, by connection and ref, and no more than asked for
+	Total   int    // how many there are
+}
+
+// Twin is one of them.
+type Twin struct {
+	Secret     events.SecretID
+	Connection events.ConnectionID
+	Ref        string
+}
+
+// Duplicates returns values that several secrets share, in the order of their groups, after
+// one. Of each at most most secrets are told. Fingerprints of different keys never meet.
+func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([]Twins, error) {
+	rows, err := s.Pool.Query(ctx, `
+		SELECT   key_id || '-' || print AS name,
+		         count(*) AS total,
+		         (array_agg(secret ORDER BY connection, ref))[:$3] AS secrets,
+		         (array_agg(connection ORDER BY connection, ref))[:$3] AS connections,
+		         (array_agg(ref ORDER BY connection, ref))[:$3] AS refs
+		FROM     private.fingerprints
+		WHERE    counts
+		AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
+		GROUP BY key_id, print
+		HAVING   count(*) > 1
+		ORDER BY key_id, print
+		LIMIT    $2`, after, limit, most)
+	if err != nil {
+		return nil, fmt.Errorf("list duplicates: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Twins, error) {
+		var t Twins
+		var secrets, connections, refs []string
+		if err := row.Scan(&t.Group, &t.Total, &secrets, &connections, &refs); err != nil {
+			return t, err
+		}
+		for i := range secrets {
+			t.Secrets = append(t.Secrets, Twin{events.SecretID(secrets[i]), events.ConnectionID(connections[i]), refs[i]})
+		}
+		return t, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list duplicates: %w", err)
+	}
+	return found, nil
+}
