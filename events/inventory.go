@@ -2,6 +2,7 @@ package events
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -35,13 +36,15 @@ type SecretMetadata struct {
 	Updated time.Time         `json:"updated,omitzero"`  // of the current version
 }
 
-// ValidLabels reports whether labels are within the limits, and UTF-8.
+// ValidLabels reports whether labels are within the limits, and UTF-8 without U+0000, which
+// no database column holds.
 func ValidLabels(labels map[string]string) bool {
 	if len(labels) > MaxLabels {
 		return false
 	}
 	for name, value := range labels {
-		if name == "" || len(name) > MaxLabelName || len(value) > MaxLabelValue || !utf8.ValidString(name) || !utf8.ValidString(value) {
+		if name == "" || len(name) > MaxLabelName || len(value) > MaxLabelValue || !utf8.ValidString(name) || !utf8.ValidString(value) ||
+			strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0) {
 			return false
 		}
 	}

@@ -24,6 +24,14 @@ const (
 	AgentList        Permission = "agent.list"
 	AgentManage      Permission = "agent.manage"
 	AuditRead        Permission = "audit.read"
+
+	JobList         Permission = "job.list"
+	JobManage       Permission = "job.manage"
+	SecretList      Permission = "secret.list"   // the inventory
+	SecretKeys      Permission = "secret.keys"   // names of the keys of a secret that one may ask to read
+	SecretAssign    Permission = "secret.assign" // owner and environment, by hand
+	OwnershipManage Permission = "ownership.manage"
+	ReportRead      Permission = "report.read"
 )
 
 // Role is a set of permissions with a name.
@@ -37,9 +45,10 @@ const (
 )
 
 var grants = map[Role][]Permission{
-	RoleDeveloper: {RequestCreate, RequestList, RequestCancel, EnvelopeReveal, ConnectionList},
-	RoleApprover:  {RequestCreate, RequestList, RequestListAll, RequestCancel, RequestApprove, EnvelopeReveal, ConnectionList},
-	RoleAdmin:     {RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead},
+	RoleDeveloper: {RequestCreate, RequestList, RequestCancel, EnvelopeReveal, ConnectionList, SecretList, SecretKeys},
+	RoleApprover:  {RequestCreate, RequestList, RequestListAll, RequestCancel, RequestApprove, EnvelopeReveal, ConnectionList, SecretList, SecretKeys, ReportRead},
+	RoleAdmin: {RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead,
+		JobList, JobManage, SecretList, SecretAssign, OwnershipManage, ReportRead},
 }
 
 // Allows reports whether one of the roles has the permission. An unknown role has none.

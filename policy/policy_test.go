@@ -25,9 +25,9 @@ func TestDenyIsTheDefault(t *testing.T) {
 // that nobody decides on their own request is the decider's rule.
 func TestDutiesAreSeparate(t *testing.T) {
 	apart := map[policy.Role][]policy.Permission{
-		policy.RoleDeveloper: {policy.RequestApprove, policy.RequestListAll, policy.AgentManage, policy.ConnectionManage, policy.AuditRead},
-		policy.RoleApprover:  {policy.AgentManage, policy.ConnectionManage, policy.AuditRead},
-		policy.RoleAdmin:     {policy.RequestCreate, policy.RequestApprove, policy.EnvelopeReveal},
+		policy.RoleDeveloper: {policy.RequestApprove, policy.RequestListAll, policy.AgentManage, policy.ConnectionManage, policy.AuditRead, policy.JobManage, policy.SecretAssign, policy.OwnershipManage},
+		policy.RoleApprover:  {policy.AgentManage, policy.ConnectionManage, policy.AuditRead, policy.JobManage, policy.OwnershipManage},
+		policy.RoleAdmin:     {policy.RequestCreate, policy.RequestApprove, policy.EnvelopeReveal, policy.SecretKeys},
 	}
 	for role, never := range apart {
 		for _, p := range never {

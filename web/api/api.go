@@ -71,7 +71,7 @@ type Person struct {
 
 // Submit asks to read or to change a secret.
 type Submit struct {
-	Secret    string           `json:"secret"`              // CONNECTION/REF
+	Secret    string           `json:"secret"`              // CONNECTION/REF, or the id of a secret of the inventory
 	Operation string           `json:"operation,omitempty"` // read unless it says patch
 	Keys      []string         `json:"keys,omitempty"`      // of a read; none means all keys of the secret
 	Changes   []ProposedChange `json:"changes,omitempty"`   // of a patch
@@ -239,14 +239,17 @@ type Revealed struct {
 
 // Connection is a named secret store behind the agents of one cluster.
 type Connection struct {
-	Name        string    `json:"name"`
-	Provider    string    `json:"provider"` // vault, file
-	Cluster     string    `json:"cluster"`
-	Description string    `json:"description"`
-	State       string    `json:"state"` // active, disabled
-	CreatedAt   time.Time `json:"created_at"`
-	ChangedAt   time.Time `json:"changed_at"`
-	Seq         uint64    `json:"seq"`
+	Name        string `json:"name"`
+	Provider    string `json:"provider"` // vault, aws-secrets-manager, azure-key-vault, gcp-secret-manager, file
+	Cluster     string `json:"cluster"`
+	Description string `json:"description"`
+	State       string `json:"state"` // active, disabled
+
+	DiscoverEverySeconds int `json:"discover_every_seconds"` // 0: scans are started by hand only
+
+	CreatedAt time.Time `json:"created_at"`
+	ChangedAt time.Time `json:"changed_at"`
+	Seq       uint64    `json:"seq"`
 }
 
 // CreateConnection names a new one.
