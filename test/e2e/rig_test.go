@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -397,7 +398,8 @@ func newKey() string { return rand.Text() }
 func clean(env []string) []string {
 	var kept []string
 	for _, e := range env {
-		if !strings.HasPrefix(e, "SB_") && !strings.HasPrefix(e, "VAULT_") {
+		family, _, _ := strings.Cut(e, "_")
+		if !slices.Contains([]string{"SB", "VAULT", "AWS", "AZURE", "GOOGLE", "GCE"}, family) {
 			kept = append(kept, e)
 		}
 	}
