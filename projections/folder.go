@@ -36,6 +36,8 @@ type folder struct {
 	requests    view[Request]
 	connections view[Connection]
 	agents      view[Agent]
+	jobs        view[Job]
+	inventory   inventory
 }
 
 // openFolder connects. With owner it acts as the owner of the schemas; otherwise as
@@ -50,7 +52,9 @@ func openFolder(ctx context.Context, config *pgx.ConnConfig, where schemas, owne
 	if err != nil {
 		return nil, fmt.Errorf("connect to fold facts: %w", err)
 	}
-	return &folder{conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView()}, nil
+	return &folder{
+		conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView(), jobs: newJobView(),
+	}, nil
 }
 
 func (f *folder) close() { _ = f.conn.Close(context.Background()) }
@@ -144,6 +148,7 @@ func (f *folder) write(ctx context.Context, b *batch) error {
 	f.requests.trim()
 	f.connections.trim()
 	f.agents.trim()
+	f.jobs.trim()
 	if f.folded != nil {
 		f.folded(b.last.Seq, streams)
 	}
@@ -201,6 +206,18 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 	if err != nil {
 		return nil, err
 	}
+	jobs, err := f.jobs.take(ctx, f.conn, kinds[events.AggregateJob])
+	if err != nil {
+		return nil, err
+	}
+	found, err := f.inventory.take(ctx, f.conn, b.commits, f.jobs.rows)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := f.inventory.inForce(ctx, f.conn, found)
+	if err != nil {
+		return nil, err
+	}
 	var envelopes []*Envelope
 	for _, r := range requests {
 		for i := range r.Envelopes {
@@ -214,6 +231,8 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 		envelopeTable.queue(queue, envelopes),
 		connectionTable.queue(queue, connections),
 		agentTable.queue(queue, agents),
+		jobTable.queue(queue, jobs),
+		found.queue(queue, rules, patchedSecrets(requests)),
 		commitTable.queue(queue, b.few.commits),
 		eventTable.queue(queue, b.few.events))
 	if f.notify {
