@@ -17,6 +17,10 @@ import (
 // 5 to 20 % faster and hold twice the memory; half are a tenth slower.
 const batchLimit = 2000
 
+// batchBytes is after how many stored bytes a batch ends all the same. A commit of a scan
+// has hundreds of secrets, and of each a batch holds a row: these are some 20,000.
+const batchBytes = 8 << 20
+
 // channel carries notices between processes.
 const channel = "sb_views"
 
@@ -96,16 +100,20 @@ func (f *folder) follow(ctx context.Context, feed command.Feed, upto events.Seq)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		b, err := newBatch(fresh)
-		if err != nil {
-			return err
+		for len(fresh) > 0 {
+			size := batchSize(fresh)
+			b, err := newBatch(fresh[:size:size])
+			if err != nil {
+				return err
+			}
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			received, fresh = b.last.Seq, fresh[size:]
 		}
-		select {
-		case batches <- b:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if received = b.last.Seq; received == upto {
+		if received == upto {
 			return errReached
 		}
 		return nil
