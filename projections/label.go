@@ -1,8 +1,11 @@
 package projections
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -28,8 +31,7 @@ func keyOf(name, value string, kind byte) labelKey {
 
 // queueLabels keeps one row for each label of each secret, present or gone.
 func (f *findings) queueLabels(queue *pgx.Batch) {
-	var added, removed []labelKey
-	var addedTo, removedFrom []int64
+	var added, removed labelRows
 	for _, row := range f.touched {
 		if row.now == nil {
 			continue
@@ -40,28 +42,50 @@ func (f *findings) queueLabels(queue *pgx.Batch) {
 		}
 		for name, value := range row.now.Labels {
 			if old, ok := before[name]; !ok || old != value {
-				added, addedTo = append(added, keyOfLabel(name, value)), append(addedTo, row.now.Place)
+				added = append(added, labelRow{keyOfLabel(name, value), row.now.Place})
 			}
 		}
 		for name, value := range before {
 			if now, ok := row.now.Labels[name]; !ok || now != value {
-				removed, removedFrom = append(removed, keyOfLabel(name, value)), append(removedFrom, row.now.Place)
+				removed = append(removed, labelRow{keyOfLabel(name, value), row.now.Place})
 			}
 		}
 	}
 	if len(removed) > 0 {
+		labels, places := removed.arrays()
 		queue.Queue(`
 			DELETE FROM secret_labels l
 			USING  unnest($1::uuid[], $2::bigint[]) AS removed (label, place)
 			WHERE  l.label = removed.label
-			AND    l.place = removed.place`, removed, removedFrom)
+			AND    l.place = removed.place`, labels, places)
 	}
 	if len(added) > 0 {
+		labels, places := added.arrays()
 		queue.Queue(`
 			INSERT INTO secret_labels (label, place)
 			SELECT label, place
-			FROM   unnest($1::uuid[], $2::bigint[]) AS added (label, place)`, added, addedTo)
+			FROM   unnest($1::uuid[], $2::bigint[]) AS added (label, place)`, labels, places)
 	}
+}
+
+// labelRow is a row of secret_labels.
+type labelRow struct {
+	label labelKey
+	place int64
+}
+
+type labelRows []labelRow
+
+// arrays sorts: hashes in their order meet each page of the index once.
+func (rows labelRows) arrays() (labels []labelKey, places []int64) {
+	slices.SortFunc(rows, func(a, b labelRow) int {
+		return cmp.Or(bytes.Compare(a.label[:], b.label[:]), cmp.Compare(a.place, b.place))
+	})
+	labels, places = make([]labelKey, len(rows)), make([]int64, len(rows))
+	for i, row := range rows {
+		labels[i], places[i] = row.label, row.place
+	}
+	return labels, places
 }
 
 // labelCount is one counter: of a name if parent is zero, or else of a label.
@@ -138,7 +162,9 @@ func (c counts) queueLabels(queue *pgx.Batch) {
 	var labels, parents, fallen []labelKey
 	var connections, names, values []string
 	var by []int64
-	for key, n := range c.labels {
+	keys := slices.SortedFunc(maps.Keys(c.labels), func(a, b labelCount) int { return bytes.Compare(a.label[:], b.label[:]) })
+	for _, key := range keys {
+		n := c.labels[key]
 		if n == 0 {
 			continue
 		}
