@@ -20,6 +20,7 @@ import (
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
+	"secretsbridge/inventory"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
 	"secretsbridge/store"
@@ -45,12 +46,13 @@ type stack struct {
 	marks    *nats.Marks
 	presence *nats.Presence
 
-	progress *projections.Progress
-	custody  *custody.Custody
-	gateway  *gateway.Gateway
-	worker   *worker.Worker
-	people   store.People
-	sessions store.Sessions
+	progress  *projections.Progress
+	custody   *custody.Custody
+	inventory *inventory.Inventory
+	gateway   *gateway.Gateway
+	worker    *worker.Worker
+	people    store.People
+	sessions  store.Sessions
 }
 
 // openDatabase starts the private Postgres and brings its schemas up to date.
@@ -177,14 +179,17 @@ func (st *stack) assemble(caPEM string) {
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.hub, 0)
 	views := views{pool: st.pool, progress: st.progress}
+	st.inventory = inventory.New(inventory.Config{
+		Log: st.store, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
+	})
 	st.gateway = gateway.New(gateway.Config{
-		Log: st.store, Custody: st.custody, Credentials: credentials, Presence: st.presence,
+		Log: st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
 		Directory: views, Clusters: st.jobs, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
 	st.worker = worker.New(worker.Config{
-		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody,
+		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach,
 	})
