@@ -29,6 +29,8 @@ const (
 	FailureNotVerified    FailureCode = "write_not_verified"
 	FailureNotWritten     FailureCode = "not_written"
 	FailureOutcomeUnknown FailureCode = "outcome_unknown"
+
+	FailureFingerprintKey FailureCode = "fingerprint_key_missing"
 )
 
 var sentences = map[FailureCode]string{
@@ -56,6 +58,8 @@ var sentences = map[FailureCode]string{
 	FailureNotVerified:    "the change was written and reads back differently; compare the secret at the provider",
 	FailureNotWritten:     "the change is not at the provider: a write was tried and did not get there; submit the request again",
 	FailureOutcomeUnknown: "a write was tried and the secret was changed by others since, so nobody can tell whether it got there; compare the secret's versions at the provider",
+
+	FailureFingerprintKey: "the agent that took the job has no fingerprint key; give all agents the same fingerprint_key_file, then ask again",
 }
 
 // Sentence says what happened and what to do, for the requester. It is empty for a
