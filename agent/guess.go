@@ -15,11 +15,12 @@ const (
 )
 
 // Words and dates are not random. English text has 1.3 bits a letter or less (Shannon,
-// "Prediction and Entropy of Printed English", 1951); what passwords are made of has a
-// little more.
+// "Prediction and Entropy of Printed English", 1951), words that somebody took together
+// have more. With 2 bits, four words are too easy to guess, and six are not.
 const (
-	wordBits    = 1.5
-	wordLetters = 4 // that make a word
+	wordBits    = 2.0
+	dateBits    = 1.5
+	wordLetters = 5 // that make a word
 	textLetters = 3 // a value with fewer is a date or a number
 )
 
@@ -31,9 +32,10 @@ const (
 //     itself, and bytes are left out that go on as the two before them: up by one, down by
 //     one, or the same.
 //   - It has less than 8 different bytes.
-//   - Its bits are fewer than 64. A byte that is left has 1.5 bits in a word, which is four
-//     letters or more of one case and the capital before them, or in a text of fewer than
-//     three letters; else as many as Shannon's formula gives for how often each byte comes.
+//   - Its bits are fewer than 64. A byte that is left has as many as Shannon's formula gives
+//     for how often each byte comes; but at most 2 in a word, which is five letters or more
+//     of one case or one capital and four letters, and at most 1.5 in a text of fewer than
+//     three letters.
 //
 // That is an estimate: a text such as a name with digits in each word passes.
 func guessable(entry Entry) bool {
@@ -95,7 +97,9 @@ func guessableText(text []byte) bool {
 		switch {
 		case goesOn(text, i):
 			continue
-		case i < words || letters < textLetters:
+		case letters < textLetters:
+			bits += min(dateBits, each)
+		case i < words:
 			bits += min(wordBits, each)
 		default:
 			bits += each

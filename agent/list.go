@@ -23,14 +23,18 @@ var errCutShort = errors.New("the list ended before its last page")
 func (j job) ahead(ctx context.Context, from Cursor) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
-		read := make(chan Page)
-		var fault error // read after the channel was closed
+		read, ended := make(chan Page), make(chan struct{})
+		var fault error // read after both were closed
 		go func() {
+			defer close(ended)
 			defer close(read)
 			fault = j.guarded(func() error {
 				for page, err := range j.pages(ctx, from) {
 					if err != nil {
 						return err
+					}
+					if ctx.Err() != nil {
+						return context.Cause(ctx) // select might hand the page over all the same
 					}
 					select {
 					case read <- page:
@@ -41,11 +45,7 @@ func (j job) ahead(ctx context.Context, from Cursor) iter.Seq2[Page, error] {
 				return nil
 			})
 		}()
-		defer func() {
-			stop()
-			for range read { // until it is closed
-			}
-		}()
+		defer func() { stop(); <-ended }()
 		for page := range read {
 			if !yield(page, nil) {
 				return
