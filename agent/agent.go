@@ -41,6 +41,10 @@ type Config struct {
 
 	Connections *Connections
 
+	// FingerprintKey is the one that all agents have whose values are compared. The zero
+	// key means that this agent makes no fingerprints.
+	FingerprintKey seal.DuplicateKey
+
 	// Credential is what the agent holds, and Renewed keeps a new one and makes the
 	// link use it. A fault of Renewed is tried again.
 	Credential Credential
@@ -59,6 +63,7 @@ type Config struct {
 type Agent struct {
 	Config
 	jobs    *register
+	room    room
 	secrets *turns
 	pulse   pulse
 	started time.Time
@@ -86,7 +91,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.New("make agent: the version has more than 64 bytes")
 	}
 	return &Agent{
-		Config: cfg, jobs: newRegister(), secrets: newTurns(), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
+		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), secrets: newTurns(), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
 		started: time.Now(), learning: newLearning(),
 	}, nil
 }
@@ -101,11 +106,15 @@ func setDefault[T int | time.Duration](v *T, otherwise T) {
 var errDraining = errors.New("the agent is stopping")
 
 // Run works until ctx ends, then takes nothing more and finishes what is in hand. What
-// is not finished in the time for that goes back to the queue at once. The error is
-// that of a link that is closed; it is nil when ctx ended.
+// is not finished in the time for that goes back to the queue at once, and so does a
+// scan without that time: the next agent goes on where it is. The error is that of a link
+// that is closed; it is nil when ctx ended.
 func (a *Agent) Run(ctx context.Context) error {
 	work, leave := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer leave(nil)
+	scans, interrupt := context.WithCancelCause(work)
+	defer interrupt(nil)
+	defer context.AfterFunc(ctx, func() { interrupt(errDraining) })()
 
 	// The background duties last as long as jobs do: a draining agent is alive.
 	duties, end := context.WithCancel(work)
@@ -118,7 +127,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background.Go(func() { erase.Run(duties) })
 
 	var hands sync.WaitGroup
-	err := a.take(ctx, work, &hands)
+	err := a.take(ctx, work, scans, &hands)
 
 	finished := make(chan struct{})
 	go func() { hands.Wait(); close(finished) }()
@@ -141,7 +150,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // take pulls a job whenever a slot is free. There is one pull at a time, and none
 // without a free slot: a job that waits here would be a job that no other agent gets.
-func (a *Agent) take(ctx, work context.Context, hands *sync.WaitGroup) error {
+func (a *Agent) take(ctx, work, scans context.Context, hands *sync.WaitGroup) error {
 	free := make(chan struct{}, a.Slots)
 	for {
 		select {
@@ -157,8 +166,9 @@ func (a *Agent) take(ctx, work context.Context, hands *sync.WaitGroup) error {
 			return fmt.Errorf("take a job: %w", err)
 		}
 		hands.Go(func() {
-			defer func() { <-free }()
-			a.handle(work, delivery)
+			giveSlot := sync.OnceFunc(func() { <-free })
+			defer giveSlot()
+			a.handle(work, scans, delivery, giveSlot)
 		})
 	}
 }

@@ -17,6 +17,12 @@ func (j job) look(ctx context.Context, d Delivery) verdict {
 		return later(j.Lease)
 	}
 	defer j.jobs.end(j.ticket.Job, false)
+	leave, ok := j.room.enter(j.ticket.Operation)
+	if !ok {
+		j.log.Info("there is no room for another look")
+		return doneWith()
+	}
+	defer leave()
 	ctx, cancel := context.WithDeadlineCause(ctx, j.ticket.Until, errJobEnded)
 	defer cancel()
 	defer j.keepLease(ctx, d)()

@@ -40,6 +40,7 @@ type control struct {
 	fault      func(service events.Service, n int) fault         // asked before each call; n counts those of the service
 	requests   map[events.RequestID]*request
 	patches    map[events.RequestID]*patching
+	jobs       map[events.JobID]*standalone
 	deliveries []*delivery
 	calls      map[events.Service]int
 	sent       [][]byte
@@ -80,7 +81,7 @@ func newControl(t *testing.T, box seal.RecipientPublic) *control {
 	t.Helper()
 	return &control{
 		t: t, signer: newSigner(t), caller: newSigner(t), box: box, suites: []string{"xwing", "x25519"}, seen: map[string]bool{}, queue: make(chan *delivery, 100),
-		requests: map[events.RequestID]*request{}, patches: map[events.RequestID]*patching{}, calls: map[events.Service]int{},
+		requests: map[events.RequestID]*request{}, patches: map[events.RequestID]*patching{}, jobs: map[events.JobID]*standalone{}, calls: map[events.Service]int{},
 	}
 }
 
@@ -245,6 +246,9 @@ func read[Q any](t *testing.T, body []byte) (q Q) {
 func (c *control) answer(service events.Service, body []byte) (result any, refusal string) {
 	if p := c.patchOf(body); p != nil {
 		return c.answerPatch(p, service, body)
+	}
+	if s := c.jobOf(body); s != nil {
+		return c.answerJob(s, service, body)
 	}
 	switch service {
 	case events.ServiceHeartbeat:

@@ -26,7 +26,7 @@ func (f *failure) Unwrap() error { return f.err }
 // what is not there.
 func (f *failure) level() slog.Level {
 	switch f.code {
-	case events.FailureInternal, events.FailureTicketRefused, events.FailureSignIn:
+	case events.FailureInternal, events.FailureTicketRefused, events.FailureSignIn, events.FailureFingerprintKey:
 		return slog.LevelError
 	}
 	return slog.LevelWarn
@@ -46,6 +46,7 @@ var causes = []struct {
 	{ErrTooLarge, events.FailureTooLarge},
 	{ErrSignIn, events.FailureSignIn},
 	{ErrUnavailable, events.FailureProviderUnavailable},
+	{ErrCursor, events.FailureProviderUnavailable}, // a list that was begun anew and broke again
 	{seal.ErrTooLarge, events.FailureTooLarge},
 	{seal.ErrSignature, events.FailureTicketRefused}, // a data key that somebody else sealed
 	{seal.ErrExpired, events.FailureTicketRefused},   // or one that this clock takes for old

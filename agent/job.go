@@ -40,8 +40,9 @@ type job struct {
 	log     *slog.Logger
 }
 
-// handle does a job and ends its delivery, exactly once.
-func (a *Agent) handle(ctx context.Context, d Delivery) {
+// handle does a job and ends its delivery, exactly once. The context of a scan ends
+// sooner, and it gives its slot back.
+func (a *Agent) handle(ctx, scans context.Context, d Delivery, giveSlot func()) {
 	ticket, err := a.readTicket(ctx, d.Data(), time.Now())
 	if errors.Is(err, errNotLearnt) {
 		a.Logger.Warn("a job waits until its signer is known", "err", err)
@@ -53,7 +54,10 @@ func (a *Agent) handle(ctx context.Context, d Delivery) {
 		a.end(ctx, d, refuse(err.Error()))
 		return
 	}
-	j := job{Agent: a, ticket: ticket, log: a.Logger.With("request", ticket.Request, "job", ticket.Job)}
+	j := job{Agent: a, ticket: ticket, log: a.Logger.With("job", ticket.Job, "operation", ticket.Operation)}
+	if ticket.Request != "" {
+		j.log = j.log.With("request", ticket.Request)
+	}
 	if err != nil {
 		j.log.Error("a job is refused", "err", err)
 		if ticket.Operation == events.OperationCompare {
@@ -63,18 +67,23 @@ func (a *Agent) handle(ctx context.Context, d Delivery) {
 		a.end(ctx, d, j.decline(ctx, err.Error()))
 		return
 	}
-	if ticket.Operation == events.OperationCompare {
+	switch {
+	case ticket.Operation == events.OperationCompare:
 		a.end(ctx, d, j.look(ctx, d))
-		return
+	case overAll(ticket.Operation):
+		a.end(ctx, d, j.alone(scans, d, giveSlot))
+	case ticket.Operation.Standalone():
+		a.end(ctx, d, j.alone(ctx, d, giveSlot))
+	default:
+		a.end(ctx, d, j.do(ctx, d))
 	}
-	a.end(ctx, d, j.do(ctx, d))
 }
 
 // decline tells the control plane that this agent must not do the job.
 func (j job) decline(ctx context.Context, reason string) verdict {
 	ctx, cancel := context.WithTimeout(ctx, j.Lease)
 	defer cancel()
-	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, j.failed(events.FailureTicketRefused))
+	err := j.report(ctx, &failure{code: events.FailureTicketRefused})
 	switch refusedWith(err) {
 	case "":
 		if err != nil {
@@ -106,7 +115,7 @@ func (j job) do(ctx context.Context, d Delivery) verdict {
 	defer j.keepLease(ctx, d)()
 
 	began := time.Now()
-	lease, err := j.start(ctx)
+	lease, err := start[events.JobLease](ctx, j, events.ServiceStart, events.StartJob{Request: j.ticket.Request, Job: j.ticket.Job})
 	if err != nil {
 		return j.notStarted(ctx, err)
 	}
@@ -129,17 +138,16 @@ func (j job) do(ctx context.Context, d Delivery) verdict {
 	return v
 }
 
-// start asks for the job's lease, at most twice.
-func (j job) start(ctx context.Context) (events.JobLease, error) {
-	question := events.StartJob{Request: j.ticket.Request, Job: j.ticket.Job}
-	lease, err := call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
+// start asks for an attempt at the job, at most twice.
+func start[R any](ctx context.Context, j job, service events.Service, question any) (R, error) {
+	granted, err := call[R](ctx, j.Agent, service, question)
 	if err == nil || ctx.Err() != nil || !passing(err) {
-		return lease, err
+		return granted, err
 	}
 	if err := sleep(ctx, jitter(startPause)); err != nil {
-		return lease, err
+		return granted, err
 	}
-	return call[events.JobLease](ctx, j.Agent, events.ServiceStart, question)
+	return call[R](ctx, j.Agent, service, question)
 }
 
 // notStarted decides about a job that could not be started.
@@ -193,12 +201,9 @@ func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
 		}
 	}
 	j.log.Log(ctx, f.level(), "a job failed", "attempt", j.attempt, "code", f.code, "err", f.err)
-	said := j.failed(f.code)
-	said.NotWritten = f.notWritten
-	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, said)
+	err := j.report(ctx, f)
 	if refusedWith(err) == "failure_code_unknown" {
-		said.Code = events.FailureInternal
-		_, err = insist[events.Done](ctx, j.Agent, events.ServiceFail, said)
+		err = j.report(ctx, &failure{code: events.FailureInternal, notWritten: f.notWritten})
 	}
 	if err == nil {
 		return doneWith(), true
@@ -210,8 +215,16 @@ func (j job) fail(ctx context.Context, f *failure) (v verdict, stored bool) {
 	return later(refusedDelay), false
 }
 
-func (j job) failed(code events.FailureCode) events.FailJob {
-	return events.FailJob{Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Code: code}
+// report tells the control plane that the job cannot be done.
+func (j job) report(ctx context.Context, f *failure) error {
+	if j.ticket.Operation.Standalone() {
+		_, err := insist[events.Done](ctx, j.Agent, events.ServiceAbandon, events.AbandonJob{Job: j.ticket.Job, Attempt: j.attempt, Code: f.code})
+		return err
+	}
+	_, err := insist[events.Done](ctx, j.Agent, events.ServiceFail, events.FailJob{
+		Request: j.ticket.Request, Job: j.ticket.Job, Attempt: j.attempt, Code: f.code, NotWritten: f.notWritten,
+	})
+	return err
 }
 
 // execute does the work itself.

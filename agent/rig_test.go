@@ -38,9 +38,10 @@ type rig struct {
 
 type hook = func(providertest.Call) providertest.Fault
 
-// onRead asks f before each read from now on; onWrite likewise.
+// onRead asks f before each read from now on; onWrite and onList likewise.
 func (r *rig) onRead(f hook)  { r.set(func() { r.hooks["read"] = f }) }
 func (r *rig) onWrite(f hook) { r.set(func() { r.hooks["write"] = f }) }
+func (r *rig) onList(f hook)  { r.set(func() { r.hooks["list"] = f }) }
 
 type safeBuffer struct {
 	mu sync.Mutex

@@ -19,18 +19,24 @@ type Status struct {
 	CredentialsExpires time.Time          `json:"credentials_expires"`
 	KeySuite           string             `json:"key_suite"` // of the key that values' data keys are sealed to
 	KeySince           time.Time          `json:"key_since"`
-	EarlierKeys        int                `json:"earlier_keys"`   // that are still needed
-	SigningSerial      int                `json:"signing_serial"` // of the control plane's newest key that is trusted
+	EarlierKeys        int                `json:"earlier_keys"`              // that are still needed
+	SigningSerial      int                `json:"signing_serial"`            // of the control plane's newest key that is trusted
+	FingerprintKey     string             `json:"fingerprint_key,omitempty"` // names the key; fingerprints compare under one key alone
 	Connections        []ConnectionStatus `json:"connections"`
 }
 
 // Status returns how the agent stands now.
 func (a *Agent) Status() Status {
 	key, since := a.Keys.Current()
+	print := ""
+	if !a.FingerprintKey.IsZero() {
+		print = a.FingerprintKey.ID()
+	}
 	a.pulse.mu.Lock()
 	defer a.pulse.mu.Unlock()
 	return Status{
-		KeySuite: key.Public().Suite().String(), KeySince: since.UTC(), EarlierKeys: len(a.Keys.Earlier()),
+		FingerprintKey: print,
+		KeySuite:       key.Public().Suite().String(), KeySince: since.UTC(), EarlierKeys: len(a.Keys.Earlier()),
 		SigningSerial: a.Trust.TrustedKeys().Newest().Serial,
 		Agent:         a.Agent, Cluster: a.Cluster, Version: a.Version, Started: a.started.UTC(), Slots: a.Slots,
 		Running: a.jobs.list(), Heartbeat: a.pulse.answered.UTC(), ClockSkewSeconds: int(a.pulse.skew / time.Second),

@@ -41,22 +41,32 @@ func (a *Agent) readTicket(ctx context.Context, data []byte, now time.Time) (eve
 	if err := json.Unmarshal(signed.Ticket, &t); err != nil {
 		return events.Ticket{}, fmt.Errorf("%w: its content is malformed", errForged)
 	}
-	job := events.JobOf(t.Request)
-	if t.Operation == events.OperationCompare {
-		job = events.ComparisonOf(t.Request)
-	}
-	if !events.ValidID(string(t.Request), "r_") || t.Job != job {
+	if !namesJob(t) {
 		return events.Ticket{}, fmt.Errorf("%w: it names no job", errForged)
 	}
 	switch {
 	case t.Cluster != a.Cluster:
 		return t, fmt.Errorf("%w: it is of cluster %q", errNotForUs, t.Cluster)
-	case t.Operation != events.OperationRead && t.Operation != events.OperationPatch && t.Operation != events.OperationCompare:
+	case !t.Operation.Standalone() && t.Operation != events.OperationRead && t.Operation != events.OperationPatch && t.Operation != events.OperationCompare:
 		return t, fmt.Errorf("%w: operation %q is unknown to this version", errNotForUs, t.Operation)
 	case !now.Before(t.Until):
 		return t, fmt.Errorf("%w: it ended at %s", errNotForUs, t.Until.UTC().Format(time.RFC3339))
 	}
 	return t, nil
+}
+
+// namesJob reports whether a ticket's ids fit together. Only jobs that no request stands
+// behind have an id of their own.
+func namesJob(t events.Ticket) bool {
+	switch {
+	case t.Operation.Standalone():
+		return t.Request == "" && events.ValidID(string(t.Job), "j_")
+	case !events.ValidID(string(t.Request), "r_"):
+		return false
+	case t.Operation == events.OperationCompare:
+		return t.Job == events.ComparisonOf(t.Request)
+	}
+	return t.Job == events.JobOf(t.Request)
 }
 
 // signer returns a key of the control plane, after asking for new ones where need be.

@@ -161,3 +161,36 @@ func TestATicketOfAnOldJobIsDoneAwayWith(t *testing.T) {
 		})
 	}
 }
+
+func TestATicketWithoutARequestIsOfAJobThatNeedsNone(t *testing.T) {
+	for name, c := range map[string]struct {
+		op     events.Operation
+		change func(*events.Ticket)
+		ended  string
+		state  events.JobState
+	}{
+		"of a request as well":     {events.OperationDiscover, func(k *events.Ticket) { k.Request = events.NewRequestID() }, "refuse", events.JobStateQueued},
+		"of a request in its name": {events.OperationKeys, func(k *events.Ticket) { k.Request = events.NewRequestID(); k.Job = events.JobOf(k.Request) }, "refuse", events.JobStateQueued},
+		"of no job":                {events.OperationDiscover, func(k *events.Ticket) { k.Job = "" }, "refuse", events.JobStateQueued},
+		"of a job's id off":        {events.OperationFingerprint, func(k *events.Ticket) { k.Job = "j_1" }, "refuse", events.JobStateQueued},
+		"a read":                   {events.OperationRead, unchanged, "refuse", events.JobStateQueued},
+		"an operation to come":     {"shred", unchanged, "refuse", events.JobStateQueued},
+		"another cluster's":        {events.OperationDiscover, func(k *events.Ticket) { k.Cluster = "us-1" }, "refuse", events.JobStateQueued},
+		"expired":                  {events.OperationDiscover, func(k *events.Ticket) { k.Until = time.Now() }, "done", events.JobStateFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, r *rig) {
+				s := r.queueJob(c.op, c.change)
+				r.settle(time.Second)
+				code := events.FailureCode("")
+				if c.state == events.JobStateFailed {
+					code = events.FailureTicketRefused
+				}
+				r.wantJob(t, s, c.state, code, c.ended)
+				if r.count(events.ServiceTake) != 0 || r.memory.Calls("list")+r.memory.Calls("read") != 0 {
+					t.Error("it was begun")
+				}
+			})
+		})
+	}
+}

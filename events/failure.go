@@ -31,6 +31,7 @@ const (
 	FailureOutcomeUnknown FailureCode = "outcome_unknown"
 
 	FailureJobExpired FailureCode = "job_expired"
+	FailureFingerprintKey FailureCode = "fingerprint_key_missing"
 )
 
 var sentences = map[FailureCode]string{
@@ -60,6 +61,7 @@ var sentences = map[FailureCode]string{
 	FailureOutcomeUnknown: "a write was tried and the secret was changed by others since, so nobody can tell whether it got there; compare the secret's versions at the provider",
 
 	FailureJobExpired: "the job did not come to its end in the time that it had; start it again, and ask an operator whether the cluster has an agent that works",
+	FailureFingerprintKey: "the agent that took the job has no fingerprint key; give all agents the same fingerprint_key_file, then ask again",
 }
 
 // Sentence says what happened and what to do, for the requester. It is empty for a

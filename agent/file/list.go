@@ -16,6 +16,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 )
 
 // List implements [agent.Provider]. The order is that of the names of the folders, which
@@ -43,7 +44,9 @@ func (p *Provider) list(ctx context.Context, after string, yield func(agent.Page
 	}
 	for names = names[first:]; ; {
 		n := min(len(names), agent.MaxPage)
-		page, err := p.page(ctx, names[:n])
+		var page agent.Page
+		var err error
+		erase.Do(func() { page, err = p.page(ctx, names[:n]) }) // what tells of a secret holds it, too
 		if err != nil {
 			return err
 		}
