@@ -30,7 +30,7 @@ const (
 	FailureNotWritten     FailureCode = "not_written"
 	FailureOutcomeUnknown FailureCode = "outcome_unknown"
 
-	FailureJobExpired FailureCode = "job_expired"
+	FailureJobExpired     FailureCode = "job_expired"
 	FailureFingerprintKey FailureCode = "fingerprint_key_missing"
 )
 
@@ -60,7 +60,7 @@ var sentences = map[FailureCode]string{
 	FailureNotWritten:     "the change is not at the provider: a write was tried and did not get there; submit the request again",
 	FailureOutcomeUnknown: "a write was tried and the secret was changed by others since, so nobody can tell whether it got there; compare the secret's versions at the provider",
 
-	FailureJobExpired: "the job did not come to its end in the time that it had; start it again, and ask an operator whether the cluster has an agent that works",
+	FailureJobExpired:     "the job did not come to its end in the time that it had; start it again, and ask an operator whether the cluster has an agent that works",
 	FailureFingerprintKey: "the agent that took the job has no fingerprint key; give all agents the same fingerprint_key_file, then ask again",
 }
 
