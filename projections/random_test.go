@@ -44,6 +44,8 @@ func TestAnyHistoryFoldsAndAnyCuttingGivesTheSameBytes(t *testing.T) {
 		if err != nil || len(differences) > 0 {
 			r.Fatalf("verify: %v, %v", differences, err)
 		}
+		checkDerived(r, db.App)
+		checkOwners(r, db.App, handsOf(t, log))
 	})
 }
 
