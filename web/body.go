@@ -94,8 +94,15 @@ func checkFields(body []byte, kind reflect.Type) error {
 	return nil
 }
 
-// checkList goes over the objects of a list. What is no list is left to package json.
+// checkList goes over the objects of a list, and the names of a map. What is neither is
+// left to package json.
 func checkList(body []byte, kind reflect.Type) error {
+	if kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	if kind.Kind() == reflect.Map {
+		return checkNames(body)
+	}
 	if kind.Kind() != reflect.Slice || kind.Elem().Kind() != reflect.Struct {
 		return nil
 	}
@@ -106,6 +113,28 @@ func checkList(body []byte, kind reflect.Type) error {
 	for _, item := range items {
 		if err := checkFields(item, kind.Elem()); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkNames refuses a map that has a name twice.
+func checkNames(body []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		name, _ := token.(string)
+		if err != nil || seen[name] {
+			return errBodyMalformed.because("a map in the body has a name twice")
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return errBodyMalformed.because(explainJSON(err))
 		}
 	}
 	return nil
@@ -135,6 +164,10 @@ func explainJSON(err error) string {
 
 func inWords(t reflect.Type) string {
 	switch t.Kind() {
+	case reflect.Pointer:
+		return inWords(t.Elem())
+	case reflect.Map:
+		return "an object of texts"
 	case reflect.String:
 		return "a text"
 	case reflect.Int:

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -45,16 +46,12 @@ func (a *API) showConnection(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	etag := fmt.Sprintf(`"%d"`, found.LastSeq)
-	if c.r.Header.Get("If-None-Match") == etag {
-		return reply{status: http.StatusNotModified, etag: etag}, nil
-	}
-	return reply{status: http.StatusOK, body: connectionOf(found), etag: etag}, nil
+	return c.unlessSeen(fmt.Sprintf(`"%d"`, found.LastSeq), connectionOf(found)), nil
 }
 
 func (a *API) createConnection(c *call) (reply, error) {
 	var m api.CreateConnection
-	if err := c.decode(&m); err != nil {
+	if err := c.decodeConfiguration(&m); err != nil {
 		return reply{}, err
 	}
 	if !events.ValidName(m.Name) {
@@ -86,25 +83,48 @@ func (a *API) createConnection(c *call) (reply, error) {
 }
 
 func (a *API) disableConnection(c *call) (reply, error) {
-	return a.changeConnection(c, func(s command.Connection, meta command.Meta, reason string) ([]events.Fact, error) {
-		return s.Disable(meta, reason)
-	})
-}
-
-func (a *API) enableConnection(c *call) (reply, error) {
-	return a.changeConnection(c, func(s command.Connection, meta command.Meta, reason string) ([]events.Fact, error) {
-		if reason != "" {
-			return nil, errBodyMalformed.because("enabling takes no reason")
-		}
-		return s.Enable(meta)
-	})
-}
-
-func (a *API) changeConnection(c *call, decide func(command.Connection, command.Meta, string) ([]events.Fact, error)) (reply, error) {
 	var m api.Reason
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
+	return a.changeConnection(c, func(s command.Connection, meta command.Meta) ([]events.Fact, error) {
+		return s.Disable(meta, m.Reason)
+	})
+}
+
+func (a *API) enableConnection(c *call) (reply, error) {
+	var m api.Reason
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if m.Reason != "" {
+		return reply{}, errBodyMalformed.because("enabling takes no reason")
+	}
+	return a.changeConnection(c, func(s command.Connection, meta command.Meta) ([]events.Fact, error) {
+		return s.Enable(meta)
+	})
+}
+
+// scheduleConnection says how often a connection is scanned.
+func (a *API) scheduleConnection(c *call) (reply, error) {
+	var m struct {
+		EverySeconds *int `json:"every_seconds"`
+	}
+	if err := c.decodeConfiguration(&m); err != nil {
+		return reply{}, err
+	}
+	if m.EverySeconds == nil {
+		return reply{}, errBodyMalformed.because("say every_seconds; 0 is never")
+	}
+	// Beyond the bounds one number is as wrong as another, and none may overflow.
+	bound := int(command.MaxDiscoverEvery/time.Second) + 1
+	every := time.Duration(min(max(*m.EverySeconds, -1), bound)) * time.Second
+	return a.changeConnection(c, func(s command.Connection, meta command.Meta) ([]events.Fact, error) {
+		return s.Schedule(meta, every)
+	})
+}
+
+func (a *API) changeConnection(c *call, decide func(command.Connection, command.Meta) ([]events.Fact, error)) (reply, error) {
 	name := c.param("name")
 	if !events.ValidName(name) {
 		return reply{}, errNotFound
@@ -114,7 +134,7 @@ func (a *API) changeConnection(c *call, decide func(command.Connection, command.
 		if s.State == "" {
 			return nil, errNotFound
 		}
-		return decide(s, meta, m.Reason)
+		return decide(s, meta)
 	})
 	if err != nil {
 		return reply{}, err

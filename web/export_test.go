@@ -14,6 +14,12 @@ func (a *API) SetHeartbeat(every time.Duration) { a.heartbeat = every }
 // SetWritePatience bounds how long a reader of a live stream may take.
 func (a *API) SetWritePatience(d time.Duration) { a.writePatience = d }
 
+// SetLook makes streams look at running jobs that often.
+func (a *API) SetLook(every time.Duration) { a.look = every }
+
+// SetExportRows bounds reports as CSV.
+func (a *API) SetExportRows(n int) { a.exportRows = n }
+
 // Remembered is how many signatures are remembered.
 func (a *API) Remembered() (n int) {
 	a.nonces.mu.Lock()

@@ -22,6 +22,7 @@ const (
 	perAccount = 10
 	perIntake  = 600 // many people may share an address, and each patch asks
 	perDenied  = 60
+	perKeyJobs = 60 // of one person; each reads a secret at its provider
 
 	// maxTracked bounds the memory of each kind: beyond it, the one unseen for longest
 	// is forgotten, and begins anew.

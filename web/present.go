@@ -2,11 +2,7 @@ package web
 
 import (
 	"errors"
-	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/projections"
@@ -54,7 +50,7 @@ func personOf(id events.UserID, names map[events.UserID]string) api.Person {
 func connectionOf(c projections.Connection) api.Connection {
 	return api.Connection{
 		Name: string(c.Name), Provider: string(c.Provider), Cluster: string(c.Cluster), Description: c.Description,
-		State: string(c.State), CreatedAt: c.CreatedAt, ChangedAt: c.ChangedAt, Seq: uint64(c.LastSeq),
+		State: string(c.State), DiscoverEverySeconds: c.DiscoverEvery, CreatedAt: c.CreatedAt, ChangedAt: c.ChangedAt, Seq: uint64(c.LastSeq),
 	}
 }
 
@@ -113,40 +109,6 @@ func waitingForApproval(r projections.Request) string {
 }
 
 func isNotFound(err error) bool { return errors.Is(err, projections.ErrNotFound) }
-
-func limitOf(q url.Values) (int, error) {
-	text := q.Get("limit")
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > projections.MaxLimit {
-		return 0, errParameter.because(fmt.Sprintf("limit is 1 to %d", projections.MaxLimit))
-	}
-	return n, nil
-}
-
-func boolOf(q url.Values, name string) (bool, error) {
-	switch q.Get(name) {
-	case "", "false":
-		return false, nil
-	case "true":
-		return true, nil
-	}
-	return false, errParameter.because(name + " is true or false")
-}
-
-func timeOf(q url.Values, name string) (time.Time, error) {
-	text := q.Get(name)
-	if text == "" {
-		return time.Time{}, nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, errParameter.because(name + " is a time such as 2026-11-24T09:30:00Z")
-	}
-	return at, nil
-}
 
 func joined[T ~string](all []T) string {
 	words := make([]string, len(all))

@@ -42,6 +42,11 @@ var (
 	errOperation        = &problem{"operation_unknown", "operation is read, with keys, or patch, with changes"}
 	errParameter        = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
 	errCursor           = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
+	errCredential       = &problem{"credential_in_body", "the body has a field for a credential: those belong to the agent's own configuration and are never sent through the control plane"}
+	errSecretGone       = &problem{"secret_gone", "the last scan did not meet this secret any more; name it as CONNECTION/REF if it is there again"}
+	errNotFinished      = &problem{"job_not_finished", "the job is not done yet; follow it, and ask when it is"}
+	errNamesGone        = &problem{"key_names_gone", "the names are not here any more: they are kept for ten minutes; make a new job"}
+	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
 	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
@@ -72,6 +77,10 @@ var statuses = map[string]int{
 	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
 	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
 	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,
+	"credential_in_body": 400, "scan_running": 409, "job_type_unknown": 422, "job_unknown": 404, "job_over": 409, "cancel_reason_invalid": 422,
+	"job_not_finished": 409, "key_names_gone": 410, "schedule_invalid": 422,
+	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
+	"too_many_rules": 422, "report_too_long": 413,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
 }
 
@@ -80,12 +89,19 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
-	"request_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 }
 
-// errHidden looks like not found outside and is a denial inside: the request is there,
-// and not the caller's to see.
-var errHidden = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
+// These look like not found outside and are denials inside: it is there, and not the
+// caller's to see.
+var (
+	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
+	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
+
+	hidden = map[string]*problem{
+		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
+	}
+)
 
 // fail answers an error. A denial is recorded first; where it cannot be, nothing is
 // said but that the server cannot work.
@@ -103,8 +119,8 @@ func (a *API) fail(c *call, route Route, err error) {
 			p = errUnavailable
 		}
 	}
-	if p.Code == errHidden.Code {
-		p = (*problem)(command.ErrRequestUnknown)
+	if looks, ok := hidden[p.Code]; ok {
+		p = looks
 	}
 	writeProblem(c.w, c.id, p)
 }

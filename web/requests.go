@@ -2,10 +2,7 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -192,18 +189,21 @@ func (a *API) waiting(c *call, r projections.Request) (string, error) {
 	case events.StateRunning:
 		return "an agent of cluster " + string(r.Cluster) + " works on it", nil
 	case events.StateApproved:
-		online, err := a.Views.Agents(c.ctx(), projections.AgentFilter{
-			Cluster: r.Cluster, States: []events.AgentState{events.AgentOnline}, Limit: 1,
-		})
-		if err != nil {
-			return "", err
-		}
-		if len(online.Items) == 0 {
-			return "no agent of cluster " + string(r.Cluster) + " is online; it is executed when one returns", nil
-		}
-		return "waiting for an agent of cluster " + string(r.Cluster) + " to take it", nil
+		return a.waitingForAgent(c, r.Cluster, "is executed")
 	}
 	return "", nil
+}
+
+// waitingForAgent says whether an agent may take something soon. Then it happens.
+func (a *API) waitingForAgent(c *call, cluster events.ClusterID, happens string) (string, error) {
+	online, err := a.Views.Agents(c.ctx(), projections.AgentFilter{Cluster: cluster, States: []events.AgentState{events.AgentOnline}, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(online.Items) == 0 {
+		return "no agent of cluster " + string(cluster) + " is online; it " + happens + " when one returns", nil
+	}
+	return "waiting for an agent of cluster " + string(cluster) + " to take it", nil
 }
 
 // names finds the names of everybody in some requests.
@@ -218,27 +218,3 @@ func (a *API) names(c *call, requests ...projections.Request) (map[events.UserID
 	slices.Sort(ids)
 	return a.People.Names(c.ctx(), slices.Compact(ids))
 }
-
-// query reads the parameters. One that the route does not know is refused, and so is
-// one without a value, or twice where it is no list, or of text that is none.
-func (c *call) query(known ...string) (url.Values, error) {
-	q, err := url.ParseQuery(c.r.URL.RawQuery)
-	if err != nil {
-		return nil, errParameter.because("the query string is malformed")
-	}
-	for name, values := range q {
-		if !slices.Contains(known, name) {
-			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
-		}
-		if slices.ContainsFunc(values, func(v string) bool { return v == "" || !storable(v) }) {
-			return nil, errParameter.because(name + " has no value, or one that is no text")
-		}
-		if len(values) > 1 && name != "state" {
-			return nil, errParameter.because(name + " is there twice")
-		}
-	}
-	return q, nil
-}
-
-// storable reports whether Postgres takes a text: valid UTF-8 without NUL.
-func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

@@ -84,6 +84,28 @@ var Routes = []Route{
 	{"GET", "/connections/{name}", policy.ConnectionList, none, (*API).showConnection},
 	{"POST", "/connections/{name}/disable", policy.ConnectionManage, replayed, (*API).disableConnection},
 	{"POST", "/connections/{name}/enable", policy.ConnectionManage, replayed, (*API).enableConnection},
+	{"POST", "/connections/{name}/schedule", policy.ConnectionManage, replayed, (*API).scheduleConnection},
+
+	{"POST", "/jobs", policy.JobManage, replayed, (*API).queueJob},
+	{"GET", "/jobs", policy.JobList, none, (*API).listJobs},
+	{"GET", "/jobs/{id}", session, none, (*API).showJob},
+	{"GET", "/jobs/{id}/stream", session, none, (*API).streamJob},
+	{"POST", "/jobs/{id}/cancel", policy.JobManage, replayed, (*API).cancelJob},
+	{"GET", "/jobs/{id}/keys", session, none, (*API).keyNames},
+
+	{"GET", "/secrets", policy.SecretList, none, (*API).listSecrets},
+	{"GET", "/secrets/count", policy.SecretList, none, (*API).countSecrets},
+	{"GET", "/secrets/facets", policy.SecretList, none, (*API).labelFacets},
+	{"GET", "/secrets/{id}", policy.SecretList, none, (*API).showSecret},
+	{"POST", "/secrets/{id}/assign", policy.SecretAssign, replayed, (*API).assignSecret},
+	{"POST", "/secrets/{id}/keys", policy.SecretKeys, replayed, (*API).queueKeys},
+	{"GET", "/ownership", policy.SecretList, none, (*API).showOwnership},
+	{"POST", "/ownership", policy.OwnershipManage, replayed, (*API).setOwnership},
+
+	{"GET", "/reports/stale", policy.ReportRead, none, (*API).reportStale},
+	{"GET", "/reports/unowned", policy.ReportRead, none, (*API).reportUnowned},
+	{"GET", "/reports/out-of-band", policy.ReportRead, none, (*API).reportOutOfBand},
+	{"GET", "/reports/duplicates", policy.ReportRead, none, (*API).reportDuplicates},
 
 	{"GET", "/agents", policy.AgentList, none, (*API).listAgents},
 	{"GET", "/agents/{id}", policy.AgentList, none, (*API).showAgent},

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -20,109 +21,150 @@ const (
 	// writePatience is how long a reader may take for one event.
 	writePatience = 10 * time.Second
 
+	// look is how often a job that runs is looked at: its progress leaves no facts.
+	look = time.Second
+
 	// maxStreams is how many one person may have open: some tabs and terminals.
 	maxStreams = 20
 )
 
-// streams counts the open streams of each person.
-type streams struct {
+// places counts what each person has open of one kind.
+type places struct {
+	most int // of one person
+
 	mu   sync.Mutex
 	open map[events.UserID]int
 }
 
 // enter takes a place, or reports that there is none left.
-func (s *streams) enter(who events.UserID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[who] >= maxStreams {
+func (p *places) enter(who events.UserID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[who] >= p.most {
 		return false
 	}
-	s.open[who]++
+	if p.open == nil {
+		p.open = map[events.UserID]int{}
+	}
+	p.open[who]++
 	return true
 }
 
-func (s *streams) leave(who events.UserID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[who]--; s.open[who] == 0 {
-		delete(s.open, who)
+func (p *places) leave(who events.UserID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[who]--; p.open[who] == 0 {
+		delete(p.open, who)
 	}
 }
 
-// streamRequest tells what becomes of one request, as Server-Sent Events: as it stands,
-// and again after each change. The id of an event is the sequence; a client that comes
-// back with it gets nothing it has seen.
+// told is how something stands that a stream is about.
+type told struct {
+	seq   events.Seq // of its newest fact
+	mark  string     // what else is worth an event when it differs
+	shown any
+	over  bool // nothing can follow
+	moves bool // it moves without facts: look again soon
+}
+
+// streamRequest tells what becomes of one request, as Server-Sent Events.
 func (a *API) streamRequest(c *call) (reply, error) {
-	var seen uint64     // of the facts that were told
-	var waiting *string // the sentence that was told, nil for none yet
+	r, err := a.visible(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return a.follow(c, "request", events.RequestStream(r.ID), policy.RequestList, func() (told, error) {
+		r, err := a.visible(c)
+		if err != nil {
+			return told{}, err
+		}
+		shown, err := a.present(c, r)
+		return told{seq: r.LastSeq, mark: shown.Waiting, shown: shown}, err
+	})
+}
+
+// follow writes events: how something stands, and again after each change. The id of an
+// event is the sequence; a client that comes back with it gets nothing it has seen, and
+// one that has seen the end gets 204, which ends an EventSource (WHATWG HTML, section
+// 9.2.3).
+func (a *API) follow(c *call, event string, stream events.Stream, needs policy.Permission, look func() (told, error)) (reply, error) {
+	var seen uint64    // of the facts that were told
+	var marked *string // what was told beside them, nil for nothing yet
 	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
 		var err error
 		if seen, err = strconv.ParseUint(text, 10, 64); err != nil {
 			return reply{}, errParameter.because("Last-Event-ID is no sequence")
 		}
 	}
-	r, err := a.visible(c)
+	who := c.person.ID
+	if !a.streams.enter(who) {
+		return reply{}, errTooMany.because("you follow 20 requests and jobs already; close one of them")
+	}
+	defer a.streams.leave(who)
+	changes := a.Views.Watch(c.ctx(), stream)
+	// Everything is read again each time: also whether the caller may still see it.
+	at, err := look()
 	if err != nil {
 		return reply{}, err
 	}
-	who := c.person.ID
-	if !a.streams.enter(who) {
-		return reply{}, errTooMany.because("you follow 20 requests already; close one of them")
-	}
-	defer a.streams.leave(who)
-	changes := a.Views.Watch(c.ctx(), events.RequestStream(r.ID))
-	out := http.NewResponseController(c.w)
-	send := func(text string) error {
-		if err := out.SetWriteDeadline(time.Now().Add(a.writePatience)); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprint(c.w, text); err != nil {
-			return err
-		}
-		if err := out.Flush(); err != nil {
-			return err
-		}
-		return out.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose deadline passes, also a silent one
+	if at.over && uint64(at.seq) <= seen {
+		return reply{status: http.StatusNoContent}, nil
 	}
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.WriteHeader(http.StatusOK)
 	written := reply{written: true}
-	if send("") != nil { // the headers, now: a client that has seen everything waits for them
+	if a.send(c, "") != nil { // the headers, now: a client that has seen everything waits for them
 		return written, nil
 	}
-	beat := time.NewTicker(a.heartbeat)
+	beat, soon := time.NewTicker(a.heartbeat), time.NewTicker(a.look)
 	defer beat.Stop()
+	defer soon.Stop()
 	for {
-		// Everything is read again each time: also whether the caller may still see it.
-		r, err := a.visible(c)
-		if err != nil {
-			return written, nil // the headers are gone; the client comes back and is told
+		if uint64(at.seq) > seen || marked != nil && *marked != at.mark {
+			data, err := json.Marshal(at.shown)
+			if err != nil || a.send(c, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", at.seq, event, data)) != nil {
+				return written, nil
+			}
+			seen = uint64(at.seq)
 		}
-		shown, err := a.present(c, r)
-		if err != nil {
+		if at.over {
 			return written, nil
 		}
-		if uint64(r.LastSeq) > seen || waiting != nil && *waiting != shown.Waiting {
-			data, err := json.Marshal(shown)
-			if err != nil {
-				return written, nil
-			}
-			if send(fmt.Sprintf("id: %d\nevent: request\ndata: %s\n\n", r.LastSeq, data)) != nil {
-				return written, nil
-			}
-			seen = uint64(r.LastSeq)
+		mark := at.mark
+		marked = &mark
+		var again <-chan time.Time
+		if at.moves {
+			again = soon.C
 		}
-		waiting = &shown.Waiting
 		select {
 		case <-c.ctx().Done():
 			return written, nil
 		case <-a.drained:
 			return written, nil
 		case <-changes:
+		case <-again:
 		case <-beat.C:
-			if c.authenticate(a.Sessions) != nil || !c.may(policy.RequestList) || send(": still here\n\n") != nil {
+			if c.mayStill(a.Sessions, needs) != nil || a.send(c, ": still here\n\n") != nil {
 				return written, nil
 			}
 		}
+		if at, err = look(); err != nil {
+			return written, nil // the headers are gone; the client comes back and is told
+		}
 	}
+}
+
+// send writes a part of a long answer to whoever reads it, for as long as one may take.
+func (a *API) send(c *call, text string) error {
+	out := http.NewResponseController(c.w)
+	if err := out.SetWriteDeadline(time.Now().Add(a.writePatience)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c.w, text); err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return out.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose deadline passes, also a silent one
 }

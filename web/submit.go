@@ -29,33 +29,28 @@ func (a *API) submit(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	name, ref, _ := strings.Cut(m.Secret, "/")
-	if !events.ValidName(name) || ref == "" {
-		return reply{}, command.ErrRefInvalid
-	}
 	operation, err := operationOf(m)
 	if err != nil {
 		return reply{}, err
 	}
-	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
-	if err != nil {
-		return reply{}, err
-	}
-	cmd := command.Submit{
-		Requester: c.person.ID, Connection: connection, Ref: ref, Keys: m.Keys, Reason: m.Reason, Create: m.Create,
-		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
-	}
-	cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
-		Requester: c.person.ID, Roles: c.person.Roles, Operation: operation, Connection: connection.ID, Ref: ref,
-		Reapprove: a.Reapprove,
-	})
 	meta := c.meta()
 	id := events.RequestOf(meta.Command)
 	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
 	if err != nil {
 		return reply{}, err
 	}
+	cmd := command.Submit{
+		Requester: c.person.ID, Keys: m.Keys, Reason: m.Reason, Create: m.Create,
+		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
+	}
 	if !before.Took(meta.Command) { // else it is the same submit again, and decides nothing new
+		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
+			return reply{}, err
+		}
+		cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
+			Requester: c.person.ID, Roles: c.person.Roles, Operation: operation, Connection: cmd.Connection.ID, Ref: cmd.Ref,
+			Reapprove: a.Reapprove,
+		})
 		if err := a.mayOpen(c); err != nil {
 			return reply{}, err
 		}
@@ -72,6 +67,24 @@ func (a *API) submit(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
+}
+
+// asked finds the secret that somebody names: CONNECTION/REF, or an id of the inventory,
+// which stands for those from here on.
+func (a *API) asked(c *call, secret string) (command.Connection, string, error) {
+	name, ref, slash := strings.Cut(secret, "/")
+	if !slash && strings.HasPrefix(secret, "i_") {
+		found, err := a.presentSecret(c, secret)
+		if err != nil {
+			return command.Connection{}, "", err
+		}
+		name, ref = string(found.Connection), found.Ref
+	}
+	if !events.ValidName(name) || ref == "" {
+		return command.Connection{}, "", command.ErrRefInvalid
+	}
+	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
+	return connection, ref, err
 }
 
 // mayOpen refuses one open request more than somebody may have.

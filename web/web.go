@@ -21,6 +21,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
+	"secretsbridge/inventory"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -45,6 +46,16 @@ type Views interface {
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
+	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)
+	Job(ctx context.Context, id events.JobID) (projections.Job, error)
+	Secrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
+	Secret(ctx context.Context, id events.SecretID) (projections.Secret, error)
+	CountSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Count, error)
+	LabelFacets(ctx context.Context, filter projections.FacetFilter) ([]projections.Facet, error)
+	StaleSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
+	UnownedSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
+	OutOfBand(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.SecretChange], error)
+	OwnershipRules(ctx context.Context) (version int, rules []events.OwnershipRule, seq events.Seq, err error)
 }
 
 // People are those who can sign in. Package store has it.
@@ -95,15 +106,38 @@ type Fleet interface {
 	Revoke(ctx context.Context, meta command.Meta, id events.AgentID, reason string) (events.Seq, error)
 }
 
+// Inventory opens and ends jobs that no request stands behind. Package inventory has it.
+type Inventory interface {
+	Queue(ctx context.Context, meta command.Meta, connection events.ConnectionID, op events.Operation) (command.Decision[command.Job], error)
+	QueueKeys(ctx context.Context, meta command.Meta, connection events.ConnectionID, ref string) (command.Decision[command.Job], error)
+	Cancel(ctx context.Context, meta command.Meta, id events.JobID, reason string) (command.Decision[command.Job], error)
+}
+
+// Scans knows how far jobs came, and what they met. Package store has it.
+type Scans interface {
+	// Get returns the checkpoint of a job, or [inventory.ErrNoScan].
+	Get(ctx context.Context, job events.JobID) (inventory.Checkpoint, error)
+
+	// Names returns the names of a secret's keys while they are kept, or
+	// [inventory.ErrNoScan].
+	Names(ctx context.Context, job events.JobID, now time.Time) ([]string, error)
+
+	// Duplicates returns values that several secrets share, in the order of their groups,
+	// after one.
+	Duplicates(ctx context.Context, after string, limit, most int) ([]store.Twins, error)
+}
+
 // Config is what the API works with. Every field is needed.
 type Config struct {
-	Log      command.Log
-	Views    Views
-	People   People
-	Sessions Sessions
-	Marks    Marks
-	Custody  Custody
-	Fleet    Fleet
+	Log       command.Log
+	Views     Views
+	People    People
+	Sessions  Sessions
+	Marks     Marks
+	Custody   Custody
+	Fleet     Fleet
+	Inventory Inventory
+	Scans     Scans
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey
@@ -127,8 +161,8 @@ type API struct {
 	Config
 	http.Handler
 
-	addresses, accounts, intakes, enrolments, denied *limits
-	streams                                          streams
+	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
+	streams, exports                                          places
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -139,20 +173,26 @@ type API struct {
 	drain   sync.Once
 
 	heartbeat, writePatience time.Duration // of live streams
+	look                     time.Duration // how often a running job is looked at
+	exportRows               int           // how long a report may be as CSV
 }
 
 // New makes the API.
 func New(cfg Config) *API {
-	a := &API{Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, streams: streams{open: map[events.UserID]int{}}}
+	a := &API{
+		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: look, exportRows: maxExportRows,
+		streams: places{most: maxStreams}, exports: places{most: maxExports},
+	}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
 	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
+	a.keyJobs = newLimits(perKeyJobs, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()
 	return a
 }
 
-// Drain ends the live streams, which would keep a server from shutting down. Their
+// Drain ends the live streams and the long answers, which would keep a server from shutting down. Their
 // clients come back and resume.
 func (a *API) Drain() { a.drain.Do(func() { close(a.drained) }) }
 

@@ -1,0 +1,227 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"secretsbridge/projections"
+	"secretsbridge/store"
+	"secretsbridge/web/api"
+)
+
+// Reports are lists for those who watch over secrets. Each comes in pages, or whole as
+// CSV (csv.go).
+
+// staleDays is when a secret is stale unless told.
+const staleDays = 90
+
+// maxTwins is of how many secrets with the same value a report names.
+const maxTwins = 100
+
+// reportFilters narrow reports of secrets.
+var reportFilters = []string{"label", "prefix", "provider", "cluster", "connection", "environment"}
+
+func (a *API) reportStale(c *call) (reply, error) {
+	known := append([]string{"owner", "older_than_days"}, reportFilters...)
+	return reportOf(a, c, "stale", known, a.Views.StaleSecrets, secretTable, func(f *projections.SecretFilter) {
+		if f.OlderThan.IsZero() {
+			f.OlderThan = c.now.AddDate(0, 0, -staleDays)
+		}
+	})
+}
+
+func (a *API) reportUnowned(c *call) (reply, error) {
+	return reportOf(a, c, "unowned", reportFilters, a.Views.UnownedSecrets, secretTable, nil)
+}
+
+func (a *API) reportOutOfBand(c *call) (reply, error) {
+	known := append([]string{"owner"}, reportFilters...)
+	return reportOf(a, c, "out-of-band", known, a.Views.OutOfBand, changeTable, nil)
+}
+
+// columns is how items of a report look, as JSON and as a row.
+type columns[V, T any] struct {
+	header []string
+	show   func(V, time.Time) T
+	row    func(T) []string
+}
+
+// reportOf answers with a report over secrets.
+func reportOf[V, T any](
+	a *API, c *call, name string, known []string,
+	list func(context.Context, projections.SecretFilter) (projections.Page[V], error), look columns[V, T], change func(*projections.SecretFilter),
+) (reply, error) {
+	q, err := c.query(slices.Concat(known, []string{"format", "cursor", "limit"})...)
+	if err != nil {
+		return reply{}, err
+	}
+	filter, err := c.secretFilter(q)
+	if err != nil {
+		return reply{}, err
+	}
+	if change != nil {
+		change(&filter)
+	}
+	return a.report(c, q, func(whole bool, limit int) (reply, error) {
+		if filter.Limit = limit; whole {
+			return a.export(c, table{name, look.header, func(ctx context.Context, cursor string) ([][]string, string, error) {
+				filter.Cursor = cursor
+				found, err := list(ctx, filter)
+				rows := make([][]string, len(found.Items))
+				for i, item := range found.Items {
+					rows[i] = look.row(look.show(item, c.now))
+				}
+				return rows, found.Next, err
+			}})
+		}
+		filter.Cursor = q.Get("cursor")
+		found, err := list(c.ctx(), filter)
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{status: http.StatusOK, body: pageOf(found, func(item V) T { return look.show(item, c.now) })}, nil
+	})
+}
+
+// report reads in which form a report is wanted.
+func (a *API) report(c *call, q url.Values, answer func(whole bool, limit int) (reply, error)) (reply, error) {
+	whole, err := asCSV(q)
+	if err != nil {
+		return reply{}, err
+	}
+	limit, err := limitOf(q)
+	if err != nil {
+		return reply{}, err
+	}
+	if whole {
+		limit = projections.MaxLimit
+	}
+	return answer(whole, limit)
+}
+
+// Rows of secrets. Labels are one cell of JSON: their names differ from secret to secret.
+var secretHeader = []string{
+	"id", "secret", "connection", "cluster", "provider", "ref", "status", "owner", "owner_from", "environment", "environment_from",
+	"version", "rotated_at", "age_days", "created_at", "updated_at", "first_seen_at", "last_seen_at", "gone_at", "labels",
+}
+
+var secretTable = columns[projections.Secret, api.Secret]{secretHeader, secretOf, secretRow}
+
+func secretRow(s api.Secret) []string {
+	labels, _ := json.Marshal(s.Labels) // texts
+	age := ""
+	if s.AgeDays != nil {
+		age = strconv.Itoa(*s.AgeDays)
+	}
+	return []string{
+		s.ID, s.Secret, s.Connection, s.Cluster, s.Provider, s.Ref, s.Status, s.Owner, s.OwnerFrom, s.Environment, s.EnvironmentFrom,
+		s.Version, when(s.RotatedAt), age, when(s.CreatedAt), when(s.UpdatedAt), when(&s.FirstSeenAt), when(&s.LastSeenAt), when(s.GoneAt), string(labels),
+	}
+}
+
+func when(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339Nano)
+}
+
+var changeTable = columns[projections.SecretChange, api.OutOfBand]{
+	append([]string{"seen_at", "kind", "from_version", "to_version", "scan"}, secretHeader...),
+	func(s projections.SecretChange, now time.Time) api.OutOfBand {
+		return api.OutOfBand{
+			Secret: secretOf(s.Secret, now), Kind: string(s.Kind), FromVersion: s.FromVersion, ToVersion: s.ToVersion,
+			SeenAt: s.SeenAt, Scan: string(s.Scan),
+		}
+	},
+	func(s api.OutOfBand) []string {
+		return append([]string{when(&s.SeenAt), s.Kind, s.FromVersion, s.ToVersion, s.Scan}, secretRow(s.Secret)...)
+	},
+}
+
+// reportDuplicates lists values that several secrets share. There are no filters: a value
+// may be shared over connections, and that is what it is for.
+func (a *API) reportDuplicates(c *call) (reply, error) {
+	q, err := c.query("format", "cursor", "limit")
+	if err != nil {
+		return reply{}, err
+	}
+	return a.report(c, q, func(whole bool, limit int) (reply, error) {
+		if whole {
+			return a.export(c, table{"duplicates", []string{"group", "total", "id", "secret"}, func(ctx context.Context, cursor string) ([][]string, string, error) {
+				found, err := a.duplicates(ctx, cursor, limit)
+				var rows [][]string
+				for _, d := range found.Items {
+					for _, s := range d.Secrets {
+						rows = append(rows, []string{d.Group, strconv.Itoa(d.Total), s.ID, s.Secret})
+					}
+				}
+				return rows, found.Next, err
+			}})
+		}
+		if limit == 0 {
+			limit = defaultGroups
+		}
+		found, err := a.duplicates(c.ctx(), q.Get("cursor"), limit)
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{status: http.StatusOK, body: found}, nil
+	})
+}
+
+// defaultGroups is how many a page of them has unless told.
+const defaultGroups = 50
+
+// duplicates is one page. A group's own name is a fingerprint. The report gives it another
+// one, which is the same in the next report and fits no list of fingerprints.
+func (a *API) duplicates(ctx context.Context, cursor string, limit int) (api.Page[api.Duplicate], error) {
+	page := api.Page[api.Duplicate]{Items: []api.Duplicate{}}
+	after, err := groupAfter(cursor)
+	if err != nil {
+		return page, err
+	}
+	found, err := a.Scans.Duplicates(ctx, after, limit+1, maxTwins)
+	if err != nil {
+		return page, err
+	}
+	if len(found) > limit {
+		found = found[:limit]
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(found[limit-1].Group))
+	}
+	for _, twins := range found {
+		page.Items = append(page.Items, duplicateOf(twins))
+	}
+	return page, nil
+}
+
+func duplicateOf(t store.Twins) api.Duplicate {
+	digest := sha256.Sum256([]byte("duplicates of " + t.Group))
+	shown := api.Duplicate{Group: hex.EncodeToString(digest[:8]), Total: t.Total, Secrets: make([]api.SecretName, len(t.Secrets))}
+	for i, s := range t.Secrets {
+		shown.Secrets[i] = api.SecretName{ID: string(s.Secret), Secret: string(s.Connection) + "/" + s.Ref}
+	}
+	return shown
+}
+
+// groupAfter reads a cursor: a key's id and a fingerprint, both in hexadecimal.
+func groupAfter(cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	key, print, ok := strings.Cut(string(text), "-")
+	if err != nil || !ok || len(key) != 16 || len(print) != 64 || strings.Trim(key+print, "0123456789abcdef") != "" {
+		return "", errCursor
+	}
+	return string(text), nil
+}
