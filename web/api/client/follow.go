@@ -189,7 +189,7 @@ func (c *Client) open(ctx context.Context, what, last string) (io.ReadCloser, er
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
-	if resp.StatusCode == http.StatusOK && isJSON(resp.Header, "text/event-stream") {
+	if resp.StatusCode == http.StatusOK && isA(resp.Header, "text/event-stream") {
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
