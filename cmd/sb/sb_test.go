@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +31,7 @@ func TestMain(m *testing.M) {
 //	fake streamed         waits until one more stream is open
 //	fake look             an agent sees something new in the secrets of all patches
 //	fake look-in-vain     an agent sees that all patches would fail
-//	fake asked PATH       waits until somebody has asked for this, such as r_1 or jobs/j_1
+//	fake asked PATH [N]   waits until somebody has asked for this N times, such as r_1 or jobs/j_1
 //	fake step ID HOW      an agent gets on with a job: take, page, finish, finish-partly, fail, schedule
 //	fake assigned A B     owner and environment that were said of a secret by hand
 //	fake every N          the seconds of the schedule that was set last
@@ -95,15 +94,26 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 	case "look-in-vain":
 		f.lookInVain()
 	case "asked":
+		times := 1
+		if len(args) > 2 {
+			n, err := strconv.Atoi(args[2])
+			ts.Check(err)
+			times = n
+		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			asked := 0
 			f.mu.Lock()
-			asked := slices.Contains(f.calls, "GET /api/v1/requests/"+args[1]) || slices.Contains(f.calls, "GET /api/v1/"+args[1])
+			for _, call := range f.calls {
+				if call == "GET /api/v1/requests/"+args[1] || call == "GET /api/v1/"+args[1] {
+					asked++
+				}
+			}
 			f.mu.Unlock()
-			if asked {
+			if asked >= times {
 				break
 			}
 			if time.Now().After(deadline) {
-				ts.Fatalf("nobody asked for %s", args[1])
+				ts.Fatalf("%s was asked for %d times", args[1], asked)
 			}
 		}
 	case "step":
@@ -125,6 +135,8 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		defer f.mu.Unlock()
 		f.ownership.Version++
 	case "misplace":
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.misplaced = true
 	case "calls":
 		f.mu.Lock()

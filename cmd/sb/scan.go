@@ -131,14 +131,14 @@ func watchJob(a *cli, c *cobra.Command, to *client.Client, id string, whole bool
 func resultText(j api.Job) string {
 	p := j.Progress
 	if p == nil {
-		return fmt.Sprintf("%s %s\n", clean(j.Type), clean(j.State))
+		return fmt.Sprintf("%s of %s %s\n", clean(j.Type), clean(j.Connection), clean(j.State))
 	}
 	took := ""
 	if j.TakenAt != nil && j.EndedAt != nil {
 		took = " in " + j.EndedAt.Sub(*j.TakenAt).Round(time.Second).String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s, %s%s\n", clean(j.Type), clean(j.State), plural(p.Secrets, "secret"), plural(p.Pages, "page"), took)
+	fmt.Fprintf(&b, "%s of %s %s: %s, %s%s\n", clean(j.Type), clean(j.Connection), clean(j.State), plural(p.Secrets, "secret"), plural(p.Pages, "page"), took)
 	found := findings(j)
 	for _, said := range found {
 		fmt.Fprintf(&b, "  %s\n", said)
