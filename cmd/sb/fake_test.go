@@ -51,6 +51,12 @@ type fake struct {
 	key      seal.VerifyKey // of the session
 	intake   seal.RecipientKey
 	opened   chan struct{} // one for each stream
+
+	jobs      []*fakeJob
+	ownership api.Ownership
+	assigned  api.Assign // the last one
+	every     int        // the schedule that was set last, in seconds
+	misplaced bool       // secrets are said to be elsewhere
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -209,7 +215,7 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 	if r.Method == "GET" {
 		at, err := strconv.ParseUint(r.Header.Get(api.HeaderNotOlderThan), 10, 64)
 		// Somebody who watches has not heard of what others did meanwhile.
-		watched := strings.HasPrefix(path, "requests/")
+		watched := strings.HasPrefix(path, "requests/") || strings.HasPrefix(path, "jobs")
 		// Who asks only who the server is names none.
 		if first := path == "me" && r.Header.Get(api.HeaderNotOlderThan) == ""; !first && (err != nil || at != f.seq && (!watched || at > f.seq)) {
 			f.t.Errorf("%s asks for position %q, and the newest is %d", r.URL.Path, r.Header.Get(api.HeaderNotOlderThan), f.seq)
@@ -288,6 +294,14 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		page(w, r, []api.Connection{connection("file"), connection("evil\x1b]0;owned\x07")})
 	case path == "connections/file":
 		reply(w, 200, connection("file"))
+	case part[0] == "jobs":
+		f.queryJobs(w, r, part)
+	case part[0] == "secrets":
+		f.querySecrets(w, r, part)
+	case part[0] == "reports" && len(part) == 2:
+		f.queryReport(w, r, part[1])
+	case path == "ownership":
+		reply(w, 200, f.ownership)
 	case path == "agents":
 		page(w, r, []api.Agent{agent("a_1"), agent("a_2"), agent("a_3"), agent("a_4"), agent("a_5")})
 	case path == "agents/a_1":
@@ -305,7 +319,7 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 }
 
 func connection(name string) api.Connection {
-	return api.Connection{Name: name, Provider: "file", Cluster: "demo", State: "active", CreatedAt: time.Now(), ChangedAt: time.Now()}
+	return api.Connection{Name: name, Provider: "file", Cluster: "demo", State: "active", DiscoverEverySeconds: 6 * 3600, CreatedAt: time.Now(), ChangedAt: time.Now()}
 }
 
 func agent(id string) api.Agent {
@@ -326,6 +340,21 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 		f.verdict(w, f.find(part[1]), part[2], body)
 	case part[0] == "requests" && len(part) == 5:
 		f.reveal(w, f.find(part[1]), part[3], body)
+	case path == "jobs":
+		f.queueJob(w, body)
+	case part[0] == "jobs" && len(part) == 3 && part[2] == "cancel" && f.findJob(part[1]) != nil:
+		f.cancelJob(w, f.findJob(part[1]), body)
+	case part[0] == "jobs":
+		problem(w, 404, "job_unknown")
+	case part[0] == "secrets" && len(part) == 3:
+		f.commandSecret(w, part[1], part[2], body)
+	case path == "ownership":
+		f.setOwnership(w, body)
+	case part[0] == "connections" && len(part) == 3 && part[2] == "schedule":
+		var in api.Schedule
+		f.decode(body, &in)
+		f.every = in.EverySeconds
+		f.write(w, 200, api.Done{Seq: f.seq})
 	case path == "connections":
 		var in api.CreateConnection
 		f.decode(body, &in)
@@ -532,17 +561,33 @@ func (f *fake) expire() {
 }
 
 func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
-	id := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")[1]
+	part := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
+	kind, id := strings.TrimSuffix(part[0], "s"), part[1]
 	seen, _ := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64) // none is 0
 	f.mu.Lock()
 	f.calls = append(f.calls, "STREAM from "+strconv.FormatUint(seen, 10))
 	dropped := f.dropped
-	found := f.find(id)
+	state := func() (uint64, bool) { // counts what there is to tell
+		if kind == "job" {
+			if j := f.findJob(id); j != nil {
+				return j.changes, true
+			}
+			return 0, false
+		}
+		if q := f.find(id); q != nil {
+			return q.Seq, true
+		}
+		return 0, false
+	}
+	if kind == "job" {
+		seen = 0 // progress has no position, so it is told again
+	}
+	_, found := state()
 	f.mu.Unlock()
 	f.signed(r, nil, f.key)
-	if found == nil {
+	if !found {
 		answer := httptest.NewRecorder()
-		problem(answer, 404, "request_unknown")
+		problem(answer, 404, kind+"_unknown")
 		f.send(w, r, answer, "")
 		return
 	}
@@ -550,11 +595,12 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, ": hello\n\n")
 	for first := true; ; first = false {
 		f.mu.Lock()
-		seq, changed := found.Seq, f.changed
+		seq, _ := state()
+		changed := f.changed
 		f.mu.Unlock()
 		if seq > seen {
 			// What a stream says is nobody's word: a reader must ask.
-			fmt.Fprintf(w, "id: 9999\nevent: request\ndata: {\"id\":\"%s\",\"state\":\"lied about\",\"seq\":9999}\n\n", found.ID)
+			fmt.Fprintf(w, "id: 9999\nevent: %s\ndata: {\"id\":\"%s\",\"state\":\"lied about\",\"seq\":9999}\n\n", kind, id)
 			seen = seq
 		}
 		if err := http.NewResponseController(w).Flush(); err != nil {

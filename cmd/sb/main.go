@@ -59,10 +59,11 @@ func command() *cobra.Command {
 	flags.StringVar(&a.server, "server", "", "https URL of the server (SB_SERVER)")
 	flags.StringVar(&a.ca, "ca", "", "PEM file of the CA that signs the server's certificate; no other is accepted then (SB_CA_FILE)")
 	flags.StringVar(&a.serverKey, "server-key", "", "signing key of the server, ed25519:…; without it the first one seen after a login is kept (SB_SERVER_KEY)")
-	flags.StringVar(&a.output, "output", "text", "text, or json for exactly what the API answers")
+	flags.StringVar(&a.output, "output", "text", "text, or json for exactly what the API answers; some commands have one more")
 	root.AddCommand(
 		loginCommand(a), logoutCommand(a), whoamiCommand(a),
 		requestCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
+		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))
@@ -91,8 +92,13 @@ func strict(c *cobra.Command, a *cli) {
 	}
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			if a.output != "text" && a.output != "json" {
-				return usage("--output is text or json")
+			formats := []string{"text", "json"}
+			if own := c.Annotations[ownOutput]; own != "" {
+				formats = []string{"text", "json", own}
+			}
+			if !slices.Contains(formats, a.output) {
+				last := len(formats) - 1
+				return usage("--output is %s or %s", strings.Join(formats[:last], ", "), formats[last])
 			}
 			if err := missing(c); err != nil {
 				return err
@@ -194,6 +200,14 @@ func versionCommand(a *cli) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// ownOutput names the one format that a command has beside text and json.
+const ownOutput = "sb_output"
+
+func alsoOutputs(c *cobra.Command, format string) *cobra.Command {
+	c.Annotations = map[string]string{ownOutput: format}
+	return c
 }
 
 func sortedFlags(c *cobra.Command) []string {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -42,9 +41,20 @@ func clean(s string) string {
 // writeJSON writes one object of the API on one line, as it came: what is not printable is
 // escaped, which means the same in JSON and nothing to a terminal.
 func writeJSON(w io.Writer, raw []byte) error {
+	out, err := printableJSON(raw)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(out, '\n'))
+	clear(out) // it may hold a value
+	return err
+}
+
+// printableJSON is one object on one line, without a line end.
+func printableJSON(raw []byte) ([]byte, error) {
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {
-		return fmt.Errorf("%w: it is no JSON", client.ErrAnswer)
+		return nil, fmt.Errorf("%w: it is no JSON", client.ErrAnswer)
 	}
 	text := b.Bytes()
 	defer clear(text) // it may hold a value
@@ -65,10 +75,7 @@ func writeJSON(w io.Writer, raw []byte) error {
 		}
 		text = text[size:]
 	}
-	out.WriteByte('\n')
-	_, err := w.Write(out.Bytes())
-	clear(out.Bytes())
-	return err
+	return out.Bytes(), nil
 }
 
 // encode writes what this program itself says as JSON.
@@ -91,19 +98,88 @@ func show[T any](a *cli, w io.Writer, item client.Item[T], text func(T) string) 
 
 // list writes objects: as one JSON array, or as a table with a line for each.
 func list[T any](a *cli, w io.Writer, items []client.Item[T], head string, line func(T) []string) error {
-	if a.output == "json" {
-		raws := make([][]byte, len(items))
-		for i, item := range items {
-			raws[i] = item.Raw
-		}
-		return writeJSON(w, slices.Concat([]byte("["), bytes.Join(raws, []byte(",")), []byte("]")))
+	l := newListed(a, w, head, func(v T) [][]string { return [][]string{line(v)} })
+	if err := l.add(items); err != nil {
+		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ReplaceAll(head, " ", "\t"))
+	return l.end()
+}
+
+// listed writes a list that comes in parts, each as it comes: as one JSON array, or as a
+// table whose columns are as wide as the parts so far needed.
+type listed[T any] struct {
+	json   bool
+	out    io.Writer
+	lines  func(T) [][]string // of one object in a table
+	head   []string
+	widths []int
+	begun  bool
+}
+
+func newListed[T any](a *cli, w io.Writer, head string, lines func(T) [][]string) *listed[T] {
+	names := strings.Split(head, " ")
+	return &listed[T]{json: a.output == "json", out: w, lines: lines, head: names, widths: make([]int, len(names))}
+}
+
+// add writes some more.
+func (l *listed[T]) add(items []client.Item[T]) error {
+	if l.json {
+		return l.addJSON(items)
+	}
+	var rows [][]string
+	if !l.begun {
+		l.begun, rows = true, [][]string{l.head}
+	}
 	for _, item := range items {
-		fmt.Fprintln(t, strings.Join(cleaned(line(item.Value)), "\t"))
+		for _, row := range l.lines(item.Value) {
+			rows = append(rows, cleaned(row))
+		}
 	}
-	return t.Flush()
+	for _, row := range rows {
+		for i, cell := range row {
+			l.widths[i] = max(l.widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		last := len(row) - 1
+		for i, cell := range row[:last] {
+			b.WriteString(cell + strings.Repeat(" ", l.widths[i]-utf8.RuneCountInString(cell)+2))
+		}
+		b.WriteString(row[last] + "\n")
+	}
+	_, err := io.WriteString(l.out, b.String())
+	return err
+}
+
+func (l *listed[T]) addJSON(items []client.Item[T]) error {
+	for _, item := range items {
+		text, err := printableJSON(item.Raw)
+		if err != nil {
+			return err
+		}
+		before := byte(',')
+		if !l.begun {
+			l.begun, before = true, '['
+		}
+		if _, err := l.out.Write(append([]byte{before}, text...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end writes what is behind the last part.
+func (l *listed[T]) end() error {
+	if !l.json {
+		return l.add(nil) // the head, where there was nothing
+	}
+	text := "]\n"
+	if !l.begun {
+		text = "[]\n"
+	}
+	_, err := io.WriteString(l.out, text)
+	return err
 }
 
 // fields writes pairs of a name and a value, one a line, without those that are empty.
@@ -162,7 +238,6 @@ func ago(t time.Time) string {
 
 // span rounds a duration to one unit.
 func span(d time.Duration) string {
-	const day = 24 * time.Hour
 	switch {
 	case d < 90*time.Second:
 		return strconv.Itoa(int(d.Round(time.Second)/time.Second)) + "s"

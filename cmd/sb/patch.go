@@ -29,18 +29,26 @@ type patchFlags struct {
 func patchCommand(a *cli) *cobra.Command {
 	var f patchFlags
 	c := &cobra.Command{
-		Use:   "patch CONNECTION/REF",
+		Use:   "patch CONNECTION/REF|ID",
 		Short: "Ask to change a secret, or to make a new one",
 		Long: "Asks to set and to remove keys of a secret; other keys stay as they are. Values come from standard\n" +
 			"input or from files, never from an argument, and are sealed before they leave this machine.\n" +
 			"--set KEY=- reads standard input, without one line end at its end; on a terminal it asks without\n" +
 			"echo. --set-file takes a file's bytes as they are. A value is written as a text, or with --json KEY\n" +
-			"as the JSON that it is. An empty value is refused without --allow-empty. Standard output is the request's id alone.",
+			"as the JSON that it is. An empty value is refused without --allow-empty. Standard output is the request's id alone.\n" +
+			"A secret that is named by its id in the inventory is looked up and shown first.",
 		Example: "  sb request patch vault/secret/prod/db --set password=- --unset legacy --reason \"rotation\" < new-password\n" +
 			"  sb request patch file/prod/tls --create --set-file cert=cert.pem --set-file key=key.pem --reason \"new host\"\n" +
 			"  sb request patch vault/secret/prod/mail --set port=- --json port --reason \"new relay\" <<< 587",
 		Args: takes("CONNECTION/REF"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			where := args[0]
+			if byID(where) {
+				var err error
+				if where, err = located(c, to, where); err != nil {
+					return err
+				}
+			}
 			changes, err := f.changes(c)
 			defer func() {
 				for _, change := range changes {
@@ -50,7 +58,7 @@ func patchCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done, err := client.Patch(c.Context(), to, args[0], f.reason, f.create, changes)
+			done, err := client.Patch(c.Context(), to, where, f.reason, f.create, changes)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,13 +22,16 @@ func requestCommand(a *cli) *cobra.Command {
 func readCommand(a *cli) *cobra.Command {
 	var ask api.Submit
 	c := &cobra.Command{
-		Use:   "read CONNECTION/REF",
+		Use:   "read CONNECTION/REF|ID",
 		Short: "Ask to read a secret",
-		Long: "Asks to read a secret. Standard output is the request's id alone. Once it is approved and\n" +
-			"executed, its values are opened with sb reveal.",
+		Long: "Asks to read a secret, by where it is or by its id in the inventory. Standard output is the\n" +
+			"request's id alone. Once it is approved and executed, its values are opened with sb reveal.",
 		Example: "  sb request read vault/secret/prod/db --key password --reason \"restore test on Tuesday\"",
 		Args:    takes("CONNECTION/REF"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
+			if err := checkSecret(args[0]); err != nil {
+				return err
+			}
 			ask.Secret = args[0]
 			done, err := client.Post[api.Submitted](c.Context(), to, client.Path("requests"), ask)
 			if err != nil {
@@ -85,6 +89,15 @@ func listing[T any](a *cli, c *cobra.Command, to *client.Client, path string, q 
 		return err
 	}
 	return list(a, c.OutOrStdout(), items, head, line)
+}
+
+// walking shows a list of the API to its end, page by page as they come.
+func walking[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, head string, lines func(T) [][]string) error {
+	l := newListed(a, c.OutOrStdout(), head, lines)
+	if err := client.Each(c.Context(), to, path, q, math.MaxInt, l.add); err != nil {
+		return err
+	}
+	return l.end()
 }
 
 func showRequestCommand(a *cli) *cobra.Command {

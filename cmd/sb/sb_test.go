@@ -6,13 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"secretsbridge/events"
+	"secretsbridge/web/api"
 )
 
 func TestMain(m *testing.M) {
@@ -29,7 +31,12 @@ func TestMain(m *testing.M) {
 //	fake streamed         waits until one more stream is open
 //	fake look             an agent sees something new in the secrets of all patches
 //	fake look-in-vain     an agent sees that all patches would fail
-//	fake asked ID         waits until somebody has asked for this request
+//	fake asked PATH [N]   waits until somebody has asked for this N times, such as r_1 or jobs/j_1
+//	fake step ID HOW      an agent gets on with a job: take, page, finish, finish-partly, fail, schedule
+//	fake assigned A B     owner and environment that were said of a secret by hand
+//	fake every N          the seconds of the schedule that was set last
+//	fake moved            somebody else changes the rules of ownership
+//	fake misplace         secrets are said to be elsewhere
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
@@ -45,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SB_CA_FILE", filepath.Join(env.WorkDir, "ca.pem"))
 			env.Setenv("SB_TOKEN_FILE", filepath.Join(env.WorkDir, "config", "token"))
 			env.Setenv("TZ", "UTC")
+			env.Setenv("DB", string(events.SecretOf("file", "prod/db")))
 			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "binary"), []byte{0xff, 0x00}, 0o600),
@@ -86,17 +94,50 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 	case "look-in-vain":
 		f.lookInVain()
 	case "asked":
+		times := 1
+		if len(args) > 2 {
+			n, err := strconv.Atoi(args[2])
+			ts.Check(err)
+			times = n
+		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			asked := 0
 			f.mu.Lock()
-			asked := slices.Contains(f.calls, "GET /api/v1/requests/"+args[1])
+			for _, call := range f.calls {
+				if call == "GET /api/v1/requests/"+args[1] || call == "GET /api/v1/"+args[1] {
+					asked++
+				}
+			}
 			f.mu.Unlock()
-			if asked {
+			if asked >= times {
 				break
 			}
 			if time.Now().After(deadline) {
-				ts.Fatalf("nobody asked for %s", args[1])
+				ts.Fatalf("%s was asked for %d times", args[1], asked)
 			}
 		}
+	case "step":
+		ts.Check(f.step(args[1], args[2]))
+	case "assigned":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if want := (api.Assign{Owner: args[1], Environment: args[2]}); f.assigned != want {
+			ts.Fatalf("it was assigned %+v", f.assigned)
+		}
+	case "every":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if strconv.Itoa(f.every) != args[1] {
+			ts.Fatalf("the schedule is %d", f.every)
+		}
+	case "moved":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.ownership.Version++
+	case "misplace":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.misplaced = true
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // end other than that it was executed is an error.
 func watch(a *cli, c *cobra.Command, to *client.Client, id string) error {
 	var seen uint64
-	return client.Follow(c.Context(), to, id, client.Follower{
+	return client.Follow(c.Context(), to, id, client.Follower[api.Request]{
 		Changed: func(r client.Item[api.Request]) error {
 			if seen > 0 && r.Value.Seq <= seen {
 				return nil // told twice

@@ -60,34 +60,74 @@ func SignOut(ctx context.Context, c *Client) error {
 
 // List follows the pages of a list until it has limit items.
 func List[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) ([]Item[T], error) {
-	items := []Item[T]{}
+	all := []Item[T]{}
+	err := Each(ctx, c, path, query, limit, func(page []Item[T]) error {
+		all = append(all, page...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Each follows the pages of a list until limit items were visited, page by page. A page
+// may be empty although others follow.
+func Each[T any](ctx context.Context, c *Client, path string, query url.Values, limit int, visit func([]Item[T]) error) error {
 	asked := url.Values{}
 	for name, values := range query {
 		asked[name] = values
 	}
-	for cursor := ""; len(items) < limit; {
-		asked.Set("limit", strconv.Itoa(min(limit-len(items), pageSize)))
+	for cursor := ""; limit > 0; {
+		asked.Set("limit", strconv.Itoa(min(limit, pageSize)))
 		page, err := Get[api.Page[json.RawMessage]](ctx, c, path, asked)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, raw := range page.Value.Items {
-			item := Item[T]{Raw: raw}
-			if err := json.Unmarshal(raw, &item.Value); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
-			}
-			items = append(items, item)
+		items, err := itemsOf[T](page.Value.Items)
+		if err != nil {
+			return err
 		}
+		items = items[:min(len(items), limit)]
+		if err := visit(items); err != nil {
+			return err
+		}
+		limit -= len(items)
 		if page.Value.Next == "" {
-			break
+			return nil
 		}
 		if page.Value.Next == cursor {
-			return nil, fmt.Errorf("%w: the list does not go on", ErrAnswer)
+			return fmt.Errorf("%w: the list does not go on", ErrAnswer)
 		}
 		cursor = page.Value.Next
 		asked.Set("cursor", cursor)
 	}
-	return items[:min(len(items), limit)], nil
+	return nil
+}
+
+// Whole asks for a list that has no pages.
+func Whole[T any](ctx context.Context, c *Client, path string, query url.Values) ([]Item[T], error) {
+	page, err := Get[api.Page[json.RawMessage]](ctx, c, path, query)
+	if err != nil {
+		return nil, err
+	}
+	return itemsOf[T](page.Value.Items)
+}
+
+func itemsOf[T any](raws []json.RawMessage) ([]Item[T], error) {
+	items := make([]Item[T], len(raws))
+	for i, raw := range raws {
+		items[i].Raw = raw
+		if err := json.Unmarshal(raw, &items[i].Value); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrAnswer, withoutText(err))
+		}
+	}
+	return items, nil
+}
+
+// CSV asks for a list as comma-separated values (RFC 4180), all of it at once.
+func CSV(ctx context.Context, c *Client, path string, query url.Values) ([]byte, error) {
+	return exchange(ctx, c, csvAnswer, http.MethodGet, path, query, nil, again)
 }
 
 // How often a call may be made: a command has its Idempotency-Key instead.
@@ -96,19 +136,44 @@ const (
 	again = "again"
 )
 
-// call makes one call, and again if that does no harm: a query, or a command with an
-// Idempotency-Key.
+// form is what an answer has to be.
+type form struct {
+	kind string        // of its content
+	most int64         // bytes
+	time time.Duration // from the dial to its last byte
+}
+
+var (
+	jsonAnswer = form{"application/json", maxAnswer, callTimeout}
+	csvAnswer  = form{"text/csv", maxReport, reportTimeout}
+)
+
+// call makes one call whose answer is JSON.
 func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any, repeat string) (Item[T], error) {
-	var item Item[T]
+	raw, err := exchange(ctx, c, jsonAnswer, method, path, query, body, repeat)
+	item := Item[T]{Raw: raw}
+	if err != nil || len(raw) == 0 {
+		return item, err
+	}
+	if err := json.Unmarshal(raw, &item.Value); err != nil {
+		return Item[T]{}, fmt.Errorf("%w: %w", ErrAnswer, withoutText(err))
+	}
+	return item, nil
+}
+
+// exchange makes one call, and again if that does no harm: a query, or a command with an
+// Idempotency-Key. Nil bytes are an answer without a body.
+func exchange(ctx context.Context, c *Client, want form, method, path string, query url.Values, body any, repeat string) ([]byte, error) {
 	var sent []byte
 	if body != nil {
 		var err error
 		if sent, err = json.Marshal(body); err != nil {
-			return item, fmt.Errorf("encode the call: %w", err)
+			return nil, fmt.Errorf("encode the call: %w", err)
 		}
 		defer clear(sent) // it may hold a password
 	}
 	header := c.header()
+	header.Set("Accept", want.kind)
 	if method == http.MethodPost && repeat != once {
 		header.Set(api.HeaderIdempotencyKey, repeat)
 	}
@@ -117,14 +182,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 	}
 	late := false
 	for attempt := 1; ; attempt++ {
-		raw, err := c.tell(ctx, method, target(path, query), header, sent)
+		raw, err := c.tell(ctx, want, method, target(path, query), header, sent)
 		if err == nil {
-			if item.Raw = raw; len(raw) > 0 {
-				if err := json.Unmarshal(raw, &item.Value); err != nil {
-					return Item[T]{}, fmt.Errorf("%w: %w", ErrAnswer, withoutText(err))
-				}
-			}
-			return item, nil
+			return raw, nil
 		}
 		var refused *Refused
 		if !late && errors.As(err, &refused) && refused.Problem.Code == codeExpired {
@@ -133,10 +193,10 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 		}
 		pause, worth := worthAnother(err, attempt)
 		if repeat == once || !worth || attempt == attempts {
-			return item, err
+			return nil, err
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return item, err
+			return nil, err
 		}
 	}
 }
@@ -144,20 +204,20 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 // tell makes one attempt. Before the first command of a client that signs, the server shows
 // by the answer to a query who it is: what another server is told would be done there,
 // although its answer is not taken.
-func (c *Client) tell(ctx context.Context, method, to string, header http.Header, body []byte) ([]byte, error) {
+func (c *Client) tell(ctx context.Context, want form, method, to string, header http.Header, body []byte) ([]byte, error) {
 	if method != http.MethodGet && c.signs() && !c.proven.Load() {
 		// Whatever else the answer says, the command will be told, too.
-		if _, err := c.attempt(ctx, http.MethodGet, target(Path("me"), nil), c.header(), nil); !c.proven.Load() {
+		if _, err := c.attempt(ctx, jsonAnswer, http.MethodGet, target(Path("me"), nil), c.header(), nil); !c.proven.Load() {
 			return nil, err
 		}
 	}
-	return c.attempt(ctx, method, to, header, body)
+	return c.attempt(ctx, want, method, to, header, body)
 }
 
 // attempt sends a call once and reads the whole answer. Nil bytes are an answer without
 // a body.
-func (c *Client) attempt(ctx context.Context, method, target string, header http.Header, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errSlow)
+func (c *Client) attempt(ctx context.Context, want form, method, target string, header http.Header, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, want.time, errSlow)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, bytes.NewReader(body))
 	if err != nil {
@@ -178,14 +238,14 @@ func (c *Client) attempt(ctx context.Context, method, target string, header http
 		return nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, want.most+1))
 	switch {
 	case err != nil:
 		return nil, c.unreachable(ctx, err)
-	case len(answer) > maxAnswer && c.signs():
+	case int64(len(answer)) > want.most && c.signs():
 		return nil, &Altered{method != http.MethodGet, ErrAnswer}
-	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("%w: it has more than %d MiB", ErrAnswer, maxAnswer>>20)
+	case int64(len(answer)) > want.most:
+		return nil, fmt.Errorf("%w: it has more than %d MiB", ErrAnswer, want.most>>20)
 	}
 	if c.signs() {
 		if err := c.believe(to, resp, answer); err != nil {
@@ -200,8 +260,8 @@ func (c *Client) attempt(ctx context.Context, method, target string, header http
 	if resp.StatusCode == http.StatusNoContent {
 		return nil, nil
 	}
-	if !isJSON(resp.Header, "application/json") {
-		return nil, fmt.Errorf("%w: it is no JSON; is this the address of a Secrets Bridge?", ErrAnswer)
+	if !isA(resp.Header, want.kind) {
+		return nil, fmt.Errorf("%w: it is no %s; is this the address of a Secrets Bridge?", ErrAnswer, want.kind)
 	}
 	return answer, nil
 }
@@ -263,7 +323,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func isJSON(header http.Header, kind string) bool {
+func isA(header http.Header, kind string) bool {
 	media, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	return err == nil && media == kind
 }

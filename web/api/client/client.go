@@ -37,6 +37,11 @@ const (
 
 	// maxAnswer bounds an answer, in bytes. The longest is a page of audited facts.
 	maxAnswer = 16 << 20
+
+	// A report comes whole, because its signature is over all of it: a million lines, in
+	// bytes, and the time that they may take on a slow line.
+	maxReport     = 256 << 20
+	reportTimeout = 5 * time.Minute
 )
 
 // ErrAddress says that a URL cannot be that of a server.

@@ -115,7 +115,7 @@ func TestASilentStreamIsOpenedAgain(t *testing.T) {
 		}
 	}, func(cfg *client.Config) { cfg.Silence = 100 * time.Millisecond })
 	var states, lost []string
-	err := client.Follow(t.Context(), c, "r_1", client.Follower{
+	err := client.Follow(t.Context(), c, "r_1", client.Follower[api.Request]{
 		Changed: func(r client.Item[api.Request]) error {
 			if states = append(states, r.Value.State); r.Value.State == "executed" {
 				return client.ErrStop
@@ -141,7 +141,7 @@ func TestAStreamThatIsRefusedEnds(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprint(w, `{"code":"session_expired","detail":"sign in again","status":200}`)
 	}, nil)
-	err := client.Follow(t.Context(), c, "r_1", client.Follower{})
+	err := client.Follow(t.Context(), c, "r_1", client.Follower[api.Request]{})
 	var refused *client.Refused
 	if !errors.As(err, &refused) || refused.Problem.Code != "session_expired" || refused.Problem.Status != http.StatusUnauthorized {
 		t.Errorf("Follow = %v", err)
@@ -153,7 +153,7 @@ func TestAnEventHasABound(t *testing.T) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "data: ", strings.Repeat("x", 2<<20), "\n\n")
 	}, nil)
-	if err := client.Follow(t.Context(), c, "r_1", client.Follower{}); !errors.Is(err, client.ErrAnswer) {
+	if err := client.Follow(t.Context(), c, "r_1", client.Follower[api.Request]{}); !errors.Is(err, client.ErrAnswer) {
 		t.Errorf("Follow = %v, want %v", err, client.ErrAnswer)
 	}
 }

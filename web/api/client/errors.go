@@ -58,7 +58,7 @@ func refused(resp *http.Response, body []byte) error {
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
-	if !isJSON(resp.Header, "application/problem+json") || json.Unmarshal(body, &e.Problem) != nil || e.Problem.Code == "" {
+	if !isA(resp.Header, "application/problem+json") || json.Unmarshal(body, &e.Problem) != nil || e.Problem.Code == "" {
 		e.Problem = api.Problem{Detail: fmt.Sprintf("the server's address answers %d %s; is it a Secrets Bridge?",
 			resp.StatusCode, http.StatusText(resp.StatusCode))}
 	}

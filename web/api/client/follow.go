@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,24 +35,49 @@ var (
 )
 
 // Follower is told what happens to a stream.
-type Follower struct {
-	// Changed gets the request as it stands, and again after each change. What the stream
-	// says only wakes the client: it is asked for. The error that it returns ends
-	// following.
-	Changed func(Item[api.Request]) error
+type Follower[T any] struct {
+	// Changed gets the object as it stands, and again after changes; several in a moment
+	// may be told as one. What the stream says only wakes the client: it is asked for.
+	// The error that it returns ends following.
+	Changed func(Item[T]) error
 
 	// Lost is told why the stream broke, before it is opened again. It may be nil.
 	Lost func(error)
 }
 
+// stream is what is followed: one object, and how the API tells of it.
+type stream[T any] struct {
+	path []string // of the object; its stream is below it
+	kind string   // of the events that say that it changed
+	seq  func(T) uint64
+	rest time.Duration // between two questions about it
+}
+
+// progressRest is how long a job is left alone after it was asked for: one that goes
+// through pages changes more often than anybody can read.
+const progressRest = 250 * time.Millisecond
+
 // Follow follows one request (WHATWG HTML, section 9.2, server-sent events) until the
 // follower has had enough, ctx ends, the server refuses, or the stream was away for ten
 // minutes. A stream that breaks is opened again, and goes on behind what was seen.
-func Follow(ctx context.Context, c *Client, id string, f Follower) error {
+func Follow(ctx context.Context, c *Client, id string, f Follower[api.Request]) error {
+	return follow(ctx, c, stream[api.Request]{
+		path: []string{"requests", id}, kind: "request", seq: func(r api.Request) uint64 { return r.Seq },
+	}, f)
+}
+
+// FollowJob follows one job likewise. Its progress changes it, too.
+func FollowJob(ctx context.Context, c *Client, id string, f Follower[api.Job]) error {
+	return follow(ctx, c, stream[api.Job]{
+		path: []string{"jobs", id}, kind: "job", seq: func(j api.Job) uint64 { return j.Seq }, rest: progressRest,
+	}, f)
+}
+
+func follow[T any](ctx context.Context, c *Client, s stream[T], f Follower[T]) error {
 	var last string
 	broken := time.Time{}
 	for attempt := 1; ; attempt++ {
-		err := c.stream(ctx, id, &last, func(item Item[api.Request]) error {
+		err := s.read(ctx, c, &last, func(item Item[T]) error {
 			attempt, broken = 0, time.Time{}
 			return f.Changed(item)
 		})
@@ -89,68 +115,115 @@ func passing(err error) bool {
 	return false
 }
 
-// stream opens the stream once and reads it to its end, which is always an error.
-func (c *Client) stream(ctx context.Context, id string, last *string, changed func(Item[api.Request]) error) error {
+// read opens the stream once and reads it to its end, which is always an error.
+func (s stream[T]) read(ctx context.Context, c *Client, last *string, changed func(Item[T]) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	to := signed.Request{Method: http.MethodGet, Target: target(Path("requests", id, "stream"), nil)}
+	silence := time.AfterFunc(c.silence, func() { cancel(errSilent) })
+	defer silence.Stop()
+	body, err := c.open(ctx, target(Path(append(slices.Clone(s.path), "stream")...), nil), *last)
+	if err != nil {
+		return err
+	}
+	woken, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() { // ends with the body
+		ended <- c.events(ctx, body, s.kind, func() { silence.Reset(c.silence) }, woken)
+	}()
+	defer func() {
+		cancel(nil)
+		_ = body.Close() // it was read from only
+	}()
+	for {
+		select {
+		case <-woken:
+		case err := <-ended:
+			select {
+			case <-woken: // the last words of a stream that ended
+				if told := s.tell(ctx, c, last, changed); told != nil {
+					return told
+				}
+			default:
+			}
+			return err
+		}
+		if err := s.tell(ctx, c, last, changed); err != nil {
+			return err
+		}
+		if err := sleep(ctx, s.rest); err != nil {
+			return c.unreachable(ctx, err)
+		}
+	}
+}
+
+// tell asks for the object and passes it on.
+func (s stream[T]) tell(ctx context.Context, c *Client, last *string, changed func(Item[T]) error) error {
+	item, err := Get[T](ctx, c, Path(s.path...), nil)
+	if err != nil {
+		return err
+	}
+	*last = strconv.FormatUint(s.seq(item.Value), 10)
+	return changed(item)
+}
+
+// open asks for a stream that goes on behind last.
+func (c *Client) open(ctx context.Context, what, last string) (io.ReadCloser, error) {
+	to := signed.Request{Method: http.MethodGet, Target: what}
 	req, err := http.NewRequestWithContext(ctx, to.Method, c.base.String()+to.Target, nil)
 	if err != nil {
-		return fmt.Errorf("make the call: %w", err)
+		return nil, fmt.Errorf("make the call: %w", err)
 	}
 	req.Header = c.header()
 	req.Header.Set("Accept", "text/event-stream")
-	if *last != "" {
-		req.Header.Set("Last-Event-ID", *last)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
 	}
 	if seq := c.newest.Load(); seq > 0 {
 		req.Header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
 	}
 	if to.Header = req.Header; c.signs() {
 		if err := signed.Sign(to, c.key, c.now()); err != nil {
-			return fmt.Errorf("sign the call: %w", err)
+			return nil, fmt.Errorf("sign the call: %w", err)
 		}
 	}
-	silence := time.AfterFunc(c.silence, func() { cancel(errSilent) })
-	defer silence.Stop()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
+	}
+	if resp.StatusCode == http.StatusOK && isA(resp.Header, "text/event-stream") {
+		return resp.Body, nil
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxEvent))
-		if err != nil {
-			return c.unreachable(ctx, err)
-		}
-		if c.signs() {
-			if err := c.believe(to, resp, body); err != nil {
-				return err
-			}
-		}
-		return refused(resp, body)
+	if resp.StatusCode == http.StatusOK {
+		return nil, fmt.Errorf("%w: it is no stream", ErrAnswer)
 	}
-	if !isJSON(resp.Header, "text/event-stream") {
-		return fmt.Errorf("%w: it is no stream", ErrAnswer)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxEvent))
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
 	}
-	lines := bufio.NewScanner(resp.Body)
+	if c.signs() {
+		if err := c.believe(to, resp, body); err != nil {
+			return nil, err
+		}
+	}
+	return nil, refused(resp, body)
+}
+
+// events reads a stream to its end, which is always an error, and wakes whoever follows
+// it for each event of a kind. Every line shows that the stream is alive.
+func (c *Client) events(ctx context.Context, body io.Reader, kind string, alive func(), woken chan<- struct{}) error {
+	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxEvent)
 	var e event
 	for lines.Scan() {
-		silence.Reset(c.silence)
+		alive()
 		if !e.take(lines.Bytes()) {
 			continue
 		}
-		if e.kind == "request" && e.data {
-			item, err := Get[api.Request](ctx, c, Path("requests", id), nil)
-			if err != nil {
-				return err
+		if e.kind == kind && e.data {
+			select {
+			case woken <- struct{}{}:
+			default: // it will ask anyway
 			}
-			*last = strconv.FormatUint(item.Value.Seq, 10)
-			if err := changed(item); err != nil {
-				return err
-			}
-			silence.Reset(c.silence)
 		}
 		e = event{}
 	}
