@@ -31,5 +31,5 @@ func (p *Provider) Plant(ref agent.Ref) error {
 	return os.WriteFile(filepath.Join(p.folder(ref), currentFile), sealed, 0o600)
 }
 
-// Window is how many secrets one pass over the directory finds.
-const Window = window
+// SetWindow has List pass over the directory more often.
+func (p *Provider) SetWindow(names int) { p.window = names }

@@ -62,6 +62,7 @@ type Provider struct {
 	allow    agent.AllowList
 	keep     int
 	identity identity
+	window   int           // names that one pass of List over the directory keeps
 	writer   chan struct{} // holds one token: one writer of this process at a time
 	closed   atomic.Bool
 
@@ -161,6 +162,7 @@ func open(cfg Config) (*Provider, error) {
 		allow:    cfg.Allow,
 		keep:     cfg.Keep,
 		identity: id,
+		window:   defaultWindow,
 		writer:   make(chan struct{}, 1),
 	}
 	return p, p.proveIdentity()

@@ -18,9 +18,9 @@ import (
 	"secretsbridge/events"
 )
 
-// window is how many names a pass over the directory keeps: 16 pages. A store of n secrets
+// defaultWindow is how many names a pass over the directory keeps: 16 pages. A store of n secrets
 // is passed over n/4000 times, which for 20,000 is little beside opening their files.
-const window = 16 * agent.MaxPage
+const defaultWindow = 16 * agent.MaxPage
 
 // nameDigits is how long the name of a secret's folder is; see [identity.name].
 const nameDigits = 32
@@ -47,8 +47,8 @@ func (p *Provider) list(ctx context.Context, after string, yield func(agent.Page
 		if err != nil {
 			return err
 		}
-		more := len(names) > window
-		names = names[:min(len(names), window)]
+		more := len(names) > p.window
+		names = names[:min(len(names), p.window)]
 		for {
 			n := min(len(names), agent.MaxPage)
 			page, err := p.page(ctx, names[:n])
@@ -70,14 +70,14 @@ func (p *Provider) list(ctx context.Context, after string, yield func(agent.Page
 }
 
 // folders returns the names that follow after, ascending: the first of them, and one more
-// than [window] if there are as many.
+// than the window if there are as many.
 func (p *Provider) folders(after string) ([]string, error) {
 	dir, err := os.Open(filepath.Join(p.dir, secretsDir))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
 	}
 	defer dir.Close()
-	const most = window + 1
+	most := p.window + 1
 	kept, full := make([]string, 0, 2*most), false // full: kept[most-1] is the largest that matters
 	for {
 		some, err := dir.Readdirnames(1024)

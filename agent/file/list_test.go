@@ -130,13 +130,14 @@ func TestOtherFilesInTheDirectoryAreNoSecrets(t *testing.T) {
 // TestAListTakesMoreThanOnePassOverTheDirectory begins anew at cursors of each pass.
 func TestAListTakesMoreThanOnePassOverTheDirectory(t *testing.T) {
 	p := open(t, newStore(t))
-	const secrets = 2*file.Window + 50
+	const window, secrets = agent.MaxPage * 3 / 2, 3*agent.MaxPage + 50
+	p.SetWindow(window)
 	for i := range secrets {
 		if err := p.Plant(mustRef(t, fmt.Sprintf("s/%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	seen, pages := map[string]bool{}, 0
+	seen := map[string]bool{}
 	before := map[agent.Cursor]int{}
 	for page, err := range p.List(t.Context(), "") {
 		if err != nil {
@@ -148,12 +149,12 @@ func TestAListTakesMoreThanOnePassOverTheDirectory(t *testing.T) {
 			}
 			seen[s.Ref] = true
 		}
-		if pages++; pages > 2*file.Window/agent.MaxPage-2 && page.Next != "" {
+		if page.Next != "" {
 			before[page.Next] = len(seen)
 		}
 	}
-	if len(seen) != secrets || len(before) < 2 {
-		t.Errorf("%d secrets on %d pages, want %d", len(seen), pages, secrets)
+	if len(seen) != secrets || len(before) != 4 {
+		t.Errorf("%d secrets, want %d; %d cursors", len(seen), secrets, len(before))
 	}
 	for cursor, n := range before {
 		if rest, _ := listed(t, p, cursor); len(rest) != secrets-n {
