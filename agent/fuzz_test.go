@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // fuzzTicket returns a signer, an agent that trusts it, the JSON of a good ticket and a
 // moment in its life: the same in each run, because each worker of the fuzzer is a
 // process of its own, and would not believe what another one signed.
-func fuzzTicket(f *testing.F) (seal.SigningKey, agent.Config, []byte, time.Time) {
+func fuzzTicket(f testing.TB) (seal.SigningKey, agent.Config, []byte, time.Time) {
 	f.Helper()
 	signer, err := seal.ParseSigningKey(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
@@ -94,6 +95,7 @@ func FuzzTicket(f *testing.F) {
 	f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"shred"`), 1))
 	f.Add(bytes.Replace(raw, []byte(`"r_`), []byte(`"R_`), 1))
 	f.Add(bytes.Replace(raw, []byte(`"until":"20`), []byte(`"until":"19`), 1))
+	f.Add(bytes.Replace(raw, []byte(`{`), []byte(`{"token":1,`), 1))
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -107,7 +109,7 @@ func FuzzTicket(f *testing.F) {
 		if !events.ValidID(string(got.Request), "r_") || got.Job != events.JobOf(got.Request) {
 			t.Errorf("%q names request %q and job %q", raw, got.Request, got.Job)
 		}
-		if ours := got.Cluster == cluster && got.Operation == events.OperationRead && now.Before(got.Until); ours != (err == nil) {
+		if ours := got.Cluster == cluster && got.Operation == events.OperationRead && now.Before(got.Until); ours != (err == nil) && !(ours && strings.Contains(err.Error(), "named like a credential")) {
 			t.Errorf("%q: error = %v", raw, err)
 		}
 		if err != nil {

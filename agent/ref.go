@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -209,4 +210,46 @@ func (l AllowList) Opens(text string) bool {
 		}
 	}
 	return false
+}
+
+// Beginning is a text that refs begin with; with Exact it is one ref as it is.
+type Beginning struct {
+	Text  string
+	Exact bool
+}
+
+// Beginnings returns the fewest texts that cover exactly what the list allows, in
+// ascending order: "" where it allows everything, "prod" (Exact) and "prod/" for the entry
+// "prod", "prod-" for the entry "prod-*". Only an Exact one may be the beginning of another.
+func (l AllowList) Beginnings() []Beginning {
+	if l.all {
+		return []Beginning{{}}
+	}
+	var found []Beginning
+	for _, prefix := range l.prefixes {
+		found = append(found, Beginning{prefix.path, true}, Beginning{prefix.path + "/", false})
+	}
+	for _, text := range l.texts {
+		found = append(found, Beginning{text, false})
+	}
+	slices.SortFunc(found, func(a, b Beginning) int {
+		switch order := strings.Compare(a.Text, b.Text); {
+		case order != 0 || a.Exact == b.Exact:
+			return order
+		case b.Exact:
+			return -1
+		}
+		return 1
+	})
+	// What begins with a text comes right after it.
+	var fewest []Beginning
+	cover := Beginning{Exact: true}
+	for _, b := range found {
+		if b == cover || !cover.Exact && strings.HasPrefix(b.Text, cover.Text) {
+			continue
+		}
+		fewest = append(fewest, b)
+		cover = b
+	}
+	return fewest
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"secretsbridge/agent"
@@ -142,6 +143,51 @@ func TestWhatIsAllowedIsOpen(t *testing.T) {
 			if !list.Opens(text[:i]) {
 				t.Fatalf("%q allows %q and does not open %q", entry, text, text[:i])
 			}
+		}
+	})
+}
+
+func TestTheBeginningsOfAnAllowList(t *testing.T) {
+	for _, c := range []struct {
+		entries []string
+		want    []agent.Beginning
+	}{
+		{nil, nil},
+		{[]string{"b", "*", "a"}, []agent.Beginning{{}}},
+		{[]string{"prod"}, []agent.Beginning{{"prod", true}, {"prod/", false}}},
+		{[]string{"prod/*"}, []agent.Beginning{{"prod/", false}}},
+		{[]string{"prod", "prod-x", "prod/a"}, []agent.Beginning{{"prod", true}, {"prod-x", true}, {"prod-x/", false}, {"prod/", false}}},
+		{[]string{"prod", "prod", "prod*", "pro/d"}, []agent.Beginning{{"pro/d", true}, {"pro/d/", false}, {"prod", false}}},
+	} {
+		list, err := agent.ParseAllowList(c.entries...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, list.Beginnings()); diff != "" {
+			t.Errorf("beginnings of %q (-want +got):\n%s", c.entries, diff)
+		}
+	}
+}
+
+func TestBeginningsCoverWhatIsAllowedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var entries []string
+		for range rapid.IntRange(1, 4).Draw(t, "entries") {
+			entries = append(entries, segments(t, "entry")+rapid.SampledFrom([]string{"", "*", "/*"}).Draw(t, "end"))
+		}
+		list, err := agent.ParseAllowList(entries...)
+		ref, errRef := agent.ParseRef(segments(t, "ref"))
+		if err != nil || errRef != nil {
+			return
+		}
+		covered := 0
+		for _, b := range list.Beginnings() {
+			if b.Text == ref.String() || !b.Exact && strings.HasPrefix(ref.String(), b.Text) {
+				covered++
+			}
+		}
+		if allowed := list.Allows(ref); allowed != (covered == 1) || covered > 1 {
+			t.Fatalf("%q allow %q: %v, covered %d times by %v", entries, ref, allowed, covered, list.Beginnings())
 		}
 	})
 }

@@ -44,6 +44,9 @@ func (a *Agent) readTicket(ctx context.Context, data []byte, now time.Time) (eve
 	if !namesJob(t) {
 		return events.Ticket{}, fmt.Errorf("%w: it names no job", errForged)
 	}
+	if err := refuseCredentials(signed.Ticket); err != nil {
+		return t, err
+	}
 	switch {
 	case t.Cluster != a.Cluster:
 		return t, fmt.Errorf("%w: it is of cluster %q", errNotForUs, t.Cluster)

@@ -27,6 +27,7 @@ import (
 	"filippo.io/age"
 
 	"secretsbridge/agent"
+	"secretsbridge/events"
 )
 
 // defaultKeep is how many versions of a secret stay by default.
@@ -34,6 +35,10 @@ const defaultKeep = 10
 
 // ErrExists says that [Create] found a store or an identity in its place.
 var ErrExists = errors.New("there is one already")
+
+// errLabels says that labels are more than any list could show.
+var errLabels = fmt.Errorf("its labels are beyond the limits: at most %d, in UTF-8, names of 1 to %d bytes, values of up to %d",
+	events.MaxLabels, events.MaxLabelName, events.MaxLabelValue)
 
 // Config says where a store is and what of it requests may ask for.
 type Config struct {
@@ -57,6 +62,7 @@ type Provider struct {
 	allow    agent.AllowList
 	keep     int
 	identity identity
+	window   int           // names that one pass of List over the directory keeps
 	writer   chan struct{} // holds one token: one writer of this process at a time
 	closed   atomic.Bool
 
@@ -156,6 +162,7 @@ func open(cfg Config) (*Provider, error) {
 		allow:    cfg.Allow,
 		keep:     cfg.Keep,
 		identity: id,
+		window:   defaultWindow,
 		writer:   make(chan struct{}, 1),
 	}
 	return p, p.proveIdentity()
@@ -198,6 +205,9 @@ func (p *Provider) Read(ctx context.Context, ref agent.Ref) (agent.Bundle, error
 // the new one, whole.
 func (p *Provider) Write(ctx context.Context, ref agent.Ref, b agent.Bundle, expect agent.Version) (agent.Version, error) {
 	written, err := p.admit(ctx, ref, func() (agent.Bundle, error) {
+		if !events.ValidLabels(b.Labels) {
+			return agent.Bundle{}, fmt.Errorf("%w: %w", agent.ErrNotBundle, errLabels)
+		}
 		values, err := b.JSON()
 		if err != nil {
 			return agent.Bundle{}, err

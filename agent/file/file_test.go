@@ -258,7 +258,7 @@ func TestAFolderUnderAnotherNameIsNotThatSecret(t *testing.T) {
 	}
 }
 
-func newStore(t *testing.T) file.Config {
+func newStore(t testing.TB) file.Config {
 	t.Helper()
 	dir := t.TempDir()
 	cfg := file.Config{Dir: filepath.Join(dir, "store"), IdentityFile: filepath.Join(dir, "keys", "identity"), Allow: allow(t, "*")}
@@ -268,7 +268,7 @@ func newStore(t *testing.T) file.Config {
 	return cfg
 }
 
-func open(t *testing.T, cfg file.Config) *file.Provider {
+func open(t testing.TB, cfg file.Config) *file.Provider {
 	t.Helper()
 	p, err := file.Open(cfg)
 	if err != nil {
@@ -277,7 +277,7 @@ func open(t *testing.T, cfg file.Config) *file.Provider {
 	return p
 }
 
-func allow(t *testing.T, prefixes ...string) agent.AllowList {
+func allow(t testing.TB, prefixes ...string) agent.AllowList {
 	t.Helper()
 	list, err := agent.ParseAllowList(prefixes...)
 	if err != nil {
@@ -286,7 +286,7 @@ func allow(t *testing.T, prefixes ...string) agent.AllowList {
 	return list
 }
 
-func mustRef(t *testing.T, text string) agent.Ref {
+func mustRef(t testing.TB, text string) agent.Ref {
 	t.Helper()
 	ref, err := agent.ParseRef(text)
 	if err != nil {

@@ -49,11 +49,11 @@ func newIdentity(key age.Identity) (identity, error) {
 	return id, err
 }
 
-// name is the folder of a ref: 32 hexadecimal digits, the same in every process.
+// name is the folder of a ref: [nameDigits] hexadecimal digits, the same in every process.
 func (id identity) name(ref agent.Ref) string {
 	mac := hmac.New(sha256.New, id.nameKey)
 	mac.Write([]byte(ref.String()))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	return hex.EncodeToString(mac.Sum(nil)[:nameDigits/2])
 }
 
 // seal encrypts plain. Who does not hold the identity cannot do so either: the

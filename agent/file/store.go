@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"secretsbridge/agent"
 )
@@ -174,11 +173,6 @@ func (p *Provider) writeNext(ref agent.Ref, b agent.Bundle, values []byte, expec
 	}
 	if b.Labels != nil {
 		next.Labels = maps.Clone(b.Labels)
-	}
-	for name, label := range next.Labels {
-		if !utf8.ValidString(name) || !utf8.ValidString(label) {
-			return "", fmt.Errorf("%w: a label is not UTF-8", agent.ErrNotBundle)
-		}
 	}
 	if err := p.commit(ref, next, values); err != nil {
 		return "", err

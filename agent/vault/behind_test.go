@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"iter"
 	"strings"
 
 	"secretsbridge/agent"
@@ -26,4 +27,18 @@ func (b behind) Read(ctx context.Context, ref agent.Ref) (agent.Bundle, error) {
 
 func (b behind) Write(ctx context.Context, ref agent.Ref, v agent.Bundle, expect agent.Version) (agent.Version, error) {
 	return b.Provider.Write(ctx, b.at(ref), v, expect)
+}
+
+// List gives the suite its own prefix back.
+func (b behind) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
+	return func(yield func(agent.Page, error) bool) {
+		for page, err := range b.Provider.List(ctx, from) {
+			for i := range page.Secrets {
+				page.Secrets[i].Ref = "suite" + strings.TrimPrefix(page.Secrets[i].Ref, b.mount)
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
 }

@@ -41,8 +41,19 @@ func TestOpenRefuses(t *testing.T) {
 		"two tokens":                 func(c *vault.Config) { c.Auth.TokenFile = "x" },
 		"token and role":             func(c *vault.Config) { c.Auth.RoleID = "x" },
 		"half a role":                func(c *vault.Config) { c.Auth = vault.Auth{Method: vault.MethodAppRole, RoleID: canary} },
-		"no mount":                   func(c *vault.Config) { c.Mounts = nil },
-		"a mount that climbs":        func(c *vault.Config) { c.Mounts[0].Path = "secret/../sys" },
+		"a service account of no role": func(c *vault.Config) {
+			c.Auth = vault.Auth{Method: vault.MethodKubernetes, ServiceAccountTokenFile: "x"}
+		},
+		"two methods": func(c *vault.Config) {
+			c.Auth = vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "r", RoleID: canary}
+		},
+		"a method whose mount climbs": func(c *vault.Config) {
+			c.Auth = vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "r", KubernetesMount: "../sys"}
+		},
+		"a JWT from nowhere":            func(c *vault.Config) { c.Auth = vault.Auth{Method: vault.MethodJWT, JWTRole: "r"} },
+		"a negative number of requests": func(c *vault.Config) { c.RequestsPerSecond = -1 },
+		"no mount":                      func(c *vault.Config) { c.Mounts = nil },
+		"a mount that climbs":           func(c *vault.Config) { c.Mounts[0].Path = "secret/../sys" },
 		"mounts within each other": func(c *vault.Config) {
 			c.Mounts = append(c.Mounts, vault.Mount{Path: "secret/deep"})
 		},

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -11,11 +12,13 @@ import (
 	"secretsbridge/agent"
 	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
+	"secretsbridge/test/servers/faults"
 )
 
 func TestVaultConforms(t *testing.T) {
 	l := newLab(t)
 	l.mount(t, "team/kv")
+	door, address := faults.Before(t, l.server.Address, slowDown)
 	n := 0
 	providertest.Run(t, providertest.Harness{
 		New: func(t *testing.T) agent.Provider {
@@ -23,13 +26,56 @@ func TestVaultConforms(t *testing.T) {
 			mount := fmt.Sprintf("suite%d", n)
 			l.mount(t, mount)
 			cfg := l.config(t, l.server.RootToken)
+			cfg.Address = address
 			// The prefix of the suite is the same each time, the mount behind it is not.
 			cfg.Mounts = []vault.Mount{{Path: mount, Allow: allow(t, "prod")}, {Path: "team/kv", Allow: allow(t, "only/this")}}
 			return behind{open(t, cfg), mount}
 		},
 		Prefix:  "suite/prod",
 		Outside: []string{"suite", "suite/production/x", "secret/prod/x", "team/kv/only", "team/kv", "team", "sys/mounts", "auth/token/lookup-self"},
+		Break: func(_ *testing.T, fault providertest.ServerFault, times int) bool {
+			if other := impostors[fault]; other != nil {
+				door.Instead(other, times)
+			} else {
+				door.SetTimes(ways[fault], times)
+			}
+			return true
+		},
 	})
+}
+
+// ways and impostors are how a Vault has each fault of the suite.
+var (
+	ways = map[providertest.ServerFault]faults.Fault{
+		providertest.NoFault: faults.None, providertest.Throttled: faults.Throttled, providertest.Failing: faults.Broken,
+		providertest.Reset: faults.Cut, providertest.Lost: faults.CutAnswer,
+	}
+	impostors = map[providertest.ServerFault]faults.Impostor{
+		providertest.Garbage: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			_, _ = w.Write([]byte("<html>It works!</html>"))
+		},
+		providertest.Forbidden: func(w http.ResponseWriter, r *http.Request, server http.Handler) {
+			if r.URL.Path == "/v1/auth/token/lookup-self" {
+				server.ServeHTTP(w, r) // the token is alive
+				return
+			}
+			forbid(w, r, server)
+		},
+		providertest.Unsigned: forbid,
+	}
+)
+
+// forbid is what Vault says of a missing right and of an ended token alike.
+func forbid(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = w.Write([]byte(`{"errors":["permission denied"]}`))
+}
+
+// slowDown is the answer of a Vault whose rate limit quota is used up.
+func slowDown(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = w.Write([]byte(`{"errors":["request path: rate limit quota exceeded"]}`))
 }
 
 // behind gives the suite, which wants one prefix, a mount of its own each time.

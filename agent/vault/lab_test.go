@@ -127,7 +127,7 @@ func open(t *testing.T, cfg vault.Config) *vault.Provider {
 	return p
 }
 
-func allow(t *testing.T, prefixes ...string) agent.AllowList {
+func allow(t testing.TB, prefixes ...string) agent.AllowList {
 	t.Helper()
 	list, err := agent.ParseAllowList(prefixes...)
 	if err != nil {

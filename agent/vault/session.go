@@ -13,51 +13,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	"github.com/hashicorp/vault/api/auth/approle"
 
 	"secretsbridge/agent"
 )
-
-// Method is a way to sign in.
-type Method string
-
-// The methods that are supported.
-const (
-	MethodToken   Method = "token"
-	MethodAppRole Method = "approle"
-)
-
-// Auth says how to sign in. Its fields are those of one method; others must be empty.
-type Auth struct {
-	Method Method
-
-	// Token, or TokenFile, which is read again when the token is refused, so that
-	// another program may put a fresh one there. The token's policies must let it look
-	// itself up, as Vault's policy "default" does: that is how a token that has ended
-	// is told from one that lacks a right.
-	Token     string
-	TokenFile string
-
-	// RoleID and SecretIDFile of an AppRole, and where the method is mounted; "" means
-	// "approle". The file is read at each sign-in.
-	RoleID       string
-	SecretIDFile string
-	AppRoleMount string
-}
-
-func (a Auth) validate() error {
-	token := a.Token != "" || a.TokenFile != ""
-	role := a.RoleID != "" || a.SecretIDFile != "" || a.AppRoleMount != ""
-	switch {
-	case a.Method == MethodToken && (role || (a.Token != "") == (a.TokenFile != "")):
-		return errors.New("the method token takes a token or a token file, and nothing else")
-	case a.Method == MethodAppRole && (token || a.RoleID == "" || a.SecretIDFile == ""):
-		return errors.New("the method approle takes a role id and a secret id file, and no token")
-	case a.Method != MethodToken && a.Method != MethodAppRole:
-		return fmt.Errorf("the method %q is neither token nor approle", a.Method)
-	}
-	return nil
-}
 
 const (
 	lookupSelf = "auth/token/lookup-self"
@@ -76,6 +34,7 @@ const (
 // when Vault refuses it.
 type session struct {
 	client *api.Client // its token is the session's
+	lists  *api.Client // has the same token
 	door   *api.Client // has no token: Vault would refuse a sign-in that brings an old one
 	auth   Auth
 	log    *slog.Logger
@@ -100,10 +59,10 @@ type lease struct {
 	renewable bool
 }
 
-func newSession(client, door *api.Client, auth Auth, log *slog.Logger) *session {
+func newSession(client, lists, door *api.Client, auth Auth, log *slog.Logger) *session {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &session{
-		client: client, door: door, auth: auth, log: log,
+		client: client, lists: lists, door: door, auth: auth, log: log,
 		stop: stop, stopped: make(chan struct{}), changed: make(chan struct{}, 1), signing: make(chan struct{}, 1),
 	}
 	go func() {
@@ -120,8 +79,8 @@ func (s *session) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	defer s.client.ClearToken()
-	if s.auth.Method != MethodAppRole || s.client.Token() == "" {
+	defer s.setToken("")
+	if !s.auth.signsIn() || s.client.Token() == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), revokeTime)
@@ -177,6 +136,11 @@ func (s *session) signedIn(ctx context.Context) (int, error) {
 	return s.token, nil
 }
 
+func (s *session) setToken(token string) {
+	s.client.SetToken(token)
+	s.lists.SetToken(token)
+}
+
 func (s *session) isCurrent(token int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,10 +173,10 @@ func (s *session) signInAgain(ctx context.Context, old int) error {
 	}
 	var l lease
 	var err error
-	if s.auth.Method == MethodAppRole {
-		l, err = s.signInWithRole(ctx)
+	if s.auth.signsIn() {
+		l, err = s.signIn(ctx)
 	} else {
-		l, err = s.signInWithToken(ctx, old)
+		l, err = s.useToken(ctx, old)
 	}
 	if err != nil {
 		return fmt.Errorf("sign in to vault: %w", err)
@@ -225,41 +189,10 @@ func (s *session) signInAgain(ctx context.Context, old int) error {
 	return nil
 }
 
-func (s *session) signInWithRole(ctx context.Context) (lease, error) {
-	if err := readable(s.auth.SecretIDFile); err != nil {
-		return lease{}, err
-	}
-	var options []approle.LoginOption
-	if s.auth.AppRoleMount != "" {
-		options = append(options, approle.WithMountPath(s.auth.AppRoleMount))
-	}
-	role, err := approle.NewAppRoleAuth(s.auth.RoleID, &approle.SecretID{FromFile: s.auth.SecretIDFile}, options...)
-	if err != nil {
-		return lease{}, fmt.Errorf("%w: %w", agent.ErrSignIn, err)
-	}
-	secret, err := role.Login(ctx, s.door)
-	var refused *api.ResponseError
-	switch {
-	case errors.As(err, &refused) && refused.StatusCode < 429 && refused.StatusCode >= 400:
-		return lease{}, fmt.Errorf("%w: vault answered %d: check the role id and the secret id", agent.ErrSignIn, refused.StatusCode)
-	case errors.As(err, &refused):
-		return lease{}, classify(refused.StatusCode, nil)
-	case err != nil:
-		return lease{}, transportError(ctx, err)
-	case secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "":
-		return lease{}, fmt.Errorf("%w: the answer holds no token", agent.ErrUnavailable)
-	}
-	s.client.SetToken(secret.Auth.ClientToken)
-	return newLease(time.Duration(secret.Auth.LeaseDuration)*time.Second, secret.Auth.Renewable), nil
-}
-
-// signInWithToken takes the configured token and asks how long it lives.
-func (s *session) signInWithToken(ctx context.Context, old int) (lease, error) {
+// useToken takes the configured token and asks how long it lives.
+func (s *session) useToken(ctx context.Context, old int) (lease, error) {
 	token := s.auth.Token
 	if s.auth.TokenFile != "" {
-		if err := readable(s.auth.TokenFile); err != nil {
-			return lease{}, err
-		}
 		text, err := os.ReadFile(s.auth.TokenFile)
 		if err != nil {
 			return lease{}, fmt.Errorf("%w: %w", agent.ErrSignIn, err)
@@ -270,7 +203,7 @@ func (s *session) signInWithToken(ctx context.Context, old int) (lease, error) {
 	if old > 0 && token == s.client.Token() {
 		return lease{}, fmt.Errorf("%w: the token has ended or was revoked: give the agent another", agent.ErrSignIn)
 	}
-	s.client.SetToken(token)
+	s.setToken(token)
 	res, err := s.client.Logical().ReadRawWithContext(ctx, lookupSelf)
 	body, err := finish(ctx, res, err)
 	defer clear(body)
@@ -290,15 +223,6 @@ func (s *session) signInWithToken(ctx context.Context, old int) (lease, error) {
 		return lease{}, fmt.Errorf("%w: the answer is not Vault's", agent.ErrUnavailable)
 	}
 	return newLease(time.Duration(about.Data.TTL)*time.Second, about.Data.Renewable), nil
-}
-
-// readable says by name which file of the configuration cannot be read.
-func readable(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", agent.ErrSignIn, err)
-	}
-	return file.Close()
 }
 
 // newLease is the lease of a token that lives for ttl; 0 means for ever. It is renewed
@@ -363,13 +287,13 @@ func (s *session) extend(ctx context.Context) error {
 			}
 			nearEnd := next.full < l.full/2
 			next.full = max(next.full, l.full)
-			if !nearEnd || s.auth.Method != MethodAppRole {
+			if !nearEnd || !s.auth.signsIn() {
 				s.setLease(next)
 				return nil
 			}
 		}
 	}
-	if s.auth.Method == MethodAppRole || errors.Is(err, agent.ErrForbidden) {
+	if s.auth.signsIn() || errors.Is(err, agent.ErrForbidden) {
 		err = s.signInAgain(ctx, token)
 	}
 	if err != nil && s.isCurrent(token) {

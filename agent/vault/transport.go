@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/vaulthttp"
@@ -32,17 +33,58 @@ const (
 	// maxAnswer bounds what is read of an answer. Vault writes <, > and & as six
 	// characters each, and adds metadata with up to 64 labels of 640 bytes.
 	maxAnswer = 6*agent.MaxBundleBytes + 256<<10
+
+	// The bounds of package singlecall, for calls without values.
+	dialTime      = 5 * time.Second
+	handshakeTime = 10 * time.Second
+	answerTime    = 20 * time.Second
+
+	// idleTime is how long a connection is kept between two pages of a list.
+	idleTime = 30 * time.Second
 )
 
-// bounded reads no answer without bound.
-type bounded struct{ next http.RoundTripper }
+// bounded reads no answer without bound, and asks no more often than the limiter allows,
+// repeated calls included.
+type bounded struct {
+	next    http.RoundTripper
+	limiter *rate.Limiter
+}
 
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := b.limiter.Wait(req.Context()); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close() // the contract of http.RoundTripper
+		}
+		return nil, fmt.Errorf("%w: %w", errPaced, err)
+	}
 	res, err := b.next.RoundTrip(req)
 	if err == nil {
-		res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer)
+		limit := int64(maxAnswer)
+		if req.URL.Query().Has("list") {
+			limit = maxNames
+		}
+		res.Body = http.MaxBytesReader(nil, res.Body, limit)
 	}
 	return res, err
+}
+
+// errPaced says that a call was not made because its turn would come too late.
+var errPaced = errors.New("requests_per_second is used up")
+
+// newPool is the transport of calls without values. It keeps its connections: one call a
+// connection, as values need it, would be half as fast and count against Vault's limits.
+func newPool(trust *tls.Config) *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: dialTime}).DialContext,
+		TLSClientConfig:        trust,
+		TLSHandshakeTimeout:    handshakeTime,
+		ResponseHeaderTimeout:  answerTime,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxConnsPerHost:        parallel,
+		MaxIdleConnsPerHost:    parallel,
+		IdleConnTimeout:        idleTime,
+		DisableCompression:     true,
+	}
 }
 
 // checkRetry repeats what surely had no effect, and reads also where that is unknown.
@@ -71,7 +113,7 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 
 func retryError(err error) bool {
 	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) {
+	if errors.As(err, &untrusted) || errors.Is(err, errPaced) {
 		return false
 	}
 	var network *net.OpError
@@ -130,10 +172,22 @@ func transportError(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
 	case errors.As(err, &tooLong):
-		return fmt.Errorf("%w: the answer has more than %d bytes", agent.ErrTooLarge, maxAnswer)
+		return &tooLongError{tooLong.Limit}
 	}
 	return fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
 }
+
+// tooLongError says that an answer is beyond its bound.
+type tooLongError struct{ limit int64 }
+
+func (e *tooLongError) Error() string {
+	return fmt.Sprintf("%v: the answer has more than %d bytes", agent.ErrTooLarge, e.limit)
+}
+
+func (e *tooLongError) Unwrap() error { return agent.ErrTooLarge }
+
+// errNoEngine says that the configuration names a mount that Vault does not have.
+var errNoEngine = fmt.Errorf("%w: there is no secrets engine at this mount", agent.ErrNotFound)
 
 // classify maps a status as Vault's documentation, "HTTP status codes", gives them.
 func classify(status int, body []byte) error {
@@ -145,7 +199,7 @@ func classify(status int, body []byte) error {
 	case status == http.StatusNotFound:
 		e.kind = agent.ErrNotFound
 		if strings.Contains(text, "no handler for route") {
-			e.detail = "there is no secrets engine at this mount"
+			e.kind = errNoEngine
 		}
 	case status == http.StatusForbidden:
 		e.kind = agent.ErrForbidden

@@ -6,6 +6,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/singlecall"
@@ -25,6 +27,10 @@ import (
 // callTime bounds one call of the provider, its retries included, where the caller's
 // context does not end earlier.
 const callTime = 30 * time.Second
+
+// defaultRate lets a list of 10,000 secrets take less than a minute, at a tenth of what a
+// small Vault answers.
+const defaultRate = 250
 
 // Config says which Vault, as whom, and what of it requests may ask for.
 type Config struct {
@@ -43,6 +49,10 @@ type Config struct {
 	// Mounts are the KV version 2 engines that requests may reach; at least one.
 	Mounts []Mount
 
+	// RequestsPerSecond bounds what the provider asks of Vault, sign-ins and repeated calls
+	// included; 0 means 250.
+	RequestsPerSecond int
+
 	// Log gets sign-ins and renewals, without tokens; nil logs nothing.
 	Log *slog.Logger
 }
@@ -58,10 +68,12 @@ type Mount struct {
 	Allow agent.AllowList
 }
 
-// Provider reads and writes secrets of one Vault. It renews its token in the
+// Provider reads, writes and lists secrets of one Vault. It renews its token in the
 // background until Close.
 type Provider struct {
-	client  *api.Client
+	client  *api.Client     // for values
+	lists   *api.Client     // for names and metadata, over pool
+	pool    *http.Transport // keeps connections
 	session *session
 	mounts  []mount
 }
@@ -91,11 +103,23 @@ func open(cfg Config) (*Provider, error) {
 	if err := cfg.Auth.validate(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(cfg)
+	if cfg.RequestsPerSecond < 0 {
+		return nil, errors.New("the requests per second are negative")
+	}
+	p := &Provider{mounts: mounts}
+	limiter := rate.NewLimiter(rate.Limit(cmp.Or(cfg.RequestsPerSecond, defaultRate)), parallel)
+	single := func(trust *tls.Config) http.RoundTripper { return bounded{singlecall.New(trust), limiter} }
+	if p.client, err = newClient(cfg, single); err != nil {
+		return nil, err
+	}
+	door, err := newClient(cfg, single)
 	if err != nil {
 		return nil, err
 	}
-	door, err := newClient(cfg)
+	p.lists, err = newClient(cfg, func(trust *tls.Config) http.RoundTripper {
+		p.pool = newPool(trust)
+		return bounded{p.pool, limiter}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +127,8 @@ func open(cfg Config) (*Provider, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Provider{client: client, session: newSession(client, door, cfg.Auth, log), mounts: mounts}, nil
+	p.session = newSession(p.client, p.lists, door, cfg.Auth, log)
+	return p, nil
 }
 
 func parseMounts(configured []Mount) ([]mount, error) {
@@ -131,12 +156,10 @@ func below(ref, prefix agent.Ref) bool {
 }
 
 // newClient builds the library's client from cfg and nothing else.
-func newClient(cfg Config) (*api.Client, error) {
+func newClient(cfg Config, transport func(trust *tls.Config) http.RoundTripper) (*api.Client, error) {
 	return vaulthttp.NewClient(vaulthttp.Config{
 		Address: cfg.Address, Namespace: cfg.Namespace, CAFile: cfg.CACertFile,
-		Transport: func(trust *tls.Config) http.RoundTripper {
-			return bounded{singlecall.New(trust)}
-		},
+		Transport:  transport,
 		MaxRetries: maxRetries, MinRetryWait: minRetryWait, MaxRetryWait: maxRetryWait, Retry: checkRetry,
 	})
 }
@@ -181,5 +204,6 @@ func (p *Provider) Check(ctx context.Context) error {
 // if Vault can be reached.
 func (p *Provider) Close() error {
 	p.session.close()
+	p.pool.CloseIdleConnections()
 	return nil
 }

@@ -50,19 +50,39 @@ type fileSettings struct {
 
 // vaultSettings are the fields of provider "vault".
 type vaultSettings struct {
-	Provider   events.ProviderKind `yaml:"provider"`
-	Allow      []string            `yaml:"allow"` // MOUNT, MOUNT/PREFIX or *
-	Address    string              `yaml:"address"`
-	CACertFile string              `yaml:"ca_cert_file"`
-	Namespace  string              `yaml:"namespace"`
-	Mounts     []string            `yaml:"mounts"`
-	Auth       struct {
-		Method       vault.Method `yaml:"method"`
-		TokenFile    string       `yaml:"token_file"`
-		RoleID       string       `yaml:"role_id"`
-		SecretIDFile string       `yaml:"secret_id_file"`
-		AppRoleMount string       `yaml:"approle_mount"`
-	} `yaml:"auth"`
+	Provider          events.ProviderKind `yaml:"provider"`
+	Allow             []string            `yaml:"allow"` // MOUNT, MOUNT/PREFIX, MOUNT/TEXT* or *
+	Address           string              `yaml:"address"`
+	CACertFile        string              `yaml:"ca_cert_file"`
+	Namespace         string              `yaml:"namespace"`
+	Mounts            []string            `yaml:"mounts"`
+	RequestsPerSecond int                 `yaml:"requests_per_second"`
+	Auth              vaultAuth           `yaml:"auth"`
+}
+
+// vaultAuth are the fields of one of the methods.
+type vaultAuth struct {
+	Method                  vault.Method `yaml:"method"`
+	TokenFile               string       `yaml:"token_file"`
+	RoleID                  string       `yaml:"role_id"`
+	SecretIDFile            string       `yaml:"secret_id_file"`
+	AppRoleMount            string       `yaml:"approle_mount"`
+	KubernetesRole          string       `yaml:"kubernetes_role"`
+	KubernetesMount         string       `yaml:"kubernetes_mount"`
+	ServiceAccountTokenFile string       `yaml:"service_account_token_file"`
+	JWTRole                 string       `yaml:"jwt_role"`
+	JWTFile                 string       `yaml:"jwt_file"`
+	JWTMount                string       `yaml:"jwt_mount"`
+}
+
+// from takes relative paths from base.
+func (a vaultAuth) from(base string) vault.Auth {
+	return vault.Auth{
+		Method: a.Method, TokenFile: within(base, a.TokenFile),
+		RoleID: a.RoleID, SecretIDFile: within(base, a.SecretIDFile), AppRoleMount: a.AppRoleMount,
+		KubernetesRole: a.KubernetesRole, KubernetesMount: a.KubernetesMount, ServiceAccountTokenFile: within(base, a.ServiceAccountTokenFile),
+		JWTRole: a.JWTRole, JWTFile: within(base, a.JWTFile), JWTMount: a.JWTMount,
+	}
 }
 
 // settings is a configuration that was checked.
@@ -184,11 +204,8 @@ func parseVault(base string, node ast.Node, log *slog.Logger) (agent.Connection,
 		return agent.Connection{}, err
 	}
 	cfg := vault.Config{
-		Address: s.Address, CACertFile: within(base, s.CACertFile), Namespace: s.Namespace, Mounts: mounts, Log: log,
-		Auth: vault.Auth{
-			Method: s.Auth.Method, TokenFile: within(base, s.Auth.TokenFile),
-			RoleID: s.Auth.RoleID, SecretIDFile: within(base, s.Auth.SecretIDFile), AppRoleMount: s.Auth.AppRoleMount,
-		},
+		Address: s.Address, CACertFile: within(base, s.CACertFile), Namespace: s.Namespace, Auth: s.Auth.from(base), Mounts: mounts,
+		RequestsPerSecond: s.RequestsPerSecond, Log: log,
 	}
 	return agent.Connection{Kind: s.Provider, Open: func() (agent.Provider, error) {
 		p, err := vault.Open(cfg)
@@ -227,7 +244,11 @@ func parseMounts(mounts, allow []string) ([]vault.Mount, error) {
 			}
 			continue
 		}
-		if first, _, _ := strings.Cut(entry, "/"); !named && below[first] == nil {
+		first, _, deeper := strings.Cut(entry, "/")
+		if !deeper && strings.HasSuffix(entry, "*") {
+			return nil, fmt.Errorf("allow-list entry %d: a mount is named in full; MOUNT/TEXT* opens what begins with TEXT below it", i+1)
+		}
+		if !named && below[first] == nil {
 			mounts = append(mounts, first)
 			below[first] = []string{}
 		}

@@ -95,6 +95,47 @@ func TestLoadConfigRefuses(t *testing.T) {
 	}
 }
 
+// TestHowToSignInToVault opens each connection, which checks it and asks nobody.
+func TestHowToSignInToVault(t *testing.T) {
+	load := func(lines string) error {
+		path := write(t, "connections:\n  v:\n    provider: vault\n    address: https://vault.internal\n    allow: [secret/prod]\n"+lines)
+		s, err := loadConfig(path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		p, err := s.connections["v"].Open()
+		if err == nil {
+			err = p.Close()
+		}
+		return err
+	}
+	for lines, want := range map[string]string{
+		"    auth: {method: kubernetes, kubernetes_role: agent}\n":                                                              "",
+		"    auth: {method: kubernetes, kubernetes_role: agent, kubernetes_mount: k8s/eu, service_account_token_file: token}\n": "",
+		"    auth: {method: jwt, jwt_role: agent, jwt_file: token, jwt_mount: ci}\n    requests_per_second: 20\n":               "",
+		"    auth: {method: kubernetes}\n":                                                            "needs a role",
+		"    auth: {method: jwt, jwt_role: agent}\n":                                                  "needs a role and a file",
+		"    auth: {method: kubernetes, kubernetes_role: agent, token_file: t}\n":                     "no setting of the method token",
+		"    auth: {method: approle, role_id: r, secret_id_file: s, service_account_token_file: t}\n": "no setting of the method kubernetes",
+		"    auth: {method: token, token_file: t, jwt_mount: m}\n":                                    "no setting of the method jwt",
+		"    auth: {method: kubernetes, kubernetes_role: agent}\n    requests_per_second: -1\n":       "negative",
+		"    auth: {method: kubernetes, kubernetes_role: agent, jwt: x}\n":                            "unknown field",
+	} {
+		err := load(lines)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s%v, want %q", lines, err, want)
+		}
+	}
+	file := vaultAuth{Method: vault.MethodKubernetes, KubernetesRole: "r", KubernetesMount: "m", ServiceAccountTokenFile: "t"}.from("/etc/sb")
+	if want := (vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "r", KubernetesMount: "m", ServiceAccountTokenFile: "/etc/sb/t"}); file != want {
+		t.Errorf("from the file: %+v, want %+v", file, want)
+	}
+	file = vaultAuth{Method: vault.MethodJWT, JWTRole: "r", JWTMount: "m", JWTFile: "t"}.from("/etc/sb")
+	if want := (vault.Auth{Method: vault.MethodJWT, JWTRole: "r", JWTMount: "m", JWTFile: "/etc/sb/t"}); file != want {
+		t.Errorf("from the file: %+v, want %+v", file, want)
+	}
+}
+
 func TestMountsFollowFromTheAllowList(t *testing.T) {
 	allows := func(entries ...string) agent.AllowList {
 		list, err := agent.ParseAllowList(entries...)
@@ -114,6 +155,10 @@ func TestMountsFollowFromTheAllowList(t *testing.T) {
 		{"a mount with slashes", []string{"team/kv"}, []string{"team/kv/prod"}, []vault.Mount{{Path: "team/kv", Allow: allows("prod")}}, ""},
 		{"everything of the mounts", []string{"a", "b"}, []string{"*"}, []vault.Mount{{Path: "a", Allow: allows("*")}, {Path: "b", Allow: allows("*")}}, ""},
 		{"everything of nothing", nil, []string{"*"}, nil, "needs the mounts"},
+		{"the beginnings of names", nil, []string{"secret/prod-*", "team/*"},
+			[]vault.Mount{{Path: "secret", Allow: allows("prod-*")}, {Path: "team", Allow: allows("*")}}, ""},
+		{"the beginning of a mount", nil, []string{"secret/a", "sec*"}, nil, "entry 2: a mount is named in full"},
+		{"the beginning of a named mount", []string{"secret"}, []string{"sec*"}, nil, "entry 1: a mount is named in full"},
 		{"outside the mounts", []string{"a"}, []string{"a/x", "b/x"}, nil, "entry 2 lies in none"},
 		{"a mount that begins alike", []string{"a"}, []string{"ab/x"}, nil, "entry 1 lies in none"},
 		{"nothing", []string{"a"}, nil, nil, "allow is missing"},

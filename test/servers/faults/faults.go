@@ -24,6 +24,9 @@ const (
 	Broken    Fault = "broken"     // 500 without words
 	Cut       Fault = "cut"        // closes the connection without an answer
 	CutAnswer Fault = "cut answer" // lets the server do it and closes in the middle of the answer
+
+	// instead has somebody else answer, see [Door.Instead].
+	instead Fault = "instead"
 )
 
 // Door is a handler before another one.
@@ -34,9 +37,13 @@ type Door struct {
 
 	mu    sync.Mutex
 	fault Fault
-	once  bool
+	left  int           // how many requests meet it; negative: all
+	other Impostor      // who answers instead
 	ended chan struct{} // closed when the fault ends
 }
+
+// Impostor answers in the place of a server, or passes the request on to it.
+type Impostor func(w http.ResponseWriter, r *http.Request, server http.Handler)
 
 // New makes a door; throttle says "slow down" as the server would.
 func New(next http.Handler, throttle http.HandlerFunc) *Door {
@@ -63,16 +70,22 @@ func Before(t testing.TB, address string, throttle http.HandlerFunc) (*Door, str
 }
 
 // Set begins a fault, or ends it with [None].
-func (d *Door) Set(f Fault) { d.set(f, false) }
+func (d *Door) Set(f Fault) { d.set(f, -1, nil) }
 
 // SetOnce has the next request alone meet a fault.
-func (d *Door) SetOnce(f Fault) { d.set(f, true) }
+func (d *Door) SetOnce(f Fault) { d.set(f, 1, nil) }
 
-func (d *Door) set(f Fault, once bool) {
+// SetTimes has the next requests meet a fault, or all of them if times is negative.
+func (d *Door) SetTimes(f Fault, times int) { d.set(f, times, nil) }
+
+// Instead has somebody else answer the next requests, or all of them if times is negative.
+func (d *Door) Instead(other Impostor, times int) { d.set(instead, times, other) }
+
+func (d *Door) set(f Fault, times int, other Impostor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	close(d.ended)
-	d.fault, d.once, d.ended = f, once, make(chan struct{})
+	d.fault, d.left, d.other, d.ended = f, times, other, make(chan struct{})
 }
 
 // Asked is how many requests came so far.
@@ -81,9 +94,12 @@ func (d *Door) Asked() int { return int(d.asked.Load()) }
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.asked.Add(1)
 	d.mu.Lock()
-	fault, ended := d.fault, d.ended
-	if d.once {
-		d.fault = None
+	fault, other, ended := d.fault, d.other, d.ended
+	switch {
+	case d.left == 0:
+		fault = None
+	case d.left > 0:
+		d.left--
 	}
 	d.mu.Unlock()
 	switch fault {
@@ -103,6 +119,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 	case Cut:
 		panic(http.ErrAbortHandler)
+	case instead:
+		other(w, r, d.next)
 	case CutAnswer:
 		whole := httptest.NewRecorder()
 		d.next.ServeHTTP(whole, r)

@@ -25,6 +25,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-secure-stdlib/reloadutil"
+	jwt "github.com/hashicorp/vault-plugin-auth-jwt"
+	kubernetes "github.com/hashicorp/vault-plugin-auth-kubernetes"
 	kv "github.com/hashicorp/vault-plugin-secrets-kv"
 	"github.com/hashicorp/vault/builtin/credential/approle"
 	"github.com/hashicorp/vault/builtin/logical/transit"
@@ -119,14 +121,16 @@ func start(ctx context.Context, logger hclog.Logger) (*vault.Core, ready, error)
 		return nil, ready{}, fmt.Errorf("make the storage: %w", err)
 	}
 	core, err := vault.NewCore(&vault.CoreConfig{
-		Physical:           storage,
-		StorageType:        "inmem",
-		DisableMlock:       true,
-		Logger:             logger,
-		LogicalBackends:    map[string]logical.Factory{"kv": kv.Factory, "transit": transit.Factory},
-		CredentialBackends: map[string]logical.Factory{"approle": approle.Factory},
-		BuiltinRegistry:    registry{},
-		ReloadFuncs:        &map[string][]reloadutil.ReloadFunc{},
+		Physical:        storage,
+		StorageType:     "inmem",
+		DisableMlock:    true,
+		Logger:          logger,
+		LogicalBackends: map[string]logical.Factory{"kv": kv.Factory, "transit": transit.Factory},
+		CredentialBackends: map[string]logical.Factory{
+			"approle": approle.Factory, "kubernetes": kubernetes.Factory, "jwt": jwt.Factory,
+		},
+		BuiltinRegistry: registry{},
+		ReloadFuncs:     &map[string][]reloadutil.ReloadFunc{},
 	})
 	if err != nil {
 		return nil, ready{}, fmt.Errorf("make the core: %w", err)
@@ -156,7 +160,7 @@ type registry struct{}
 // builtins are the backends that start links.
 var builtins = map[consts.PluginType][]string{
 	consts.PluginTypeSecrets:    {"kv", "transit"},
-	consts.PluginTypeCredential: {"approle"},
+	consts.PluginTypeCredential: {"approle", "kubernetes", "jwt"},
 }
 
 func (registry) Contains(name string, kind consts.PluginType) bool {
