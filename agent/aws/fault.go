@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -81,7 +81,7 @@ func callFault(ctx context.Context, err error) *fault {
 		return &fault{kind: agent.ErrUnavailable, text: "no answer from AWS", cause: ended, unsure: true}
 	}
 	var answer *awshttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
+	if !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 { // the SDK puts an empty answer where there is none
 		return networkFault(err)
 	}
 	status := answer.HTTPStatusCode()
@@ -143,17 +143,21 @@ func signInFault(ctx context.Context, err error) *fault {
 	}
 	var answer *awshttp.ResponseError
 	var said smithy.APIError
-	var file *fs.PathError
 	var network net.Error
 	switch {
 	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 500 || errors.As(err, &said) && (codes[said.ErrorCode()].again || said.ErrorCode() == "IDPCommunicationError"):
 		return &fault{kind: agent.ErrUnavailable, text: "the service that gives credentials is busy or failing", again: true}
 	case errors.As(err, &said) && said.ErrorCode() != "" && errors.As(err, &answer):
 		return &fault{kind: agent.ErrSignIn, text: fmt.Sprintf("AWS STS gives no session: it answered %d%s", answer.HTTPStatusCode(), stsCode(said.ErrorCode()))}
-	case errors.As(err, &file):
-		return &fault{kind: agent.ErrSignIn, text: file.Error()}
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &fault{kind: agent.ErrUnavailable, text: "no answer from where credentials come from: AWS STS, the container's or the instance's service", again: true}
+	}
+	if path := os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE"); path != "" {
+		file, err := os.Open(path)
+		if err != nil {
+			return &fault{kind: agent.ErrSignIn, text: "the web identity token: " + err.Error()}
+		}
+		_ = file.Close()
 	}
 	return &fault{kind: agent.ErrSignIn, text: "AWS's chain of environment, profile, web identity, container and instance gives no credentials"}
 }

@@ -105,3 +105,10 @@ func file(t *testing.T, name, content string) string {
 	}
 	return path
 }
+
+func deleteSecret(t *testing.T, admin *secretsmanager.Client, name string) {
+	t.Helper()
+	if _, err := admin.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: sdk.String(name)}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -109,7 +109,7 @@ func (w writing) create(ctx context.Context, labels map[string]string) (agent.Ve
 	case f.unsure && f.code != codeExists:
 		return "", f.unknown()
 	case lookErr != nil:
-		return "", err
+		return "", lookErr
 	case now.deleted:
 		return "", fmt.Errorf("%w: a secret of this name is scheduled for deletion: restore it, or wait until it is gone", agent.ErrConflict)
 	case now.current == "" && f.code == codeExists:

@@ -2,6 +2,7 @@ package awssm
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"secretsbridge/test/servers/awsjson"
 )
@@ -31,33 +32,34 @@ const OddWords = "odd-words-6f2e91"
 // Break begins a fault for the next calls: times of them, or all until the next Break if
 // times is negative.
 func (s *Server) Break(fault Fault, times int) {
+	var left atomic.Int64
+	left.Store(int64(times))
 	s.Script(func(string) Fault {
-		if times == 0 {
+		if times >= 0 && left.Add(-1) < 0 {
 			return None
-		}
-		if times > 0 {
-			times--
 		}
 		return fault
 	})
 }
 
-// Script has f choose the fault of each call, one call at a time; nil ends it.
+// Script has f choose the fault of each call; nil ends it. f may ask the server something
+// itself, and is then asked about that call, too.
 func (s *Server) Script(f func(operation string) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fault = f
+	s.script = f
 }
 
 // meet counts a call and says what happens to it.
 func (s *Server) meet(operation string) Fault {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.calls[operation]++
-	if s.fault == nil {
+	script := s.script
+	s.mu.Unlock()
+	if script == nil {
 		return None
 	}
-	return s.fault(operation)
+	return script(operation)
 }
 
 // comes reports whether a call comes to the service. If not, it was answered.

@@ -41,7 +41,7 @@ type Server struct {
 	lists   int             // a token of another generation of lists has expired
 	denied  map[string]bool // by operation
 	locked  bool            // nobody may use the KMS key
-	fault   func(operation string) Fault
+	script  func(operation string) Fault
 	calls   map[string]int // by operation, as they came
 }
 
