@@ -143,7 +143,7 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 	for name, body := range map[string]string{
 		"another secret": `{"Name":"prod/other","VersionId":"00000000-0000-4000-8000-000000000000","SecretString":"{\"k\":\"` + canary + `\"}","VersionIdsToStages":{}}`,
 		"nothing":        `{}`,
-		"without end":    `{"Name":"prod/db","SecretString":"` + strings.Repeat("x", 2<<20) + `"}`,
+		"without end":    `{"Name":"prod/db","SecretString":"` + strings.Repeat("x", 17<<20) + `"}`,
 		"cut short":      `{"Name":"prod/db","SecretString":"{\"k\":`,
 	} {
 		t.Run(name, func(t *testing.T) {
