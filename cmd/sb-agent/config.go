@@ -166,10 +166,13 @@ func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connec
 	case events.ProviderVault:
 		conn, err := parseVault(base, node, log)
 		return conn, nil, err
+	case events.ProviderAWS:
+		conn, err := parseAWS(node)
+		return conn, nil, err
 	case "":
-		return agent.Connection{}, nil, errors.New("the provider is missing; it is file or vault")
+		return agent.Connection{}, nil, fmt.Errorf("the provider is missing; it is one of %s", events.ProviderKinds())
 	}
-	return agent.Connection{}, nil, fmt.Errorf("the provider %q is neither file nor vault", kind.Provider)
+	return agent.Connection{}, nil, fmt.Errorf("the provider %q is none of %s", kind.Provider, events.ProviderKinds())
 }
 
 func parseFile(base string, node ast.Node) (agent.Connection, func() error, error) {

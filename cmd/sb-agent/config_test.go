@@ -74,7 +74,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		"a short lease":          {good + "lease: 3ms\n", "at least one second"},
 		"a bad name":             {strings.Replace(good, "  file:", "  File:", 1), `connection "File"`},
 		"no provider":            {"connections:\n  a:\n    allow: [x]\n", "the provider is missing"},
-		"an unknown provider":    {"connections:\n  a:\n    provider: aws\n", `"aws" is neither`},
+		"an unknown provider":    {"connections:\n  a:\n    provider: aws\n", `"aws" is none of`},
 		"no allow-list":          {strings.Replace(good, "    allow: [a]\n", "", 1), "allow is missing"},
 		"a bad allow-list":       {strings.Replace(good, "[a]", "[a, ../b]", 1), "allow-list entry 2"},
 		"no directory":           {strings.Replace(good, "    dir: d\n", "", 1), "dir and identity_file are needed"},

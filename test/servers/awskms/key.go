@@ -6,8 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
+
+	"secretsbridge/test/servers/awsjson"
 )
 
 // Spec is what a key is for.
@@ -95,8 +96,7 @@ func (k *key) metadata(account string) map[string]any {
 	return m
 }
 
-// epoch is a time as AWS JSON 1.1 writes it: seconds with a fraction.
-func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+func epoch(t time.Time) float64 { return awsjson.Epoch(t) }
 
 // header opens every recorded ciphertext of a symmetric key; the id of the material
 // follows it.
@@ -135,13 +135,4 @@ func gcm(key []byte) cipher.AEAD {
 		panic(err)
 	}
 	return aead
-}
-
-// newUUID makes the id of a key.
-func newUUID() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b)
-	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"secretsbridge/test/servers/awsjson"
 )
 
 // operations are what the fake can do, by their names in the protocol.
@@ -232,7 +234,7 @@ func (s *Server) createKey(body []byte) (any, *failure) {
 	if in.Spec == HMAC && in.Usage != "GENERATE_VERIFY_MAC" || in.Spec != HMAC && in.Spec != Symmetric {
 		return nil, fail("ValidationException", "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
 	}
-	return map[string]any{"KeyMetadata": s.create(newUUID(), in.Spec).metadata(s.account)}, nil
+	return map[string]any{"KeyMetadata": s.create(awsjson.NewUUID(), in.Spec).metadata(s.account)}, nil
 }
 
 type keyRequest struct {

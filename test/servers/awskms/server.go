@@ -9,8 +9,6 @@ package awskms
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -22,19 +20,20 @@ import (
 	"testing"
 	"time"
 
+	"secretsbridge/test/servers/awsjson"
 	"secretsbridge/test/servers/faults"
 )
 
 // Account and Region are those of every key unless a seed says otherwise.
 const (
-	Account = "111122223333"
-	Region  = "eu-west-1"
+	Account = awsjson.Account
+	Region  = awsjson.Region
 )
 
 // What callers sign with.
 const (
-	AccessKey = "AKIDEXAMPLE"
-	SecretKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	AccessKey = awsjson.AccessKey
+	SecretKey = awsjson.SecretKey
 )
 
 // Server is a running fake. Its methods are what an administrator of the account does.
@@ -43,6 +42,7 @@ type Server struct {
 	Door    *faults.Door // before it, for faults
 
 	account, region string
+	callers         awsjson.Callers
 
 	mu      sync.Mutex
 	keys    []*key
@@ -66,7 +66,7 @@ func StartIn(t testing.TB, account, region string) *Server {
 	t.Helper()
 	s := &Server{account: account, region: region, denied: map[string]bool{}, calls: map[string]int{}}
 	s.Door = faults.New(s, func(w http.ResponseWriter, _ *http.Request) {
-		fail("ThrottlingException", "Rate exceeded").write(w)
+		fail("ThrottlingException", "Rate exceeded").Write(w)
 	})
 	server := httptest.NewServer(s.Door)
 	t.Cleanup(func() {
@@ -80,19 +80,13 @@ func StartIn(t testing.TB, account, region string) *Server {
 
 // Environment is what the SDK's standard chain needs to sign as somebody that the fake
 // knows, and to ask nobody else.
-func Environment() map[string]string {
-	return map[string]string{
-		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_SESSION_TOKEN": "", "AWS_REGION": Region,
-		"AWS_PROFILE": "", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_KMS": "",
-	}
-}
+func Environment() map[string]string { return awsjson.Environment() }
 
 // CreateKey makes a key and returns its ARN.
 func (s *Server) CreateKey(spec Spec) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.create(newUUID(), spec).arn
+	return s.create(awsjson.NewUUID(), spec).arn
 }
 
 // Seed puts a symmetric key of a recording in place: its id, and the id of its material
@@ -168,38 +162,20 @@ func (s *Server) arn(resource string) string {
 	return "arn:aws:kms:" + s.region + ":" + s.account + ":" + resource
 }
 
-// failure is an error answer: status 400 but for faults of KMS itself, the type, and
-// mostly a message.
-type failure struct {
-	Type    string `json:"__type"`
-	Message string `json:"message,omitempty"`
-}
+type failure = awsjson.Failure
 
-func fail(kind, message string) *failure { return &failure{Type: kind, Message: message} }
-
-func (f *failure) write(w http.ResponseWriter) {
-	status := http.StatusBadRequest
-	if f.Type == "KMSInternalException" || f.Type == "DependencyTimeoutException" {
-		status = http.StatusInternalServerError
+// fail is an error answer: status 400 but for faults of KMS itself.
+func fail(kind, message string) *failure {
+	f := awsjson.Fail(kind, message)
+	if kind == "KMSInternalException" || kind == "DependencyTimeoutException" {
+		f.Status = http.StatusInternalServerError
 	}
-	answer(w, status, f)
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		panic(err)
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Amzn-Requestid", newUUID())
-	w.WriteHeader(status)
-	_, _ = w.Write(raw)
+	return f
 }
 
 const (
-	contentType = "application/x-amz-json-1.1"
-	service     = "TrentService." // what KMS calls itself in the protocol
-	maxRequest  = 1 << 20
+	service    = "TrentService" // what KMS calls itself in the protocol
+	maxRequest = 1 << 20
 )
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -207,14 +183,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if f := s.signed(r, body); f != nil {
-		f.write(w)
+	if _, f := s.callers.Verify(r, body, "kms", s.region); f != nil {
+		f.Write(w)
 		return
 	}
-	operation, ours := strings.CutPrefix(r.Header.Get("X-Amz-Target"), service)
+	operation, f := awsjson.Operation(r, service)
 	run, known := operations[operation]
-	if !ours || !known || r.Method != http.MethodPost || r.Header.Get("Content-Type") != contentType {
-		fail("UnknownOperationException", "").write(w)
+	if f != nil || !known {
+		fail("UnknownOperationException", "").Write(w)
 		return
 	}
 	s.mu.Lock()
@@ -222,14 +198,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.calls[operation]++
 	out, f := run(s, body)
 	if f != nil {
-		f.write(w)
+		f.Write(w)
 		return
 	}
 	if out == nil { // an operation without output has no body
-		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Type", awsjson.ContentType)
 		return
 	}
-	answer(w, http.StatusOK, out)
+	awsjson.Answer(w, http.StatusOK, out)
 }
 
 // Operations are the names of all operations that the fake has.
@@ -267,18 +243,6 @@ func (s *Server) find(operation, name string) (*key, *failure) {
 	return nil, fail("NotFoundException", "Key '"+s.arn("key/"+plain)+"' does not exist")
 }
 
-func validation(member, constraint string) *failure {
-	return fail("ValidationException", fmt.Sprintf("1 validation error detected: Value at '%s' failed to satisfy constraint: %s", member, constraint))
-}
+func validation(member, constraint string) *failure { return awsjson.Validation(member, constraint) }
 
-// request decodes a body; KMS ignores members that it does not know.
-func request[T any](body []byte) (T, *failure) {
-	var in T
-	err := json.Unmarshal(body, &in)
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &kind), err != nil:
-		return in, fail("SerializationException", "")
-	}
-	return in, nil
-}
+func request[T any](body []byte) (T, *failure) { return awsjson.Request[T](body) }

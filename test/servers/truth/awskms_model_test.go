@@ -1,18 +1,6 @@
 package truth
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,133 +14,23 @@ import (
 	fake "secretsbridge/test/servers/awskms"
 )
 
-// common are error types that every operation has (AWS KMS API Reference, common errors).
-var commonErrors = []string{
-	"AccessDeniedException", "IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
-	"ThrottlingException", "UnrecognizedClientException", "ValidationException",
-}
-
-// witness passes everything on to the fake and holds it against the model.
-type witness struct {
-	t     *testing.T
-	model model
-
-	mu      sync.Mutex
-	fine    map[string]int // by operation
-	refused map[string]int // by operation and type of error
-}
-
-func (w *witness) before(server *fake.Server) string {
-	to, err := url.Parse(server.Address)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // the host is signed
-		ModifyResponse: w.look,
-	}
-	door := httptest.NewServer(http.HandlerFunc(func(res http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			w.t.Error(err)
-		}
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(res, req.WithContext(context.WithValue(req.Context(), asked{}, body)))
-	}))
-	w.t.Cleanup(door.Close)
-	return door.URL
-}
-
-type asked struct{}
-
-func (w *witness) look(res *http.Response) error {
-	operation := strings.TrimPrefix(res.Request.Header.Get("X-Amz-Target"), "TrentService.")
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	about, known := w.model.Operations[operation]
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !known {
-		w.t.Errorf("%s is no operation of KMS", operation)
-		return nil
-	}
-	var in, out any
-	if err := json.Unmarshal(res.Request.Context().Value(asked{}).([]byte), &in); err != nil {
-		w.t.Errorf("%s: request: %v", operation, err)
-	}
-	if len(body) > 0 {
-		if err := json.Unmarshal(body, &out); err != nil {
-			w.t.Errorf("%s: answer: %v", operation, err)
-		}
-	}
-	var wrong []string
-	if res.StatusCode == http.StatusOK {
-		w.fine[operation]++
-		wrong = w.model.check("request", about.Input.Shape, in)
-		switch {
-		case about.Output != nil:
-			wrong = append(wrong, w.model.check("answer", about.Output.Shape, out)...)
-		case len(body) > 0:
-			wrong = append(wrong, "answer: the operation has none")
-		}
-	} else {
-		said := out.(map[string]any)
-		kind, _ := said["__type"].(string)
-		w.refused[operation+" "+kind]++
-		declared := slices.ContainsFunc(about.Errors, func(e reference) bool { return e.Shape == kind })
-		if !declared && !slices.Contains(commonErrors, kind) {
-			wrong = append(wrong, kind+" is no error of the operation")
-		}
-		delete(said, "__type")
-		if declared {
-			wrong = append(wrong, w.model.check("error", kind, said)...)
-		}
-	}
-	for _, what := range wrong {
-		w.t.Errorf("%s: %s", operation, what)
-	}
-	return nil
-}
-
 // TestAWSKMSIsAsItsModelSays drives every operation of the fake, by the product's own
 // adapter and by the SDK, and holds each exchange against AWS's model.
 func TestAWSKMSIsAsItsModelSays(t *testing.T) {
-	dir, err := moduleDir("github.com/aws/aws-sdk-go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := readModel(filepath.Join(dir, "models", "apis", "kms", "2014-11-01", "api-2.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, value := range fake.Environment() {
 		t.Setenv(name, value)
 	}
 	server := fake.Start(t)
-	w := &witness{t: t, model: m, fine: map[string]int{}, refused: map[string]int{}}
-	endpoint := w.before(server)
+	w := newWitness(t, "kms/2014-11-01", "TrentService")
+	endpoint := w.before(server.Address)
 	driveAdapter(t, server, endpoint)
 	driveSDK(t, server, endpoint)
 
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, operation := range fake.Operations() {
-		if w.fine[operation] == 0 {
-			t.Errorf("%s was not held against the model", operation)
-		}
-	}
-	for _, refusal := range []string{
+	w.wants(fake.Operations(),
 		"Encrypt AccessDeniedException", "Encrypt DisabledException", "Encrypt InvalidKeyUsageException", "Encrypt KMSInvalidStateException",
 		"Encrypt NotFoundException", "Encrypt ValidationException", "Decrypt IncorrectKeyException", "Decrypt InvalidCiphertextException",
 		"Decrypt ThrottlingException", "VerifyMac KMSInvalidMacException",
-	} {
-		if w.refused[refusal] == 0 {
-			t.Errorf("%s was not held against the model", refusal)
-		}
-	}
+	)
 }
 
 func driveAdapter(t *testing.T, server *fake.Server, endpoint string) {

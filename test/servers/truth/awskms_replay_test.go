@@ -1,21 +1,14 @@
 package truth
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/google/go-cmp/cmp"
 
 	fake "secretsbridge/test/servers/awskms"
@@ -26,23 +19,6 @@ const (
 	account = "456752665576"
 	region  = "us-east-2"
 )
-
-// exchange is one of gocloud.dev's recordings of AWS KMS. Bodies are base64.
-type exchange struct {
-	Request struct {
-		Header    http.Header
-		BodyParts [][]byte
-	}
-	Response struct {
-		StatusCode int
-		Header     http.Header
-		Body       []byte
-	}
-}
-
-func (e exchange) operation() string { return e.Request.Header.Get("X-Amz-Target") }
-
-func (e exchange) ask() []byte { return bytes.Join(e.Request.BodyParts, nil) }
 
 // TestAWSKMSAnswersAsItWasRecorded replays every recorded request in its order and
 // compares status, type of content, and the JSON, which may differ in ciphertexts only.
@@ -58,16 +34,9 @@ func TestAWSKMSAnswersAsItWasRecorded(t *testing.T) {
 			return err
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".replay"), func(t *testing.T) {
-			raw, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var recording struct{ Entries []exchange }
-			if err := json.Unmarshal(raw, &recording); err != nil {
-				t.Fatal(err)
-			}
-			r := newReplay(t, recording.Entries)
-			for _, e := range recording.Entries {
+			entries := readRecording(t, path)
+			r := newReplay(t, entries)
+			for _, e := range entries {
 				r.run(e)
 				counts[e.operation()]++
 				if e.Response.StatusCode != http.StatusOK {
@@ -130,16 +99,8 @@ func newReplay(t *testing.T, entries []exchange) *replay {
 
 func (r *replay) run(e exchange) {
 	r.t.Helper()
-	status, header, body := r.send(e.operation(), r.translate(e.ask()))
-	if status != e.Response.StatusCode {
-		r.t.Errorf("%s: status %d, recorded %d", e.operation(), status, e.Response.StatusCode)
-	}
-	if got, want := header.Get("Content-Type"), e.Response.Header.Get("Content-Type"); got != want {
-		r.t.Errorf("%s: content type %q, recorded %q", e.operation(), got, want)
-	}
-	if header.Get("X-Amzn-Requestid") == "" {
-		r.t.Errorf("%s: no id of the request", e.operation())
-	}
+	status, header, body := send(r.t, r.server.Address, "kms", e.operation(), r.translate(e.ask()))
+	e.compare(r.t, status, header)
 	want, got := object(r.t, e.Response.Body), object(r.t, body)
 	if recorded, ok := want["CiphertextBlob"].(string); ok {
 		ours, _ := got["CiphertextBlob"].(string)
@@ -149,31 +110,6 @@ func (r *replay) run(e exchange) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		r.t.Errorf("%s %s: (-recorded +fake):\n%s", e.operation(), e.ask(), diff)
 	}
-}
-
-func (r *replay) send(operation string, body []byte) (int, http.Header, []byte) {
-	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.server.Address+"/", bytes.NewReader(body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	req.Header.Set("X-Amz-Target", operation)
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	hash := sha256.Sum256(body)
-	who := aws.Credentials{AccessKeyID: fake.AccessKey, SecretAccessKey: fake.SecretKey}
-	if err := v4.NewSigner().SignHTTP(r.t.Context(), who, req, hex.EncodeToString(hash[:]), "kms", region, time.Now()); err != nil {
-		r.t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, res.Header, answer
 }
 
 // translate puts the fake's ciphertext in the place of the recorded one, with the same
@@ -223,15 +159,6 @@ func reversed(b []byte) []byte {
 		out[len(b)-1-i] = c
 	}
 	return out
-}
-
-func object(t *testing.T, raw []byte) map[string]any {
-	t.Helper()
-	var o map[string]any
-	if err := json.Unmarshal(raw, &o); err != nil {
-		t.Fatalf("%q: %v", raw, err)
-	}
-	return o
 }
 
 func decode(t *testing.T, text string) []byte {
