@@ -41,6 +41,7 @@ type version struct {
 	contentType *string
 	attributes  Attributes
 	tags        map[string]string
+	shown       int // the list of versions that shows it first
 }
 
 // Attributes are those of a version, in seconds since 1970.
@@ -217,6 +218,7 @@ func (s *Server) store(name string, in Secret) (*secret, *version, *failure) {
 	enabled := true
 	v.attributes.Enabled = &enabled
 	v.attributes.take(in.Attributes)
+	v.shown = s.lists + s.Lag + 1
 	of.versions = append(of.versions, v)
 	return of, v, nil
 }
@@ -392,8 +394,12 @@ func (s *Server) listDeleted(_ string, r *http.Request, _ []byte) (any, *failure
 // listVersions answers also for a name that is not there, with nothing.
 func (s *Server) listVersions(name string, r *http.Request, _ []byte) (any, *failure) {
 	var items []item
+	s.lists++
 	if of := s.secrets[strings.ToUpper(name)]; of != nil {
 		for _, v := range of.versions {
+			if v.shown > s.lists {
+				continue
+			}
 			items = append(items, item{strings.ToUpper(v.id), s.bundle(of, v, false, true)})
 		}
 	}

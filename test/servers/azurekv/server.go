@@ -62,6 +62,9 @@ type Server struct {
 	// PageSize is how many items a page has where the caller wants more; 0 means 25.
 	PageSize int
 
+	// Lag is how many lists of versions after a write do not show it.
+	Lag int
+
 	// NextLink, if set, changes where a list says it goes on.
 	NextLink func(link string) string
 
@@ -77,6 +80,7 @@ type Server struct {
 	deleted map[string]*secret
 	calls   map[string]int
 	pages   int
+	lists   int      // of versions
 	seen    []string // what was asked, without bodies
 }
 
