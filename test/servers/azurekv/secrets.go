@@ -32,7 +32,7 @@ type secret struct {
 	versions []*version
 
 	deletedAt int64 // while it is among the deleted
-	since     bool  // it was moved while changes were held, and shows nowhere yet
+	moved     bool  // it was deleted or recovered, and does not show while that is held
 }
 
 type version struct {
@@ -122,7 +122,7 @@ func (s *Server) find(name, id string) (*secret, *version, *failure) {
 		return nil, nil, fail(http.StatusBadRequest, "BadParameter", "The request URI contains an invalid name: "+name, "")
 	}
 	found := s.secrets[strings.ToUpper(name)]
-	if found == nil || found.since && s.held {
+	if found == nil || found.moved && s.held {
 		return nil, nil, fail(http.StatusNotFound, "SecretNotFound", "A secret with (name/id) "+name+" was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182", "")
 	}
 	if id == "" {
@@ -196,7 +196,7 @@ func (s *Server) store(name string, in Secret) (*secret, *version, *failure) {
 	}
 	key := strings.ToUpper(name)
 	if gone := s.deleted[key]; gone != nil {
-		if gone.since && s.held {
+		if gone.moved && s.held {
 			return nil, nil, fail(http.StatusConflict, "Conflict", "Secret "+name+" is currently being deleted.", "ObjectIsBeingDeleted")
 		}
 		return nil, nil, fail(http.StatusConflict, "Conflict", "Secret "+name+" is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged.", "ObjectIsDeletedButRecoverable")
@@ -206,7 +206,7 @@ func (s *Server) store(name string, in Secret) (*secret, *version, *failure) {
 	case of == nil:
 		of = &secret{name: name}
 		s.secrets[key] = of
-	case of.since && s.held:
+	case of.moved && s.held:
 		return nil, nil, fail(http.StatusConflict, "Conflict", "Secret "+name+" is currently being recovered and cannot be re-created; retry later.", "ObjectIsBeingRecovered")
 	case of.managed:
 		return nil, nil, fail(http.StatusBadRequest, "BadParameter", "The secret is managed.", "")
@@ -274,7 +274,7 @@ func (s *Server) remove(name string, _ *http.Request, _ []byte) (any, *failure) 
 	}
 	delete(s.secrets, strings.ToUpper(name))
 	s.deleted[strings.ToUpper(name)] = of
-	of.deletedAt, of.since = s.now().Unix(), s.held
+	of.deletedAt, of.moved = s.now().Unix(), true
 	return s.deletedBundle(of), nil
 }
 
@@ -288,7 +288,7 @@ func (s *Server) deletedBundle(of *secret) map[string]any {
 
 func (s *Server) gone(name string) (*secret, *failure) {
 	of := s.deleted[strings.ToUpper(name)]
-	if of == nil || of.since && s.held {
+	if of == nil || of.moved && s.held {
 		return nil, fail(http.StatusNotFound, "SecretNotFound", "Deleted Secret not found: "+name, "")
 	}
 	return of, nil
@@ -318,7 +318,7 @@ func (s *Server) recover(name string, _ *http.Request, _ []byte) (any, *failure)
 	}
 	delete(s.deleted, strings.ToUpper(name))
 	s.secrets[strings.ToUpper(name)] = of
-	of.since = s.held
+	of.moved = true
 	return s.bundle(of, of.versions[len(of.versions)-1], false, true), nil
 }
 
@@ -372,7 +372,7 @@ func (s *Server) restore(_ string, _ *http.Request, body []byte) (any, *failure)
 func (s *Server) list(_ string, r *http.Request, _ []byte) (any, *failure) {
 	var items []item
 	for key, of := range s.secrets {
-		if !of.since || !s.held {
+		if !of.moved || !s.held {
 			items = append(items, item{key, s.bundle(of, of.versions[len(of.versions)-1], false, false)})
 		}
 	}
@@ -382,7 +382,7 @@ func (s *Server) list(_ string, r *http.Request, _ []byte) (any, *failure) {
 func (s *Server) listDeleted(_ string, r *http.Request, _ []byte) (any, *failure) {
 	var items []item
 	for key, of := range s.deleted {
-		if !of.since || !s.held {
+		if !of.moved || !s.held {
 			one := s.deletedBundle(of)
 			one["id"] = s.URL + "/secrets/" + of.name
 			items = append(items, item{key, one})
@@ -439,13 +439,21 @@ func (s *Server) page(r *http.Request, items []item) (any, *failure) {
 	if s.EmptyPages && s.pages%2 == 1 {
 		size = 0
 	}
+	more, after := len(items) > size, "\x7f" // behind all keys
+	if len(s.plan) > 0 {
+		size, s.plan = min(s.plan[0], len(items)), s.plan[1:]
+		more = len(s.plan) > 0
+	}
+	if len(items) > size {
+		after = items[size].key
+	}
 	values := []map[string]any{}
 	for _, i := range items[:min(size, len(items))] {
 		values = append(values, i.body)
 	}
 	out := map[string]any{"value": values, "nextLink": nil}
-	if len(items) > size {
-		mark, err := json.Marshal(map[string]any{"NextMarker": items[size].key, "TargetLocation": s.pages})
+	if more {
+		mark, err := json.Marshal(map[string]any{"NextMarker": after, "TargetLocation": s.pages})
 		if err != nil {
 			panic(err)
 		}

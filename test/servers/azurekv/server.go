@@ -80,6 +80,7 @@ type Server struct {
 	deleted map[string]*secret
 	calls   map[string]int
 	pages   int
+	plan    []int    // sizes of the next pages
 	lists   int      // of versions
 	seen    []string // what was asked, without bodies
 }
@@ -130,6 +131,14 @@ func (s *Server) NextVersion(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ids = append(s.ids, id)
+}
+
+// PlanPages gives the next pages of lists their sizes, as far as there are items; all but
+// the last say that the list goes on.
+func (s *Server) PlanPages(sizes ...int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan = sizes
 }
 
 // Calls is how many calls of an operation were let in.
