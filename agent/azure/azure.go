@@ -71,6 +71,20 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Validate says what of the configuration cannot be. It reads no file.
+func (cfg Config) Validate() error {
+	if _, _, err := parseVaultURL(cfg.VaultURL); err != nil {
+		return err
+	}
+	if cfg.RequestsPerSecond < 0 || cfg.RequestsPerSecond > maxRate {
+		return fmt.Errorf("the requests per second must be 1 to %d", maxRate)
+	}
+	if _, err := authorityHost(cfg); err != nil {
+		return err
+	}
+	return cfg.Auth.validate()
+}
+
 // Provider reads and writes secrets of one vault.
 type Provider struct {
 	client     *azsecrets.Client
@@ -96,15 +110,12 @@ func Open(cfg Config) (*Provider, error) {
 }
 
 func open(cfg Config) (*Provider, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	vault, loopback, err := parseVaultURL(cfg.VaultURL)
 	if err != nil {
 		return nil, err
-	}
-	if err := cfg.Auth.validate(); err != nil {
-		return nil, err
-	}
-	if cfg.RequestsPerSecond < 0 || cfg.RequestsPerSecond > maxRate {
-		return nil, fmt.Errorf("the requests per second must be 1 to %d", maxRate)
 	}
 	perSecond := cfg.RequestsPerSecond
 	if perSecond == 0 {
@@ -127,7 +138,7 @@ func open(cfg Config) (*Provider, error) {
 	options.Transport = door{next: singlecall.New(trust), host: vault.Host, pace: rate.NewLimiter(rate.Limit(perSecond), perSecond)}
 	options.Retry = retries
 	options.Telemetry.Disabled = true
-	options.PerCallPolicies = []policy.Policy{paging{}}
+	options.PerCallPolicies = []policy.Policy{paging{}, valueBody{}}
 	client, err := azsecrets.NewClient(vault.String(), signIn, &options)
 	if err != nil {
 		return nil, errors.New("the client of the vault cannot be made")

@@ -86,7 +86,7 @@ func (p *Provider) write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 	case agent.Version(now.version) != expect:
 		return "", agent.ErrConflict
 	}
-	next := stored{value: string(values), contentType: now.contentType, tags: now.tags, attributes: now.attributes}
+	next := stored{contentType: now.contentType, tags: now.tags, attributes: now.attributes}
 	if now.version == "" {
 		next.contentType = to.Ptr("application/json")
 	}
@@ -99,7 +99,7 @@ func (p *Provider) write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 	// From here on something may be stored, and what it covers must be found.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	mine, err := p.set(ctx, name, next)
+	mine, err := p.set(ctx, name, next, values)
 	if err != nil {
 		return "", err
 	}
@@ -135,15 +135,20 @@ func (p *Provider) look(ctx context.Context, name string) (map[string]aVersion, 
 	return nil, stored{}, fmt.Errorf("%w: others keep writing it", agent.ErrConflict)
 }
 
-// set stores a version and returns its id.
-func (p *Provider) set(ctx context.Context, name string, next stored) (string, error) {
-	parameters := azsecrets.SetSecretParameters{Value: &next.value, ContentType: next.contentType, Tags: next.tags}
+// set stores a version and returns its id. Of next it takes what stands beside the value.
+func (p *Provider) set(ctx context.Context, name string, next stored, value []byte) (string, error) {
+	beside := azsecrets.SetSecretParameters{ContentType: next.contentType, Tags: next.tags}
 	if a := next.attributes; a.Enabled != nil || a.NotBefore != nil || a.Expires != nil {
-		parameters.SecretAttributes = &azsecrets.SecretAttributes{Enabled: a.Enabled, NotBefore: a.NotBefore, Expires: a.Expires}
+		beside.SecretAttributes = &azsecrets.SecretAttributes{Enabled: a.Enabled, NotBefore: a.NotBefore, Expires: a.Expires}
 	}
+	body, err := withValue(beside, value)
+	if err != nil {
+		return "", err
+	}
+	defer clear(body)
 	var got azsecrets.Secret
-	err := p.call(ctx, func(ctx context.Context) error {
-		res, err := p.client.SetSecret(ctx, name, parameters, nil)
+	err = p.call(withBody(ctx, body), func(ctx context.Context) error {
+		res, err := p.client.SetSecret(ctx, name, beside, nil)
 		got = res.Secret
 		return err
 	})
@@ -189,7 +194,7 @@ func (p *Provider) settle(ctx context.Context, name string, known map[string]aVe
 		}
 		maps.Copy(known, strangers)
 		known[mine] = aVersion{}
-		if mine, err = p.set(ctx, name, theirs); err != nil {
+		if mine, err = p.set(ctx, name, theirs, []byte(theirs.value)); err != nil {
 			return p.doubt(name, last.id, err)
 		}
 	}

@@ -34,6 +34,8 @@ func (l lab) values(name string) []string {
 const (
 	one = `{"k":"one"}`
 	two = `{"k":"two"}`
+
+	plain = "plain \x00\x1f\t\r\n \"quoted\" \\ é <&> \u2028 🔑 \x7f"
 )
 
 // TestAWriteMeetsOthers has somebody else write at the worst moments: within a second, so
@@ -55,9 +57,9 @@ func TestAWriteMeetsOthers(t *testing.T) {
 		"between its look and its write, with what is no bundle": {
 			func(l lab, c azurekv.Call) {
 				if c.Op == "set" && c.N == 1 {
-					l.Set("x", theirs("plain"))
+					l.Set("x", theirs(plain))
 				}
-			}, true, []string{one, "plain", `{"k":"mine"}`, "plain"}, "theirs is current",
+			}, true, []string{one, plain, `{"k":"mine"}`, plain}, "theirs is current",
 		},
 		"after its write": {
 			func(l lab, c azurekv.Call) {
@@ -117,7 +119,7 @@ func TestAWriteMeetsOthers(t *testing.T) {
 				t.Errorf("the log says nothing of it: %s", logged.String())
 			}
 			silentOf(t, logged.String()+err.Error(), `"k"`, "mine", "plain", "three")
-			if *last.Value == "plain" {
+			if *last.Value == plain {
 				return
 			}
 			// The caller looks, merges and comes again.

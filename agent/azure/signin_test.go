@@ -7,8 +7,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
 	"math/big"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -231,5 +236,66 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 	}
 	if got, _ := read(t, p, "x"); got != "one" {
 		t.Errorf("then %q is read", got)
+	}
+}
+
+// TestTheEnvironmentHasNoEffectOnWhatIsConfigured fills the environment with what the
+// libraries read, but for AZURE_REGIONAL_AUTHORITY_NAME, which docs/providers tells of.
+func TestTheEnvironmentHasNoEffectOnWhatIsConfigured(t *testing.T) {
+	bare(t, map[string]string{
+		"AZURE_TENANT_ID": canary, "AZURE_CLIENT_ID": canary, "AZURE_CLIENT_SECRET": canary, "AZURE_CLIENT_CERTIFICATE_PATH": "/nonexistent/" + canary,
+		"AZURE_FEDERATED_TOKEN_FILE": "/nonexistent/" + canary, "AZURE_AUTHORITY_HOST": "https://127.0.0.1:1",
+		"IDENTITY_ENDPOINT": "http://127.0.0.1:1", "IDENTITY_HEADER": canary,
+	})
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"} {
+		t.Setenv(name, "http://127.0.0.1:1")
+		t.Setenv(strings.ToLower(name), "http://127.0.0.1:1")
+	}
+	l := newLab(t)
+	l.SetValue("x", one)
+	if got, _ := read(t, open(t, l.config(t)), "x"); got != "one" {
+		t.Errorf("read %q", got)
+	}
+	if how := l.SignedIn(); !slices.Equal(how, []string{"secret"}) {
+		t.Errorf("signed in by %v", how)
+	}
+}
+
+// TestOnlyCredentialsOfServicesAreNamed reads this package's files: what is not named is not
+// in the agent's binary, and the library's other ways to sign in start programs, open
+// browsers and listen (decision 0091).
+func TestOnlyCredentialsOfServicesAreNamed(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range file.Imports {
+			if strings.Contains(spec.Path.Value, "AzureAD") || strings.Contains(spec.Path.Value, "azidentity") && spec.Name != nil {
+				t.Errorf("%s imports %s", path, spec.Path.Value)
+			}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if from, ok := s.X.(*ast.Ident); ok && from.Name == "azidentity" && !strings.HasSuffix(s.Sel.Name, "Options") {
+					names[s.Sel.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	want := []string{
+		"ClientID", "NewClientCertificateCredential", "NewClientSecretCredential", "NewManagedIdentityCredential", "NewWorkloadIdentityCredential", "ParseCertificates",
+	}
+	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, want) {
+		t.Errorf("named are %v, want %v", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -18,6 +19,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
@@ -177,6 +180,53 @@ func (paging) Do(req *policy.Request) (*http.Response, error) {
 		req.Raw().URL.RawQuery = query.Encode()
 	}
 	return req.Next()
+}
+
+type bodyKey struct{}
+
+func withBody(ctx context.Context, body []byte) context.Context {
+	return context.WithValue(ctx, bodyKey{}, body)
+}
+
+// valueBody sends a body of ours in place of the library's, which is one without the value:
+// package encoding/json keeps what it wrote in buffers that nobody can clear (decision 0075).
+type valueBody struct{}
+
+// Do implements [policy.Policy].
+func (valueBody) Do(req *policy.Request) (*http.Response, error) {
+	if body, ok := req.Raw().Context().Value(bodyKey{}).([]byte); ok {
+		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(body)), "application/json"); err != nil {
+			return nil, err
+		}
+	}
+	return req.Next()
+}
+
+// withValue is what stores a value and what stands beside it, for the caller to clear.
+func withValue(beside azsecrets.SetSecretParameters, value []byte) ([]byte, error) {
+	rest, err := json.Marshal(beside)
+	if err != nil {
+		return nil, fmt.Errorf("%w: encode what stands beside the value", agent.ErrNotBundle)
+	}
+	// All the room at once: growing would leave copies of the value behind.
+	body := make([]byte, 0, len(`{"value":"",`)+6*len(value)+len(rest))
+	body = append(body, `{"value":"`...)
+	for _, c := range value {
+		switch {
+		case c == '"' || c == '\\':
+			body = append(body, '\\', c)
+		case c < 0x20: // RFC 8259, section 7
+			const hex = "0123456789abcdef"
+			body = append(body, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		default:
+			body = append(body, c)
+		}
+	}
+	body = append(body, '"')
+	if string(rest) != "{}" {
+		body = append(body, ',')
+	}
+	return append(body, rest[1:]...), nil
 }
 
 // nextToken takes the token out of a link, "" at the end of a list.
