@@ -33,9 +33,14 @@ const (
 
 	// settleTime bounds a write from the moment that it is sent: it goes on then whatever
 	// becomes of its caller, because nobody else could put back what it covered.
-	settleTime = 45 * time.Second
+	// An agent that is told to stop waits for 20 seconds.
+	settleTime = 25 * time.Second
 
-	// shownTries and shownPause let the list of versions lag behind for about a second.
+	// clocks is how far the vault's clocks may be apart: what is older by more than the
+	// version that was current cannot have come after it, wherever the list had it before.
+	clocks = time.Minute
+
+	// shownTries and shownPause let what the vault shows lag behind for about a second.
 	shownTries = 5
 	shownPause = 200 * time.Millisecond
 )
@@ -103,7 +108,7 @@ func (p *Provider) write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 	if err != nil {
 		return "", err
 	}
-	if err := p.settle(ctx, name, known, mine); err != nil {
+	if err := p.settle(ctx, name, known, at(now.attributes.Created), mine); err != nil {
 		return "", err
 	}
 	return agent.Version(mine), nil
@@ -165,12 +170,12 @@ func (p *Provider) set(ctx context.Context, name string, next stored, value []by
 	return made.version, nil
 }
 
-// settle looks whether others wrote since known was all there was, and puts back what lies
-// below mine. It returns nil if nobody did.
-func (p *Provider) settle(ctx context.Context, name string, known map[string]aVersion, mine string) error {
+// settle looks whether others wrote since known was all there was, the last of it at since,
+// and puts back what lies below mine. It returns nil if nobody did.
+func (p *Provider) settle(ctx context.Context, name string, known map[string]aVersion, since time.Time, mine string) error {
 	met := 0
 	for range putBacks {
-		strangers, err := p.strangers(ctx, name, known, mine)
+		strangers, err := p.strangers(ctx, name, known, since, mine)
 		if err != nil {
 			return p.doubt(name, mine, err)
 		}
@@ -178,11 +183,11 @@ func (p *Provider) settle(ctx context.Context, name string, known map[string]aVe
 			break
 		}
 		met += len(strangers)
-		now, err := p.get(ctx, name, "")
+		now, err := p.currentBeside(ctx, name, known)
 		if err != nil {
 			return p.doubt(name, mine, err)
 		}
-		if now.version != mine {
+		if now != mine {
 			p.log.Warn("others wrote a secret after a write of this agent", "ref", name, "version", mine, "others", ids(strangers))
 			return fmt.Errorf("%w: others wrote after it", agent.ErrConflict)
 		}
@@ -205,27 +210,52 @@ func (p *Provider) settle(ctx context.Context, name string, known map[string]aVe
 }
 
 // strangers are versions that are neither known nor mine. It waits until mine is listed.
-func (p *Provider) strangers(ctx context.Context, name string, known map[string]aVersion, mine string) (map[string]aVersion, error) {
+func (p *Provider) strangers(ctx context.Context, name string, known map[string]aVersion, since time.Time, mine string) (map[string]aVersion, error) {
 	for try := 1; ; try++ {
 		all, err := p.versionsOf(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		if _, shown := all[mine]; shown {
-			maps.DeleteFunc(all, func(id string, _ aVersion) bool {
+			maps.DeleteFunc(all, func(id string, v aVersion) bool {
 				_, before := known[id]
-				return before || id == mine
+				return before || id == mine || v.created.Before(since.Add(-clocks))
 			})
 			return all, nil
 		}
-		if try == shownTries {
-			return nil, fmt.Errorf("%w: the version is not listed", agent.ErrUnavailable)
+		if err := lag(ctx, try); err != nil {
+			return nil, err
 		}
-		select {
-		case <-time.After(shownPause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
+	}
+}
+
+// currentBeside is the id of the current version. It waits until that is none of the known,
+// which were all there was before somebody stored another.
+func (p *Provider) currentBeside(ctx context.Context, name string, known map[string]aVersion) (string, error) {
+	for try := 1; ; try++ {
+		now, err := p.get(ctx, name, "")
+		if err != nil {
+			return "", err
 		}
+		if _, before := known[now.version]; !before {
+			return now.version, nil
+		}
+		if err := lag(ctx, try); err != nil {
+			return "", err
+		}
+	}
+}
+
+// lag pauses after a try that did not show what was stored.
+func lag(ctx context.Context, try int) error {
+	if try == shownTries {
+		return fmt.Errorf("%w: the vault does not show what it stored", agent.ErrUnavailable)
+	}
+	select {
+	case <-time.After(shownPause):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
 	}
 }
 

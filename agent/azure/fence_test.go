@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/google/go-cmp/cmp"
@@ -256,5 +257,45 @@ func TestAWriteWaitsUntilItIsListed(t *testing.T) {
 	_, now := read(t, p, "x")
 	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("again"), now); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("a version that is never listed: %v", err)
+	}
+}
+
+// TestAWriteWaitsUntilItIsCurrent has a vault that still shows the version before.
+func TestAWriteWaitsUntilItIsCurrent(t *testing.T) {
+	l := newLab(t)
+	p := open(t, l.config(t))
+	first := agent.Version(l.SetValue("x", one))
+	l.Before = func(c azurekv.Call) {
+		switch {
+		case c.Op == "set" && c.N == 1:
+			l.Set("x", theirs(two))
+		case c.Op == "versions" && c.N == 2:
+			l.Stale(string(first), 2)
+		}
+	}
+	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	if diff := cmp.Diff([]string{one, two, `{"k":"mine"}`, two}, l.values("x")); diff != "" {
+		t.Errorf("versions (-want +got):\n%s", diff)
+	}
+}
+
+// TestAnOldVersionIsNobodysWrite has a list that shows a version only now that is older
+// than the one that was current.
+func TestAnOldVersionIsNobodysWrite(t *testing.T) {
+	l := newLab(t)
+	p := open(t, l.config(t))
+	now := time.Now().Add(-time.Hour)
+	l.Clock(func() time.Time { return now })
+	l.Lag = 1
+	l.SetValue("x", one)
+	l.Lag, now = 0, time.Now()
+	second := agent.Version(l.SetValue("x", two))
+	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), second); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{one, two, `{"k":"mine"}`}, l.values("x")); diff != "" {
+		t.Errorf("versions (-want +got):\n%s", diff)
 	}
 }

@@ -158,7 +158,12 @@ func (s *Server) bundle(of *secret, v *version, value, versioned bool) map[strin
 }
 
 func (s *Server) get(name string, r *http.Request, _ []byte) (any, *failure) {
-	of, v, f := s.find(name, versionOf(r))
+	id := versionOf(r)
+	if id == "" && s.stales > 0 {
+		s.stales--
+		id = s.stale
+	}
+	of, v, f := s.find(name, id)
 	if f != nil {
 		return nil, f
 	}

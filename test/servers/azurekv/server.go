@@ -76,6 +76,8 @@ type Server struct {
 	held    bool
 	now     func() time.Time
 	ids     []string           // of the next versions
+	stale   string             // version that is shown as the current one
+	stales  int                // how often, still
 	secrets map[string]*secret // by name in upper case, as the vault has them
 	deleted map[string]*secret
 	calls   map[string]int
@@ -139,6 +141,13 @@ func (s *Server) PlanPages(sizes ...int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan = sizes
+}
+
+// Stale has the next calls for a current version get this one: times of them.
+func (s *Server) Stale(id string, times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale, s.stales = id, times
 }
 
 // Calls is how many calls of an operation were let in.
