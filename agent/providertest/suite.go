@@ -46,7 +46,8 @@ type Harness struct {
 	// MaxBundle is how many bytes of JSON a bundle may have; 0 means [agent.MaxBundleBytes].
 	MaxBundle int
 
-	// ListsNoVersion says that List does not tell versions.
+	// ListsNoVersion says that List does not tell versions, or not always. One that it tells
+	// must be right.
 	ListsNoVersion bool
 
 	// Break makes the next calls to the provider's server fail: times of them, or all until

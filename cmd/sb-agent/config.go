@@ -169,6 +169,9 @@ func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connec
 	case events.ProviderAWS:
 		conn, err := parseAWS(node)
 		return conn, nil, err
+	case events.ProviderAzure:
+		conn, err := parseAzure(base, node, log)
+		return conn, nil, err
 	case "":
 		return agent.Connection{}, nil, fmt.Errorf("the provider is missing; it is one of %s", events.ProviderKinds())
 	}

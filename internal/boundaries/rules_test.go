@@ -59,6 +59,7 @@ var owners = []struct {
 	{"github.com/hashicorp/golang-lru/...", []string{"web"}, "limits forget those unseen for longest"},
 	{"github.com/hashicorp/vault/...", []string{"agent/vault", "kms/...", "internal/vaulthttp", "test/..."}, "an SDK stays in its provider's folder"},
 	{"github.com/aws/...", []string{"agent/aws", "kms/awskms", "test/..."}, "an SDK stays in its backend's folder"},
+	{"github.com/Azure/...", []string{"agent/azure", "test/..."}, "an SDK stays in its provider's folder"},
 	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
 	{"github.com/goccy/go-yaml/...", []string{"cmd/...", "policy/..."}, "rooms get values, not files"},
@@ -71,7 +72,7 @@ var forbidden = []struct {
 	why  string
 }{
 	{"cmd/sb-agent", "github.com/jackc/...", "an agent has no database: it keeps nothing that a thief of its host could query"},
-	{"cmd/sb-agent", "database/sql/...", "an agent has no database"},
+	{"cmd/sb-agent", "database/sql", "an agent has no database"}, // database/sql/driver, which names only, comes with a library (decision 0091)
 	{"cmd/sb-agent", "github.com/gorilla/...", "an agent serves nobody"},
 	{"cmd/sb-agent", "net/http/httptest", "an agent serves nobody"},
 	{"cmd/sb-agent", "command/...", "an agent does not decide"},

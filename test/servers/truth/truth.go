@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	// Imported for the data that their modules carry; go mod tidy would drop them.
+	_ "github.com/Azure/azure-sdk-for-go/sdk/keyvault/azsecrets"
 	_ "github.com/aws/aws-sdk-go/aws/awserr"
 	_ "gocloud.dev/gcerrors"
 )
