@@ -228,7 +228,7 @@ func (c *control) serve(service events.Service, body []byte) ([]byte, error) {
 	return encode(c.t, events.ServiceReply[any]{Result: &result}), nil
 }
 
-func encode(t *testing.T, v any) []byte {
+func encode(t testing.TB, v any) []byte {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		t.Error(err)
@@ -236,7 +236,7 @@ func encode(t *testing.T, v any) []byte {
 	return raw
 }
 
-func read[Q any](t *testing.T, body []byte) (q Q) {
+func read[Q any](t testing.TB, body []byte) (q Q) {
 	if err := json.Unmarshal(body, &q); err != nil {
 		t.Error(err)
 	}

@@ -11,15 +11,20 @@ import (
 	"secretsbridge/seal"
 )
 
-// longestRest bounds the pause after a secret was read.
-const longestRest = time.Second
+// Bounds of the rests between reads. A timer cannot measure a shorter one; a longer one is
+// owed for an outage, in which nobody was asked.
+const (
+	shortestRest = 10 * time.Millisecond
+	longestRest  = time.Second
+)
 
 // passedOver are what one secret may have that does not concern the others.
 var passedOver = []error{ErrNotFound, ErrForbidden, ErrNotBundle, ErrTooLarge, ErrCorrupt}
 
 // compareAll sends the control plane fingerprints of all values of a connection, one
 // secret at a time. They say which values are the same, in all connections whose agents
-// have the same key, and nothing else of them.
+// have the same key, and nothing else of them. After its reads it rests for as long as
+// they took, so that people's jobs have at least half of the provider and of this host.
 func (j job) compareAll(ctx context.Context, grant events.JobGrant) (events.FinishJob, error) {
 	if j.FingerprintKey.IsZero() {
 		return events.FinishJob{}, &failure{code: events.FailureFingerprintKey, err: errors.New("fingerprint_key_file is not configured")}
@@ -31,8 +36,16 @@ func (j job) compareAll(ctx context.Context, grant events.JobGrant) (events.Fini
 			Secrets: s.secrets, Skipped: s.skipped, Unlisted: s.unlisted, Cursor: s.cursor,
 		})
 	})
+	owed := time.Duration(0)
 	return scan(ctx, j, grant, pages, func(listed events.SecretMetadata) error {
+		began := time.Now()
 		printed, err := j.printed(ctx, listed.Ref)
+		if owed += min(time.Since(began), longestRest); owed >= shortestRest {
+			if rest := sleep(ctx, owed); err == nil {
+				err = rest
+			}
+			owed = 0
+		}
 		for _, reason := range passedOver {
 			if errors.Is(err, reason) {
 				j.log.Debug("a secret has no fingerprints", "err", err)
@@ -47,15 +60,13 @@ func (j job) compareAll(ctx context.Context, grant events.JobGrant) (events.Fini
 }
 
 // printed reads a secret, through an outage of its provider, and returns the fingerprints
-// of its values. When it returns, no value is left. Then it rests for as long as the
-// provider took, so that people's jobs have at least half of it.
+// of its values. When it returns, no value is left.
 func (j job) printed(ctx context.Context, text string) (printed events.Fingerprinted, err error) {
 	ref, err := ParseRef(text)
 	if err != nil {
 		return printed, err
 	}
 	for away := (outage{}); ; {
-		began := time.Now()
 		err = j.guard(func() error {
 			provider, err := j.Connections.Open(j.ticket.Connection, j.ticket.Provider)
 			if err != nil {
@@ -71,9 +82,6 @@ func (j job) printed(ctx context.Context, text string) (printed events.Fingerpri
 		})
 		if err != nil && ctx.Err() == nil && errors.Is(err, ErrUnavailable) && j.sitOut(ctx, &away, err) {
 			continue
-		}
-		if rest := sleep(ctx, min(time.Since(began), longestRest)); err == nil {
-			err = rest
 		}
 		return printed, err
 	}

@@ -68,6 +68,28 @@ func TestJobOfASilentAgentComesAgain(t *testing.T) {
 	}
 }
 
+// TestTheLeaseIsOneForAllDeliveriesOfAJob: an agent that gets a job again which it has in
+// hand may leave that delivery alone, and go on to renew and end the first.
+func TestTheLeaseIsOneForAllDeliveriesOfAJob(t *testing.T) {
+	const lease = time.Second
+	n := newNetwork(t, lease)
+	l := n.link(t, n.enrol(t, "lease"))
+	n.publish(t, "lease", "j_1")
+	first := next(t, l, "j_1")
+	next(t, l, "j_1") // after a lease that nobody renewed; left alone
+	for began := time.Now(); time.Since(began) < 3*lease; time.Sleep(lease / 4) {
+		if err := first.Extend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nothingMore(t, l)
+	if err := first.Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * lease)
+	nothingMore(t, l)
+}
+
 func TestDeadLetters(t *testing.T) {
 	n := newNetwork(t, 200*time.Millisecond)
 	a := n.enrol(t, "dead")

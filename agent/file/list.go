@@ -54,7 +54,7 @@ func (p *Provider) list(ctx context.Context, after string, yield func(agent.Page
 			n := min(len(names), agent.MaxPage)
 			var page agent.Page
 			var err error
-			erase.Do(func() { page, err = p.page(ctx, names[:n]) }) // what tells of a secret holds it, too
+			erase.Do(func() { page, err = p.page(ctx, names[:n]) }) // a file that describes a secret may hold its values, too
 			if err != nil {
 				return err
 			}

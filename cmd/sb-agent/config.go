@@ -16,6 +16,7 @@ import (
 	"secretsbridge/agent/file"
 	"secretsbridge/agent/vault"
 	"secretsbridge/events"
+	"secretsbridge/seal"
 )
 
 // How long the key may live that values are sealed to. The longest is what the threat
@@ -33,6 +34,8 @@ type config struct {
 	Lease       time.Duration `yaml:"lease"`
 	KeyLife     time.Duration `yaml:"key_life"`
 	Connections connections   `yaml:"connections"`
+
+	FingerprintKeyFile string `yaml:"fingerprint_key_file"`
 }
 
 // connections keeps each connection's node until its provider is known: only then is
@@ -93,6 +96,8 @@ type settings struct {
 	keyLife     time.Duration // 0 means the default
 	connections map[events.ConnectionID]agent.Connection
 	stores      map[events.ConnectionID]func() error // makes an empty one, where the agent keeps it itself
+
+	fingerprintKey seal.DuplicateKey // zero: the agent makes no fingerprints
 }
 
 // loadConfig reads a configuration file. Relative paths in it are taken from its own
@@ -135,6 +140,9 @@ func readConfig(path string, log *slog.Logger) (settings, error) {
 	}
 	base := filepath.Dir(path)
 	s := settings{slots: c.Slots, socket: within(base, c.Socket), lease: c.Lease, keyLife: c.KeyLife, connections: map[events.ConnectionID]agent.Connection{}, stores: map[events.ConnectionID]func() error{}}
+	if s.fingerprintKey, err = loadFingerprintKey(within(base, c.FingerprintKeyFile)); err != nil {
+		return settings{}, fmt.Errorf("fingerprint_key_file: %w", err)
+	}
 	for name, node := range c.Connections {
 		if !events.ValidName(string(name)) {
 			return settings{}, fmt.Errorf("connection %q: the name must be 1 to 40 of a-z, 0-9 and -, beginning with a letter", name)

@@ -159,7 +159,7 @@ func TestARunningAgentListensNowhereAndAnswersForItself(t *testing.T) {
 	t.Logf("idle, linked: %s resident", residentMemory(t, p.cmd.Process.Pid))
 
 	text, _, code := sbAgent(t, "status", "--dir", p.dir)
-	for _, want := range []string{"cluster local", "link         up", "0 of 4 slots", "file (file) works"} {
+	for _, want := range []string{"cluster local", "link         up", "0 in hand; 4 slots", "file (file) works"} {
 		if !strings.Contains(text, want) || code != 0 {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}

@@ -76,7 +76,8 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 			}
 			return link.Reconnect() // jobs stay in hand; their calls are made again
 		},
-		KeyLife: settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log,
+		FingerprintKey: settings.fingerprintKey,
+		KeyLife:        settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log,
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)

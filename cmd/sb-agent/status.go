@@ -149,7 +149,10 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintf(w, "link\t%s; heartbeat %s\n", link, heartbeat)
 	fmt.Fprintf(w, "credentials\tuntil %s\n", r.CredentialsExpires.Format(time.RFC3339))
 	fmt.Fprintf(w, "key\t%s, since %s; %d earlier still needed; trusts signing key %d\n", r.KeySuite, r.KeySince.Format(time.RFC3339), r.EarlierKeys, r.SigningSerial)
-	fmt.Fprintf(w, "jobs\t%d of %d slots\n", len(r.Running), r.Slots)
+	if r.FingerprintKey != "" {
+		fmt.Fprintf(w, "fingerprints\tunder key %s\n", r.FingerprintKey)
+	}
+	fmt.Fprintf(w, "jobs\t%d in hand; %d slots\n", len(r.Running), r.Slots)
 	switch skew := r.ClockSkewSeconds; {
 	case skew > 0:
 		fmt.Fprintf(w, "clock\t%d s behind the control plane's\n", skew)

@@ -18,6 +18,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/seal"
 )
 
 // demoAgent is the name of the agent that `sb-server dev` runs beside itself.
@@ -67,7 +68,20 @@ func newDemoAgent(s settings, vault *demoVault) (*demoAgentProcess, error) {
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := makeFingerprintKey(filepath.Join(a.dir, "fingerprint.key")); err != nil {
+		return nil, err
+	}
 	return a, a.configure()
+}
+
+// makeFingerprintKey makes what `sb-agent fingerprint-key` does, once.
+func makeFingerprintKey(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	text := seal.GenerateDuplicateKey().Base64()
+	defer clear(text)
+	return writeFile(path, append(text, '\n'), 0o600)
 }
 
 func (a *demoAgentProcess) config() string { return filepath.Join(a.dir, "agent.yaml") }
@@ -76,7 +90,7 @@ func (a *demoAgentProcess) config() string { return filepath.Join(a.dir, "agent.
 // with whose credentials, and how far.
 func (a *demoAgentProcess) configure() error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Written by sb-server dev at each start.\nlease: %s\nconnections:\n", a.settings.Lease)
+	fmt.Fprintf(&b, "# Written by sb-server dev at each start.\nlease: %s\nfingerprint_key_file: fingerprint.key\nconnections:\n", a.settings.Lease)
 	fmt.Fprintf(&b, "  file:\n    provider: file\n    dir: secrets\n    identity_file: secrets.key\n    allow: [prod, staging]\n")
 	if v := a.vault; v != nil {
 		token := filepath.Join(a.dir, "vault-token")
