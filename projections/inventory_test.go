@@ -85,7 +85,7 @@ func TestAnyFilterFindsWhatALoopFinds(t *testing.T) {
 	}})
 	catchUp(t, db.App, log)
 	all := walk(t, func(cursor string) (projections.Page[projections.Secret], error) {
-		return views.Secrets(t.Context(), projections.SecretFilter{Cursor: cursor})
+		return views.Secrets(t.Context(), projections.SecretFilter{Cursor: cursor, Limit: 7})
 	})
 	if len(all) != 210 {
 		t.Fatalf("%d secrets", len(all))
