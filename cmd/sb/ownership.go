@@ -87,6 +87,9 @@ func applyOwnershipCommand(a *cli) *cobra.Command {
 				return err
 			}
 			return show(a, c.OutOrStdout(), done, func(api.Done) string {
+				if diff.none() {
+					return "" // which was said
+				}
 				return "applied " + plural(len(wanted.Rules), "rule") + "\n"
 			})
 		}),
