@@ -88,7 +88,7 @@ func showJobCommand(a *cli) *cobra.Command {
 		Short: "Show one job",
 		Long: "Shows one job. With --watch it stays and shows how the job gets on, until it has ended; with\n" +
 			"--output json each change is one object on a line. If it was not finished then, the exit code is 7.",
-		Example: "  sb job show j_7qk2vmd4w3n5x6yzb2c4d6f8gi --watch",
+		Example: "  sb job show JOB --watch",
 		Args:    takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
 			if watching {
@@ -110,7 +110,7 @@ func cancelJobCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "cancel ID",
 		Short:   "End a job; what it found until then stays",
-		Example: "  sb job cancel j_7qk2vmd4w3n5x6yzb2c4d6f8gi --reason \"the provider is under load\"",
+		Example: "  sb job cancel JOB --reason \"the provider is under load\"",
 		Args:    takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
 			return give(a, c, to, client.Path("jobs", args[0], "cancel"), why, "cancelled "+args[0])

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"pgregory.net/rapid"
+
+	"secretsbridge/web/api/client"
 )
 
 func TestCleanTextIsPrintable(t *testing.T) {
@@ -96,6 +98,52 @@ func TestSpans(t *testing.T) {
 	} {
 		if got := span(d); got != want {
 			t.Errorf("span(%s) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestAListThatComesInPartsKeepsItsColumns(t *testing.T) {
+	items := func(names ...string) (items []client.Item[string]) {
+		for _, name := range names {
+			raw, err := json.Marshal(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			items = append(items, client.Item[string]{Value: name, Raw: raw})
+		}
+		return items
+	}
+	for output, want := range map[string]string{
+		"text": "NAME  LETTERS\nlong  4\né     1\nlonger  6\na       1\n\\x1b    1\n",
+		"json": `["long","é","longer","a","\u001b"]` + "\n",
+	} {
+		var out bytes.Buffer
+		l := newListed(&cli{output: output}, &out, "NAME LETTERS", func(s string) [][]string {
+			return [][]string{{s, strconv.Itoa(len([]rune(s)))}}
+		})
+		for _, part := range [][]client.Item[string]{items("long", "é"), items(), items("longer", "a", "\x1b")} {
+			if err := l.add(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.end(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", output, diff)
+		}
+	}
+}
+
+func TestATableOfTheServersIsHarmlessOnATerminal(t *testing.T) {
+	const text = "a,b\r\n\"x\x1b[2J\",\u202ey\r\n"
+	for terminal, want := range map[bool]string{true: "a,b\n\"x\\x1b[2J\",\\u202ey\n", false: text} {
+		var out bytes.Buffer
+		if err := writeCSV(&out, []byte(text), terminal); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("terminal %v (-want +got):\n%s", terminal, diff)
 		}
 	}
 }

@@ -55,7 +55,8 @@ func applyOwnershipCommand(a *cli) *cobra.Command {
 		Long: "Replaces the rules that say whose secrets are by those in a file, YAML or JSON, or with - on\n" +
 			"standard input. It has the version that it was made from, as sb ownership show tells it: if\n" +
 			"somebody changed the rules since, nothing is done. What changes is shown: rules that are added (+),\n" +
-			"removed (-) or moved (~). With --dry-run nothing is done.",
+			"removed (-) or moved (~). With --dry-run nothing is done; in JSON it is the difference, with places that\n" +
+			"count from 1.",
 		Example: "  sb ownership apply rules.yaml --dry-run",
 		Args:    takes("FILE"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
@@ -87,6 +88,9 @@ func applyOwnershipCommand(a *cli) *cobra.Command {
 				return err
 			}
 			return show(a, c.OutOrStdout(), done, func(api.Done) string {
+				if diff.none() {
+					return "" // which was said
+				}
 				return "applied " + plural(len(wanted.Rules), "rule") + "\n"
 			})
 		}),

@@ -48,8 +48,9 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 
 - Standard output is the answer and nothing else; hints, questions and errors go to standard error.
 - With ` + "`--output json`" + ` the answer is exactly the API's objects (docs of the API: ` + "`/api/v1/openapi.yaml`" + ` of a server),
-  one line each; a list is one array, and one that is shown page by page is whole if the exit code is 0. Characters that are not printable are escaped, which means the same in JSON.
-  ` + "`login`" + ` shows the person and never the token. In text, whatever somebody else wrote is shown with escapes too.
+  one line each; a list is one array, and one that is shown page by page is whole if the exit code is 0. Characters that
+  are not printable are escaped, which means the same in JSON. ` + "`login`" + ` shows the person and never the token. In text,
+  whatever somebody else wrote is shown with escapes too.
 - An error is one line, ` + "`sb: SENTENCE (CODE)`" + `. The codes are the server's, or those below.
 - Queries, and commands whose answer was lost, are tried three times in all; a command keeps its Idempotency-Key, so
   it is done once. A query includes what an earlier command of the same session did.

@@ -89,8 +89,10 @@ func ruleKey(r api.OwnershipRule) string {
 	return string(text)
 }
 
+func (d ruleDiff) none() bool { return len(d.Added)+len(d.Removed)+len(d.Moved) == 0 }
+
 func (d ruleDiff) text() string {
-	if len(d.Added)+len(d.Removed)+len(d.Moved) == 0 {
+	if d.none() {
 		return "nothing changes\n"
 	}
 	var b strings.Builder
