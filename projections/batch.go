@@ -8,15 +8,19 @@ import (
 	"secretsbridge/events"
 )
 
-// fewCommits is up to how many commits go to the database in one round trip, by INSERT.
-// COPY is faster for many, and needs two round trips a table.
-const fewCommits = 64
+// fewCommits and fewBytes are up to how much goes to the database in one round trip, by
+// INSERT. COPY is faster for more, and needs two round trips a table.
+const (
+	fewCommits = 64
+	fewBytes   = 1 << 20
+)
 
 // batch is what one transaction folds: commits in order, and the rows of the audit,
 // made before it is this batch's turn at the database. It has the rows in one form
 // only: as slices if they are few, and for COPY if they are many.
 type batch struct {
 	commits []events.Recorded
+	bytes   int // of the commits, as stored
 	last    Position
 
 	few struct {
@@ -29,6 +33,9 @@ type batch struct {
 // newBatch prepares commits, at least one.
 func newBatch(commits []events.Recorded) (*batch, error) {
 	b := &batch{commits: commits}
+	for _, c := range commits {
+		b.bytes += len(c.Raw)
+	}
 	if !b.isFew() {
 		b.grow()
 	}
@@ -47,18 +54,25 @@ func newBatch(commits []events.Recorded) (*batch, error) {
 	return b, nil
 }
 
-func (b *batch) isFew() bool { return len(b.commits) <= fewCommits }
+// batchSize is how many of these commits, at least one, make a batch.
+func batchSize(commits []events.Recorded) int {
+	bytes := 0
+	for i, c := range commits {
+		if bytes += len(c.Raw); bytes > batchBytes && i > 0 {
+			return i
+		}
+	}
+	return len(commits)
+}
+
+func (b *batch) isFew() bool { return len(b.commits) <= fewCommits && b.bytes <= fewBytes }
 
 // grow makes room for all rows: growing while filling costs more than filling. A row of
 // a commit adds about 70 bytes to its raw bytes, and a row of an event is about half
 // the bytes of the event.
 func (b *batch) grow() {
-	size := 0
-	for _, c := range b.commits {
-		size += len(c.Raw)
-	}
-	b.many.commits.b = make([]byte, 0, size+80*len(b.commits)+64)
-	b.many.events.b = make([]byte, 0, size*2/3+64)
+	b.many.commits.b = make([]byte, 0, b.bytes+80*len(b.commits)+64)
+	b.many.events.b = make([]byte, 0, b.bytes*2/3+64)
 }
 
 func (b *batch) addCommit(row commitRow) {

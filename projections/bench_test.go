@@ -126,7 +126,7 @@ func BenchmarkRefold(b *testing.B) {
 		refold += time.Since(begin)
 		_ = stop()
 
-		copying += copyAll(b, folded, copied)
+		copying += copyAll(b, folded, copied, tables)
 	}
 	total := float64(log.events) * float64(b.N)
 	b.ReportMetric(total/refold.Seconds(), "refold-events/s")
@@ -136,7 +136,7 @@ func BenchmarkRefold(b *testing.B) {
 
 // copyAll copies the rows that a refold made into the empty tables of another database,
 // from memory, and returns how long the copying in took: the baseline.
-func copyAll(b *testing.B, folded, into *postgrestest.DB) (took time.Duration) {
+func copyAll(b *testing.B, folded, into *postgrestest.DB, tables []string) (took time.Duration) {
 	b.Helper()
 	from, err := folded.App.Acquire(b.Context())
 	if err != nil {

@@ -19,6 +19,7 @@ type Connection struct {
 	CreatedAt      time.Time           `json:"created_at" db:"created_at"`
 	CreatedBy      events.Actor        `json:"created_by" db:"created_by"`
 	ChangedAt      time.Time           `json:"changed_at" db:"changed_at"`
+	DiscoverEvery  int                 `json:"discover_every_seconds" db:"discover_every"` // 0: only when somebody asks
 }
 
 // ConnectionState tells whether new requests are taken.
@@ -48,5 +49,7 @@ func (c *Connection) fold(seq events.Seq, e events.Event) {
 		c.State, c.DisabledReason = ConnectionDisabled, clean(f.Reason)
 	case events.ConnectionEnabled:
 		c.State, c.DisabledReason = ConnectionActive, ""
+	case events.DiscoveryScheduled:
+		c.DiscoverEvery = f.Every
 	}
 }

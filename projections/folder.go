@@ -17,6 +17,10 @@ import (
 // 5 to 20 % faster and hold twice the memory; half are a tenth slower.
 const batchLimit = 2000
 
+// batchBytes is after how many stored bytes a batch ends all the same. A commit of a scan
+// has hundreds of secrets, and of each a batch holds a row: these are some 20,000.
+const batchBytes = 8 << 20
+
 // channel carries notices between processes.
 const channel = "sb_views"
 
@@ -36,6 +40,8 @@ type folder struct {
 	requests    view[Request]
 	connections view[Connection]
 	agents      view[Agent]
+	jobs        view[Job]
+	inventory   inventory
 }
 
 // openFolder connects. With owner it acts as the owner of the schemas; otherwise as
@@ -50,7 +56,9 @@ func openFolder(ctx context.Context, config *pgx.ConnConfig, where schemas, owne
 	if err != nil {
 		return nil, fmt.Errorf("connect to fold facts: %w", err)
 	}
-	return &folder{conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView()}, nil
+	return &folder{
+		conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView(), jobs: newJobView(),
+	}, nil
 }
 
 func (f *folder) close() { _ = f.conn.Close(context.Background()) }
@@ -92,16 +100,20 @@ func (f *folder) follow(ctx context.Context, feed command.Feed, upto events.Seq)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		b, err := newBatch(fresh)
-		if err != nil {
-			return err
+		for len(fresh) > 0 {
+			size := batchSize(fresh)
+			b, err := newBatch(fresh[:size:size])
+			if err != nil {
+				return err
+			}
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			received, fresh = b.last.Seq, fresh[size:]
 		}
-		select {
-		case batches <- b:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if received = b.last.Seq; received == upto {
+		if received == upto {
 			return errReached
 		}
 		return nil
@@ -144,6 +156,7 @@ func (f *folder) write(ctx context.Context, b *batch) error {
 	f.requests.trim()
 	f.connections.trim()
 	f.agents.trim()
+	f.jobs.trim()
 	if f.folded != nil {
 		f.folded(b.last.Seq, streams)
 	}
@@ -201,6 +214,18 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 	if err != nil {
 		return nil, err
 	}
+	jobs, err := f.jobs.take(ctx, f.conn, kinds[events.AggregateJob])
+	if err != nil {
+		return nil, err
+	}
+	found, err := f.inventory.take(ctx, f.conn, b.commits, f.jobs.rows)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := f.inventory.inForce(ctx, f.conn, found)
+	if err != nil {
+		return nil, err
+	}
 	var envelopes []*Envelope
 	for _, r := range requests {
 		for i := range r.Envelopes {
@@ -214,6 +239,8 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 		envelopeTable.queue(queue, envelopes),
 		connectionTable.queue(queue, connections),
 		agentTable.queue(queue, agents),
+		jobTable.queue(queue, jobs),
+		found.queue(queue, rules, patchedSecrets(requests)),
 		commitTable.queue(queue, b.few.commits),
 		eventTable.queue(queue, b.few.events))
 	if f.notify {

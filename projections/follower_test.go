@@ -184,7 +184,7 @@ func TestVerifyNamesTheRowThatWasChanged(t *testing.T) {
 		"views.requests":    "UPDATE views.requests SET state = 'approved' WHERE id = (SELECT min(id) FROM views.requests)",
 		"views.envelopes":   "DELETE FROM views.envelopes WHERE id = (SELECT max(id) FROM views.envelopes)",
 		"views.agents":      "UPDATE views.agents SET account = 'AEVIL'",
-		"views.connections": "INSERT INTO views.connections SELECT 'zzz', seq, last_seq, state, provider, cluster, description, disabled_reason, created_at, created_by, changed_at FROM views.connections",
+		"views.connections": "INSERT INTO views.connections SELECT 'zzz', seq, last_seq, state, provider, cluster, description, disabled_reason, created_at, created_by, changed_at, discover_every FROM views.connections",
 		"audit.commits":     "ALTER TABLE audit.commits DISABLE TRIGGER ALL; UPDATE audit.commits SET raw = raw || ' ' WHERE seq = 17",
 		"audit.events":      "ALTER TABLE audit.events DISABLE TRIGGER ALL; DELETE FROM audit.events WHERE seq = 200",
 	} {

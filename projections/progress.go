@@ -51,7 +51,7 @@ func (p *Progress) Position(ctx context.Context) (Position, error) {
 // WaitFor returns once the views hold a commit, so that a query sees what a command
 // did. When ctx ends first the error wraps [ErrBehind] and the reason of ctx.
 func (p *Progress) WaitFor(ctx context.Context, seq events.Seq) error {
-	for {
+	for looked := false; ; looked = true {
 		p.mu.Lock()
 		at, advanced := p.seq, p.advanced
 		p.mu.Unlock()
@@ -59,7 +59,7 @@ func (p *Progress) WaitFor(ctx context.Context, seq events.Seq) error {
 			return nil
 		}
 		wait := lookEvery
-		if at == 0 {
+		if at == 0 && !looked {
 			wait = 0 // nobody has told us anything yet
 		}
 		look := time.NewTimer(wait)

@@ -44,6 +44,8 @@ func TestAnyHistoryFoldsAndAnyCuttingGivesTheSameBytes(t *testing.T) {
 		if err != nil || len(differences) > 0 {
 			r.Fatalf("verify: %v, %v", differences, err)
 		}
+		checkDerived(r, db.App)
+		checkOwners(r, db.App, handsOf(t, log))
 	})
 }
 
@@ -74,7 +76,8 @@ func anyCommit(r *rapid.T) []events.Event {
 	streams := []events.Stream{
 		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
 		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
-		events.SettingKMS(),
+		events.SettingKMS(), events.SettingOwnership(), events.JobStream("j_1"), events.PageStream("j_1", 1),
+		events.SecretStream(events.SecretOf("c1", "a")),
 	}
 	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
 	return commit(rapid.SampledFrom(streams).Draw(r, "stream"), events.Actor(anyText(r, "actor")),
@@ -144,6 +147,9 @@ func anyFact(r *rapid.T) events.Fact {
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
 		events.AgentKeyRotated{BoxKey: s("box")},
 	}
+	if rapid.Bool().Draw(r, "of the inventory") {
+		facts = anyInventoryFact(r)
+	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }
 
@@ -151,5 +157,51 @@ func anyFact(r *rapid.T) events.Fact {
 func foldPrefix(r *rapid.T, pool *pgxpool.Pool, feed command.Feed, upto events.Seq) {
 	if err := (&projections.Follower{Pool: pool}).Run(context.Background(), feed); !errors.Is(err, errEnd) {
 		r.Fatal(fmt.Errorf("fold up to %d: %w", upto, err))
+	}
+}
+
+// anyInventoryFact draws from few connections, refs and versions, so that facts are often
+// about the same secret.
+func anyInventoryFact(r *rapid.T) []events.Fact {
+	s := func(label string) string { return anyText(r, label) }
+	t := func(label string) time.Time { return anyTime(r, label) }
+	n := rapid.SampledFrom([]int{0, 1, -1, 1 << 40}).Draw(r, "number")
+	few := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(r, label) }
+	connection := func() events.ConnectionID {
+		return events.ConnectionID(few("connection", "c1", "c1", "c1", "c2", "no name", ""))
+	}
+	labels := func() map[string]string {
+		return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "\x00", "\uFFFD", "", `\u0000`}),
+			rapid.SampledFrom([]string{"a", "b", "", "\x00", "\xff", `{"a":"b"}`}), 0, 4).Draw(r, "labels")
+	}
+	secrets := func() []events.SecretMetadata {
+		return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) events.SecretMetadata {
+			return events.SecretMetadata{
+				Ref: rapid.SampledFrom([]string{"a", "b", "c", "d", "\x00", "\uFFFD", ""}).Draw(r, "ref"), Labels: labels(),
+				Version: rapid.SampledFrom([]string{"1", "2", "3", "", "\x00"}).Draw(r, "version"), Created: anyTime(r, "created"), Updated: anyTime(r, "updated"),
+			}
+		}), 0, 5).Draw(r, "secrets")
+	}
+	version := func() string { return few("version", "1", "2", "3", "") }
+	return []events.Fact{
+		events.SecretsFound{Scan: "j_1", Connection: connection(), Secrets: secrets()},
+		events.SecretsFound{Scan: "j_1", Connection: connection(), Secrets: secrets()},
+		events.SecretsChanged{Scan: events.JobID(s("scan")), Connection: connection(), Secrets: secrets()},
+		events.SecretsGone{Scan: "j_1", Connection: connection(), Refs: []string{few("ref", "a", "b", "c", "\x00"), "d"}},
+		events.SecretAssigned{Owner: s("owner"), Environment: s("environment")},
+		events.OwnershipRulesSet{Version: n, Rules: []events.OwnershipRule{
+			{Connection: connection(), Prefix: few("prefix", "", "a", "\x00"), Labels: labels(), Owner: s("owner"), EnvironmentLabel: s("label")},
+			{Prefix: s("prefix"), OwnerLabel: s("label"), Environment: s("environment")},
+		}},
+		events.OwnershipRulesSet{},
+		events.SecretKeysListed{Keys: n},
+		events.DiscoveryScheduled{Every: n},
+		events.JobQueued{Operation: events.OperationDiscover, Connection: connection(), Number: n, Scheduled: n > 0, Ref: s("ref"), Until: t("until")},
+		events.JobTaken{Agent: events.AgentID(s("agent")), Attempt: n},
+		events.JobFinished{Result: events.ScanTally{Unlisted: max(0, n) & 1}, Version: s("version")},
+		events.JobFailed{Code: events.FailureCode(s("code")), Detail: s("detail")},
+		events.JobCancelled{Reason: s("reason")},
+		events.RequestSubmitted{Operation: events.OperationPatch, Connection: connection(), Ref: few("ref", "a", "b", "c")},
+		events.RequestExecuted{Outcome: events.PatchWritten, PreviousVersion: version(), ProviderVersion: version()},
 	}
 }

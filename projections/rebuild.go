@@ -104,6 +104,9 @@ func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upt
 	return w, nil
 }
 
+// foldingIndexes are those that the folder itself searches by, beside the keys.
+var foldingIndexes = []string{"changes_of_a_secret", "patches_by_what_they_wrote"}
+
 // withoutIndexes fills the shadows without the indexes that only queries need and makes
 // them afterwards, which takes a fraction of keeping them up to date row by row. Those
 // of keys stay: the folder itself uses them.
@@ -113,12 +116,13 @@ func withoutIndexes(ctx context.Context, conn *pgx.Conn, fill func() error) erro
 		       indexdef AS definition
 		FROM   pg_indexes
 		WHERE  schemaname = ANY ($1)
+		AND    indexname <> ALL ($2)
 		AND    NOT EXISTS (
 			SELECT 1
 			FROM   pg_constraint
 			WHERE  conindid = format('%I.%I', schemaname, indexname)::regclass
 		)
-		ORDER  BY 1`, []string{shadow.views, shadow.audit})
+		ORDER  BY 1`, []string{shadow.views, shadow.audit}, foldingIndexes)
 	if err != nil {
 		return fmt.Errorf("list the indexes of the shadows: %w", err)
 	}

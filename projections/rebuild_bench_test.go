@@ -39,7 +39,7 @@ func BenchmarkRebuild(b *testing.B) {
 					b.Fatal(err)
 				}
 				rebuilds = append(rebuilds, time.Since(begin))
-				copies = append(copies, copyAll(b, folded, copied))
+				copies = append(copies, copyAll(b, folded, copied, tables))
 			}
 			slices.Sort(rebuilds)
 			slices.Sort(copies)

@@ -38,8 +38,8 @@ func newTable[T any](name string, key []string, columns ...column[T]) table[T] {
 	names, params, selected, set := []string{}, []string{}, []string{}, []string{}
 	for i, c := range columns {
 		names = append(names, c.name)
-		if c.kind == "json" {
-			params, selected = append(params, fmt.Sprintf("$%d::text[]", i+1)), append(selected, c.name+"::json")
+		if c.kind == "json" || c.kind == "jsonb" {
+			params, selected = append(params, fmt.Sprintf("$%d::text[]", i+1)), append(selected, c.name+"::"+c.kind)
 		} else {
 			params, selected = append(params, fmt.Sprintf("$%d::%s[]", i+1, c.kind)), append(selected, c.name)
 		}
@@ -115,7 +115,12 @@ func perhaps[T any](name string, of func(*T) *time.Time) column[T] {
 }
 
 func document[T, V any](name string, of func(*T) V) column[T] {
-	return column[T]{name, "json", func(rows []*T) (any, error) {
+	return documentAs("json", name, of)
+}
+
+// documentAs takes "json", which keeps the bytes, or "jsonb", which can be searched.
+func documentAs[T, V any](kind, name string, of func(*T) V) column[T] {
+	return column[T]{name, kind, func(rows []*T) (any, error) {
 		values := make([]string, len(rows))
 		for i, row := range rows {
 			b, err := json.Marshal(of(row))
@@ -191,6 +196,7 @@ var connectionTable = newTable("connections", []string{"name"},
 	instant("created_at", func(c *Connection) time.Time { return c.CreatedAt }),
 	text("created_by", func(c *Connection) events.Actor { return c.CreatedBy }),
 	instant("changed_at", func(c *Connection) time.Time { return c.ChangedAt }),
+	number("discover_every", func(c *Connection) int { return c.DiscoverEvery }),
 )
 
 var agentTable = newTable("agents", []string{"id"},

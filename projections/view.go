@@ -130,6 +130,17 @@ func newAgentView() view[Agent] {
 	}
 }
 
+func newJobView() view[Job] {
+	return view[Job]{
+		find: func(ctx context.Context, conn *pgx.Conn, ids []string) (map[string]*Job, error) {
+			rows, err := jobTable.rows(ctx, conn, ids)
+			return byKey(rows, func(j *Job) string { j.inUTC(); return string(j.ID) }), err
+		},
+		fold: (*Job).fold, done: func(j *Job) bool { return j.State.Over() },
+		known: func(j *Job) bool { return j.ID != "" },
+	}
+}
+
 func byKey[T any](rows []*T, key func(*T) string) map[string]*T {
 	found := make(map[string]*T, len(rows))
 	for _, row := range rows {

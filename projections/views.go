@@ -10,7 +10,7 @@ import (
 
 // Views answers all queries of one database, and tells how far they are. It is what
 // package web asks for as a whole; who needs less takes [Requests], [Connections],
-// [Agents] or [Audit].
+// [Agents], [Jobs], [Secrets] or [Audit].
 type Views struct {
 	Pool *pgxpool.Pool
 	*Progress
@@ -50,4 +50,60 @@ func (v Views) Agent(ctx context.Context, id events.AgentID) (Agent, error) {
 
 func (v Views) Audit(ctx context.Context, f AuditFilter) (Page[AuditEvent], error) {
 	return Audit{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) Jobs(ctx context.Context, f JobFilter) (Page[Job], error) {
+	return Jobs{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) Job(ctx context.Context, id events.JobID) (Job, error) {
+	return Jobs{Pool: v.Pool}.Get(ctx, id)
+}
+
+func (v Views) OpenJobsOf(ctx context.Context) ([]Job, error) {
+	return Jobs{Pool: v.Pool}.Open(ctx)
+}
+
+func (v Views) LastJob(ctx context.Context, connection events.ConnectionID, operation events.Operation) (Job, error) {
+	return Jobs{Pool: v.Pool}.Last(ctx, connection, operation)
+}
+
+func (v Views) Secrets(ctx context.Context, f SecretFilter) (Page[Secret], error) {
+	return Secrets{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) Secret(ctx context.Context, id events.SecretID) (Secret, error) {
+	return Secrets{Pool: v.Pool}.Get(ctx, id)
+}
+
+func (v Views) KnownSecrets(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error) {
+	return Secrets{Pool: v.Pool}.Known(ctx, ids)
+}
+
+func (v Views) PresentAfter(ctx context.Context, connection events.ConnectionID, after events.SecretID, limit int) ([]SecretName, error) {
+	return Secrets{Pool: v.Pool}.PresentAfter(ctx, connection, after, limit)
+}
+
+func (v Views) CountSecrets(ctx context.Context, f SecretFilter) (Count, error) {
+	return Secrets{Pool: v.Pool}.Count(ctx, f)
+}
+
+func (v Views) LabelFacets(ctx context.Context, f FacetFilter) ([]Facet, error) {
+	return Secrets{Pool: v.Pool}.Facets(ctx, f)
+}
+
+func (v Views) StaleSecrets(ctx context.Context, f SecretFilter) (Page[Secret], error) {
+	return Secrets{Pool: v.Pool}.Stale(ctx, f)
+}
+
+func (v Views) UnownedSecrets(ctx context.Context, f SecretFilter) (Page[Secret], error) {
+	return Secrets{Pool: v.Pool}.Unowned(ctx, f)
+}
+
+func (v Views) OutOfBand(ctx context.Context, f SecretFilter) (Page[SecretChange], error) {
+	return Secrets{Pool: v.Pool}.OutOfBand(ctx, f)
+}
+
+func (v Views) OwnershipRules(ctx context.Context) (version int, rules []events.OwnershipRule, seq events.Seq, err error) {
+	return Secrets{Pool: v.Pool}.Rules(ctx)
 }

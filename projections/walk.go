@@ -1,0 +1,296 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"secretsbridge/events"
+)
+
+// A list walks along one index, in the order of the list, and drops what the filter does
+// not want. Keyset and order are those of the index, so page 10,000 costs what the first
+// costs. Which index: the one with the fewest entries among those that the filter has a
+// condition for.
+//
+// A filter that wants little of what the walk comes by makes it long. It has stages, each
+// longer than the last; after the second, labels that are rare together are looked up in
+// the GIN index instead, which has no order but finds them all at once. After the last
+// stage the page ends, and the next one goes on from there.
+var stages = []int{512, 8_192, 65_536}
+
+// ginAfter is the stage after which several labels go by the GIN index: what is so rare
+// is quickly sorted.
+const ginAfter = 1
+
+// manyConnections is above how many connections a walk does not merge one walk for each.
+const manyConnections = 32
+
+// wayKind is the index of a walk.
+type wayKind int
+
+const (
+	byPlace wayKind = iota
+	byConnection
+	byLabel
+	byOwner
+	byEnvironment
+	byGone
+	byPrefix
+	byRotation
+	byDrift
+)
+
+// way is one walk: a SELECT, w, of the columns of its key and what else its order needs,
+// from behind a key on.
+type way struct {
+	kind wayKind
+	key  string // columns, all bigint
+	more string // columns of the result beside the key and the secret
+	join string // of w with a secret s
+	sort string
+	from func(b *arguments, after []int64, limit int) string
+}
+
+func limitTo(n int) string { return "LIMIT " + strconv.Itoa(n) }
+
+// placeOrder is a way in the order of places.
+func placeOrder(kind wayKind, table, condition string, args ...any) way {
+	return way{kind: kind, key: "w.place", join: "s.place = w.place", sort: "w.place", from: func(b *arguments, after []int64, limit int) string {
+		where := condition
+		for _, arg := range args {
+			where = strings.Replace(where, "?", b.add(arg), 1)
+		}
+		if where != "" {
+			where += " AND "
+		}
+		return "SELECT place FROM " + table + " WHERE " + where + "place > " + b.add(after[0]) + " ORDER BY place " + limitTo(limit)
+	}}
+}
+
+// everyPlace is the whole inventory.
+func everyPlace() way { return placeOrder(byPlace, "views.secrets", "") }
+
+// ways are the walks that a filter allows, beside the whole inventory. Those by label
+// have their labels in order.
+func (f search) ways() []way {
+	var ways []way
+	for _, name := range f.labels {
+		ways = append(ways, placeOrder(byLabel, "views.secret_labels", "label = ?::uuid", keyOfLabel(clean(name), clean(f.Labels[name]))))
+	}
+	if f.Owner != nil {
+		ways = append(ways, placeOrder(byOwner, "views.secret_owners", "left(owner, 200) = left(?::text, 200)", clean(*f.Owner)))
+	}
+	if f.Environment != nil {
+		ways = append(ways, placeOrder(byEnvironment, "views.secret_owners", "left(environment, 200) = left(?::text, 200)", clean(*f.Environment)))
+	}
+	if f.Prefix != "" && len(ways) == 0 {
+		return []way{prefixOrder(clean(f.Prefix))}
+	}
+	if len(f.connections) == 1 {
+		ways = append(ways, placeOrder(byConnection, "views.secrets", "connection = ?", f.connections[0]))
+	} else if len(f.connections) > 1 && len(f.connections) <= manyConnections {
+		ways = append(ways, mergedConnections(f.connections))
+	}
+	if f.Status == SecretGone {
+		ways = append(ways, placeOrder(byGone, "views.secrets", "status = 'gone'"))
+	}
+	return ways
+}
+
+// mergedConnections takes the first of each connection, and of those the first.
+func mergedConnections(connections []events.ConnectionID) way {
+	return way{kind: byConnection, key: "w.place", join: "s.place = w.place", sort: "w.place", from: func(b *arguments, after []int64, limit int) string {
+		return `
+			SELECT p.place
+			FROM   unnest(` + b.add(connections) + `::text[]) AS c (name)
+			CROSS  JOIN LATERAL (
+				SELECT place
+				FROM   views.secrets
+				WHERE  connection = c.name
+				AND    place > ` + b.add(after[0]) + `
+				ORDER  BY place
+				` + limitTo(limit) + `
+			) p
+			ORDER  BY p.place
+			` + limitTo(limit)
+	}}
+}
+
+// prefixOrder walks in the order of refs, or of their first 200 characters, and then of
+// places. A ref never changes, so the place is cursor enough.
+func prefixOrder(prefix string) way {
+	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, after []int64, limit int) string {
+		where := "left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
+		if end := afterPrefix(firstRunes(prefix, 200)); end != "" {
+			where += " AND left(ref, 200) < " + b.add(end)
+		}
+		if after[0] != 0 {
+			p := b.add(after[0])
+			where += " AND (left(ref, 200), place) > ((SELECT left(ref, 200) FROM views.secrets WHERE place = " + p + "), " + p + ")"
+		}
+		return "SELECT place, left(ref, 200) AS ref FROM views.secrets WHERE " + where + " ORDER BY left(ref, 200), place " + limitTo(limit)
+	}}
+}
+
+func firstRunes(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// afterPrefix is the first text after all that begin with a prefix, in the order of
+// bytes; empty if there is none.
+func afterPrefix(prefix string) string {
+	runes := []rune(prefix)
+	for len(runes) > 0 {
+		last := len(runes) - 1
+		switch runes[last] {
+		case 0x10FFFF:
+			runes = runes[:last]
+			continue
+		case 0xD7FF:
+			runes[last] = 0xE000 // no surrogates
+		default:
+			runes[last]++
+		}
+		return string(runes)
+	}
+	return ""
+}
+
+// estimateBound is up to where the lengths of walks are told apart.
+const estimateBound = 2_000
+
+// choose takes the shortest way. Labels are counted, the others are counted out as far
+// as it matters.
+func (s Secrets) choose(ctx context.Context, f search) (way, error) {
+	ways := f.ways()
+	switch len(ways) {
+	case 0:
+		return everyPlace(), nil
+	case 1:
+		return ways[0], nil
+	}
+	batch := &pgx.Batch{}
+	labels := 0
+	for _, w := range ways {
+		var b arguments
+		if w.kind == byLabel {
+			name := f.labels[labels]
+			labels++
+			batch.Queue("SELECT coalesce(sum(n), 0)::bigint FROM views.label_counts WHERE label = $1", keyOfLabel(clean(name), clean(f.Labels[name])))
+			continue
+		}
+		batch.Queue("SELECT count(*) FROM ("+w.from(&b, []int64{0}, estimateBound)+") w", b.args...)
+	}
+	results := s.Pool.SendBatch(ctx, batch)
+	defer results.Close()
+	best, fewest := ways[0], int64(-1)
+	for _, w := range ways {
+		var n int64
+		if err := results.QueryRow().Scan(&n); err != nil {
+			return way{}, fmt.Errorf("choose an index: %w", err)
+		}
+		// Counted out, and so perhaps much more.
+		if n == estimateBound && w.kind != byLabel {
+			n = 1 << 40
+		}
+		if fewest < 0 || n < fewest {
+			best, fewest = w, n
+		}
+	}
+	return best, nil
+}
+
+// walked is a row of a walk.
+type walked interface{ at() []int64 }
+
+// walkSecrets returns up to limit rows of T, which has the columns of a secret and of the
+// way, from behind a key on. Next is the key to go on from, or nil at the end.
+func walkSecrets[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, limit int) (found []T, next []int64, err error) {
+	full := func(rows []T) bool {
+		if found = append(found, rows...); len(found) <= limit {
+			return false
+		}
+		found = found[:limit]
+		next = found[limit-1].at()
+		return true
+	}
+	for i, stage := range stages {
+		rows, end, err := walkStage[T](ctx, pool, f, w, after, stage, limit-len(found)+1)
+		if err != nil || full(rows) || end == nil {
+			return found, next, err
+		}
+		after = end
+		if i == ginAfter && len(f.labels) > 1 && w.sort == "w.place" {
+			rows, err := lookUp[T](ctx, pool, f, w, after, limit-len(found)+1)
+			if err == nil {
+				full(rows)
+			}
+			return found, next, err
+		}
+	}
+	return found, after, nil
+}
+
+// walkStage returns up to limit rows that the filter wants among the next stage entries of
+// an index, and the key of the last entry, or nil if there are fewer.
+func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, stage, limit int) (found []T, end []int64, err error) {
+	var b, e arguments
+	where := f.conditions(&b, w.kind)
+	if len(where) == 0 {
+		stage = limit // everything that it comes by is wanted
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(selectSecrets+", "+w.key+w.more+fromSecrets+`
+		JOIN   (`+w.from(&b, after, stage)+") w ON "+w.join+whereAll(where)+`
+		ORDER  BY `+w.sort+" "+limitTo(limit), b.args...)
+	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...)
+	results := pool.SendBatch(ctx, batch)
+	defer results.Close()
+	rows, err := results.Query()
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T]); err != nil {
+		return nil, nil, err
+	}
+	if err := results.QueryRow().Scan(&end); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil, err
+	}
+	return found, end, results.Close()
+}
+
+// lookUp finds by the GIN index all that have the labels, and sorts them. That they are
+// found first and then narrowed keeps the server from walking all the same.
+func lookUp[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, limit int) ([]T, error) {
+	var b arguments
+	found := `
+		WITH w AS MATERIALIZED (
+			SELECT place
+			FROM   views.secrets
+			WHERE  labels @> ` + b.add(jsonText(cleanLabels(f.Labels))) + `::text::jsonb
+			AND    place > ` + b.add(after[0]) + `
+		)`
+	f.labels = nil
+	where := f.conditions(&b, byPlace)
+	return fetch[T](ctx, pool, found+selectSecrets+", "+w.key+fromSecrets+`
+		JOIN   w ON w.place = s.place`+whereAll(where)+`
+		ORDER  BY w.place `+limitTo(limit), b.args...)
+}
+
+func whereAll(conditions []string) string {
+	if len(conditions) == 0 {
+		return ""
+	}
+	return "\n\t\tWHERE  " + strings.Join(conditions, "\n\t\tAND    ")
+}
