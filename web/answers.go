@@ -48,6 +48,14 @@ func (w *signing) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
+// discard forgets what was answered so far: nothing of it was sent yet.
+func (w *signing) discard() {
+	clear(w.body.Bytes())
+	w.body.Reset()
+	w.status = 0
+	w.Header().Del("Content-Disposition")
+}
+
 // Unwrap is for [http.ResponseController].
 func (w *signing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,19 +13,21 @@ import (
 	"unicode/utf8"
 
 	"secretsbridge/policy"
-	"secretsbridge/seal"
 )
 
 const (
 	// maxExportRows bounds a report as CSV: a spreadsheet takes 1,048,576.
 	maxExportRows = 1_000_000
 
-	// maxSignedExport bounds one that is signed. It is signed as a whole and so held as a
-	// whole; a client takes 16 MiB (package web/api/client).
-	maxSignedExport = 8 << 20
-
 	// maxExports is how many one person may have under way.
 	maxExports = 2
+
+	// maxSignedExport bounds one that is signed, in bytes: it is signed as a whole, and so
+	// held as a whole. maxHeld is how many of those a server holds, and signedPatience how
+	// long a caller may take for one.
+	maxSignedExport = 64 << 20
+	maxHeld         = 4
+	signedPatience  = 5 * time.Minute
 
 	// exportPart is about how long the parts are in which one is sent.
 	exportPart = 64 << 10
@@ -61,54 +65,83 @@ type table struct {
 
 // export answers with a table (RFC 4180). It is sent page by page as it is read. If
 // something goes wrong on the way, the connection is cut, so that nobody takes a part for
-// the whole.
+// the whole. An answer that is signed is kept until it is whole, so it can still become
+// a problem.
 func (a *API) export(c *call, t table) (reply, error) {
 	if !a.exports.enter(c.person.ID) {
 		return reply{}, errTooMany.because("two of your reports are under way already; wait for one of them")
 	}
 	defer a.exports.leave(c.person.ID)
+	kept := signingOf(c.r.Context())
+	send, patience := a.send, time.Duration(0)
+	if kept != nil {
+		if !a.held.enter("") {
+			return reply{}, errTooMany.because("the server makes as many signed reports as it can; try again in a moment")
+		}
+		defer a.held.leave("")
+		send, patience = c.keep, signedPatience
+	}
+	// Each part gets a deadline of its own, or the whole one, once it is there.
 	out := http.NewResponseController(c.w)
-	if err := out.SetWriteDeadline(time.Time{}); err != nil { // each part gets one of its own
+	if err := out.SetWriteDeadline(time.Time{}); err != nil {
 		return reply{}, err
 	}
+	begun, err := a.exportParts(c, t, send)
+	switch {
+	case err == nil && patience > 0:
+		return reply{written: true}, out.SetWriteDeadline(time.Now().Add(patience))
+	case err == nil:
+		return reply{written: true}, nil
+	case begun && kept == nil:
+		panic(http.ErrAbortHandler) // the status is gone; a cut is all that can be said
+	case begun:
+		kept.discard()
+	}
+	return reply{}, errors.Join(err, out.SetWriteDeadline(time.Now().Add(writeTimeout)))
+}
+
+// keep puts a part into an answer that is signed when it is whole.
+func (c *call) keep(_ *call, part string) error {
+	if kept := signingOf(c.r.Context()); kept.body.Len()+len(part) > maxSignedExport {
+		return errReportTooLong
+	}
+	_, err := io.WriteString(c.w, part)
+	return err
+}
+
+// exportParts writes everything, and reports whether it began to.
+func (a *API) exportParts(c *call, t table, send func(*call, string) error) (begun bool, err error) {
 	var part bytes.Buffer
 	lines := csv.NewWriter(&part)
 	lines.UseCRLF = true
 	_ = lines.Write(t.header) // to memory
-	signed, begun, rows, looked := c.found.Key != (seal.VerifyKey{}), false, 0, time.Now()
+	rows, looked := 0, time.Now()
 	for cursor, first := "", true; first || cursor != ""; first = false {
 		next, n, err := a.exportPage(c, t, cursor, lines)
-		if cursor, rows = next, rows+n; err == nil && (rows > a.exportRows || signed && part.Len() > maxSignedExport) {
+		if cursor, rows = next, rows+n; err == nil && rows > a.exportRows {
 			err = errReportTooLong
 		}
 		if err == nil && time.Since(looked) > a.heartbeat {
 			looked, err = time.Now(), c.mayStill(a.Sessions, policy.ReportRead)
 		}
-		if err == nil && !signed && part.Len() > exportPart {
-			if !begun {
-				c.exportHead(t)
-				c.w.WriteHeader(http.StatusOK)
-				begun = true
-			}
-			err = a.send(c, part.String())
-			part.Reset()
+		if err != nil {
+			return begun, err
 		}
-		switch {
-		case err == nil:
-		case begun:
-			panic(http.ErrAbortHandler) // the status is gone; a cut is all that can be said
-		default:
-			return reply{}, err
+		if cursor != "" && part.Len() < exportPart {
+			continue
 		}
+		if !begun {
+			begun = true
+			c.w.Header().Set("Content-Type", csvType)
+			c.w.Header().Set("Content-Disposition", `attachment; filename="`+t.name+"-"+c.now.UTC().Format(time.DateOnly)+`.csv"`)
+			c.w.WriteHeader(http.StatusOK)
+		}
+		if err := send(c, part.String()); err != nil {
+			return begun, err
+		}
+		part.Reset()
 	}
-	if begun {
-		if a.send(c, part.String()) != nil {
-			panic(http.ErrAbortHandler)
-		}
-		return reply{written: true}, nil
-	}
-	c.exportHead(t)
-	return reply{status: http.StatusOK, raw: part.Bytes(), contentType: csvType}, out.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return begun, nil
 }
 
 // exportPage writes what follows a cursor, and returns the next one.
@@ -143,11 +176,6 @@ func (c *call) mayStill(sessions Sessions, p policy.Permission) error {
 		return errForbidden
 	}
 	return nil
-}
-
-func (c *call) exportHead(t table) {
-	c.w.Header().Set("Content-Type", csvType)
-	c.w.Header().Set("Content-Disposition", `attachment; filename="`+t.name+"-"+c.now.UTC().Format(time.DateOnly)+`.csv"`)
 }
 
 // defused makes a text of what a spreadsheet would take for a formula: a name or a label

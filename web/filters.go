@@ -117,7 +117,7 @@ func labelsOf(texts []string) (map[string]string, error) {
 		name, value, ok := cutLabel(text)
 		switch _, twice := labels[name]; {
 		case !ok:
-			return nil, errParameter.because(`label is NAME:VALUE, with \: for a colon and \\ for a backslash in the name`)
+			return nil, errParameter.because(`label is NAME:VALUE; a colon in the name is written \:`)
 		case len(name) > events.MaxLabelName || len(value) > events.MaxLabelValue:
 			return nil, errParameter.because(fmt.Sprintf("a label has a name of at most %d and a value of at most %d bytes", events.MaxLabelName, events.MaxLabelValue))
 		case twice:
@@ -128,18 +128,17 @@ func labelsOf(texts []string) (map[string]string, error) {
 	return labels, nil
 }
 
-// cutLabel cuts at the first colon that no backslash stands before. The value is as it is:
-// it may hold anything, or nothing.
+// cutLabel cuts at the first colon that no backslash stands before. In the name \: is a
+// colon and \\ a backslash; before anything else a backslash stands for itself. The value
+// is as it is: it may hold anything, or nothing.
 func cutLabel(text string) (name, value string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case ':':
+		if text[i] == ':' {
 			return b.String(), text[i+1:], b.Len() > 0
-		case '\\':
-			if i++; i == len(text) || text[i] != ':' && text[i] != '\\' {
-				return "", "", false
-			}
+		}
+		if next := i + 1; text[i] == '\\' && next < len(text) && (text[next] == ':' || text[next] == '\\') {
+			i = next
 		}
 		b.WriteByte(text[i])
 	}

@@ -28,10 +28,10 @@ const staleDays = 90
 const maxTwins = 100
 
 // reportFilters narrow reports of secrets.
-var reportFilters = []string{"label", "prefix", "provider", "cluster", "connection", "environment"}
+var reportFilters = []string{"label", "prefix", "provider", "cluster", "connection", "environment", "older_than_days", "text"}
 
 func (a *API) reportStale(c *call) (reply, error) {
-	known := append([]string{"owner", "older_than_days"}, reportFilters...)
+	known := append([]string{"owner"}, reportFilters...)
 	return reportOf(a, c, "stale", known, a.Views.StaleSecrets, secretTable, func(f *projections.SecretFilter) {
 		if f.OlderThan.IsZero() {
 			f.OlderThan = c.now.AddDate(0, 0, -staleDays)

@@ -28,6 +28,8 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
+	"secretsbridge/inventory"
+	"secretsbridge/inventory/inventorytest"
 	"secretsbridge/kms"
 	"secretsbridge/kms/local"
 	"secretsbridge/policy"
@@ -102,23 +104,24 @@ type rig struct {
 	client *http.Client
 	api    *web.API
 
-	log      *commandtest.Memory
-	fault    atomic.Pointer[func(events.Stream, []events.Event) commandtest.Fault]
-	db       *postgrestest.DB
-	pool     *pgxpool.Pool
-	away     atomic.Bool // Postgres cannot be reached
-	marks    *marks
-	keys     *keys
-	gateway  *gateway.Gateway
-	links    *links
-	people   store.People
-	sessions store.Sessions
-	signer   seal.SigningKey
-	reader   seal.RecipientKey // of whoever reveals
-	clock    *clock
-	logged   *buffer
-	contract *contract.Contract
-	unfollow func()
+	log       *commandtest.Memory
+	fault     atomic.Pointer[func(events.Stream, []events.Event) commandtest.Fault]
+	db        *postgrestest.DB
+	pool      *pgxpool.Pool
+	away      atomic.Bool // Postgres cannot be reached
+	marks     *marks
+	keys      *keys
+	gateway   *gateway.Gateway
+	inventory *inventory.Inventory
+	links     *links
+	people    store.People
+	sessions  store.Sessions
+	signer    seal.SigningKey
+	reader    seal.RecipientKey // of whoever reveals
+	clock     *clock
+	logged    *buffer
+	contract  *contract.Contract
+	unfollow  func()
 
 	developer, other, approver, second, admin person
 
@@ -158,11 +161,14 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
 	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.inventory = inventory.New(inventory.Config{
+		Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: store.Scans{Pool: r.pool}, Logger: logger, Now: r.clock.Now,
+	})
 	held := r.hold(logger)
 	progress := r.follow()
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
-		Custody: held, Fleet: r.gateway, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
+		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200,
 		Logger: logger, Now: r.clock.Now,
 	}
@@ -212,7 +218,7 @@ func (r *rig) hold(logger *slog.Logger) *custody.Custody {
 		Log: r.log, Keys: r.keys, Envelopes: store.Envelopes{Pool: r.pool}, Signer: r.signer, Logger: logger, Now: r.clock.Now,
 	})
 	r.gateway = gateway.New(gateway.Config{
-		Log: r.log, Custody: held, Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
+		Log: r.log, Custody: held, Inventory: r.inventory, Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },
 		Signing: gateway.Signing{Key: r.signer, Serial: 1}, Suites: []seal.Suite{seal.XWing, seal.X25519}, Logger: logger, Now: r.clock.Now,
 	})

@@ -152,7 +152,11 @@ func TestEveryPostReadsItsBodyStrictly(t *testing.T) {
 		}
 		for name, tt := range bad {
 			t.Run(route.Path+" "+name, func(t *testing.T) {
-				got := r.call(everything, route.Method, path, tt.body, tt.option).wants(t, tt.status, tt.code)
+				code := tt.code
+				if name == "a field twice" && (strings.HasPrefix(route.Path, "/connections") && !strings.HasSuffix(route.Path, "able") || route.Path == "/jobs") {
+					code = "credential_in_body" // it has a token, too
+				}
+				got := r.call(everything, route.Method, path, tt.body, tt.option).wants(t, tt.status, code)
 				if strings.Contains(string(got.body), "canary") || strings.Contains(string(got.body), " api.") {
 					t.Errorf("the problem repeats what was sent, or names a type: %s", got.body)
 				}

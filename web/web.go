@@ -162,7 +162,7 @@ type API struct {
 	http.Handler
 
 	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
-	streams, exports                                          places
+	streams, exports, held                                    places
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -181,7 +181,7 @@ type API struct {
 func New(cfg Config) *API {
 	a := &API{
 		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: look, exportRows: maxExportRows,
-		streams: places{most: maxStreams}, exports: places{most: maxExports},
+		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
 	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)

@@ -8,8 +8,10 @@ import (
 	"github.com/pb33f/libopenapi-validator/schema_validation"
 )
 
-// checkStream looks at every whole message of a stream of requests, as far as it was
-// read. The schema of a stream is text; what its messages hold stands in words.
+// streamed are the schemas of what messages hold, by their event.
+var streamed = map[string]string{"request": "Request", "job": "Job"}
+
+// checkStream looks at every whole message of a stream, as far as it was read. The schema of a stream is text; what its messages hold stands in words.
 func (c *Contract) checkStream(body []byte) error {
 	messages := strings.Split(string(body), "\n\n")
 	for _, message := range messages[:len(messages)-1] {
@@ -22,12 +24,13 @@ func (c *Contract) checkStream(body []byte) error {
 		if len(fields) == 0 {
 			continue // a comment
 		}
-		if _, err := strconv.ParseUint(fields["id"], 10, 64); err != nil || fields["event"] != "request" {
+		schema := streamed[fields["event"]]
+		if _, err := strconv.ParseUint(fields["id"], 10, 64); err != nil || schema == "" {
 			return fmt.Errorf("a message of the stream has the id %q and the event %q", fields["id"], fields["event"])
 		}
 		checker := schema_validation.NewSchemaValidator(options()...)
-		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema("Request"), fields["data"], 3.1); !ok {
-			return fmt.Errorf("a message of the stream is no Request: %w", join(faults))
+		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema(schema), fields["data"], 3.1); !ok {
+			return fmt.Errorf("a message of the stream is no %s: %w", schema, join(faults))
 		}
 	}
 	return nil

@@ -116,7 +116,12 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 	}
 	tests := map[string][]string{
 		"Code": codes, "Permission": permissions,
-		"Provider":        words(events.ProviderVault, events.ProviderFile),
+		"Provider": words(events.ProviderKinds()...),
+		"JobType":  words(events.OperationDiscover, events.OperationFingerprint, events.OperationKeys),
+		"JobState": words(events.JobStateQueued, events.JobStateRunning, events.JobStateFinished, events.JobStateFailed,
+			events.JobStateCancelled),
+		"SecretStatus":    words(projections.SecretPresent, projections.SecretGone),
+		"AssignedFrom":    words(projections.ByHand, projections.ByRule),
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
 		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
 		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
@@ -163,6 +168,9 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"ProposedChange": api.ProposedChange{}, "Intake": api.Intake{}, "Reveal": api.Reveal{}, "Envelope": api.Envelope{}, "Revealed": api.Revealed{},
 		"Connection": api.Connection{}, "Agent": api.Agent{}, "Invitation": api.Invitation{}, "Enrolment": events.Enrolment{},
 		"Credential": events.Credentials{}, "Event": api.Event{}, "Problem": api.Problem{}, "RequestPage": api.Page[api.Request]{},
+		"QueueJob": api.QueueJob{}, "Job": api.Job{}, "Progress": api.Progress{}, "KeyNames": api.KeyNames{}, "Schedule": api.Schedule{},
+		"Secret": api.Secret{}, "Count": api.Count{}, "Facet": api.Facet{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
+		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)
@@ -171,7 +179,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 			continue
 		}
 		var fields, always []string
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(shape)) {
+		for _, f := range fieldsOf(reflect.TypeOf(shape)) {
 			field, optional, _ := strings.Cut(f.Tag.Get("json"), ",")
 			fields = append(fields, field)
 			if optional == "" {
@@ -185,6 +193,18 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 			t.Errorf("fields of %s that are always there (-code +text):\n%s", name, diff)
 		}
 	}
+}
+
+// fieldsOf are the fields of a struct, those of embedded ones in their place.
+func fieldsOf(t reflect.Type) (all []reflect.StructField) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Anonymous {
+			all = append(all, fieldsOf(f.Type)...)
+		} else {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 func TestLimitsAreThoseOfTheCode(t *testing.T) {
@@ -205,12 +225,20 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 		"why revoked":     {property("RevocationReason", "reason").MaxLength, command.MaxReason},
 		"description":     {property("CreateConnection", "description").MaxLength, command.MaxReason},
 		"items a page":    {property("AgentPage", "items").MaxItems, projections.MaxLimit},
+		"secrets a page":  {property("SecretPage", "items").MaxItems, projections.MaxLimit},
+		"rules":           {property("Ownership", "rules").MaxItems, command.MaxOwnershipRules},
+		"an owner":        {property("Assign", "owner").MaxLength, command.MaxOwner},
+		"an environment":  {property("Assign", "environment").MaxLength, command.MaxOwner},
+		"names of keys":   {property("KeyNames", "keys").MaxItems, command.MaxKeyNames},
 		"requests a page": {property("RequestPage", "items").MaxItems, projections.MaxLimit},
 	}
 	for name, tt := range tests {
 		if tt.got == nil || *tt.got != int64(tt.want) {
 			t.Errorf("%s: the text says %v, the code %d", name, tt.got, tt.want)
 		}
+	}
+	if got := property("Schedule", "every_seconds").Maximum; got == nil || *got != command.MaxDiscoverEvery.Seconds() {
+		t.Errorf("time between scans: the text says %v, the code %v", got, command.MaxDiscoverEvery)
 	}
 	if got := property("Invite", "ttl_seconds").Maximum; got == nil || *got != command.MaxTokenLife.Seconds() {
 		t.Errorf("life of a token: the text says %v, the code %v", got, command.MaxTokenLife)
@@ -232,6 +260,8 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrRevealNotAllowed, command.ErrConnectionExists, command.ErrConnectionName, command.ErrProviderUnknown,
 		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
 		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
+		command.ErrJobKind, command.ErrScanRunning, command.ErrJobUnknown, command.ErrJobOver, command.ErrCancelReason, command.ErrScheduleInvalid,
+		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 	} {
 		var r *command.Rejection
@@ -262,6 +292,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
+		"Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()
