@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,4 +62,15 @@ func (f *field) stop(t testing.TB, sig syscall.Signal) {
 		_ = f.cmd.Process.Kill()
 		<-f.ended
 	}
+}
+
+// free is an address of loopback that nobody listens at.
+func free(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
