@@ -313,7 +313,7 @@ func TestWhatCannotBeWrittenIsLeftAlone(t *testing.T) {
 			server.SetRotation(name, true)
 			_, err := admin.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: sdk.String(name), SecretString: sdk.String("{}"), VersionStages: []string{"AWSPENDING"}})
 			return err
-		}, agent.ErrUnavailable, "rotating"},
+		}, agent.ErrConflict, "rotating"},
 		"a secret that was deleted": {func(name string) error {
 			_, err := admin.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: sdk.String(name)})
 			return err
