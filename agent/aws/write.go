@@ -106,7 +106,7 @@ func (w writing) create(ctx context.Context, labels map[string]string) (agent.Ve
 	switch {
 	case lookErr == nil && now.was(*w.token):
 		return agent.Version(*w.token), nil
-	case f.unsure && f.code != codeExists:
+	case f.unsure && (f.code != codeExists || lookErr != nil):
 		return "", f.unknown()
 	case lookErr != nil:
 		return "", lookErr
