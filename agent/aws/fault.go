@@ -141,14 +141,21 @@ func signInFault(ctx context.Context, err error) *fault {
 	if ended := ctx.Err(); ended != nil {
 		return &fault{kind: agent.ErrUnavailable, text: "no credentials yet", cause: ended}
 	}
-	var answer *awshttp.ResponseError
+	var answer interface{ HTTPStatusCode() int } // of AWS STS, or of a host's own service
 	var said smithy.APIError
 	var network net.Error
+	status, code := 0, ""
+	if errors.As(err, &answer) {
+		status = answer.HTTPStatusCode()
+	}
+	if errors.As(err, &said) {
+		code = said.ErrorCode()
+	}
 	switch {
-	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 500 || errors.As(err, &said) && (codes[said.ErrorCode()].again || said.ErrorCode() == "IDPCommunicationError"):
+	case status >= 500, status == http.StatusTooManyRequests, codes[code].again, code == "IDPCommunicationError":
 		return &fault{kind: agent.ErrUnavailable, text: "the service that gives credentials is busy or failing", again: true}
-	case errors.As(err, &said) && said.ErrorCode() != "" && errors.As(err, &answer):
-		return &fault{kind: agent.ErrSignIn, text: fmt.Sprintf("AWS STS gives no session: it answered %d%s", answer.HTTPStatusCode(), stsCode(said.ErrorCode()))}
+	case status >= 400:
+		return &fault{kind: agent.ErrSignIn, text: fmt.Sprintf("AWS STS, or the service of this host, gives no session: it answered %d%s", status, stsCode(code))}
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &fault{kind: agent.ErrUnavailable, text: "no answer from where credentials come from: AWS STS, the container's or the instance's service", again: true}
 	}

@@ -3,9 +3,12 @@ package aws_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,6 +157,31 @@ func TestAWebIdentityIsReadAtEachSignIn(t *testing.T) {
 	_, err = open(t, configure(t, server)).Read(t.Context(), ref)
 	if !errors.Is(err, agent.ErrSignIn) || !strings.Contains(err.Error(), filepath.Base(path)) {
 		t.Errorf("without the token's file: %v", err)
+	}
+}
+
+// TestAContainersServiceGivesCredentials is how ECS and EKS Pod Identity do it.
+func TestAContainersServiceGivesCredentials(t *testing.T) {
+	server, _ := withSTS(t)
+	nobody(t)
+	var down atomic.Bool
+	container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down.Load() || r.Header.Get("Authorization") != token {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":"AKIDEXAMPLE","SecretAccessKey":"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY","Token":"","Expiration":%q}`,
+			time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}))
+	defer container.Close()
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL)
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(t, "token", token))
+	put(t, open(t, configure(t, server)), mustRef(t, "prod/db"), "one", "")
+
+	down.Store(true)
+	err := open(t, configure(t, server)).Check(t.Context())
+	if !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), token) {
+		t.Errorf("while it is down: %v", err)
 	}
 }
 

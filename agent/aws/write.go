@@ -106,7 +106,7 @@ func (w writing) create(ctx context.Context, labels map[string]string) (agent.Ve
 	switch {
 	case lookErr == nil && now.was(*w.token):
 		return agent.Version(*w.token), nil
-	case f.unsure && f.code != codeExists:
+	case f.unsure && (f.code != codeExists || lookErr != nil):
 		return "", f.unknown()
 	case lookErr != nil:
 		return "", lookErr
@@ -141,7 +141,8 @@ func (w writing) onto(ctx context.Context, now state, labels map[string]string) 
 	case now.replica:
 		return "", fmt.Errorf("%w: it is the replica of a secret in another region, which has to be written there", agent.ErrForbidden)
 	case now.rotating:
-		return "", fmt.Errorf("%w: AWS is rotating the secret, a version is AWSPENDING: try again when that has ended", agent.ErrUnavailable)
+		// The rotation would soon put its own version over ours.
+		return "", fmt.Errorf("%w: AWS is rotating the secret, a version is AWSPENDING: try again when that has ended", agent.ErrConflict)
 	}
 	change, err := labelChange(now.labels, labels)
 	if err != nil {

@@ -257,6 +257,35 @@ func TestAWriteThatNobodyCanJudgeSaysSo(t *testing.T) {
 	}
 }
 
+// TestACreationThatNobodyMayLookAtIsUnknown loses every answer to a creation, and has no
+// right to look: no answer that came later may be taken for that of the first call.
+func TestACreationThatNobodyMayLookAtIsUnknown(t *testing.T) {
+	for name, later := range map[string]fake.Fault{"lost again and again": fake.Lost, "then forbidden": fake.Forbidden, "then unknown to AWS": fake.Unsigned} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t)
+			p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
+			var creations atomic.Int64
+			server.Script(func(operation string) fake.Fault {
+				switch {
+				case operation == describe:
+					return fake.Forbidden
+				case operation == create && creations.Add(1) == 1:
+					return fake.Lost
+				}
+				return later
+			})
+			version, err := p.Write(t.Context(), ref, bundle(canary), "")
+			if !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "unknown") || version != "" {
+				t.Errorf("write: %q, %v, want that the outcome is unknown", version, err)
+			}
+			server.Script(nil)
+			if got, _ := value(t, p, ref); got != canary {
+				t.Errorf("the value is %q", got)
+			}
+		})
+	}
+}
+
 // TestLabelsThatWritesLeftAreSwept fills a secret with what 18 writes left that were cut
 // short: AWS allows 20 labels.
 func TestLabelsThatWritesLeftAreSwept(t *testing.T) {
@@ -313,7 +342,7 @@ func TestWhatCannotBeWrittenIsLeftAlone(t *testing.T) {
 			server.SetRotation(name, true)
 			_, err := admin.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: sdk.String(name), SecretString: sdk.String("{}"), VersionStages: []string{"AWSPENDING"}})
 			return err
-		}, agent.ErrUnavailable, "rotating"},
+		}, agent.ErrConflict, "rotating"},
 		"a secret that was deleted": {func(name string) error {
 			_, err := admin.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: sdk.String(name)})
 			return err
