@@ -211,8 +211,8 @@ func TestSigningInMayBeAway(t *testing.T) {
 	}
 }
 
-// TestAReplacedSecretIsTaken lets the client secret be replaced at Entra ID and then in the
-// file, as an operator does.
+// TestAReplacedSecretIsTaken has the client secret be replaced at Entra ID and in the file at
+// once, which nobody notices, and then at Entra ID first, as an operator does.
 func TestAReplacedSecretIsTaken(t *testing.T) {
 	bare(t, nil)
 	l := newLab(t)
@@ -221,8 +221,20 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 	cfg := l.config(t)
 	p := open(t, cfg)
 	read(t, p, "x")
-	const fresh = "client-secret-n8b3"
-	l.ChangeSecret(fresh)
+	put := func(secret string) {
+		if err := os.WriteFile(cfg.Auth.ClientSecretFile, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.ChangeSecret("client-secret-n8b3")
+	put("client-secret-n8b3")
+	for deadline := time.Now().Add(20 * time.Second); len(l.SignedIn()) < 2; time.Sleep(50 * time.Millisecond) {
+		read(t, p, "x")
+		if time.Now().After(deadline) {
+			t.Fatal("the token was not renewed in time")
+		}
+	}
+	l.ChangeSecret("client-secret-j5m1")
 	refused := false
 	for deadline := time.Now().Add(20 * time.Second); !refused; time.Sleep(50 * time.Millisecond) {
 		_, err := p.Read(t.Context(), mustRef(t, "x"))
@@ -231,9 +243,7 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 			t.Fatal("the old secret is still good")
 		}
 	}
-	if err := os.WriteFile(cfg.Auth.ClientSecretFile, []byte(fresh), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	put("client-secret-j5m1")
 	if got, _ := read(t, p, "x"); got != "one" {
 		t.Errorf("then %q is read", got)
 	}

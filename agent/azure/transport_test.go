@@ -205,8 +205,8 @@ func TestErrorsQuoteNothingOfAnAnswer(t *testing.T) {
 			VaultURL: server.URL, CACertFile: ca, AuthorityHost: server.URL, Allow: allow(t, "*"), Log: logged.logger(),
 			Auth: azure.Auth{Method: azure.MethodServicePrincipal, TenantID: "t", ClientID: "c", ClientSecretFile: file(t, "s", canary)},
 		})
+		_, err := p.Read(t.Context(), mustRef(t, "x")) // to the end of its repetitions
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := p.Read(ctx, mustRef(t, "x"))
 		_, wrong := p.Write(ctx, mustRef(t, "x"), bundle(canary), "")
 		var listed error
 		for _, err := range p.List(ctx, "") {
