@@ -25,7 +25,7 @@ type lab struct {
 	root   *api.Client
 }
 
-func newLab(t *testing.T) lab {
+func newLab(t testing.TB) lab {
 	t.Helper()
 	server := servers.Vault(t)
 	root, err := api.NewClient(&api.Config{Address: server.Address})
@@ -40,7 +40,7 @@ func newLab(t *testing.T) lab {
 
 // mount puts a KV version 2 engine at path and waits until it takes writes: Vault
 // upgrades a new one in the background and answers 400 until that is done.
-func (l lab) mount(t *testing.T, path string) {
+func (l lab) mount(t testing.TB, path string) {
 	t.Helper()
 	l.write(t, "sys/mounts/"+path, map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -54,7 +54,7 @@ func (l lab) mount(t *testing.T, path string) {
 	}
 }
 
-func (l lab) write(t *testing.T, path string, data map[string]any) *api.Secret {
+func (l lab) write(t testing.TB, path string, data map[string]any) *api.Secret {
 	t.Helper()
 	secret, err := l.root.Logical().WriteWithContext(t.Context(), path, data)
 	if err != nil {
@@ -108,7 +108,7 @@ func (l lab) role(t *testing.T, settings map[string]any) vault.Auth {
 }
 
 // config signs in with token and opens all of "secret".
-func (l lab) config(t *testing.T, token string) vault.Config {
+func (l lab) config(t testing.TB, token string) vault.Config {
 	t.Helper()
 	return vault.Config{
 		Address: l.server.Address,
@@ -117,7 +117,7 @@ func (l lab) config(t *testing.T, token string) vault.Config {
 	}
 }
 
-func open(t *testing.T, cfg vault.Config) *vault.Provider {
+func open(t testing.TB, cfg vault.Config) *vault.Provider {
 	t.Helper()
 	p, err := vault.Open(cfg)
 	if err != nil {
@@ -136,7 +136,7 @@ func allow(t testing.TB, prefixes ...string) agent.AllowList {
 	return list
 }
 
-func mustRef(t *testing.T, text string) agent.Ref {
+func mustRef(t testing.TB, text string) agent.Ref {
 	t.Helper()
 	ref, err := agent.ParseRef(text)
 	if err != nil {
