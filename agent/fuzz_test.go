@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,6 +95,11 @@ func FuzzTicket(f *testing.F) {
 	f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"shred"`), 1))
 	f.Add(bytes.Replace(raw, []byte(`"r_`), []byte(`"R_`), 1))
 	f.Add(bytes.Replace(raw, []byte(`"until":"20`), []byte(`"until":"19`), 1))
+	alone := bytes.Replace(raw, []byte(`"request":"r_0mqaya9s4f73mh3qpnwwjxa78w"`), []byte(`"request":""`), 1)
+	for _, op := range []string{"discover", "fingerprint", "keys", "compare", "patch"} {
+		f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"`+op+`"`), 1))
+		f.Add(bytes.Replace(alone, []byte(`"read"`), []byte(`"`+op+`"`), 1))
+	}
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -104,10 +110,19 @@ func FuzzTicket(f *testing.F) {
 			}
 			return
 		}
-		if !events.ValidID(string(got.Request), "r_") || got.Job != events.JobOf(got.Request) {
+		want := events.JobOf(got.Request)
+		known := []events.Operation{events.OperationRead, events.OperationPatch}
+		switch got.Operation {
+		case events.OperationCompare:
+			want, known = events.ComparisonOf(got.Request), []events.Operation{got.Operation}
+		case events.OperationDiscover, events.OperationFingerprint, events.OperationKeys:
+			want, known = got.Job, []events.Operation{got.Operation}
+		}
+		alone := got.Request == "" && got.Operation.Standalone() && events.ValidID(string(got.Job), "j_")
+		if !alone && !events.ValidID(string(got.Request), "r_") || got.Job != want {
 			t.Errorf("%q names request %q and job %q", raw, got.Request, got.Job)
 		}
-		if ours := got.Cluster == cluster && got.Operation == events.OperationRead && now.Before(got.Until); ours != (err == nil) {
+		if ours := got.Cluster == cluster && slices.Contains(known, got.Operation) && now.Before(got.Until); ours != (err == nil) {
 			t.Errorf("%q: error = %v", raw, err)
 		}
 		if err != nil {
