@@ -114,7 +114,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer leave(nil)
 	scans, interrupt := context.WithCancelCause(work)
 	defer interrupt(nil)
-	defer context.AfterFunc(ctx, func() { interrupt(errDraining) })()
 
 	// The background duties last as long as jobs do: a draining agent is alive.
 	duties, end := context.WithCancel(work)
@@ -128,6 +127,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	var hands sync.WaitGroup
 	err := a.take(ctx, work, scans, &hands)
+	interrupt(errDraining)
 
 	finished := make(chan struct{})
 	go func() { hands.Wait(); close(finished) }()

@@ -507,6 +507,13 @@ func (d *delivery) end(ctx context.Context, how string, delay time.Duration, rea
 	return nil
 }
 
+// renewed is how often the lease was.
+func (d *delivery) renewed() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.extended)
+}
+
 func (d *delivery) how() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -96,6 +96,11 @@ func FuzzTicket(f *testing.F) {
 	f.Add(bytes.Replace(raw, []byte(`"r_`), []byte(`"R_`), 1))
 	f.Add(bytes.Replace(raw, []byte(`"until":"20`), []byte(`"until":"19`), 1))
 	f.Add(bytes.Replace(raw, []byte(`{`), []byte(`{"token":1,`), 1))
+	alone := bytes.Replace(raw, []byte(`"request":"r_0mqaya9s4f73mh3qpnwwjxa78w"`), []byte(`"request":""`), 1)
+	for _, op := range []string{"discover", "fingerprint", "keys", "compare", "patch"} {
+		f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"`+op+`"`), 1))
+		f.Add(bytes.Replace(alone, []byte(`"read"`), []byte(`"`+op+`"`), 1))
+	}
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -106,10 +111,17 @@ func FuzzTicket(f *testing.F) {
 			}
 			return
 		}
-		if !events.ValidID(string(got.Request), "r_") || got.Job != events.JobOf(got.Request) {
+		named, known := got.Job == events.JobOf(got.Request), got.Operation == events.OperationRead || got.Operation == events.OperationPatch
+		switch {
+		case got.Operation == events.OperationCompare:
+			named, known = got.Job == events.ComparisonOf(got.Request), true
+		case got.Operation.Standalone():
+			named, known = got.Request == "" && events.ValidID(string(got.Job), "j_"), true
+		}
+		if !named || !events.ValidID(string(got.Request), "r_") && !got.Operation.Standalone() {
 			t.Errorf("%q names request %q and job %q", raw, got.Request, got.Job)
 		}
-		if ours := got.Cluster == cluster && got.Operation == events.OperationRead && now.Before(got.Until); ours != (err == nil) && !(ours && strings.Contains(err.Error(), "named like a credential")) {
+		if ours := got.Cluster == cluster && known && now.Before(got.Until); ours != (err == nil) && !(ours && strings.Contains(err.Error(), "named like a credential")) {
 			t.Errorf("%q: error = %v", raw, err)
 		}
 		if err != nil {

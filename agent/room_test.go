@@ -110,7 +110,7 @@ func TestASecondScanWaitsForTheFirst(t *testing.T) {
 	})
 }
 
-// TestThePlaceOfAScanIsFreeAfterward whatever its end was.
+// TestThePlaceOfAScanIsFreeAfterwards, whatever its end was.
 func TestThePlaceOfAScanIsFreeAfterwards(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		r.put(t, "a", "k", "1")

@@ -595,10 +595,10 @@ func TestAScanInHandThatIsDeliveredAgainKeepsItsTicket(t *testing.T) {
 		r.settle(35 * time.Second)
 		again := r.deliver(s.signed)
 		r.settle(time.Minute)
-		if again.how() != "" || len(again.extended) != 0 {
+		if again.how() != "" || again.renewed() != 0 {
 			t.Errorf("the repetition ended as %q", again.how())
 		}
-		if n := len(r.deliveries[0].extended); n != 9 {
+		if n := r.deliveries[0].renewed(); n != 9 {
 			t.Errorf("the lease was renewed %d times in 95 s", n)
 		}
 		r.settle(time.Minute)
