@@ -22,6 +22,7 @@ func TestTheSameCallIsAnsweredAlike(t *testing.T) {
 	r := newRig(t)
 	first := r.call(r.developer, "POST", "/requests", wanted, key("k")).wants(t, 201, "")
 	id := events.RequestID(read[api.Submitted](t, first).ID)
+	secret := r.found("prod/db")
 	calls := []struct {
 		who  person
 		path string
@@ -32,6 +33,12 @@ func TestTheSameCallIsAnsweredAlike(t *testing.T) {
 		{r.admin, "/connections", api.CreateConnection{Name: "odd", Provider: "file", Cluster: "demo", Description: "<b> & more"}},
 		{r.admin, "/connections/odd/disable", nil},
 		{r.admin, "/connections/odd/enable", nil},
+		{r.admin, "/connections/odd/schedule", api.Schedule{EverySeconds: 900}},
+		{r.admin, "/jobs", api.QueueJob{Type: "discover", Connection: "odd"}},
+		{r.admin, "/jobs/" + string(events.ScanOf("odd", events.OperationDiscover, 1)) + "/cancel", api.Reason{Reason: "<b> & more"}},
+		{r.admin, "/secrets/" + string(secret) + "/assign", api.Assign{Owner: "payments"}},
+		{r.developer, "/secrets/" + string(secret) + "/keys", nil},
+		{r.admin, "/ownership", api.Ownership{Rules: []api.OwnershipRule{{OwnerLabel: "team"}}}},
 	}
 	for _, c := range calls {
 		first := r.call(c.who, "POST", c.path, c.body, key("k-"+c.path))
@@ -161,6 +168,20 @@ func TestACrashBetweenAppendAndMark(t *testing.T) {
 	first, again = crash(r.admin, "/connections", api.CreateConnection{Name: "odd", Provider: "file", Cluster: "demo"})
 	if a, b := read[api.Connection](t, first), read[api.Connection](t, again); a != b {
 		t.Errorf("%+v, then %+v", a, b)
+	}
+	secret := r.found("prod/db")
+	for path, call := range map[string]struct {
+		who  person
+		body any
+	}{
+		"/jobs":                                {r.admin, api.QueueJob{Type: "fingerprint", Connection: "odd"}},
+		"/connections/odd/schedule":            {r.admin, api.Schedule{EverySeconds: 900}},
+		"/secrets/" + string(secret) + "/keys": {r.developer, nil},
+	} {
+		first, again := crash(call.who, path, call.body)
+		if diff := cmp.Diff(string(first.body), string(again.body)); diff != "" {
+			t.Errorf("%s (-first +again):\n%s", path, diff)
+		}
 	}
 }
 

@@ -99,7 +99,10 @@ func containsInOrder(all, part []string) bool {
 func TestParametersThatAreNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, list := range []string{"/requests", "/connections", "/agents", "/audit/events"} {
+	r.admin = r.join("admin", "approver")
+	for _, list := range []string{
+		"/requests", "/connections", "/agents", "/audit/events", "/jobs", "/secrets", "/reports/stale", "/reports/unowned", "/reports/out-of-band", "/reports/duplicates",
+	} {
 		for _, q := range []string{"limit=0", "limit=-1", "limit=201", "limit=1e1", "limit=99999999999999999999", "nothing=1", "Limit=1", "%zz=1", "a;b", "limit=", "limit=1&limit=2", "cursor=", "cursor=MQ&cursor=MQ"} {
 			r.call(r.admin, "GET", list+"?"+q, nil).wants(t, 400, "parameter_invalid")
 		}

@@ -16,7 +16,7 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
 
-// live is an open stream of one request.
+// live is an open stream.
 type live struct {
 	t     *testing.T
 	resp  *http.Response
@@ -25,7 +25,12 @@ type live struct {
 
 func (r *rig) watch(t *testing.T, who person, id events.RequestID, options ...option) *live {
 	t.Helper()
-	req := r.request(who, "GET", at(id, "/stream"), nil, append(options, r.newest())...)
+	return r.listen(t, who, at(id, "/stream"), options...)
+}
+
+func (r *rig) listen(t *testing.T, who person, path string, options ...option) *live {
+	t.Helper()
+	req := r.request(who, "GET", path, nil, append(options, r.newest())...)
 	begun := make(chan *live, 1)
 	go func() {
 		resp, err := r.client.Do(req)
@@ -61,6 +66,11 @@ func (l *live) read() {
 // next returns the next event, without comments; false at the end of the stream.
 func (l *live) next() (id string, shown api.Request, ok bool) {
 	l.t.Helper()
+	return nextOf[api.Request](l, "request")
+}
+
+func nextOf[T any](l *live, event string) (id string, shown T, ok bool) {
+	l.t.Helper()
 	fields, late := map[string]string{}, time.After(patience)
 	for {
 		select {
@@ -76,7 +86,7 @@ func (l *live) next() (id string, shown api.Request, ok bool) {
 			if line != "" || len(fields) == 0 || fields["data"] == "" {
 				continue
 			}
-			if err := json.Unmarshal([]byte(fields["data"]), &shown); err != nil || fields["event"] != "request" {
+			if err := json.Unmarshal([]byte(fields["data"]), &shown); err != nil || fields["event"] != event {
 				l.t.Fatalf("%v: %v", fields, err)
 			}
 			return fields["id"], shown, true
