@@ -26,6 +26,9 @@ const (
 	resource  = "https://vault.azure.net"
 	tokenLife = time.Hour
 
+	// leeway is for how long the vault takes a token after its end: clocks differ.
+	leeway = 5 * time.Minute
+
 	// IdentityPath is where a managed identity gets its token, as on App Service.
 	IdentityPath = "/msi/token"
 )
@@ -91,7 +94,7 @@ func (s *signIn) issue(life time.Duration) string {
 	s.signMu.Lock()
 	defer s.signMu.Unlock()
 	token := "token-" + newID()
-	s.tokens[token] = time.Now().Add(life)
+	s.tokens[token] = time.Now().Add(life + leeway)
 	return token
 }
 
