@@ -107,8 +107,7 @@ type Page struct {
 	// empty where it does not, or where the secret has no version that could be read.
 	Secrets []events.SecretMetadata
 
-	// Skipped counts secrets that are there and not in Secrets: no ref can spell their
-	// name, or their labels are beyond the limits of [events.ValidLabels].
+	// Skipped counts secrets that are there and not in Secrets: no ref can spell their name.
 	Skipped int
 
 	// Unlisted counts folders and the like that the provider does not let the agent list.
@@ -129,7 +128,7 @@ func (p *Page) Add(allow AllowList, secret events.SecretMetadata) {
 		}
 	case !allow.Allows(ref):
 	case !events.ValidLabels(secret.Labels):
-		p.Skipped++
+		p.Unlisted++ // it may have been listed before, so it must not look gone
 	default:
 		secret.Created, secret.Updated = secret.Created.UTC(), secret.Updated.UTC()
 		p.Secrets = append(p.Secrets, secret)

@@ -270,10 +270,13 @@ func (s *Server) listSecrets(body []byte) (any, *failure) {
 			return nil, fail("InvalidNextTokenException", "The NextToken value is invalid.")
 		}
 	}
-	all := slices.SortedFunc(maps.Values(s.secrets), func(a, b *secret) int { return a.number - b.number })
+	if s.order == nil {
+		s.order = slices.SortedFunc(maps.Values(s.secrets), func(a, b *secret) int { return a.number - b.number })
+	}
+	first, _ := slices.BinarySearchFunc(s.order, after+1, func(one *secret, number int) int { return one.number - number })
 	found, out := []map[string]any{}, map[string]any{}
-	for _, one := range all {
-		if one.number <= after || !in.IncludePlannedDeletion && !one.deleted.IsZero() {
+	for _, one := range s.order[first:] {
+		if !in.IncludePlannedDeletion && !one.deleted.IsZero() {
 			continue
 		}
 		if len(found) == size {

@@ -37,6 +37,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	secrets map[string]*secret
+	order   []*secret       // the same, as they were made; nil: to be made again
 	made    int             // counts the secrets there were
 	lists   int             // a token of another generation of lists has expired
 	denied  map[string]bool // by operation
@@ -120,6 +121,7 @@ func (s *Server) Forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.secrets, name)
+	s.order = nil
 }
 
 // Calls is how often an operation was asked for.
@@ -157,6 +159,7 @@ func (s *Server) add(name string) *secret {
 		number: s.made, created: now, changed: now, tags: map[string]string{}, labels: map[string]string{},
 	}
 	s.secrets[name] = one
+	s.order = nil
 	return one
 }
 
