@@ -125,7 +125,7 @@ func Open(cfg Config) (*Provider, error) {
 
 // open is Open with calls made by carrier.
 func open(cfg Config, carrier http.RoundTripper) (*Provider, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if cfg.Log == nil {
@@ -167,7 +167,8 @@ func limiter(perMinute int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(float64(perMinute)/60), max(1, perMinute/10))
 }
 
-func (c Config) validate() error {
+// Validate says what of the configuration cannot be. Open refuses the same.
+func (c Config) Validate() error {
 	switch {
 	case c.Project == "":
 		return errors.New("the project is missing")

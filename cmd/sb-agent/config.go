@@ -146,10 +146,13 @@ func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connec
 	case events.ProviderVault:
 		conn, err := parseVault(base, node, log)
 		return conn, nil, err
+	case events.ProviderGCP:
+		conn, err := parseGCP(base, node, log)
+		return conn, nil, err
 	case "":
-		return agent.Connection{}, nil, errors.New("the provider is missing; it is file or vault")
+		return agent.Connection{}, nil, errors.New("the provider is missing; it is file, vault or gcp-secret-manager")
 	}
-	return agent.Connection{}, nil, fmt.Errorf("the provider %q is neither file nor vault", kind.Provider)
+	return agent.Connection{}, nil, fmt.Errorf("the provider %q is neither file, vault nor gcp-secret-manager", kind.Provider)
 }
 
 func parseFile(base string, node ast.Node) (agent.Connection, func() error, error) {
