@@ -180,6 +180,9 @@ func parseConnection(base string, node ast.Node, log *slog.Logger) (agent.Connec
 	case events.ProviderAzure:
 		conn, err := parseAzure(base, node, log)
 		return conn, nil, err
+	case events.ProviderGCP:
+		conn, err := parseGCP(base, node, log)
+		return conn, nil, err
 	case "":
 		return agent.Connection{}, nil, fmt.Errorf("the provider is missing; it is one of %s", events.ProviderKinds())
 	}

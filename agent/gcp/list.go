@@ -1,0 +1,105 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/api/iterator"
+
+	"secretsbridge/agent"
+	"secretsbridge/events"
+)
+
+// versionsAtOnce is how many versions of a page are asked for at a time. The limit on
+// requests is what bounds them; this only keeps it used while each takes some 50 ms.
+const versionsAtOnce = 8
+
+// List implements [agent.Provider]. The cursor is Google's page token. The whole project is
+// listed and the allow-list picks: Google's filters find substrings and no prefixes.
+// Where [Config.ListsNoVersions] does not say otherwise, each secret that the allow-list
+// opens costs a call more.
+func (p *Provider) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
+	return func(yield func(agent.Page, error) bool) {
+		for {
+			page, err := p.page(ctx, from)
+			if err != nil {
+				yield(agent.Page{}, fmt.Errorf("list secrets: %w", err))
+				return
+			}
+			if !yield(page, nil) || page.Next == "" {
+				return
+			}
+			from = page.Next
+		}
+	}
+}
+
+type listed struct {
+	secrets []*secretmanagerpb.Secret
+	next    string
+}
+
+func (p *Provider) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {
+	got, err := p.fetch(ctx, string(from))
+	switch {
+	case from != "" && (has(err, "INVALID_ARGUMENT") || has(err, "NOT_FOUND")):
+		return agent.Page{}, &fault{kind: agent.ErrCursor, detail: "google does not take it as a page token"}
+	case err != nil:
+		return agent.Page{}, err
+	}
+	page := agent.Page{Next: agent.Cursor(got.next)}
+	for _, secret := range got.secrets {
+		id := secret.GetName()[strings.LastIndex(secret.GetName(), "/")+1:]
+		page.Add(p.config.Allow, events.SecretMetadata{Ref: id, Labels: secret.GetLabels(), Created: at(secret.GetCreateTime())})
+	}
+	if !p.config.ListsNoVersions {
+		err = p.addVersions(ctx, page.Secrets)
+	}
+	return page, err
+}
+
+func (p *Provider) fetch(ctx context.Context, token string) (listed, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return read(ctx, p, func(ctx context.Context) (listed, error) {
+		var l listed
+		secrets := p.client.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: p.parent}, once)
+		var err error
+		l.next, err = iterator.NewPager(secrets, agent.MaxPage, token).NextPage(&l.secrets)
+		if err == nil && (len(l.next) > events.MaxCursor || strings.ContainsFunc(l.next, func(r rune) bool { return r < ' ' || r > '~' })) {
+			err = &fault{kind: agent.ErrUnavailable, detail: "google's page token fits into no cursor"}
+		}
+		return l, err
+	})
+}
+
+// addVersions asks for the latest version of each secret. One that is disabled, destroyed
+// or not there is none that could be read. Where the agent may not look, it leaves it out.
+func (p *Provider) addVersions(ctx context.Context, secrets []events.SecretMetadata) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(versionsAtOnce)
+	for i := range secrets {
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, callTime)
+			defer cancel()
+			version, err := p.version(ctx, p.parent+"/secrets/"+secrets[i].Ref+latest)
+			if errors.Is(err, agent.ErrNotFound) || errors.Is(err, agent.ErrForbidden) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			secrets[i].Updated = at(version.GetCreateTime())
+			if n, ok := number(version.GetName()); ok && version.GetState() == secretmanagerpb.SecretVersion_ENABLED {
+				secrets[i].Version = string(asVersion(n))
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
