@@ -99,12 +99,15 @@ func (r placeRange) after(b *arguments, place int64) string {
 	return "place > " + b.add(max(place, r.from)) + " AND place <= " + b.add(r.to)
 }
 
+// refRunes is how many characters of a ref are indexed.
+const refRunes = 200
+
 // prefixOrder walks in the order of refs, or of their first 200 characters, and then of
 // places. A ref never changes, so the place is cursor enough.
 func prefixOrder(prefix string) way {
 	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
 		where := r.after(b, 0) + " AND left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
-		if end := afterPrefix(firstRunes(prefix, 200)); end != "" {
+		if end := afterPrefix(firstRunes(prefix, refRunes)); end != "" {
 			where += " AND left(ref, 200) < " + b.add(end)
 		}
 		if after[0] != 0 {
