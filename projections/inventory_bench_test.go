@@ -172,6 +172,14 @@ func BenchmarkInventory(b *testing.B) {
 		return f
 	})
 	list("label/rows=50", func(i int) projections.SecretFilter { f := labels("team", team(i)); f.Limit = 50; return f })
+	measure("label/by-gin", 20, func(b *testing.B, i int) int {
+		return len(pick[string](b, pool, `
+			WITH w AS MATERIALIZED (SELECT ref, place FROM views.secrets WHERE labels @> $1::text::jsonb)
+			SELECT ref
+			FROM   w
+			ORDER  BY place
+			LIMIT  10`, `{"team": "`+team(i)+`"}`))
+	})
 	list("label/rare", func(i int) projections.SecretFilter { return labels("app", fmt.Sprintf("app-%05d", i)) })
 	list("label/none", func(i int) projections.SecretFilter { return labels("team", fmt.Sprintf("nobody-%d", i)) })
 	list("labels/common", func(i int) projections.SecretFilter { return labels("team", team(i), "env", "dev") })

@@ -265,24 +265,30 @@ func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w wa
 	if len(where) == 0 {
 		stage = limit // everything that it comes by is wanted
 	}
+	rows := selectSecrets + ", " + w.key + w.more + fromSecrets + `
+		JOIN   (` + w.from(&b, r, after, stage) + ") w ON " + w.join + whereAll(where) + `
+		ORDER  BY ` + w.sort + " " + limitTo(limit)
+	if len(where) == 0 {
+		found, err = fetch[T](ctx, pool, rows, b.args...)
+		return found, nil, err
+	}
+	// Both see the same moment, or the entries between two ends would be lost. The four
+	// travel together.
 	batch := &pgx.Batch{}
-	batch.Queue(selectSecrets+", "+w.key+w.more+fromSecrets+`
-		JOIN   (`+w.from(&b, r, after, stage)+") w ON "+w.join+whereAll(where)+`
-		ORDER  BY `+w.sort+" "+limitTo(limit), b.args...)
-	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, r, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...)
-	results := pool.SendBatch(ctx, batch)
-	defer results.Close()
-	rows, err := results.Query()
-	if err != nil {
-		return nil, nil, err
-	}
-	if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T]); err != nil {
-		return nil, nil, err
-	}
-	if err := results.QueryRow().Scan(&end); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil, err
-	}
-	return found, end, results.Close()
+	batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+	batch.Queue(rows, b.args...).Query(func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, r, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&end); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	batch.Queue("COMMIT")
+	err = pool.SendBatch(ctx, batch).Close()
+	return found, end, err
 }
 
 // lookUp finds by the GIN index all that have the labels, and sorts them. That they are
