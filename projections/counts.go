@@ -21,12 +21,12 @@ type Count struct {
 // at for it.
 const (
 	countBound    = 10_000
-	countExamined = 50_000
+	countExamined = 25_000
 )
 
 // Count counts secrets. By connection, cluster, provider and status, and of present ones
 // also by one label, counters answer. Anything else is counted out as far as 10,000, or
-// until 50,000 were looked at.
+// until 25,000 were looked at.
 func (s Secrets) Count(ctx context.Context, filter SecretFilter) (Count, error) {
 	count, err := s.count(ctx, filter)
 	if err != nil {

@@ -97,7 +97,7 @@ func (f search) conditions(b *arguments, way wayKind) []string {
 	if len(f.labels) > 0 && (way != byLabel || len(f.labels) > 1) {
 		and("s.labels @> ?::text::jsonb", jsonText(cleanLabels(f.Labels)))
 	}
-	if f.Prefix != "" {
+	if f.Prefix != "" && (way != byPrefix || utf8.RuneCountInString(f.Prefix) > refRunes) {
 		and("starts_with(s.ref, ?)", clean(f.Prefix))
 	}
 	if f.connections != nil && (f.shared() || way == byDrift || len(f.ranges) > 1 && way >= byPrefix) {

@@ -99,12 +99,15 @@ func (r placeRange) after(b *arguments, place int64) string {
 	return "place > " + b.add(max(place, r.from)) + " AND place <= " + b.add(r.to)
 }
 
+// refRunes is how many characters of a ref are indexed.
+const refRunes = 200
+
 // prefixOrder walks in the order of refs, or of their first 200 characters, and then of
 // places. A ref never changes, so the place is cursor enough.
 func prefixOrder(prefix string) way {
 	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
 		where := r.after(b, 0) + " AND left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
-		if end := afterPrefix(firstRunes(prefix, 200)); end != "" {
+		if end := afterPrefix(firstRunes(prefix, refRunes)); end != "" {
 			where += " AND left(ref, 200) < " + b.add(end)
 		}
 		if after[0] != 0 {
@@ -262,24 +265,30 @@ func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w wa
 	if len(where) == 0 {
 		stage = limit // everything that it comes by is wanted
 	}
+	rows := selectSecrets + ", " + w.key + w.more + fromSecrets + `
+		JOIN   (` + w.from(&b, r, after, stage) + ") w ON " + w.join + whereAll(where) + `
+		ORDER  BY ` + w.sort + " " + limitTo(limit)
+	if len(where) == 0 {
+		found, err = fetch[T](ctx, pool, rows, b.args...)
+		return found, nil, err
+	}
+	// Both see the same moment, or the entries between two ends would be lost. The four
+	// travel together.
 	batch := &pgx.Batch{}
-	batch.Queue(selectSecrets+", "+w.key+w.more+fromSecrets+`
-		JOIN   (`+w.from(&b, r, after, stage)+") w ON "+w.join+whereAll(where)+`
-		ORDER  BY `+w.sort+" "+limitTo(limit), b.args...)
-	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, r, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...)
-	results := pool.SendBatch(ctx, batch)
-	defer results.Close()
-	rows, err := results.Query()
-	if err != nil {
-		return nil, nil, err
-	}
-	if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T]); err != nil {
-		return nil, nil, err
-	}
-	if err := results.QueryRow().Scan(&end); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil, err
-	}
-	return found, end, results.Close()
+	batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+	batch.Queue(rows, b.args...).Query(func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, r, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&end); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	batch.Queue("COMMIT")
+	err = pool.SendBatch(ctx, batch).Close()
+	return found, end, err
 }
 
 // lookUp finds by the GIN index all that have the labels, and sorts them. That they are
