@@ -62,7 +62,7 @@ type Checkpoint struct {
 	Pages   int        // kept so far
 	Cursor  string     // where the list goes on
 	Digest  []byte     // SHA-256 of the last page's content; empty before the first
-	Seq     events.Seq // what the views must hold before the next page is compared
+	Seq     events.Seq // what the views must hold before a page is compared: all that was there when the attempt began
 	Tally   events.ScanTally
 	Started time.Time
 	Changed time.Time

@@ -63,7 +63,6 @@ func (i *Inventory) Page(ctx context.Context, meta command.Meta, by Agent, m eve
 
 // step is what a page adds to a checkpoint.
 type step struct {
-	seq    events.Seq
 	tally  events.ScanTally
 	cursor string
 	met    []events.SecretID
@@ -102,7 +101,6 @@ func (i *Inventory) place(ctx context.Context, id events.JobID, attempt, number 
 		}
 		next := at
 		next.Pages, next.Cursor, next.Digest, next.Changed = number, s.cursor, digest[:], i.Now()
-		next.Seq = max(at.Seq, s.seq)
 		next.Tally = added(at.Tally, s.tally)
 		moved, err := i.Scans.Advance(ctx, at, next, s.met, s.of, s.prints)
 		if err != nil {
@@ -121,7 +119,7 @@ var errPageLong = &command.Rejection{Code: command.ErrPageInvalid.Code, Detail: 
 func (i *Inventory) compare(ctx context.Context, meta command.Meta, job command.Job, at Checkpoint, m events.ScanPage) (step, error) {
 	connection := job.Queued.Connection
 	s := step{
-		cursor: m.Cursor, of: connection, seq: at.Seq,
+		cursor: m.Cursor, of: connection,
 		tally: events.ScanTally{Pages: 1, Skipped: m.Skipped, Unlisted: m.Unlisted},
 	}
 	if len(m.Secrets) == 0 {
@@ -132,6 +130,8 @@ func (i *Inventory) compare(ctx context.Context, meta command.Meta, job command.
 	}
 	stream := events.PageStream(m.Job, m.Number)
 	// What an earlier try of this page recorded must be known before it is compared again.
+	// Other pages of the scan need not: each secret is listed once, and one that is listed
+	// twice all the same is found twice, which the view takes for what it is.
 	_, before, err := command.Load[command.InventoryPage](ctx, i.Log, stream)
 	if err != nil {
 		return step{}, err
@@ -151,7 +151,6 @@ func (i *Inventory) compare(ctx context.Context, meta command.Meta, job command.
 	if err != nil {
 		return step{}, err
 	}
-	s.seq = max(s.seq, done.Seq)
 	for _, e := range done.Events {
 		switch f := e.Fact.(type) {
 		case events.SecretsFound:

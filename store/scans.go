@@ -153,6 +153,9 @@ func (s Scans) End(ctx context.Context, job events.JobID, replaces events.Connec
 		if err != nil || there.RowsAffected() == 0 {
 			return err
 		}
+		if _, err := tx.Exec(ctx, "DELETE FROM private.scanned WHERE job = $1", job); err != nil {
+			return err
+		}
 		if replaces == "" {
 			_, err := tx.Exec(ctx, "DELETE FROM private.fingerprints WHERE job = $1", job)
 			return err

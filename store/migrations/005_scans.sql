@@ -16,8 +16,7 @@ CREATE TABLE scans (
 CREATE TABLE scanned (
 	job     text COLLATE "C" NOT NULL,
 	secret  text COLLATE "C" NOT NULL,
-	CONSTRAINT a_scan_meets_a_secret_once PRIMARY KEY (job, secret),
-	CONSTRAINT a_scan_is_under_way FOREIGN KEY (job) REFERENCES scans ON DELETE CASCADE
+	CONSTRAINT a_scan_meets_a_secret_once PRIMARY KEY (job, secret)
 );
 
 -- Keyed fingerprints of values. The agents' key makes them; it is not here. Those of a job
