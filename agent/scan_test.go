@@ -484,22 +484,46 @@ func (*cutShort) List(context.Context, agent.Cursor) iter.Seq2[agent.Page, error
 }
 
 func TestAProviderThatHangsIsAwayAfterAWhile(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, r *rig) {
-		block := make(chan struct{}) // never closed
-		r.memory.PageSize = 1
-		r.put(t, "a", "k", "1")
-		r.put(t, "b", "k", "1")
-		r.onList(func(c providertest.Call) providertest.Fault {
-			if c.N == 2 {
-				return providertest.Fault{Block: block}
-			}
-			return providertest.Fault{}
+	for _, nth := range []int{1, 2} {
+		t.Run(fmt.Sprintf("at page %d", nth), func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, r *rig) {
+				block := make(chan struct{}) // never closed
+				r.memory.PageSize = 1
+				r.put(t, "a", "k", "1")
+				r.put(t, "b", "k", "1")
+				r.onList(func(c providertest.Call) providertest.Fault {
+					if c.N == nth {
+						return providertest.Fault{Block: block}
+					}
+					return providertest.Fault{}
+				})
+				s := r.queueJob(events.OperationDiscover)
+				r.settle(4 * time.Minute)
+				r.wantJob(t, s, events.JobStateRunning, "", "")
+				r.settle(2 * time.Minute)
+				r.wantJob(t, s, events.JobStateFinished, "", "done")
+			})
 		})
+	}
+}
+
+// TestEachOutageIsSatOutByItself: the patience is for one, not for all of a job of hours.
+func TestEachOutageIsSatOutByItself(t *testing.T) {
+	failed := 0
+	p := &synthetic{n: 1000, size: 100, page: func(at int, _ *agent.Page) error {
+		if failed < (at/100+1)*5 { // half a minute before each page
+			failed++
+			return agent.ErrUnavailable
+		}
+		return nil
+	}}
+	scanned(t, p, func(t *testing.T, r *rig) {
 		s := r.queueJob(events.OperationDiscover)
-		r.settle(4 * time.Minute)
-		r.wantJob(t, s, events.JobStateRunning, "", "")
-		r.settle(2 * time.Minute)
+		r.settle(20 * time.Minute)
 		r.wantJob(t, s, events.JobStateFinished, "", "done")
+		if s.attempt != 1 || len(s.found()) != 1000 {
+			t.Errorf("attempt %d found %d", s.attempt, len(s.found()))
+		}
 	})
 }
 
