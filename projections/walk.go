@@ -20,7 +20,7 @@ import (
 // longer than the last; after the second, labels that are rare together are looked up in
 // the GIN index instead, which has no order but finds them all at once. After the last
 // stage the page ends, and the next one goes on from there.
-var stages = []int{512, 8_192, 65_536}
+var stages = []int{512, 2_048, 16_384, 65_536}
 
 // ginAfter is the stage after which several labels go by the GIN index: what is so rare
 // is quickly sorted.
