@@ -32,6 +32,10 @@ const (
 	// server has announced.
 	followPatience = 100 * time.Millisecond
 
+	// followBatchBytes ends a batch before its limit: commits of a scan are long, and as
+	// many of them as of others would fill the memory.
+	followBatchBytes = 32 << 20
+
 	followRetryMin = 50 * time.Millisecond
 	followRetryMax = 2 * time.Second
 )
@@ -95,6 +99,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 	}
 	defer remove()
 	var batch []stored
+	bytes := 0
 	for {
 		more := jetstream.NextContext(wait)
 		if len(batch) > 0 {
@@ -112,10 +117,11 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 				return s.judgeGap(wait, want, events.Seq(meta.Sequence.Stream))
 			}
 			batch, pending = append(batch, stored{meta.Sequence.Stream, msg.Subject(), msg.Data()}), meta.NumPending
+			bytes += len(msg.Data())
 		case len(batch) == 0:
 			return false, fmt.Errorf("follow the log: %w", err)
 		}
-		if pending > 0 && len(batch) < limit {
+		if pending > 0 && len(batch) < limit && bytes < followBatchBytes {
 			continue
 		}
 		commits, err := decodeAll(batch)
@@ -125,7 +131,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		if err := deliver(ctx, commits); err != nil {
 			return true, err
 		}
-		*after, batch = commits[len(commits)-1].Seq, batch[:0]
+		*after, batch, bytes = commits[len(commits)-1].Seq, batch[:0], 0
 	}
 }
 

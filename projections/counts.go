@@ -21,12 +21,12 @@ type Count struct {
 // at for it.
 const (
 	countBound    = 10_000
-	countExamined = 50_000
+	countExamined = 25_000
 )
 
 // Count counts secrets. By connection, cluster, provider and status, and of present ones
 // also by one label, counters answer. Anything else is counted out as far as 10,000, or
-// until 50,000 were looked at.
+// until 25,000 were looked at.
 func (s Secrets) Count(ctx context.Context, filter SecretFilter) (Count, error) {
 	count, err := s.count(ctx, filter)
 	if err != nil {
@@ -47,11 +47,27 @@ func (s Secrets) count(ctx context.Context, filter SecretFilter) (Count, error) 
 	if err != nil {
 		return Count{}, err
 	}
+	total := Count{Exact: true}
+	examined := 0
+	for _, r := range f.walked(w) {
+		n, met, err := s.countOut(ctx, f, w, r, countBound+1-total.N, countExamined-examined)
+		if err != nil {
+			return Count{}, err
+		}
+		total.N, examined = total.N+n, examined+met
+		if total.N > countBound || examined >= countExamined {
+			return Count{N: min(total.N, countBound)}, nil
+		}
+	}
+	return total, nil
+}
+
+// countOut counts up to limit secrets in one range, and how many it looked at.
+func (s Secrets) countOut(ctx context.Context, f search, w way, r placeRange, limit, bound int) (n, examined int, err error) {
 	var b arguments
 	where := f.conditions(&b, w.kind)
-	var n, examined int
 	err = s.Pool.QueryRow(ctx, `
-		WITH w AS MATERIALIZED (`+w.from(&b, []int64{0}, countExamined)+`)
+		WITH w AS MATERIALIZED (`+w.from(&b, r, []int64{0}, bound)+`)
 		SELECT (
 			SELECT count(*)
 			FROM   (
@@ -59,13 +75,10 @@ func (s Secrets) count(ctx context.Context, filter SecretFilter) (Count, error) 
 				FROM   w
 				JOIN   views.secrets s ON `+w.join+`
 				JOIN   views.secret_owners o ON o.place = s.place`+whereAll(where)+`
-				LIMIT  `+strconv.Itoa(countBound+1)+`
+				LIMIT  `+strconv.Itoa(limit)+`
 			) wanted
 		), (SELECT count(*) FROM w)`, b.args...).Scan(&n, &examined)
-	if err != nil {
-		return Count{}, err
-	}
-	return Count{min(n, countBound), n <= countBound && examined < countExamined}, nil
+	return n, examined, err
 }
 
 // counted reports whether there is a counter for all that the filter asks.

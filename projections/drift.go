@@ -20,7 +20,7 @@ const (
 
 // versionChange is one change that a scan met.
 type versionChange struct {
-	Place    int64 // as [secretRow.Place], of this fact
+	Place    int64 // see placeIn
 	Secret   events.SecretID
 	Kind     ChangeKind
 	From, To string

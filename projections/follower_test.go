@@ -78,7 +78,10 @@ func dump(t testing.TB, pool *pgxpool.Pool) string {
 	var out bytes.Buffer
 	for _, from := range []string{
 		"views.positions ORDER BY projection", "views.requests ORDER BY id", "views.envelopes ORDER BY request, id",
-		"views.connections ORDER BY name", "views.agents ORDER BY id",
+		"views.connections ORDER BY name", "views.agents ORDER BY id", "views.jobs ORDER BY id",
+		"views.scanned_connections ORDER BY connection", "views.secrets ORDER BY place", "views.secret_labels ORDER BY label, place",
+		"views.secret_owners ORDER BY place", "views.secret_assignments ORDER BY secret", "views.ownership_rules ORDER BY setting",
+		"views.secret_counts ORDER BY connection, status", "views.label_counts ORDER BY label, connection", "views.version_changes ORDER BY place",
 		"audit.commits ORDER BY seq", "audit.events ORDER BY seq, place",
 	} {
 		if _, err := conn.Conn().PgConn().CopyTo(context.Background(), &out, "COPY (SELECT * FROM "+from+") TO STDOUT"); err != nil {
@@ -181,12 +184,17 @@ func TestRebuildOfAnEmptyLog(t *testing.T) {
 func TestVerifyNamesTheRowThatWasChanged(t *testing.T) {
 	t.Parallel()
 	for table, change := range map[string]string{
-		"views.requests":    "UPDATE views.requests SET state = 'approved' WHERE id = (SELECT min(id) FROM views.requests)",
-		"views.envelopes":   "DELETE FROM views.envelopes WHERE id = (SELECT max(id) FROM views.envelopes)",
-		"views.agents":      "UPDATE views.agents SET account = 'AEVIL'",
-		"views.connections": "INSERT INTO views.connections SELECT 'zzz', seq, last_seq, state, provider, cluster, description, disabled_reason, created_at, created_by, changed_at, discover_every FROM views.connections",
-		"audit.commits":     "ALTER TABLE audit.commits DISABLE TRIGGER ALL; UPDATE audit.commits SET raw = raw || ' ' WHERE seq = 17",
-		"audit.events":      "ALTER TABLE audit.events DISABLE TRIGGER ALL; DELETE FROM audit.events WHERE seq = 200",
+		"views.requests":        "UPDATE views.requests SET state = 'approved' WHERE id = (SELECT min(id) FROM views.requests)",
+		"views.envelopes":       "DELETE FROM views.envelopes WHERE id = (SELECT max(id) FROM views.envelopes)",
+		"views.agents":          "UPDATE views.agents SET account = 'AEVIL'",
+		"views.connections":     "INSERT INTO views.connections SELECT 'zzz', seq, last_seq, state, provider, cluster, description, disabled_reason, created_at, created_by, changed_at, discover_every FROM views.connections",
+		"views.secrets":         "UPDATE views.secrets SET version = 'evil' WHERE place = (SELECT min(place) FROM views.secrets)",
+		"views.secret_labels":   "DELETE FROM views.secret_labels WHERE label = (SELECT min(label::text)::uuid FROM views.secret_labels)",
+		"views.secret_owners":   "UPDATE views.secret_owners SET owner = 'me'",
+		"views.label_counts":    "UPDATE views.label_counts SET n = n + 1",
+		"views.version_changes": "UPDATE views.version_changes SET ours = NOT ours",
+		"audit.commits":         "ALTER TABLE audit.commits DISABLE TRIGGER ALL; UPDATE audit.commits SET raw = raw || ' ' WHERE seq = 17",
+		"audit.events":          "ALTER TABLE audit.events DISABLE TRIGGER ALL; DELETE FROM audit.events WHERE seq = 200",
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()

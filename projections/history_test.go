@@ -101,6 +101,12 @@ func fill(t testing.TB, log *commandtest.Memory, n int) {
 			live = append(live, open{id, life(id, events.UserID(fmt.Sprintf("u_%d", random.IntN(4))), day)})
 		case random.IntN(20) == 0:
 			w.append(events.AccessStream("user:u_1"), "user:u_1", events.SignedIn{User: "u_1", Session: "s_1"})
+		case random.IntN(12) == 0:
+			w.append(events.PageStream("j_scan", w.n), "agent:a_1", anyPage(random)...)
+		case random.IntN(60) == 0:
+			w.append(events.SettingOwnership(), "user:u_1", events.OwnershipRulesSet{Version: w.n, Rules: []events.OwnershipRule{
+				{Prefix: fmt.Sprintf("s/%d", random.IntN(10)), Owner: "first"}, {OwnerLabel: "team", Environment: "rest"},
+			}})
 		case random.IntN(50) == 0:
 			w.append(events.AgentStream("a_1"), "system:worker", events.AgentConnected{Version: "1"})
 		case len(live) > 0:
@@ -110,6 +116,28 @@ func fill(t testing.TB, log *commandtest.Memory, n int) {
 				live = append(live[:i], live[i+1:]...)
 			}
 		}
+	}
+}
+
+// anyPage finds, changes and misses some of a hundred secrets.
+func anyPage(random *rand.Rand) []events.Fact {
+	var secrets [2][]events.SecretMetadata
+	var gone []string
+	for range 1 + random.IntN(12) {
+		m := events.SecretMetadata{
+			Ref: fmt.Sprintf("s/%02d", random.IntN(100)), Version: fmt.Sprint(random.IntN(5)), Updated: day,
+			Labels: map[string]string{"team": fmt.Sprint(random.IntN(3)), "uid": fmt.Sprint(random.IntN(50))},
+		}
+		if i := random.IntN(3); i < 2 {
+			secrets[i] = append(secrets[i], m)
+		} else {
+			gone = append(gone, m.Ref)
+		}
+	}
+	return []events.Fact{
+		events.SecretsFound{Scan: "j_scan", Connection: "file", Secrets: secrets[0]},
+		events.SecretsChanged{Scan: "j_scan", Connection: "file", Secrets: secrets[1]},
+		events.SecretsGone{Scan: "j_scan", Connection: "file", Refs: gone},
 	}
 }
 

@@ -10,36 +10,49 @@ import (
 	"secretsbridge/events"
 )
 
-// placeBits is how many bits of a place count within a commit. A commit has less than
-// 2^20 bytes, and a secret takes at least ten.
-const placeBits = 20
+// A place has the number of the connection, the sequence of the commit and the place in
+// it, in so many bits. A commit has less than 2^20 bytes, and a secret takes at least ten.
+// Connections beyond the last number share it.
+const (
+	indexBits  = 17
+	seqBits    = 34
+	lastNumber = 1<<(63-seqBits-indexBits) - 1
+)
+
+// placeIn is where a secret is in its commit.
+func placeIn(seq events.Seq, index int64) int64 { return int64(seq)<<indexBits | index }
+
+// firstPlace is before all places of a connection, and of a number beyond the last.
+func firstPlace(number int64) int64 { return number << (seqBits + indexBits) }
 
 // inventory folds what scans and people say of secrets. One fact names hundreds, and
 // what it means depends on facts of other histories, so unlike [view] it takes all
 // commits of a batch in their order.
 type inventory struct {
-	scans map[events.ConnectionID]*scanRow // of all connections that a scan named since the start
-	rules *ownershipRow                    // nil: not read yet
+	scanned map[events.ConnectionID]*scannedRow // nil: not read yet
+	rules   *ownershipRow                       // nil: not read yet
 }
 
-// scanRow is the last scan of a connection that met all of it. A zero Seq: none yet.
-type scanRow struct {
-	Connection events.ConnectionID `db:"connection"`
-	Seq        events.Seq          `db:"seq"` // of the commit that ended it
-	CompleteAt time.Time           `db:"complete_at"`
+// scannedRow is a connection of which a scan said anything.
+type scannedRow struct {
+	Connection  events.ConnectionID `db:"connection"`
+	Number      int64               `db:"number"`
+	CompleteSeq events.Seq          `db:"complete_seq"`
+	CompleteAt  *time.Time          `db:"complete_at"`
 }
 
-var scanTable = newTable("scans", []string{"connection"},
-	text("connection", func(s *scanRow) events.ConnectionID { return s.Connection }),
-	number("seq", func(s *scanRow) events.Seq { return s.Seq }),
-	instant("complete_at", func(s *scanRow) time.Time { return s.CompleteAt }),
+var scannedTable = newTable("scanned_connections", []string{"connection"},
+	text("connection", func(s *scannedRow) events.ConnectionID { return s.Connection }),
+	number("number", func(s *scannedRow) uint64 { return uint64(s.Number) }),
+	number("complete_seq", func(s *scannedRow) events.Seq { return s.CompleteSeq }),
+	perhaps("complete_at", func(s *scannedRow) *time.Time { return s.CompleteAt }),
 )
 
 // findings is what a batch changes in the inventory.
 type findings struct {
 	rows    map[events.SecretID]*finding
 	touched []*finding // in the order of their first fact
-	scans   map[events.ConnectionID]*scanRow
+	scanned map[events.ConnectionID]*scannedRow
 	changes []*versionChange
 	hands   map[events.SecretID]*assignment
 	rules   *ownershipRow // nil: as they were
@@ -54,9 +67,9 @@ type finding struct {
 // take folds commits. Jobs has the rows of all jobs among them, with these facts.
 func (v *inventory) take(ctx context.Context, conn *pgx.Conn, commits []events.Recorded, jobs map[string]*Job) (*findings, error) {
 	f := &findings{
-		rows: map[events.SecretID]*finding{}, scans: map[events.ConnectionID]*scanRow{}, hands: map[events.SecretID]*assignment{},
+		rows: map[events.SecretID]*finding{}, scanned: map[events.ConnectionID]*scannedRow{}, hands: map[events.SecretID]*assignment{},
 	}
-	if err := v.fetch(ctx, conn, f, commits, jobs); err != nil {
+	if err := v.fetch(ctx, conn, f, commits); err != nil {
 		return nil, err
 	}
 	for _, c := range commits {
@@ -87,8 +100,9 @@ func (v *inventory) met(f *findings, seq events.Seq, index *int64, at time.Time,
 	if !isConnection(connection) {
 		return
 	}
+	scanned := v.scan(f, connection)
 	for _, m := range secrets {
-		place := int64(seq)<<placeBits | *index
+		place := placeIn(seq, *index)
 		*index++
 		id := events.SecretOf(connection, m.Ref)
 		row := f.touch(id)
@@ -96,8 +110,8 @@ func (v *inventory) met(f *findings, seq events.Seq, index *int64, at time.Time,
 		change := &versionChange{Place: place, Secret: id, To: m.Version, SeenAt: at, Scan: clean(scan)}
 		switch {
 		case row.now == nil:
-			row.now = &secretRow{Place: place, ID: id, Connection: connection, FirstSeenAt: at, Seq: seq}
-			if v.scans[connection].Seq > 0 && m.Version != "" {
+			row.now = &secretRow{Place: firstPlace(min(scanned.Number, lastNumber)) | place, ID: id, Connection: connection, FirstSeenAt: at, Seq: seq}
+			if scanned.CompleteSeq > 0 && m.Version != "" {
 				change.Kind = ChangeCreated
 			}
 		case row.now.Version == "" || m.Version == "" || row.now.Version == m.Version:
@@ -125,8 +139,8 @@ func (v *inventory) missed(f *findings, seq events.Seq, at time.Time, connection
 		if row == nil || row.Status == SecretGone {
 			continue
 		}
-		if last := v.scans[connection].CompleteAt; last.After(row.SeenAt) {
-			row.SeenAt = last
+		if last := v.scan(f, connection).CompleteAt; last != nil && last.After(row.SeenAt) {
+			row.SeenAt = *last
 		}
 		row.Status, row.GoneAt, row.LastSeq = SecretGone, &at, seq
 	}
@@ -143,9 +157,19 @@ func (v *inventory) finished(f *findings, c events.Recorded, job *Job) {
 	if job.TakenAt != nil {
 		began = *job.TakenAt
 	}
-	scan := v.scans[job.Connection]
-	scan.Seq, scan.CompleteAt = c.Seq, began
-	f.scans[job.Connection] = scan
+	scanned := v.scan(f, job.Connection)
+	scanned.CompleteSeq, scanned.CompleteAt = c.Seq, &began
+}
+
+// scan returns a connection that a fact tells something of.
+func (v *inventory) scan(f *findings, connection events.ConnectionID) *scannedRow {
+	row := v.scanned[connection]
+	if row == nil {
+		row = &scannedRow{Connection: connection, Number: int64(len(v.scanned))}
+		v.scanned[connection] = row
+	}
+	f.scanned[connection] = row
+	return row
 }
 
 // touch returns the finding of a secret. Only take calls it, after fetch.
@@ -160,7 +184,7 @@ func (f *findings) touch(id events.SecretID) *finding {
 }
 
 // fetch reads what the views have of all that the commits name.
-func (v *inventory) fetch(ctx context.Context, conn *pgx.Conn, f *findings, commits []events.Recorded, jobs map[string]*Job) error {
+func (v *inventory) fetch(ctx context.Context, conn *pgx.Conn, f *findings, commits []events.Recorded) error {
 	var ids []string
 	named := map[events.SecretID]bool{}
 	name := func(connection events.ConnectionID, ref string) {
@@ -169,58 +193,45 @@ func (v *inventory) fetch(ctx context.Context, conn *pgx.Conn, f *findings, comm
 			ids = append(ids, string(id))
 		}
 	}
-	connections := map[events.ConnectionID]bool{}
 	for _, c := range commits {
 		for _, e := range c.Events {
 			switch fact := e.Fact.(type) {
 			case events.SecretsFound:
-				connections[fact.Connection] = true
 				for _, m := range fact.Secrets {
 					name(fact.Connection, m.Ref)
 				}
 			case events.SecretsChanged:
-				connections[fact.Connection] = true
 				for _, m := range fact.Secrets {
 					name(fact.Connection, m.Ref)
 				}
 			case events.SecretsGone:
-				connections[fact.Connection] = true
 				for _, ref := range fact.Refs {
 					name(fact.Connection, ref)
-				}
-			case events.JobFinished:
-				if job := jobs[c.Stream.ID]; job != nil {
-					connections[job.Connection] = true
 				}
 			}
 		}
 	}
-	if err := v.fetchScans(ctx, conn, connections); err != nil {
+	if err := v.fetchScanned(ctx, conn); err != nil {
 		return err
 	}
 	return f.fetch(ctx, conn, ids)
 }
 
-func (v *inventory) fetchScans(ctx context.Context, conn *pgx.Conn, connections map[events.ConnectionID]bool) error {
-	if v.scans == nil {
-		v.scans = map[events.ConnectionID]*scanRow{}
-	}
-	var missing []string
-	for name := range connections {
-		if isConnection(name) && v.scans[name] == nil {
-			v.scans[name] = &scanRow{Connection: name}
-			missing = append(missing, string(name))
-		}
-	}
-	if len(missing) == 0 {
+// fetchScanned reads all connections once: there are few.
+func (v *inventory) fetchScanned(ctx context.Context, conn *pgx.Conn) error {
+	if v.scanned != nil {
 		return nil
 	}
-	rows, err := scanTable.rows(ctx, conn, missing)
-	for _, row := range rows {
-		utc(&row.CompleteAt)
-		v.scans[row.Connection] = row
+	found, err := conn.Query(ctx, "SELECT * FROM scanned_connections")
+	if err != nil {
+		return fmt.Errorf("load scanned_connections: %w", err)
 	}
-	return err
+	rows, err := pgx.CollectRows(found, pgx.RowToAddrOfStructByName[scannedRow])
+	if err != nil {
+		return fmt.Errorf("load scanned_connections: %w", err)
+	}
+	v.scanned = byKey(rows, func(s *scannedRow) events.ConnectionID { utc(s.CompleteAt); return s.Connection })
+	return nil
 }
 
 func (f *findings) fetch(ctx context.Context, conn *pgx.Conn, ids []string) error {
@@ -247,19 +258,19 @@ func (f *findings) fetch(ctx context.Context, conn *pgx.Conn, ids []string) erro
 // queue adds the statements. Those that compare rows with each other come last.
 func (f *findings) queue(queue *pgx.Batch, rules *ownershipRow, patched []events.SecretID) error {
 	var rows []*secretRow
-	var scans []*scanRow
+	var scanned []*scannedRow
 	for _, row := range f.touched {
 		if row.now != nil {
 			rows = append(rows, row.now)
 		}
 	}
-	for _, scan := range f.scans {
-		scans = append(scans, scan)
+	for _, row := range f.scanned {
+		scanned = append(scanned, row)
 	}
 	if err := secretTable.queue(queue, rows); err != nil {
 		return err
 	}
-	if err := scanTable.queue(queue, scans); err != nil {
+	if err := scannedTable.queue(queue, scanned); err != nil {
 		return err
 	}
 	f.queueLabels(queue)

@@ -85,7 +85,7 @@ func TestAnyFilterFindsWhatALoopFinds(t *testing.T) {
 	}})
 	catchUp(t, db.App, log)
 	all := walk(t, func(cursor string) (projections.Page[projections.Secret], error) {
-		return views.Secrets(t.Context(), projections.SecretFilter{Cursor: cursor})
+		return views.Secrets(t.Context(), projections.SecretFilter{Cursor: cursor, Limit: 7})
 	})
 	if len(all) != 210 {
 		t.Fatalf("%d secrets", len(all))
@@ -239,5 +239,64 @@ func TestASecretIsSeenAsItsFactsTellIt(t *testing.T) {
 	}
 	if c, err := views.Connection(t.Context(), "c1"); err != nil || c.DiscoverEvery != 600 {
 		t.Errorf("connection %+v, %v", c, err)
+	}
+}
+
+// Texts that no index takes, NUL, and what two refs have in common when they are cleaned.
+func TestTextsOfAnyLengthAreFoundAgain(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	w := &writer{t: t, log: log}
+	views := projections.Views{Pool: db.App}
+	long := strings.Repeat("é\x00", 3_000)
+	name, value := strings.Repeat("\x00", events.MaxLabelName), strings.Repeat("\x00", events.MaxLabelValue)
+	w.scanned("c1", 1, found("c1",
+		events.SecretMetadata{Ref: long + "1", Labels: map[string]string{name: value}, Version: "1"}, events.SecretMetadata{Ref: long + "2", Version: "1"},
+		events.SecretMetadata{Ref: "\x00"}, events.SecretMetadata{Ref: "\uFFFD"},
+	))
+	w.append(events.SettingOwnership(), "user:u_1", events.OwnershipRulesSet{Version: 1, Rules: []events.OwnershipRule{
+		{Prefix: long, Labels: map[string]string{name: value}, OwnerLabel: name, Environment: long},
+	}})
+	w.scanned("c1", 2, changed("c1", events.SecretMetadata{Ref: long + "2", Version: long}))
+	w.patched("c1", "a", "1", long, events.PatchWritten)
+	catchUp(t, db.App, log)
+	for what, filter := range map[string]projections.SecretFilter{
+		"ref":         {Prefix: long + "1"},
+		"label":       {Labels: map[string]string{name: value}},
+		"owner":       {Owner: &value},
+		"environment": {Environment: &long},
+		"text":        {Text: value},
+		"together":    {Prefix: long, Labels: map[string]string{name: value}, Owner: &value, Environment: &long},
+	} {
+		got := walk(t, func(cursor string) (projections.Page[projections.Secret], error) {
+			filter.Cursor = cursor
+			return views.Secrets(t.Context(), filter)
+		})
+		if len(got) != 1 || got[0].ID != events.SecretOf("c1", long+"1") {
+			t.Errorf("by %s: %d secrets", what, len(got))
+		}
+	}
+	if count, err := views.CountSecrets(t.Context(), projections.SecretFilter{}); err != nil || count.N != 4 {
+		t.Errorf("counted %+v, %v", count, err)
+	}
+	if facets, err := views.LabelFacets(t.Context(), projections.FacetFilter{Name: name}); err != nil || len(facets) != 1 || facets[0].N != 1 {
+		t.Errorf("%d facets, %v", len(facets), err)
+	}
+	if differences, err := projections.Verify(t.Context(), db.Owner, log); err != nil || len(differences) > 0 {
+		t.Errorf("verify: %d differences, %v", len(differences), err)
+	}
+	for _, filter := range []projections.SecretFilter{{Text: "ab"}, {Text: "é\x00"}} {
+		if _, err := views.Secrets(t.Context(), filter); !errors.Is(err, projections.ErrShortText) {
+			t.Errorf("a search for %q: %v", filter.Text, err)
+		}
+	}
+	for _, cursor := range []string{"!", "MQ.", "LTE", "MS4y"} {
+		_, one := views.Secrets(t.Context(), projections.SecretFilter{Cursor: cursor})
+		_, two := views.OutOfBand(t.Context(), projections.SecretFilter{Cursor: cursor})
+		_, three := views.StaleSecrets(t.Context(), projections.SecretFilter{Cursor: "MQ"})
+		if !errors.Is(one, projections.ErrCursor) || !errors.Is(two, projections.ErrCursor) || !errors.Is(three, projections.ErrCursor) {
+			t.Errorf("cursor %q: %v, %v, %v", cursor, one, two, three)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func report[T walked, R any](ctx context.Context, s Secrets, filter SecretFilter
 	if err != nil || f.nothing {
 		return Page[R]{Items: []R{}}, err
 	}
-	found, next, err := walkSecrets[T](ctx, s.Pool, f, w, after, limited(filter.Limit))
+	found, next, err := walkRanges[T](ctx, s.Pool, f, w, after, limited(filter.Limit))
 	if err != nil {
 		return Page[R]{}, err
 	}
@@ -98,8 +98,8 @@ const rotationZero = -62_198_755_200_000_000
 
 // rotationOrder walks from what was rotated longest ago on. A zero time is no end.
 func rotationOrder(before time.Time) way {
-	return way{kind: byRotation, key: "w.rotated, w.place", join: "s.place = w.place", sort: "w.rotated_at, w.place", from: func(b *arguments, after []int64, limit int) string {
-		where := "status = 'present' AND rotated_at IS NOT NULL"
+	return way{kind: byRotation, key: "w.rotated, w.place", join: "s.place = w.place", sort: "w.rotated_at, w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
+		where := r.after(b, 0) + " AND status = 'present' AND rotated_at IS NOT NULL"
 		if !before.IsZero() {
 			where += " AND rotated_at < " + b.add(before)
 		}
@@ -123,7 +123,7 @@ func (c changedSecret) at() []int64 { return []int64{c.Place} }
 var driftOrder = way{
 	kind: byDrift, key: "w.place", more: ", w.kind, w.from_version, w.to_version, w.seen_at, w.scan",
 	join: "s.id = w.secret", sort: "w.place DESC",
-	from: func(b *arguments, after []int64, limit int) string {
+	from: func(b *arguments, _ placeRange, after []int64, limit int) string {
 		where := "NOT ours"
 		if after[0] != 0 {
 			where += " AND place < " + b.add(after[0])

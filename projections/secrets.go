@@ -65,7 +65,7 @@ const fromSecrets = `
 	FROM   views.secrets s
 	JOIN   views.secret_owners o ON o.place = s.place
 	LEFT   JOIN views.connections c ON c.name = s.connection
-	LEFT   JOIN views.scans n ON n.connection = s.connection`
+	LEFT   JOIN views.scanned_connections n ON n.connection = s.connection`
 
 // placedSecret is a secret with its place in the list.
 type placedSecret struct {
@@ -75,9 +75,9 @@ type placedSecret struct {
 
 func (s placedSecret) at() []int64 { return []int64{s.Place} }
 
-// List returns secrets in the order in which scans first met them, or, if the filter has
-// a prefix and no labels, owner or environment, in the order of their refs. Pages walk
-// everything once while secrets are added, change and go.
+// List returns secrets by connection, in the order in which scans first met them, or, if
+// the filter has a prefix and no labels, owner or environment, in the order of their
+// refs. Pages walk everything once while secrets are added, change and go.
 //
 // A page looks at so many secrets at most (see walk.go), so it can be shorter than its
 // limit, or empty, and still have a next one. Errors: [ErrCursor], [ErrShortText].
@@ -107,7 +107,7 @@ func (s Secrets) list(ctx context.Context, filter SecretFilter) (Page[Secret], e
 		return Page[Secret]{}, err
 	}
 	limit := limited(filter.Limit)
-	found, next, err := walkSecrets[placedSecret](ctx, s.Pool, search, w, []int64{after}, limit)
+	found, next, err := walkRanges[placedSecret](ctx, s.Pool, search, w, []int64{after}, limit)
 	if err != nil {
 		return Page[Secret]{}, err
 	}

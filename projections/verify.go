@@ -30,7 +30,7 @@ var comparedTables = []struct{ schema, table, order string }{
 	{ViewsSchema, "connections", "name"},
 	{ViewsSchema, "agents", "id"},
 	{ViewsSchema, "jobs", "id"},
-	{ViewsSchema, "scans", "connection"},
+	{ViewsSchema, "scanned_connections", "connection"},
 	{ViewsSchema, "secrets", "place"},
 	{ViewsSchema, "secret_labels", "label, place"},
 	{ViewsSchema, "secret_owners", "place"},

@@ -141,8 +141,8 @@ func newJobView() view[Job] {
 	}
 }
 
-func byKey[T any](rows []*T, key func(*T) string) map[string]*T {
-	found := make(map[string]*T, len(rows))
+func byKey[K comparable, T any](rows []*T, key func(*T) K) map[K]*T {
+	found := make(map[K]*T, len(rows))
 	for _, row := range rows {
 		found[key(row)] = row
 	}

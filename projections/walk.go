@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"secretsbridge/events"
 )
 
 // A list walks along one index, in the order of the list, and drops what the filter does
@@ -22,46 +20,44 @@ import (
 // longer than the last; after the second, labels that are rare together are looked up in
 // the GIN index instead, which has no order but finds them all at once. After the last
 // stage the page ends, and the next one goes on from there.
-var stages = []int{512, 8_192, 65_536}
+var stages = []int{512, 2_048, 16_384, 65_536}
 
 // ginAfter is the stage after which several labels go by the GIN index: what is so rare
 // is quickly sorted.
 const ginAfter = 1
-
-// manyConnections is above how many connections a walk does not merge one walk for each.
-const manyConnections = 32
 
 // wayKind is the index of a walk.
 type wayKind int
 
 const (
 	byPlace wayKind = iota
-	byConnection
 	byLabel
 	byOwner
 	byEnvironment
 	byGone
+
+	// Those have orders of their own, in which a connection is not a range.
 	byPrefix
 	byRotation
 	byDrift
 )
 
 // way is one walk: a SELECT, w, of the columns of its key and what else its order needs,
-// from behind a key on.
+// from behind a key on and of one range.
 type way struct {
 	kind wayKind
 	key  string // columns, all bigint
 	more string // columns of the result beside the key and the secret
 	join string // of w with a secret s
 	sort string
-	from func(b *arguments, after []int64, limit int) string
+	from func(b *arguments, r placeRange, after []int64, limit int) string
 }
 
 func limitTo(n int) string { return "LIMIT " + strconv.Itoa(n) }
 
 // placeOrder is a way in the order of places.
 func placeOrder(kind wayKind, table, condition string, args ...any) way {
-	return way{kind: kind, key: "w.place", join: "s.place = w.place", sort: "w.place", from: func(b *arguments, after []int64, limit int) string {
+	return way{kind: kind, key: "w.place", join: "s.place = w.place", sort: "w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
 		where := condition
 		for _, arg := range args {
 			where = strings.Replace(where, "?", b.add(arg), 1)
@@ -69,7 +65,7 @@ func placeOrder(kind wayKind, table, condition string, args ...any) way {
 		if where != "" {
 			where += " AND "
 		}
-		return "SELECT place FROM " + table + " WHERE " + where + "place > " + b.add(after[0]) + " ORDER BY place " + limitTo(limit)
+		return "SELECT place FROM " + table + " WHERE " + where + r.after(b, after[0]) + " ORDER BY place " + limitTo(limit)
 	}}
 }
 
@@ -92,42 +88,26 @@ func (f search) ways() []way {
 	if f.Prefix != "" && len(ways) == 0 {
 		return []way{prefixOrder(clean(f.Prefix))}
 	}
-	if len(f.connections) == 1 {
-		ways = append(ways, placeOrder(byConnection, "views.secrets", "connection = ?", f.connections[0]))
-	} else if len(f.connections) > 1 && len(f.connections) <= manyConnections {
-		ways = append(ways, mergedConnections(f.connections))
-	}
 	if f.Status == SecretGone {
 		ways = append(ways, placeOrder(byGone, "views.secrets", "status = 'gone'"))
 	}
 	return ways
 }
 
-// mergedConnections takes the first of each connection, and of those the first.
-func mergedConnections(connections []events.ConnectionID) way {
-	return way{kind: byConnection, key: "w.place", join: "s.place = w.place", sort: "w.place", from: func(b *arguments, after []int64, limit int) string {
-		return `
-			SELECT p.place
-			FROM   unnest(` + b.add(connections) + `::text[]) AS c (name)
-			CROSS  JOIN LATERAL (
-				SELECT place
-				FROM   views.secrets
-				WHERE  connection = c.name
-				AND    place > ` + b.add(after[0]) + `
-				ORDER  BY place
-				` + limitTo(limit) + `
-			) p
-			ORDER  BY p.place
-			` + limitTo(limit)
-	}}
+// after is the condition for places of the range behind one.
+func (r placeRange) after(b *arguments, place int64) string {
+	return "place > " + b.add(max(place, r.from)) + " AND place <= " + b.add(r.to)
 }
+
+// refRunes is how many characters of a ref are indexed.
+const refRunes = 200
 
 // prefixOrder walks in the order of refs, or of their first 200 characters, and then of
 // places. A ref never changes, so the place is cursor enough.
 func prefixOrder(prefix string) way {
-	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, after []int64, limit int) string {
-		where := "left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
-		if end := afterPrefix(firstRunes(prefix, 200)); end != "" {
+	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
+		where := r.after(b, 0) + " AND left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
+		if end := afterPrefix(firstRunes(prefix, refRunes)); end != "" {
 			where += " AND left(ref, 200) < " + b.add(end)
 		}
 		if after[0] != 0 {
@@ -187,10 +167,14 @@ func (s Secrets) choose(ctx context.Context, f search) (way, error) {
 		if w.kind == byLabel {
 			name := f.labels[labels]
 			labels++
-			batch.Queue("SELECT coalesce(sum(n), 0)::bigint FROM views.label_counts WHERE label = $1", keyOfLabel(clean(name), clean(f.Labels[name])))
+			where := []string{"label = " + b.add(keyOfLabel(clean(name), clean(f.Labels[name])))}
+			if f.connections != nil {
+				where = append(where, "connection = ANY ("+b.add(f.connections)+")")
+			}
+			batch.Queue("SELECT coalesce(sum(n), 0)::bigint FROM views.label_counts"+whereAll(where), b.args...)
 			continue
 		}
-		batch.Queue("SELECT count(*) FROM ("+w.from(&b, []int64{0}, estimateBound)+") w", b.args...)
+		batch.Queue("SELECT count(*) FROM ("+w.from(&b, f.ranges[0], []int64{0}, estimateBound)+") w", b.args...)
 	}
 	results := s.Pool.SendBatch(ctx, batch)
 	defer results.Close()
@@ -214,9 +198,36 @@ func (s Secrets) choose(ctx context.Context, f search) (way, error) {
 // walked is a row of a walk.
 type walked interface{ at() []int64 }
 
-// walkSecrets returns up to limit rows of T, which has the columns of a secret and of the
+// walkRanges returns up to limit rows of T, which has the columns of a secret and of the
 // way, from behind a key on. Next is the key to go on from, or nil at the end.
-func walkSecrets[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, limit int) (found []T, next []int64, err error) {
+func walkRanges[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, limit int) (found []T, next []int64, err error) {
+	ranges := f.walked(w)
+	left := 4 * stages[len(stages)-1]
+	for i, r := range ranges {
+		if w.kind < byPrefix && r.to <= after[0] {
+			continue
+		}
+		rows, next, err := walkRange[T](ctx, pool, f, w, r, after, limit-len(found), &left)
+		if found = append(found, rows...); err != nil || next != nil {
+			return found, next, err
+		}
+		if len(found) == limit && i < len(ranges)-1 {
+			return found, []int64{r.to}, nil
+		}
+	}
+	return found, nil, nil
+}
+
+// walked are the ranges that a way goes through: one if it has an order of its own.
+func (f search) walked(w way) []placeRange {
+	if w.kind >= byPrefix && len(f.ranges) > 1 {
+		return everywhere
+	}
+	return f.ranges
+}
+
+// walkRange is one of them. It takes what it looks at from left.
+func walkRange[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, r placeRange, after []int64, limit int, left *int) (found []T, next []int64, err error) {
 	full := func(rows []T) bool {
 		if found = append(found, rows...); len(found) <= limit {
 			return false
@@ -226,13 +237,17 @@ func walkSecrets[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w 
 		return true
 	}
 	for i, stage := range stages {
-		rows, end, err := walkStage[T](ctx, pool, f, w, after, stage, limit-len(found)+1)
+		*left -= stage
+		rows, end, err := walkStage[T](ctx, pool, f, w, r, after, stage, limit-len(found)+1)
 		if err != nil || full(rows) || end == nil {
 			return found, next, err
 		}
 		after = end
+		if *left < 0 {
+			break
+		}
 		if i == ginAfter && len(f.labels) > 1 && w.sort == "w.place" {
-			rows, err := lookUp[T](ctx, pool, f, w, after, limit-len(found)+1)
+			rows, err := lookUp[T](ctx, pool, f, w, r, after, limit-len(found)+1)
 			if err == nil {
 				full(rows)
 			}
@@ -244,42 +259,48 @@ func walkSecrets[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w 
 
 // walkStage returns up to limit rows that the filter wants among the next stage entries of
 // an index, and the key of the last entry, or nil if there are fewer.
-func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, stage, limit int) (found []T, end []int64, err error) {
+func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, r placeRange, after []int64, stage, limit int) (found []T, end []int64, err error) {
 	var b, e arguments
 	where := f.conditions(&b, w.kind)
 	if len(where) == 0 {
 		stage = limit // everything that it comes by is wanted
 	}
+	rows := selectSecrets + ", " + w.key + w.more + fromSecrets + `
+		JOIN   (` + w.from(&b, r, after, stage) + ") w ON " + w.join + whereAll(where) + `
+		ORDER  BY ` + w.sort + " " + limitTo(limit)
+	if len(where) == 0 {
+		found, err = fetch[T](ctx, pool, rows, b.args...)
+		return found, nil, err
+	}
+	// Both see the same moment, or the entries between two ends would be lost. The four
+	// travel together.
 	batch := &pgx.Batch{}
-	batch.Queue(selectSecrets+", "+w.key+w.more+fromSecrets+`
-		JOIN   (`+w.from(&b, after, stage)+") w ON "+w.join+whereAll(where)+`
-		ORDER  BY `+w.sort+" "+limitTo(limit), b.args...)
-	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...)
-	results := pool.SendBatch(ctx, batch)
-	defer results.Close()
-	rows, err := results.Query()
-	if err != nil {
-		return nil, nil, err
-	}
-	if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T]); err != nil {
-		return nil, nil, err
-	}
-	if err := results.QueryRow().Scan(&end); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil, err
-	}
-	return found, end, results.Close()
+	batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+	batch.Queue(rows, b.args...).Query(func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	batch.Queue("SELECT ARRAY["+w.key+"] FROM ("+w.from(&e, r, after, stage)+") w ORDER BY "+w.sort+" OFFSET "+strconv.Itoa(stage-1), e.args...).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&end); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	batch.Queue("COMMIT")
+	err = pool.SendBatch(ctx, batch).Close()
+	return found, end, err
 }
 
 // lookUp finds by the GIN index all that have the labels, and sorts them. That they are
 // found first and then narrowed keeps the server from walking all the same.
-func lookUp[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, after []int64, limit int) ([]T, error) {
+func lookUp[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, r placeRange, after []int64, limit int) ([]T, error) {
 	var b arguments
 	found := `
 		WITH w AS MATERIALIZED (
 			SELECT place
 			FROM   views.secrets
 			WHERE  labels @> ` + b.add(jsonText(cleanLabels(f.Labels))) + `::text::jsonb
-			AND    place > ` + b.add(after[0]) + `
+			AND    ` + r.after(&b, after[0]) + `
 		)`
 	f.labels = nil
 	where := f.conditions(&b, byPlace)

@@ -35,17 +35,21 @@ CREATE INDEX jobs_newest_first ON jobs (seq);
 CREATE INDEX jobs_of_a_connection ON jobs (connection, number);
 CREATE INDEX jobs_that_are_open ON jobs (seq) WHERE state IN ('queued', 'running');
 
--- When the last scan of a connection began that met all of it.
-CREATE TABLE scans (
-	connection   text COLLATE "C"  NOT NULL,
-	seq          bigint            NOT NULL,
-	complete_at  timestamptz       NOT NULL,
-	CONSTRAINT a_connection_has_one_last_scan PRIMARY KEY (connection)
+-- Connections of which a scan said anything. number is the order in which that was.
+-- complete_at is when the last scan began that met all of it, and complete_seq the commit
+-- that ended it; null and 0 before the first.
+CREATE TABLE scanned_connections (
+	connection    text COLLATE "C"  NOT NULL,
+	number        bigint            NOT NULL,
+	complete_seq  bigint            NOT NULL,
+	complete_at   timestamptz,
+	CONSTRAINT a_connection_is_scanned_as_one PRIMARY KEY (connection)
 );
 
--- What scans met. place is the order of all lists: the sequence of the commit that
--- first named the secret, and where in it (seq << 20 | index), so it never changes.
--- words is what a search looks through. seen_at is the newest fact of a scan about it.
+-- What scans met. place is the order of all lists: the number of the connection, then
+-- the commit that first named the secret, then where in it, in 12, 34 and 17 bits. So a
+-- connection is a range of places, and a place never changes. words is what a search
+-- looks through. seen_at is the newest fact of a scan about the secret.
 CREATE TABLE secrets (
 	place          bigint            NOT NULL,
 	id             text COLLATE "C"  NOT NULL,
@@ -71,8 +75,7 @@ CREATE TABLE secrets (
 -- has 2704 bytes at most. Without a list of what is pending, a search by labels costs
 -- the same right after a scan.
 CREATE INDEX secrets_by_labels ON secrets USING gin (labels jsonb_path_ops) WITH (fastupdate = off);
-CREATE INDEX secrets_of_a_connection ON secrets (connection, place);
-CREATE INDEX secrets_of_a_connection_by_id ON secrets (connection, id) WHERE status = 'present';
+CREATE INDEX present_secrets_of_a_connection ON secrets (connection, id) WHERE status = 'present';
 CREATE INDEX secrets_by_ref ON secrets (left(ref, 200), place);
 CREATE INDEX secrets_by_rotation ON secrets (rotated_at, place) WHERE status = 'present';
 CREATE INDEX secrets_that_are_gone ON secrets (place) WHERE status = 'gone';
@@ -139,8 +142,8 @@ CREATE TABLE label_counts (
 
 CREATE INDEX labels_most_frequent_first ON label_counts (connection, parent, n DESC, label);
 
--- Changes of versions that scans met. place is where the log has it, as above. ours:
--- patches that were executed lead there.
+-- Changes of versions that scans met. place is where the log has it: the commit, and
+-- where in it, in 46 and 17 bits. ours: patches that were executed lead there.
 CREATE TABLE version_changes (
 	place         bigint            NOT NULL,
 	secret        text COLLATE "C"  NOT NULL,
@@ -157,5 +160,5 @@ CREATE INDEX changes_of_a_secret ON version_changes (secret);
 CREATE INDEX changes_out_of_band ON version_changes (place) WHERE NOT ours;
 CREATE INDEX patches_by_what_they_wrote ON requests (md5(ref), md5(provider_version)) WHERE operation = 'patch';
 
-GRANT SELECT, INSERT, UPDATE ON jobs, scans, secrets, secret_owners, secret_assignments, ownership_rules, version_changes TO sb_app;
+GRANT SELECT, INSERT, UPDATE ON jobs, scanned_connections, secrets, secret_owners, secret_assignments, ownership_rules, version_changes TO sb_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON secret_labels, secret_counts, label_counts TO sb_app;
