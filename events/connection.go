@@ -22,6 +22,11 @@ func ProviderKinds() []ProviderKind {
 // Valid reports whether an agent of this version can serve the kind.
 func (k ProviderKind) Valid() bool { return slices.Contains(ProviderKinds(), k) }
 
+// ComparesAndSets reports whether the store itself refuses a write on top of a version that
+// is not the current one. Where it does not, agents look back after a write, and the
+// control plane lets one patch of a secret be written at a time (decision 0085).
+func (k ProviderKind) ComparesAndSets() bool { return k != ProviderAzure && k != ProviderGCP }
+
 // ConnectionCreated names a secret store behind the agents of one cluster. Address,
 // credentials and allow-list are the agent's own; the control plane has none.
 type ConnectionCreated struct {

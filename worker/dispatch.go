@@ -39,9 +39,12 @@ func (w *Worker) dispatch(ctx context.Context) error {
 			return w.offerLook(ctx, events.RequestID(e.Stream.ID))
 		case events.OutcomeUnknown:
 			id := events.RequestID(e.Stream.ID)
-			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
+			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id), w.offerNext(ctx, id))
 		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
-			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
+			id := events.RequestID(e.Stream.ID)
+			return errors.Join(w.withdraw(ctx, id), w.offerNext(ctx, id))
+		case events.RequestExecuted, events.ApprovalsVoided:
+			return w.offerNext(ctx, events.RequestID(e.Stream.ID))
 		case events.JobQueued:
 			return w.offerScans(ctx)
 		case events.JobFinished, events.JobFailed, events.JobCancelled:
@@ -142,6 +145,10 @@ func (w *Worker) offer(ctx context.Context, id events.RequestID) error {
 	}
 	if r.State != events.StateApproved && r.State != events.StateRunning {
 		return nil
+	}
+	first, err := w.firstWriter(ctx, r)
+	if err != nil || first != "" && first != id {
+		return err
 	}
 	return w.publish(ctx, r, events.Ticket{Operation: r.Submitted.Operation, Job: r.Job, Until: r.Until})
 }

@@ -51,6 +51,10 @@ type Views interface {
 	// OpenJobs are the requests that are approved or running.
 	OpenJobs(ctx context.Context) ([]events.RequestID, error)
 
+	// Writers are the patches of a secret that are approved or running: the running ones
+	// first, then as they were approved.
+	Writers(ctx context.Context, connection events.ConnectionID, ref string) ([]events.RequestID, error)
+
 	// OpenPatches are the patches that are pending or whose outcome is unknown.
 	OpenPatches(ctx context.Context) ([]OpenPatch, error)
 

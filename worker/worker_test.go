@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -415,6 +416,27 @@ func (w *world) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
 		if r.State == events.StateApproved || r.State == events.StateRunning {
 			ids = append(ids, id)
 		}
+	}
+	return ids, nil
+}
+
+func (w *world) Writers(ctx context.Context, connection events.ConnectionID, ref string) ([]events.RequestID, error) {
+	var writers []command.Request
+	for _, r := range w.requests(ctx) {
+		if r.Submitted.Operation == events.OperationPatch && r.Submitted.Connection == connection && r.Submitted.Ref == ref &&
+			(r.State == events.StateApproved || r.State == events.StateRunning) {
+			writers = append(writers, r)
+		}
+	}
+	slices.SortFunc(writers, func(a, b command.Request) int {
+		if a.State != b.State {
+			return strings.Compare(string(b.State), string(a.State))
+		}
+		return a.Until.Compare(b.Until)
+	})
+	var ids []events.RequestID
+	for _, r := range writers {
+		ids = append(ids, r.ID)
 	}
 	return ids, nil
 }

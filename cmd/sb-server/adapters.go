@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +33,26 @@ func (v views) OpenJobs(ctx context.Context) ([]events.RequestID, error) {
 			ids = append(ids, r.ID)
 		}
 	})
+	return ids, err
+}
+
+func (v views) Writers(ctx context.Context, connection events.ConnectionID, ref string) ([]events.RequestID, error) {
+	var writers []projections.Request
+	err := v.open(ctx, func(r projections.Request) {
+		if r.Patch != nil && r.Connection == connection && r.Ref == ref && (r.State == events.StateApproved || r.State == events.StateRunning) {
+			writers = append(writers, r)
+		}
+	})
+	slices.SortStableFunc(writers, func(a, b projections.Request) int {
+		if a.State != b.State {
+			return strings.Compare(string(b.State), string(a.State)) // running before approved
+		}
+		return a.ApprovedAt.Compare(*b.ApprovedAt)
+	})
+	ids := make([]events.RequestID, len(writers))
+	for i, r := range writers {
+		ids[i] = r.ID
+	}
 	return ids, err
 }
 
