@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"secretsbridge/events"
 )
 
 // pageTimeout bounds the wait for one page. A provider with a limit on its rate may need
@@ -97,6 +99,9 @@ func (j job) list(ctx context.Context, from Cursor, take func(Page) bool) error 
 	defer late.Stop()
 	for page, err := range provider.List(ctx, from) {
 		late.Stop()
+		if errors.Is(err, ErrTooLarge) {
+			return &failure{code: events.FailureListTooLarge, err: err}
+		}
 		if err != nil {
 			return err
 		}

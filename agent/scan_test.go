@@ -422,6 +422,7 @@ func TestAScanThatCannotBeDoneIsAbandonedWithItsCode(t *testing.T) {
 	}{
 		"forbidden":                 {answer(agent.ErrForbidden), nil, events.FailureForbidden},
 		"no sign-in":                {answer(agent.ErrSignIn), nil, events.FailureSignIn},
+		"a folder without end":      {answer(agent.ErrTooLarge), nil, events.FailureListTooLarge},
 		"away without end":          {answer(agent.ErrUnavailable), nil, events.FailureProviderUnavailable},
 		"a connection that is not":  {nil, func(t *events.Ticket) { t.Connection = "other" }, events.FailureUnknownConnection},
 		"another kind of provider":  {nil, func(t *events.Ticket) { t.Provider = events.ProviderVault }, events.FailureUnknownConnection},
