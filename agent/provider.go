@@ -110,7 +110,9 @@ type Page struct {
 	// Skipped counts secrets that are there and not in Secrets: no ref can spell their name.
 	Skipped int
 
-	// Unlisted counts folders and the like that the provider does not let the agent list.
+	// Unlisted counts what is there and cannot be told: folders and the like that the provider
+	// does not let the agent list, and secrets whose labels are beyond the limits of
+	// [events.ValidLabels].
 	Unlisted int
 
 	// Next is where the list goes on; empty on the last page.

@@ -42,7 +42,7 @@ type Progress struct {
 	Found     int       `json:"found"`    // new, or there again
 	Changed   int       `json:"changed"`  // with other labels, another version or other times
 	Gone      int       `json:"gone"`     // no longer there; known at the end
-	Skipped   int       `json:"skipped"`  // with a name that no ref can spell, or labels beyond the limits
+	Skipped   int       `json:"skipped"`  // with a name that no ref can spell
 	Unlisted  int       `json:"unlisted"` // folders that the provider did not open: then nothing is gone
 	Refused   int       `json:"refused"`  // values that are too easy to guess for a fingerprint
 	PerSecond float64   `json:"per_second"`
