@@ -89,12 +89,13 @@ func TestLabelsThatAreRareTogetherAreFound(t *testing.T) {
 	w := &writer{t: t, log: log}
 	var page []events.Fact
 	var want []string
+	long := strings.Repeat("x", 1000) // together more than a batch has
 	for n := 0; n < 19_000; {
 		var secrets []events.SecretMetadata
 		for ; len(secrets) < 500; n++ {
-			m := events.SecretMetadata{Ref: fmt.Sprintf("s/%d", n), Labels: map[string]string{[]string{"a", "b"}[n%2]: "x"}}
+			m := events.SecretMetadata{Ref: fmt.Sprintf("s/%d", n), Labels: map[string]string{[]string{"a", "b"}[n%2]: "x", "long": long}}
 			if n%4_000 == 3_999 {
-				m.Labels = map[string]string{"a": "x", "b": "x"}
+				m.Labels["a"] = "x"
 				want = append(want, m.Ref)
 			}
 			secrets = append(secrets, m)
