@@ -17,14 +17,15 @@ import (
 // condition for.
 //
 // A filter that wants little of what the walk comes by makes it long. It has stages, each
-// longer than the last; after the second, labels that are rare together are looked up in
+// longer than the last; after the first, labels that are rare together are looked up in
 // the GIN index instead, which has no order but finds them all at once. After the last
 // stage the page ends, and the next one goes on from there.
 var stages = []int{512, 2_048, 16_384, 65_536}
 
-// ginAfter is the stage after which several labels go by the GIN index: what is so rare
-// is quickly sorted.
-const ginAfter = 1
+// ginAfter is the stage after which several labels go by the GIN index. What is so rare is
+// quickly sorted, and to intersect 100,000 with 500,000 takes it 17 ms, as long as to look
+// at some 1,000 secrets more.
+const ginAfter = 0
 
 // wayKind is the index of a walk.
 type wayKind int
