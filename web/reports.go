@@ -117,15 +117,23 @@ var secretHeader = []string{
 var secretTable = columns[projections.Secret, api.Secret]{secretHeader, secretOf, secretRow}
 
 func secretRow(s api.Secret) []string {
-	labels, _ := json.Marshal(s.Labels) // texts
 	age := ""
 	if s.AgeDays != nil {
 		age = strconv.Itoa(*s.AgeDays)
 	}
 	return []string{
 		s.ID, s.Secret, s.Connection, s.Cluster, s.Provider, s.Ref, s.Status, s.Owner, s.OwnerFrom, s.Environment, s.EnvironmentFrom,
-		s.Version, when(s.RotatedAt), age, when(s.CreatedAt), when(s.UpdatedAt), when(&s.FirstSeenAt), when(&s.LastSeenAt), when(s.GoneAt), string(labels),
+		s.Version, when(s.RotatedAt), age, when(s.CreatedAt), when(s.UpdatedAt), when(&s.FirstSeenAt), when(&s.LastSeenAt), when(s.GoneAt), plain(s.Labels),
 	}
+}
+
+// plain is JSON that people read: without escapes for HTML.
+func plain(labels map[string]string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(labels) // texts, to memory
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func when(at *time.Time) string {

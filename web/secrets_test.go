@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 	"secretsbridge/web/api"
 )
 
@@ -307,6 +308,35 @@ func TestARequestMayNameASecretByItsID(t *testing.T) {
 	if again := read[api.Submitted](t, r.call(r.developer, "POST", "/requests", ask(string(secretID("prod/db"))), key("k"))); again != first {
 		t.Errorf("%+v, then %+v", first, again)
 	}
+}
+
+// TestAPatchOfASecretByItsIDIsBoundToConnectionAndRef seals values as a client must that
+// knows only the id.
+func TestAPatchOfASecretByItsIDIsBoundToConnectionAndRef(t *testing.T) {
+	t.Parallel()
+	r := stocked(t)
+	id := string(secretID("prod/db"))
+	seals := func(ref, key string) api.Submit {
+		t.Helper()
+		entry, err := seal.EncodeEntry(seal.EntryText, []byte("canary-proposed-1f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := r.intakeKey()
+		value, err := seal.SealProposal(to, seal.Binding{
+			Direction: seal.Propose, Request: key, Key: "password", Connection: "file", Ref: ref, Agent: string(r.developer.ID), AgentKey: to.ID(),
+		}, entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return api.Submit{Secret: id, Operation: "patch", Reason: "x", Changes: []api.ProposedChange{{Key: "password", Action: "set", Sealed: value}}}
+	}
+	made := read[api.Submitted](t, r.call(r.developer, "POST", "/requests", seals("prod/db", "k1"), key("k1")))
+	if got := r.show(r.developer, events.RequestID(made.ID)); got.Ref != "prod/db" || got.Operation != "patch" {
+		t.Errorf("%+v", got)
+	}
+	r.call(r.developer, "POST", "/requests", seals(id, "k2"), key("k2")).wants(t, 422, "value_invalid")
+	r.call(r.developer, "POST", "/requests", seals("prod/api", "k3"), key("k3")).wants(t, 422, "value_invalid")
 }
 
 func TestCredentialsInABodyAreNamedAndNotKept(t *testing.T) {

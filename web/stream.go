@@ -21,8 +21,8 @@ const (
 	// writePatience is how long a reader may take for one event.
 	writePatience = 10 * time.Second
 
-	// look is how often a job that runs is looked at: its progress leaves no facts.
-	look = time.Second
+	// lookEach is how often a job that runs is looked at: its progress leaves no facts.
+	lookEach = time.Second
 
 	// maxStreams is how many one person may have open: some tabs and terminals.
 	maxStreams = 20

@@ -180,7 +180,7 @@ type API struct {
 // New makes the API.
 func New(cfg Config) *API {
 	a := &API{
-		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: look, exportRows: maxExportRows,
+		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, exportRows: maxExportRows,
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
