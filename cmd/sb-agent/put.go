@@ -22,23 +22,28 @@ const putTimeout = time.Minute
 // maxInput is one byte more than [agent.ParseBundle] takes: every character escaped.
 const maxInput = 6*agent.MaxBundleBytes + 1
 
+// errLabels refuses what no inventory can hold.
+var errLabels = fmt.Errorf("at most %d labels, with names of 1 to %d bytes and values of at most %d", events.MaxLabels, events.MaxLabelName, events.MaxLabelValue)
+
 // putCommand lets an operator of the agent's host store a secret with the agent's own
 // credentials. It asks nobody: whoever may run it has those credentials anyway.
 func putCommand() *cobra.Command {
 	var configFile string
 	var ifAbsent bool
+	var labels map[string]string
 	c := &cobra.Command{
 		Use:   "put CONNECTION/REF",
 		Short: "Store a secret, read as a JSON object from standard input",
 		Args:  oneSecret,
 		Long: "Stores a secret with this agent's own credentials and within its allow-list. For a\n" +
 			"connection of kind file it makes the store if there is none. It replaces the whole\n" +
-			"secret; with --if-absent one that exists stays as it is.",
+			"secret; with --if-absent one that exists stays as it is. With --label, once for each,\n" +
+			"the labels are those; without, they stay as they are.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := needed("config", configFile); err != nil {
 				return err
 			}
-			said, err := put(c.Context(), configFile, args[0], ifAbsent, c.InOrStdin(), c.ErrOrStderr())
+			said, err := put(c.Context(), configFile, args[0], ifAbsent, labels, c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {
 				return fmt.Errorf("put: %w", err)
 			}
@@ -48,6 +53,7 @@ func putCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&configFile, "config", os.Getenv("SB_AGENT_CONFIG"), "configuration file (SB_AGENT_CONFIG)")
 	c.Flags().BoolVar(&ifAbsent, "if-absent", false, "leave a secret that exists as it is")
+	c.Flags().StringToStringVar(&labels, "label", nil, "NAME=VALUE of the provider's own labels")
 	return c
 }
 
@@ -59,7 +65,7 @@ func oneSecret(c *cobra.Command, args []string) error {
 }
 
 // put returns what became of the secret, in one line.
-func put(ctx context.Context, configFile, name string, ifAbsent bool, stdin io.Reader, stderr io.Writer) (said string, err error) {
+func put(ctx context.Context, configFile, name string, ifAbsent bool, labels map[string]string, stdin io.Reader, stderr io.Writer) (said string, err error) {
 	log, err := newLogger(stderr)
 	if err != nil {
 		return "", err
@@ -78,6 +84,9 @@ func put(ctx context.Context, configFile, name string, ifAbsent bool, stdin io.R
 		return "", fmt.Errorf("standard input: %w", err)
 	}
 	defer bundle.Zero()
+	if bundle.Labels = labels; !events.ValidLabels(labels) {
+		return "", errLabels
+	}
 	provider, err := s.open(events.ConnectionID(connection))
 	if err != nil {
 		return "", err
@@ -139,6 +148,8 @@ func store(ctx context.Context, provider agent.Provider, ref agent.Ref, bundle a
 		return "", err
 	}
 	defer there.Zero()
-	bundle.Labels = there.Labels
+	if bundle.Labels == nil {
+		bundle.Labels = there.Labels
+	}
 	return provider.Write(ctx, ref, bundle, there.Version)
 }

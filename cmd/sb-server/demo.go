@@ -40,12 +40,13 @@ var demoPeople = []demoPerson{
 // demoSecrets are what the demo connections hold. A value "" is made up at the first
 // start, so that no two installations share one.
 var demoSecrets = []struct {
-	ref  string
-	keys map[string]any
+	ref    string
+	keys   map[string]any
+	labels map[string]string
 }{
-	{"prod/db/password", map[string]any{"password": ""}},
-	{"prod/payments/stripe", map[string]any{"api_key": "", "webhook_secret": "", "live": true}},
-	{"staging/mail/smtp", map[string]any{"host": "smtp.demo.local", "port": 587, "user": "mailer", "password": ""}},
+	{"prod/db/password", map[string]any{"password": ""}, map[string]string{"Team": "billing", "Environment": "prod"}},
+	{"prod/payments/stripe", map[string]any{"api_key": "", "webhook_secret": "", "live": true}, map[string]string{"Team": "billing", "Environment": "prod"}},
+	{"staging/mail/smtp", map[string]any{"host": "smtp.demo.local", "port": 587, "user": "mailer", "password": ""}, map[string]string{"Environment": "staging"}},
 }
 
 // demoConnection is a secret store of the demo agent.

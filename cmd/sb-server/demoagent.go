@@ -138,8 +138,12 @@ func (a *demoAgentProcess) enrol(ctx context.Context, url, caFile string, token 
 }
 
 // put stores a demo secret if there is none of that name.
-func (a *demoAgentProcess) put(ctx context.Context, name string, bundle []byte) error {
-	return a.do(ctx, bundle, "put", "--config", a.config(), "--if-absent", name)
+func (a *demoAgentProcess) put(ctx context.Context, name string, bundle []byte, labels map[string]string) error {
+	args := []string{"put", "--config", a.config(), "--if-absent", name}
+	for label, value := range labels {
+		args = append(args, "--label", label+"="+value)
+	}
+	return a.do(ctx, bundle, args...)
 }
 
 func (a *demoAgentProcess) do(ctx context.Context, stdin []byte, args ...string) error {

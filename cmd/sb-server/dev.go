@@ -120,7 +120,7 @@ func (st *stack) prepareDemo(ctx context.Context, agent *demoAgentProcess, url, 
 			if err != nil {
 				return err
 			}
-			if err := agent.put(ctx, string(c.name)+"/"+c.mount+demo.ref, bundle); err != nil {
+			if err := agent.put(ctx, string(c.name)+"/"+c.mount+demo.ref, bundle, demo.labels); err != nil {
 				return err
 			}
 		}
@@ -207,6 +207,7 @@ Try it in another terminal, from this folder:
   bin/sb login --email approver@demo.local && bin/sb request list --state pending && bin/sb approve REQUEST
   bin/sb login --email developer@demo.local && bin/sb request show REQUEST --watch && bin/sb reveal REQUEST
   openssl rand -base64 24 | bin/sb request patch file/staging/mail/smtp --set password=- --reason "rotation"
+  bin/sb login --email admin@demo.local && bin/sb discover file && bin/sb secret list --label Environment:prod
 
 Ctrl-C stops everything; the next start goes on with the same data.
 
