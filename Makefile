@@ -44,7 +44,7 @@ test: deps ## set up what is needed (a real Vault is built once) and run every t
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 race: deps ## run the tests of the concurrent rooms under the race detector
-	$(GO) test -race -count=1 ./command/... ./custody/... ./kms/... ./gateway/... ./worker/... ./agent ./web/... ./nats/...
+	$(GO) test -race -count=1 ./command/... ./custody/... ./kms/... ./gateway/... ./inventory/... ./worker/... ./agent ./web/... ./nats/...
 
 fuzz: ## run each fuzz target for FUZZTIME (30s); what one finds stays in testdata/fuzz
 	@set -o pipefail; for dir in $$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n 1 dirname | sort -u); do \
@@ -70,6 +70,9 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
+	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
+	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'
 
