@@ -292,21 +292,21 @@ func walkStage[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w wa
 	return found, end, err
 }
 
-// lookUp finds by the GIN index all that have the labels, and sorts them. That they are
-// found first and then narrowed keeps the server from walking all the same.
+// lookUp finds by the GIN index all that have the labels, and then narrows and sorts them:
+// in one condition, the server would also walk or make a bitmap of all places.
 func lookUp[T walked](ctx context.Context, pool *pgxpool.Pool, f search, w way, r placeRange, after []int64, limit int) ([]T, error) {
 	var b arguments
 	found := `
-		WITH w AS MATERIALIZED (
+		WITH labelled AS MATERIALIZED (
 			SELECT place
 			FROM   views.secrets
 			WHERE  labels @> ` + b.add(jsonText(cleanLabels(f.Labels))) + `::text::jsonb
-			AND    ` + r.after(&b, after[0]) + `
 		)`
+	behind := r.after(&b, after[0])
 	f.labels = nil
 	where := f.conditions(&b, byPlace)
 	return fetch[T](ctx, pool, found+selectSecrets+", "+w.key+fromSecrets+`
-		JOIN   w ON w.place = s.place`+whereAll(where)+`
+		JOIN   (SELECT place FROM labelled WHERE `+behind+`) w ON w.place = s.place`+whereAll(where)+`
 		ORDER  BY w.place `+limitTo(limit), b.args...)
 }
 
