@@ -22,6 +22,7 @@ type signing struct {
 	status  int  // 0 before there is one
 	live    bool
 	body    bytes.Buffer
+	sent    func() // if there is one, is told when nothing is kept any more
 }
 
 // signingOf is the answer of a call that is signed, else nil.
@@ -61,6 +62,9 @@ func (w *signing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // finish signs and sends what was kept.
 func (w *signing) finish() {
+	if w.sent != nil {
+		defer w.sent()
+	}
 	if w.live {
 		return
 	}

@@ -78,7 +78,7 @@ func (a *API) export(c *call, t table) (reply, error) {
 		if !a.held.enter("") {
 			return reply{}, errTooMany.because("the server makes as many signed reports as it can; try again in a moment")
 		}
-		defer a.held.leave("")
+		kept.sent = func() { a.held.leave("") }
 		send, patience = c.keep, signedPatience
 	}
 	// Each part gets a deadline of its own, or the whole one, once it is there.

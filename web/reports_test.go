@@ -353,13 +353,17 @@ func TestAReportIsSignedAsAWhole(t *testing.T) {
 	if !strings.Contains(string(got.body), "file/old") {
 		t.Errorf("%s", got.body)
 	}
-	broken := endless(t, &pages{fails: 5})
+	found := &pages{fails: 5}
+	broken := endless(t, found)
 	who, key = broken.keyed(broken.approver)
-	refused := broken.call(who, "GET", "/reports/stale?format=csv", nil, broken.signs(key))
-	broken.isSigned(refused, true)
-	refused.wantsRetry(t)
-	if refused.Header.Get("Content-Disposition") != "" {
-		t.Error("a problem is a file")
+	for range 6 { // more than a server holds at a time: each one's place is free again
+		found.read.Store(0)
+		refused := broken.call(who, "GET", "/reports/stale?format=csv", nil, broken.signs(key))
+		broken.isSigned(refused, true)
+		refused.wantsRetry(t)
+		if refused.Header.Get("Content-Disposition") != "" {
+			t.Error("a problem is a file")
+		}
 	}
 }
 

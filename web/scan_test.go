@@ -55,7 +55,14 @@ func (r *rig) found(ref string) events.SecretID {
 	r.t.Helper()
 	job := events.ScanOf("file", events.OperationDiscover, 1000)
 	r.record(events.PageStream(job, 1), events.SecretsFound{Scan: job, Connection: "file", Secrets: []events.SecretMetadata{listed(ref)}})
+	r.settled()
 	return secretID(ref)
+}
+
+// settled waits until the views hold everything: commands do not wait for them.
+func (r *rig) settled() {
+	r.t.Helper()
+	r.call(r.developer, "GET", "/me", nil, r.newest()).wants(r.t, 200, "")
 }
 
 func secretID(ref string) events.SecretID { return events.SecretOf("file", ref) }
