@@ -125,7 +125,7 @@ type OwnershipRule struct {
 // OutOfBand is a change that no approved request stands behind.
 type OutOfBand struct {
 	Secret
-	Kind        string    `json:"kind"` // changed, created
+	Kind        string    `json:"kind"` // changed, created, returned
 	FromVersion string    `json:"from_version,omitempty"`
 	ToVersion   string    `json:"to_version"`
 	SeenAt      time.Time `json:"seen_at"`
