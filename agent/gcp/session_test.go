@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -259,6 +261,35 @@ func TestTheEnvironmentStartsNoProgram(t *testing.T) {
 	}
 }
 
+// TestAFileEndsTheSearch: who has one is not to wait for a metadata server, nor to tell it.
+func TestAFileEndsTheSearch(t *testing.T) {
+	var asked atomic.Int32
+	machine := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer machine.Close()
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(machine.URL, "http://"))
+	l := newLab(t)
+	l.add("db", `{"k":"v"}`)
+	for _, file := range []string{l.key, l.FederationFile(t)} {
+		cfg := l.config()
+		cfg.Auth.CredentialsFile = file
+		if got := value(t, open(t, cfg), "db"); got != "v" {
+			t.Errorf("read %q", got)
+		}
+	}
+	cfg := l.config()
+	cfg.Auth.CredentialsFile = l.File(t, map[string]any{"type": "service_account"})
+	if err := open(t, cfg).Check(t.Context()); !errors.Is(err, agent.ErrSignIn) {
+		t.Errorf("a file of no use: %v", err)
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("a metadata server was asked %d times", n)
+	}
+	cfg.Auth.CredentialsFile = ""
+	if err := open(t, cfg).Check(t.Context()); err == nil || asked.Load() == 0 {
+		t.Errorf("without a file: asked %d times, %v", asked.Load(), err)
+	}
+}
+
 // TestTheEnvironmentMovesNoCall sets what has Google's libraries call other hosts.
 func TestTheEnvironmentMovesNoCall(t *testing.T) {
 	l := newLab(t)
@@ -266,7 +297,6 @@ func TestTheEnvironmentMovesNoCall(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOOGLE_API_USE_MTLS_ENDPOINT": "always", "GOOGLE_API_USE_MTLS": "always", "EXPERIMENTAL_GOOGLE_API_USE_S2A": "true",
 		"GOOGLE_CLOUD_UNIVERSE_DOMAIN": "universe.example", "GOOGLE_CLOUD_QUOTA_PROJECT": "another-project",
-		"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1",
 	} {
 		t.Setenv(name, value)
 	}
