@@ -33,6 +33,8 @@ type Auth struct {
 	Impersonate string
 }
 
+var errClosed = &fault{kind: agent.ErrUnavailable, detail: "the provider is closed"}
+
 // session owns the agent's token and signs calls with it. It is the [http.RoundTripper] of
 // the SDK's client, which so knows no credentials.
 type session struct {
@@ -44,7 +46,6 @@ type session struct {
 
 	mu     sync.Mutex
 	token  *auth.Token // nil before the first sign-in and after a refusal
-	kind   string      // of the credentials that gave it
 	closed bool
 }
 
@@ -106,7 +107,7 @@ func (s *session) current() (*auth.Token, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return nil, &fault{kind: agent.ErrUnavailable, detail: "the provider is closed"}
+		return nil, errClosed
 	case s.token == nil || !s.token.Expiry.IsZero() && time.Until(s.token.Expiry) < renewEarly:
 		return nil, nil
 	}
@@ -135,9 +136,11 @@ func (s *session) signedIn(ctx context.Context) (*auth.Token, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token, s.kind = token, kind; !s.closed {
-		s.log.Info("signed in to google cloud", "credentials", kind, "until", token.Expiry.UTC())
+	if s.closed {
+		return nil, errClosed
 	}
+	s.token = token
+	s.log.Info("signed in to google cloud", "credentials", kind, "until", token.Expiry.UTC())
 	return token, nil
 }
 

@@ -290,6 +290,23 @@ func TestAFileEndsTheSearch(t *testing.T) {
 	}
 }
 
+// TestAMetadataServerMayComeLater: the library would not look again.
+func TestAMetadataServerMayComeLater(t *testing.T) {
+	l := newLab(t)
+	l.add("db", `{"k":"v"}`)
+	cfg := l.config()
+	cfg.Auth.CredentialsFile = ""
+	p := open(t, cfg)
+	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+	if err := p.Check(t.Context()); !errors.Is(err, agent.ErrUnavailable) {
+		t.Errorf("%v, want ErrUnavailable", err)
+	}
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(l.Address, "http://"))
+	if got := value(t, p, "db"); got != "v" {
+		t.Errorf("read %q", got)
+	}
+}
+
 // TestTheEnvironmentMovesNoCall sets what has Google's libraries call other hosts.
 func TestTheEnvironmentMovesNoCall(t *testing.T) {
 	l := newLab(t)
@@ -341,6 +358,37 @@ func TestNothingGoesOnAfterClose(t *testing.T) {
 	}
 	if l.Calls("ListSecrets") != before {
 		t.Error("the call went out")
+	}
+}
+
+// TestCloseMeetsASignIn closes while a token is asked for.
+func TestCloseMeetsASignIn(t *testing.T) {
+	l := newLab(t)
+	l.add("db", `{"k":"v"}`)
+	asked, closed := make(chan struct{}), make(chan struct{})
+	cfg := l.config()
+	cfg.Endpoint = ""
+	p, err := gcp.OpenOver(cfg, &google{to: l.Address, look: func(req *http.Request) {
+		if req.URL.Path == "/token" {
+			close(asked)
+			<-closed
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan error)
+	go func() {
+		_, err := p.Read(context.Background(), mustRef(t, "db"))
+		outcome <- err
+	}()
+	<-asked
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(closed)
+	if err := <-outcome; !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "closed") || l.Calls("AccessSecretVersion") > 0 {
+		t.Errorf("%v, %d calls", err, l.Calls("AccessSecretVersion"))
 	}
 }
 
