@@ -63,9 +63,9 @@ func (p *Provider) put(ctx context.Context, name string, payload []byte, n int64
 func (p *Provider) add(ctx context.Context, name string, payload []byte) (int64, error) {
 	sum := checksum(payload)
 	version, err := write(ctx, p, func(ctx context.Context) (*secretmanagerpb.SecretVersion, error) {
-		return p.client.AddSecretVersion(ctx, &secretmanagerpb.AddSecretVersionRequest{
+		return p.sdk.AddSecretVersion(ctx, &secretmanagerpb.AddSecretVersionRequest{
 			Parent: name, Payload: &secretmanagerpb.SecretPayload{Data: payload, DataCrc32C: &sum},
-		}, once)
+		})
 	})
 	if err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (p *Provider) add(ctx context.Context, name string, payload []byte) (int64,
 	m, ok := number(version.GetName())
 	switch {
 	case !ok:
-		return 0, &fault{kind: agent.ErrUnavailable, detail: "the answer is not Secret Manager's"}
+		return 0, &fault{kind: agent.ErrUnavailable, detail: notGoogles}
 	case !version.GetClientSpecifiedPayloadChecksum():
 		return 0, &fault{kind: agent.ErrUnavailable, detail: "Google did not check the values' checksum: the outcome is unknown"}
 	}

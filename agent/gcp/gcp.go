@@ -5,9 +5,9 @@
 // of its latest version; the version is that version's number. Secret Manager has no
 // compare-and-set for versions: see fence.go for what stands in its place.
 //
-// The SDK's REST client is used, not its gRPC one: all of a call then happens in the caller's
-// goroutine, over package singlecall, so that package erase reaches what a value leaves behind
-// (decisions 0075 and 0100). What the libraries read of the environment: docs/providers.
+// Google's SDK speaks over REST here and not over gRPC: all of a call then happens in the
+// caller's goroutine, over package singlecall, so that package erase reaches what a value
+// leaves behind (decisions 0075 and 0100).
 package gcp
 
 import (
@@ -17,16 +17,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
-	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"golang.org/x/time/rate"
-	"google.golang.org/api/iterator"
-	"google.golang.org/api/option"
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/singlecall"
@@ -88,10 +84,11 @@ type Config struct {
 
 // Provider reads and writes secrets of one project.
 type Provider struct {
-	client  *secretmanager.Client
-	session *session
-	parent  string // projects/PROJECT or projects/PROJECT/locations/LOCATION
-	config  Config
+	sdk      *secretmanager.Client
+	session  *session
+	endpoint string // https://HOST
+	parent   string // projects/PROJECT or projects/PROJECT/locations/LOCATION
+	config   Config
 
 	reads, writes *rate.Limiter // of this process; Google counts them apart
 	turns         turns         // writers of one secret
@@ -109,8 +106,8 @@ var (
 	// keys are the resource names of Cloud KMS.
 	keys = regexp.MustCompile(`^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$`)
 
-	// ids are what Google takes as the id of a secret (Secret Manager API, secrets.create).
-	ids = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	// accounts are e-mails of service accounts.
+	accounts = regexp.MustCompile(`^[a-z0-9._-]+@[a-z0-9.-]+$`)
 )
 
 // Open checks the configuration and returns a provider. It does not talk to Google: the
@@ -135,31 +132,18 @@ func open(cfg Config, carrier http.RoundTripper) (*Provider, error) {
 		cfg.RequestsPerMinute = defaultRequests
 	}
 	p := &Provider{config: cfg, parent: "projects/" + cfg.Project, session: newSession(cfg.Auth, carrier, cfg.Log)}
-	endpoint := "https://secretmanager.googleapis.com"
+	p.endpoint = "https://secretmanager.googleapis.com"
 	if cfg.Location != "" {
-		endpoint = "https://secretmanager." + cfg.Location + ".rep.googleapis.com"
+		p.endpoint = "https://secretmanager." + cfg.Location + ".rep.googleapis.com"
 		p.parent += "/locations/" + cfg.Location
 	}
 	if cfg.Endpoint != "" {
-		endpoint = strings.TrimSuffix(cfg.Endpoint, "/")
+		p.endpoint = strings.TrimSuffix(cfg.Endpoint, "/")
 	}
 	p.reads, p.writes = limiter(cfg.RequestsPerMinute), limiter(cfg.RequestsPerMinute)
-	// With these options nothing but the endpoint is decided by the library: it is given
-	// its client, and a logger in place of one that GOOGLE_SDK_GO_LOGGING_LEVEL would
-	// make, which prints bodies.
-	client, err := secretmanager.NewRESTClient(context.Background(),
-		option.WithEndpoint(endpoint),
-		option.WithHTTPClient(&http.Client{
-			Transport:     p.session,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}),
-		option.WithLogger(slog.New(slog.DiscardHandler)),
-	)
-	if err != nil {
-		return nil, err
-	}
-	p.client = client
-	return p, nil
+	sdk, err := connect(p.endpoint, p.session)
+	p.sdk = sdk
+	return p, err
 }
 
 // limiter lets a tenth of a minute's calls through at once.
@@ -182,6 +166,8 @@ func (c Config) Validate() error {
 		return errors.New("the KMS key is no projects/…/locations/…/keyRings/…/cryptoKeys/…")
 	case c.KMSKey != "" && len(c.ReplicaLocations) > 1:
 		return errors.New("a KMS key goes with one replica location at most: each needs a key of its own")
+	case c.Auth.Impersonate != "" && !accounts.MatchString(c.Auth.Impersonate):
+		return errors.New("the service account to act as is no e-mail")
 	case c.RequestsPerMinute < 0 || c.RequestsPerMinute > maxRequests:
 		return fmt.Errorf("requests a minute must be 1 to %d", maxRequests)
 	}
@@ -195,11 +181,7 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	// The library would start a program for a certificate that is never used here.
-	if strings.EqualFold(os.Getenv("GOOGLE_API_USE_CLIENT_CERTIFICATE"), "true") {
-		return errors.New("client certificates are not supported: unset GOOGLE_API_USE_CLIENT_CERTIFICATE")
-	}
-	return nil
+	return checkEnvironment()
 }
 
 func checkEndpoint(text string) error {
@@ -222,10 +204,19 @@ func (p *Provider) name(ref agent.Ref) (string, error) {
 		return "", agent.ErrInvalidRef
 	case !p.config.Allow.Allows(ref):
 		return "", agent.ErrOutsideAllowList
-	case !ids.MatchString(ref.String()):
+	case !isID(ref.String()):
 		return "", fmt.Errorf("%w: Secret Manager's ids are 1 to 255 of A-Z, a-z, 0-9, _ and -", agent.ErrInvalidRef)
 	}
 	return p.parent + "/secrets/" + ref.String(), nil
+}
+
+// isID reports whether Google takes text as the id of a secret (Secret Manager API,
+// secrets.create).
+func isID(text string) bool {
+	const maxID = 255
+	return text != "" && len(text) <= maxID && !strings.ContainsFunc(text, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
+	})
 }
 
 // Check implements [agent.Provider]: Google answers and knows the agent. Whether roles open
@@ -233,13 +224,7 @@ func (p *Provider) name(ref agent.Ref) (string, error) {
 func (p *Provider) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	_, err := read(ctx, p, func(ctx context.Context) (*secretmanagerpb.Secret, error) {
-		secret, err := p.client.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: p.parent, PageSize: 1}, once).Next()
-		if errors.Is(err, iterator.Done) {
-			err = nil
-		}
-		return secret, err
-	})
+	_, err := p.fetch(ctx, 1, "")
 	var answered *fault
 	if errors.As(err, &answered) && answered.kind == agent.ErrForbidden && answered.rights {
 		return nil
@@ -253,5 +238,5 @@ func (p *Provider) Check(ctx context.Context) error {
 // Close implements [agent.Provider].
 func (p *Provider) Close() error {
 	p.session.close()
-	return p.client.Close()
+	return nil
 }

@@ -20,7 +20,7 @@ const canary = "canary-b81e55f07a"
 // TestMain keeps what lies on the developer's machine out: the library looks for
 // credentials in the environment and in the home folder.
 func TestMain(m *testing.M) {
-	for _, name := range []string{"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_API_USE_CLIENT_CERTIFICATE"} {
+	for _, name := range []string{"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_API_USE_CLIENT_CERTIFICATE", "GOOGLE_AUTH_TRUST_BOUNDARY_ENABLED"} {
 		_ = os.Unsetenv(name)
 	}
 	_ = os.Setenv("HOME", "/nonexistent")

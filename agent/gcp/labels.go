@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -16,12 +18,8 @@ import (
 // refuse only after the values are stored.
 const (
 	maxLabels     = 64
+	maxLabelChars = 63
 	maxLabelBytes = 128
-)
-
-var (
-	labelName  = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
 )
 
 func checkLabels(labels map[string]string) error {
@@ -32,11 +30,24 @@ func checkLabels(labels map[string]string) error {
 		switch {
 		case len(name) > maxLabelBytes || len(value) > maxLabelBytes:
 			return fmt.Errorf("%w: a label has more than %d bytes in its name or its value", agent.ErrTooLarge, maxLabelBytes)
-		case !labelName.MatchString(name) || !labelValue.MatchString(value):
+		case name == "" || !isLabel(name) || !isLabel(value) || !startsWithLetter(name):
 			return fmt.Errorf("%w: Secret Manager's labels are lower-case letters, digits, _ and -, names begin with a letter", agent.ErrNotBundle)
 		}
 	}
 	return nil
+}
+
+// isLabel reports whether text is [\p{Ll}\p{Lo}\p{N}_-]{0,63}. (As a regular expression it
+// would take 3 MB of memory.)
+func isLabel(text string) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxLabelChars && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.In(r, unicode.Ll, unicode.Lo, unicode.N) && r != '_' && r != '-'
+	})
+}
+
+func startsWithLetter(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return unicode.In(r, unicode.Ll, unicode.Lo)
 }
 
 // maxLabelTries is how often labels are written while others change the secret.
@@ -54,10 +65,10 @@ func (p *Provider) putLabels(ctx context.Context, name string, labels map[string
 			return nil
 		}
 		_, err = rewrite(ctx, p, func(ctx context.Context) (*secretmanagerpb.Secret, error) {
-			return p.client.UpdateSecret(ctx, &secretmanagerpb.UpdateSecretRequest{
+			return p.sdk.UpdateSecret(ctx, &secretmanagerpb.UpdateSecretRequest{
 				Secret:     &secretmanagerpb.Secret{Name: name, Etag: secret.GetEtag(), Labels: labels},
 				UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels"}},
-			}, once)
+			})
 		})
 		switch {
 		case err == nil:

@@ -39,21 +39,21 @@ func (p *Provider) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.
 	}
 }
 
-type listed struct {
-	secrets []*secretmanagerpb.Secret
-	next    string
-}
-
 func (p *Provider) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {
-	got, err := p.fetch(ctx, string(from))
+	got, err := p.fetch(ctx, agent.MaxPage, string(from))
+	next := got.GetNextPageToken()
 	switch {
 	case from != "" && (has(err, "INVALID_ARGUMENT") || has(err, "NOT_FOUND")):
 		return agent.Page{}, &fault{kind: agent.ErrCursor, detail: "google does not take it as a page token"}
 	case err != nil:
 		return agent.Page{}, err
+	case len(next) > events.MaxCursor || strings.ContainsFunc(next, func(r rune) bool { return r < ' ' || r > '~' }):
+		return agent.Page{}, &fault{kind: agent.ErrUnavailable, detail: "google's page token fits into no cursor"}
+	case len(got.GetSecrets()) > agent.MaxPage:
+		return agent.Page{}, &fault{kind: agent.ErrUnavailable, detail: notGoogles}
 	}
-	page := agent.Page{Next: agent.Cursor(got.next)}
-	for _, secret := range got.secrets {
+	page := agent.Page{Next: agent.Cursor(next)}
+	for _, secret := range got.GetSecrets() {
 		id := secret.GetName()[strings.LastIndex(secret.GetName(), "/")+1:]
 		page.Add(p.config.Allow, events.SecretMetadata{Ref: id, Labels: secret.GetLabels(), Created: at(secret.GetCreateTime())})
 	}
@@ -63,18 +63,25 @@ func (p *Provider) page(ctx context.Context, from agent.Cursor) (agent.Page, err
 	return page, err
 }
 
-func (p *Provider) fetch(ctx context.Context, token string) (listed, error) {
+// fetch returns a page. The SDK's iterator goes on by itself past pages that are empty, and
+// its context does not reach the network: see within.
+func (p *Provider) fetch(ctx context.Context, size int, token string) (*secretmanagerpb.ListSecretsResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	return read(ctx, p, func(ctx context.Context) (listed, error) {
-		var l listed
-		secrets := p.client.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: p.parent}, once)
-		var err error
-		l.next, err = iterator.NewPager(secrets, agent.MaxPage, token).NextPage(&l.secrets)
-		if err == nil && (len(l.next) > events.MaxCursor || strings.ContainsFunc(l.next, func(r rune) bool { return r < ' ' || r > '~' })) {
-			err = &fault{kind: agent.ErrUnavailable, detail: "google's page token fits into no cursor"}
+	sdk, err := connect(p.endpoint, within{ctx, p.session})
+	if err != nil {
+		return nil, &fault{kind: agent.ErrUnavailable, detail: err.Error()}
+	}
+	return read(ctx, p, func(ctx context.Context) (*secretmanagerpb.ListSecretsResponse, error) {
+		pages := sdk.ListSecrets(ctx, &secretmanagerpb.ListSecretsRequest{Parent: p.parent, PageSize: int32(size), PageToken: token})
+		if _, err := pages.Next(); err != nil && !errors.Is(err, iterator.Done) {
+			return nil, err
 		}
-		return l, err
+		page, ok := pages.Response.(*secretmanagerpb.ListSecretsResponse)
+		if !ok {
+			return nil, &fault{kind: agent.ErrUnavailable, detail: notGoogles}
+		}
+		return page, nil
 	})
 }
 

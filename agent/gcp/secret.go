@@ -68,7 +68,7 @@ func (p *Provider) read(ctx context.Context, ref agent.Ref) (agent.Bundle, error
 // access returns the payload of a version, for the caller to clear, and its number.
 func (p *Provider) access(ctx context.Context, version string) ([]byte, int64, error) {
 	res, err := access(ctx, p, func(ctx context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return p.client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: version}, once)
+		return p.sdk.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: version})
 	})
 	if err != nil {
 		return nil, 0, err
@@ -78,7 +78,7 @@ func (p *Provider) access(ctx context.Context, version string) ([]byte, int64, e
 	switch {
 	case !ok:
 		clear(data)
-		return nil, 0, &fault{kind: agent.ErrUnavailable, detail: "the answer is not Secret Manager's"}
+		return nil, 0, &fault{kind: agent.ErrUnavailable, detail: notGoogles}
 	case res.GetPayload().DataCrc32C == nil || res.GetPayload().GetDataCrc32C() != checksum(data):
 		clear(data)
 		return nil, 0, &fault{kind: agent.ErrCorrupt, detail: fmt.Sprintf("the checksum of version %d does not match", n)}
@@ -103,18 +103,18 @@ func (p *Provider) whyClosed(ctx context.Context, name string) error {
 
 func (p *Provider) secret(ctx context.Context, name string) (*secretmanagerpb.Secret, error) {
 	return read(ctx, p, func(ctx context.Context) (*secretmanagerpb.Secret, error) {
-		return p.client.GetSecret(ctx, &secretmanagerpb.GetSecretRequest{Name: name}, once)
+		return p.sdk.GetSecret(ctx, &secretmanagerpb.GetSecretRequest{Name: name})
 	})
 }
 
 func (p *Provider) version(ctx context.Context, name string) (*secretmanagerpb.SecretVersion, error) {
 	return read(ctx, p, func(ctx context.Context) (*secretmanagerpb.SecretVersion, error) {
-		version, err := p.client.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: name}, once)
+		version, err := p.sdk.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: name})
 		if err != nil {
 			return nil, err
 		}
 		if _, ok := number(version.GetName()); !ok {
-			return nil, &fault{kind: agent.ErrUnavailable, detail: "the answer is not Secret Manager's"}
+			return nil, &fault{kind: agent.ErrUnavailable, detail: notGoogles}
 		}
 		return version, nil
 	})
@@ -217,7 +217,7 @@ func (p *Provider) expect(ctx context.Context, name string, ref agent.Ref, expec
 	case missing && want > 0:
 		return 0, false, &fault{kind: agent.ErrConflict, detail: "there is no such secret"}
 	case missing:
-		created, err = p.create(ctx, name, ref, labels)
+		created, err = p.create(ctx, ref, labels)
 		return 0, created, err
 	case err != nil:
 		return 0, false, err
@@ -234,11 +234,11 @@ func (p *Provider) expect(ctx context.Context, name string, ref agent.Ref, expec
 }
 
 // create makes a secret without versions, and says so if it was not there before.
-func (p *Provider) create(ctx context.Context, name string, ref agent.Ref, labels map[string]string) (bool, error) {
+func (p *Provider) create(ctx context.Context, ref agent.Ref, labels map[string]string) (bool, error) {
 	_, err := rewrite(ctx, p, func(ctx context.Context) (*secretmanagerpb.Secret, error) {
-		return p.client.CreateSecret(ctx, &secretmanagerpb.CreateSecretRequest{
+		return p.sdk.CreateSecret(ctx, &secretmanagerpb.CreateSecretRequest{
 			Parent: p.parent, SecretId: ref.String(), Secret: p.blank(labels),
-		}, once)
+		})
 	})
 	if has(err, "ALREADY_EXISTS") {
 		return false, nil

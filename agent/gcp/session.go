@@ -2,26 +2,24 @@ package gcp
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
+	"time"
 
 	"cloud.google.com/go/auth"
-	"cloud.google.com/go/auth/credentials"
-	"cloud.google.com/go/auth/credentials/impersonate"
-	"cloud.google.com/go/compute/metadata"
 
 	"secretsbridge/agent"
 )
 
 // scope is the one that Secret Manager has. What the agent may do is its roles' matter.
 const scope = "https://www.googleapis.com/auth/cloud-platform"
+
+// renewEarly is how long before its end a token is replaced: metadata servers give the same
+// token until four minutes before, so earlier is too early (cloud.google.com/go/auth).
+const renewEarly = 225 * time.Second
 
 // Auth says where the agent's credentials are: Application Default Credentials, which are a
 // file that GOOGLE_APPLICATION_CREDENTIALS names, the file that gcloud keeps, or the
@@ -35,17 +33,19 @@ type Auth struct {
 	Impersonate string
 }
 
-// session owns the agent's tokens and signs calls with them. It is the
-// [http.RoundTripper] of the SDK's client.
+var errClosed = &fault{kind: agent.ErrUnavailable, detail: "the provider is closed"}
+
+// session owns the agent's token and signs calls with it. It is the [http.RoundTripper] of
+// the SDK's client, which so knows no credentials.
 type session struct {
 	auth    Auth
 	carrier http.RoundTripper
 	log     *slog.Logger
 
-	signing chan struct{} // holds a token while somebody looks for credentials; taken before mu
+	signing chan struct{} // holds a token while somebody signs in; taken before mu
 
 	mu     sync.Mutex
-	tokens auth.TokenProvider // nil before the first sign-in and after a refusal
+	token  *auth.Token // nil before the first sign-in and after a refusal
 	closed bool
 }
 
@@ -56,257 +56,133 @@ func newSession(a Auth, carrier http.RoundTripper, log *slog.Logger) *session {
 func (s *session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tokens, s.closed = nil, true
+	s.token, s.closed = nil, true
 }
 
-// RoundTrip implements [http.RoundTripper]. Where Google does not accept the token, the
-// credentials are looked for anew at the next call.
+// RoundTrip implements [http.RoundTripper], but for one thing: an answer that is no success
+// comes as a fault, so that the SDK does not interpret it. A token that Google does not accept
+// is not used again.
 func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
-	tokens, token, err := s.token(req.Context())
+	token, err := s.signedIn(req.Context())
 	if err != nil {
 		if req.Body != nil {
-			_ = req.Body.Close()
+			_ = req.Body.Close() // the contract of http.RoundTripper
 		}
 		return nil, err
 	}
-	res, err := bearer(req, token, s.carrier)
+	out := req.Clone(req.Context())
+	out.Header.Set("Authorization", "Bearer "+token.Value)
+	out.Header.Set("User-Agent", "secrets-bridge")
+	res, err := s.carrier.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
 	if res.StatusCode == http.StatusUnauthorized {
-		s.forget(tokens)
+		s.forget(token)
 	}
 	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer)
-	return res, nil
-}
-
-func bearer(req *http.Request, token *auth.Token, next http.RoundTripper) (*http.Response, error) {
-	out := req.Clone(req.Context())
-	out.Header.Set("Authorization", "Bearer "+token.Value)
-	return next.RoundTrip(out)
-}
-
-// token returns one that is alive, and who gave it.
-func (s *session) token(ctx context.Context) (auth.TokenProvider, *auth.Token, error) {
-	tokens, err := s.signedIn(ctx)
-	if err != nil {
-		return nil, nil, err
+	if res.StatusCode >= 200 && res.StatusCode <= 299 {
+		return res, nil
 	}
-	seen := &outcome{}
-	token, err := tokens.Token(context.WithValue(ctx, outcomeKey{}, seen))
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	defer clear(body)
 	if err != nil {
-		s.forget(tokens) // another program may have put another key into the file
-		return nil, nil, signInFault(ctx, seen, err)
+		return nil, err
 	}
-	return tokens, token, nil
+	return nil, refused(res, body)
 }
 
-func (s *session) forget(tokens auth.TokenProvider) {
+func (s *session) forget(token *auth.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tokens == tokens {
-		s.tokens = nil
+	if s.token == token {
+		s.token = nil
 	}
 }
 
-func (s *session) current() (auth.TokenProvider, error) {
+// current returns the token if it lives for long enough.
+func (s *session) current() (*auth.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, &fault{kind: agent.ErrUnavailable, detail: "the provider is closed"}
+	switch {
+	case s.closed:
+		return nil, errClosed
+	case s.token == nil || !s.token.Expiry.IsZero() && time.Until(s.token.Expiry) < renewEarly:
+		return nil, nil
 	}
-	return s.tokens, nil
+	return s.token, nil
 }
 
-// signedIn returns the credentials; it looks for them if need be. Of many callers one does
-// it and the others use what it found.
-func (s *session) signedIn(ctx context.Context) (auth.TokenProvider, error) {
+// signedIn returns a token; it gets one if need be. Of many callers one does it and the
+// others use what it got.
+func (s *session) signedIn(ctx context.Context) (*auth.Token, error) {
+	if token, err := s.current(); token != nil || err != nil {
+		return token, err
+	}
 	select {
 	case s.signing <- struct{}{}:
 		defer func() { <-s.signing }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if tokens, err := s.current(); tokens != nil || err != nil {
-		return tokens, err
+	if token, err := s.current(); token != nil || err != nil {
+		return token, err
 	}
-	kind, tokens, err := s.find()
+	seen := &witness{ctx: ctx, next: s.carrier}
+	kind, token, err := find(ctx, s.auth, seen)
 	if err != nil {
-		return nil, &fault{kind: agent.ErrSignIn, detail: err.Error()}
+		return nil, seen.fault(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tokens = tokens
-	s.log.Info("signing in to google cloud", "credentials", kind)
-	return tokens, nil
+	if s.closed {
+		return nil, errClosed
+	}
+	s.token = token
+	s.log.Info("signed in to google cloud", "credentials", kind, "until", token.Expiry.UTC())
+	return token, nil
 }
 
-// find returns credentials and says of which kind they are. Its errors hold nothing of a
-// file's content.
-func (s *session) find() (string, auth.TokenProvider, error) {
-	client := &http.Client{
-		Transport:     witness{s.carrier},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	opts := &credentials.DetectOptions{
-		Scopes: []string{scope}, Client: client,
-		DisableAsyncRefresh: true,                          // no goroutine that outlives its call
-		Logger:              slog.New(slog.DiscardHandler), // the library's would print tokens
-	}
-	kind, found, err := detect(s.auth.CredentialsFile, opts)
-	if err != nil || s.auth.Impersonate == "" {
-		return kind, found, err
-	}
-	as, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
-		TargetPrincipal: s.auth.Impersonate, Scopes: []string{scope}, Logger: opts.Logger,
-		Client: &http.Client{Transport: signer{found, client.Transport}, CheckRedirect: client.CheckRedirect},
-	})
-	if err != nil {
-		return "", nil, errors.New("the service account to act as is not usable")
-	}
-	return kind + ", impersonating", as, nil
-}
+// witness carries the requests for one token within ctx, whatever context the library gave
+// them, and notes what is answered: the library's errors quote bodies, so they are not used.
+type witness struct {
+	ctx  context.Context
+	next http.RoundTripper
 
-// signer signs what asks for a token of another account.
-type signer struct {
-	tokens auth.TokenProvider
-	next   http.RoundTripper
-}
-
-func (s signer) RoundTrip(req *http.Request) (*http.Response, error) {
-	token, err := s.tokens.Token(req.Context())
-	if err != nil {
-		if req.Body != nil {
-			_ = req.Body.Close()
-		}
-		return nil, err
-	}
-	return bearer(req, token, s.next)
-}
-
-// detect reads credentials as the library would (credentials.DetectDefault), but looks at a
-// file before the library does.
-func detect(file string, opts *credentials.DetectOptions) (string, *auth.Credentials, error) {
-	var raw []byte
-	var err error
-	switch env := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); {
-	case file != "":
-		raw, err = os.ReadFile(file)
-	case env != "":
-		raw, err = os.ReadFile(env)
-	default:
-		home, _ := os.UserHomeDir()
-		known := filepath.Join(home, ".config", "gcloud", "application_default_credentials.json")
-		if raw, err = os.ReadFile(known); errors.Is(err, os.ErrNotExist) {
-			found, err := credentials.DetectDefault(opts) // the metadata server
-			if err != nil {
-				return "", nil, errors.New("there are no credentials: neither a file nor a metadata server")
-			}
-			return "metadata server", found, nil
-		}
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("read the credentials: %w", err)
-	}
-	defer clear(raw)
-	kind, err := checkCredentials(raw, 0)
-	if err != nil {
-		return "", nil, err
-	}
-	found, err := credentials.NewCredentialsFromJSON(kind, append([]byte(nil), raw...), opts) // which keeps it
-	if err != nil {
-		return "", nil, fmt.Errorf("the credentials are no usable %s", kind)
-	}
-	return string(kind), found, nil
-}
-
-// checkCredentials refuses what would have the agent start a program, and kinds that
-// nobody thought about. (The library, too, starts programs only where
-// GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES is 1; a file should not depend on that.)
-func checkCredentials(raw []byte, depth int) (credentials.CredType, error) {
-	var file struct {
-		Type             credentials.CredType `json:"type"`
-		CredentialSource struct {
-			Executable json.RawMessage `json:"executable"`
-		} `json:"credential_source"`
-		Source json.RawMessage `json:"source_credentials"`
-	}
-	if err := json.Unmarshal(raw, &file); err != nil {
-		return "", errors.New("the credentials are no JSON of Google's")
-	}
-	switch file.Type {
-	case credentials.ServiceAccount, credentials.AuthorizedUser:
-	case credentials.ExternalAccount:
-		if len(file.CredentialSource.Executable) > 0 {
-			return "", errors.New("the credentials come from a program, and an agent starts none: use a file, a URL or a certificate as their source")
-		}
-	case credentials.ImpersonatedServiceAccount:
-		if depth > 2 {
-			return "", errors.New("the credentials are nested too deep")
-		}
-		if _, err := checkCredentials(file.Source, depth+1); err != nil {
-			return "", err
-		}
-	default:
-		return "", errors.New("the credentials are neither service_account, external_account, impersonated_service_account nor authorized_user")
-	}
-	return file.Type, nil
-}
-
-// outcome is what the endpoints for tokens answered within one call. The libraries' own
-// errors quote bodies, so they are not looked at.
-type outcome struct {
-	mu     sync.Mutex
-	status int // of the last answer; 0: there was none
 	asked  bool
+	status int // of the last answer; 0: there was none
 }
 
-type outcomeKey struct{}
-
-// witness notes what is answered.
-type witness struct{ next http.RoundTripper }
-
-func (w witness) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := w.next.RoundTrip(req)
-	if seen, ok := req.Context().Value(outcomeKey{}).(*outcome); ok {
-		seen.mu.Lock()
-		defer seen.mu.Unlock()
-		seen.asked, seen.status = true, 0
-		if err == nil {
-			seen.status = res.StatusCode
-		}
+func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
+	w.asked, w.status = true, 0
+	res, err := w.next.RoundTrip(req.WithContext(w.ctx))
+	if err == nil {
+		w.status = res.StatusCode
+		res.Body = http.MaxBytesReader(nil, res.Body, maxTokenAnswer)
 	}
 	return res, err
 }
 
-// signInFault says why there is no token.
-func signInFault(ctx context.Context, seen *outcome, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+// maxTokenAnswer bounds what is read of an answer that holds a token.
+const maxTokenAnswer = 1 << 20
+
+func (w *witness) client() *http.Client { return client(w) }
+
+// fault says why there is no token. The text of err is used only where nobody was asked:
+// then it is ours.
+func (w *witness) fault(err error) error {
+	switch refused := w.status >= 400 && w.status < 500; {
+	case w.ctx.Err() != nil:
+		return w.ctx.Err()
+	case !w.asked:
+		return &fault{kind: agent.ErrSignIn, detail: err.Error()}
+	case w.status == 0:
+		return &fault{kind: agent.ErrUnavailable, detail: "nobody answers who gives tokens", sure: true, passes: true}
+	case refused && w.status != http.StatusRequestTimeout && w.status != http.StatusTooManyRequests:
+		return &fault{kind: agent.ErrSignIn, status: w.status, detail: "who gives tokens refuses: check the credentials"}
 	}
-	seen.mu.Lock()
-	status, asked := seen.status, seen.asked
-	seen.mu.Unlock()
-	var undefined metadata.NotDefinedError
-	var machine *metadata.Error
-	var network net.Error
-	switch {
-	case errors.As(err, &undefined):
-		return &fault{kind: agent.ErrSignIn, detail: "the metadata server knows no service account"}
-	case errors.As(err, &machine):
-		status, asked = machine.Code, true
-	case !asked && errors.As(err, &network): // the metadata server, which has a client of its own
-		asked = true
-	}
-	switch {
-	case !asked:
-		return &fault{kind: agent.ErrSignIn, detail: "the credentials give no token: check the file"}
-	case status == 0:
-		return &fault{kind: agent.ErrUnavailable, detail: "nobody answers who gives tokens", sure: true}
-	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests:
-		return &fault{kind: agent.ErrSignIn, status: status, detail: "who gives tokens refuses: check the credentials"}
-	}
-	return &fault{kind: agent.ErrUnavailable, status: status, detail: "who gives tokens does not answer as it should", sure: true}
+	return &fault{kind: agent.ErrUnavailable, status: w.status, detail: "who gives tokens does not answer as it should", sure: true, passes: true}
 }
 
 func isLoopback(host string) bool {
