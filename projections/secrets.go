@@ -151,7 +151,7 @@ func (s Secrets) Known(ctx context.Context, ids []events.SecretID) (map[events.S
 		       updated_at
 		FROM   views.secrets
 		WHERE  id = ANY ($1)
-		AND    status = 'present'`, ids)
+		AND    status = 'present'`, planned, ids)
 	if err != nil {
 		return nil, fmt.Errorf("load %d secrets: %w", len(ids), err)
 	}
@@ -186,7 +186,7 @@ func (s Secrets) PresentAfter(ctx context.Context, connection events.ConnectionI
 		AND    status = 'present'
 		AND    id > $2
 		ORDER  BY id
-		LIMIT  $3`, connection, after, limit)
+		LIMIT  $3`, planned, connection, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the secrets of connection %q: %w", connection, err)
 	}

@@ -134,7 +134,7 @@ func (s Scans) MetAfter(ctx context.Context, job events.JobID, after events.Secr
 		WHERE  job = $1
 		AND    secret > $2
 		ORDER  BY secret
-		LIMIT  $3`, job, after, limit)
+		LIMIT  $3`, pgx.QueryExecModeCacheDescribe, job, after, limit) // planned for the size that the table has now
 	if err != nil {
 		return nil, fmt.Errorf("list what scan %s met: %w", job, err)
 	}
