@@ -4,6 +4,7 @@ package inventorytest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -65,6 +66,13 @@ func (s *Scans) Get(_ context.Context, job events.JobID) (inventory.Checkpoint, 
 		return at, inventory.ErrNoScan
 	}
 	return at, nil
+}
+
+// Jobs implements [inventory.Scans].
+func (s *Scans) Jobs(context.Context) ([]events.JobID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.at)), nil
 }
 
 // Advance implements [inventory.Scans].

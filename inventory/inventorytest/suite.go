@@ -65,6 +65,9 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 		if diff := cmp.Diff(want, at); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
+		if jobs, err := s.Jobs(t.Context()); err != nil || !slices.Equal(jobs, []events.JobID{job}) {
+			t.Errorf("jobs with a checkpoint: %v, %v", jobs, err)
+		}
 		var met []events.SecretID
 		for after := events.SecretID(""); ; {
 			next, err := s.MetAfter(t.Context(), job, after, 2)
@@ -167,6 +170,15 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 		}
 		if met, err := s.MetAfter(t.Context(), third, "", 9); err != nil || len(met) != 0 {
 			t.Errorf("an ended job has met %v, %v", met, err)
+		}
+	})
+	t.Run("a secret without keys has no names, and that is known", func(t *testing.T) {
+		s := fresh(t)
+		if err := s.KeepNames(t.Context(), job, nil, now.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Names(t.Context(), job, now); err != nil || len(got) != 0 {
+			t.Errorf("names %q, %v", got, err)
 		}
 	})
 	t.Run("key names wait and go", func(t *testing.T) {
