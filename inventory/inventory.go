@@ -87,7 +87,8 @@ type Scans interface {
 
 	// Advance replaces a checkpoint that is still at from's attempt and page, with what the
 	// page met, all or nothing. It counts the secrets that the job had not met before into
-	// the tally. moved is false if the checkpoint was elsewhere.
+	// the tally; of the others the new fingerprints take the place of those before. moved is
+	// false if the checkpoint was elsewhere.
 	Advance(ctx context.Context, from, to Checkpoint, met []events.SecretID, connection events.ConnectionID, prints []Print) (moved bool, err error)
 
 	// Jobs are those that have a checkpoint: about as many as are under way.

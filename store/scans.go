@@ -109,6 +109,11 @@ func (s Scans) Advance(ctx context.Context, from, to inventory.Checkpoint, met [
 			return err
 		}
 		to.Tally.Secrets += int(fresh.RowsAffected())
+		if fresh.RowsAffected() < int64(len(met)) { // some were read before, perhaps with other values
+			if _, err := tx.Exec(ctx, "DELETE FROM private.fingerprints WHERE job = $1 AND secret = ANY ($2)", from.Job, met); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Exec(ctx, "UPDATE private.scans SET tally = $2 WHERE job = $1", from.Job, to.Tally); err != nil {
 			return err
 		}

@@ -92,6 +92,7 @@ func (s *Scans) Advance(_ context.Context, from, to inventory.Checkpoint, met []
 	to.Job, to.Attempt, to.Started, to.Changed = at.Job, at.Attempt, at.Started, micro(to.Changed)
 	s.at[from.Job] = to
 	s.of[from.Job] = connection
+	s.prints[from.Job] = slices.DeleteFunc(s.prints[from.Job], func(p inventory.Print) bool { return slices.Contains(met, p.Secret) })
 	for _, p := range prints {
 		if !slices.Contains(s.prints[from.Job], p) {
 			s.prints[from.Job] = append(s.prints[from.Job], p)
