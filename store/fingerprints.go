@@ -42,21 +42,40 @@ type Twin struct {
 }
 
 // Duplicates returns values that several secrets share, in the order of their groups, after
-// one. Of each at most most secrets are told. Fingerprints of different keys never meet.
+// one. Of each at most most secrets are told, and no more are held: one value may be in all
+// of them. Fingerprints of different keys never meet.
 func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([]Twins, error) {
 	rows, err := s.Pool.Query(ctx, `
-		SELECT   key_id || '-' || print AS name,
-		         count(*) AS total,
-		         (array_agg(secret ORDER BY connection, ref))[:$3] AS secrets,
-		         (array_agg(connection ORDER BY connection, ref))[:$3] AS connections,
-		         (array_agg(ref ORDER BY connection, ref))[:$3] AS refs
-		FROM     private.fingerprints
-		WHERE    counts
-		AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
-		GROUP BY key_id, print
-		HAVING   count(*) > 1
-		ORDER BY key_id, print
-		LIMIT    $2`, after, limit, most)
+		SELECT g.key_id || '-' || g.print,
+		       g.total,
+		       array_agg(f.secret ORDER BY f.connection, f.ref),
+		       array_agg(f.connection ORDER BY f.connection, f.ref),
+		       array_agg(f.ref ORDER BY f.connection, f.ref)
+		FROM   (
+			SELECT   key_id,
+			         print,
+			         count(*) AS total
+			FROM     private.fingerprints
+			WHERE    counts
+			AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
+			GROUP BY key_id, print
+			HAVING   count(*) > 1
+			ORDER BY key_id, print
+			LIMIT    $2
+		) g
+		CROSS  JOIN LATERAL (
+			SELECT   secret,
+			         connection,
+			         ref
+			FROM     private.fingerprints
+			WHERE    counts
+			AND      key_id = g.key_id
+			AND      print = g.print
+			ORDER BY connection, ref
+			LIMIT    $3
+		) f
+		GROUP  BY g.key_id, g.print, g.total
+		ORDER  BY g.key_id, g.print`, after, limit, most)
 	if err != nil {
 		return nil, fmt.Errorf("list duplicates: %w", err)
 	}
