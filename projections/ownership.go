@@ -230,9 +230,3 @@ func (b *arguments) matches(r events.OwnershipRule) []string {
 	}
 	return when
 }
-
-// jsonText is a map as JSON, which cannot fail.
-func jsonText(m map[string]string) string {
-	b, _ := json.Marshal(m)
-	return string(b)
-}

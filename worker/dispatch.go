@@ -32,7 +32,7 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		w.dispatched = position{seq: last, known: true}
 	}
 	return w.follow(ctx, &w.dispatched, func(ctx context.Context, e events.Event) error {
-		switch e.Fact.(type) {
+		switch fact := e.Fact.(type) {
 		case events.RequestApproved:
 			return w.offer(ctx, events.RequestID(e.Stream.ID))
 		case events.RequestSubmitted:
@@ -43,7 +43,7 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
 		case events.JobQueued:
-			return w.offerScans(ctx)
+			return w.scanQueued(ctx, fact)
 		case events.JobFinished, events.JobFailed, events.JobCancelled:
 			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
 		case events.AgentRevoked:

@@ -147,7 +147,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"scan offers", every(offerInterval, w.offerScans)},
 		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
 		{"scan ends", every(scheduleInterval, w.Inventory.Expire)},
-		{"key names", every(sessionInterval, w.Inventory.Sweep)},
+		{"leftovers of jobs", every(sessionInterval, w.Inventory.Sweep)},
 		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
