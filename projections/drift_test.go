@@ -180,3 +180,32 @@ func TestAnyOrderOfScansAndPatchesSaysTheSame(t *testing.T) {
 		}
 	})
 }
+
+// A secret that changes each hour has thousands of changes. Only a patch can say more of
+// those that were judged.
+func TestANewChangeIsJudgedWithoutALookAtThoseBefore(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	views := projections.Views{Pool: db.App}
+	log := &commandtest.Memory{}
+	w := &writer{t: t, log: log}
+	scan := func(n int, version string) {
+		w.scanned("c1", n, changed("c1", events.SecretMetadata{Ref: "a", Version: version}))
+		catchUp(t, db.App, log)
+	}
+	w.scanned("c1", 1, found("c1", events.SecretMetadata{Ref: "a", Version: "1"}))
+	scan(2, "2")
+	// Made to look as if it led nowhere: whoever judges it again takes it for ours.
+	if _, err := db.App.Exec(t.Context(), "UPDATE views.version_changes SET from_version = to_version"); err != nil {
+		t.Fatal(err)
+	}
+	scan(3, "3")
+	if diff := cmp.Diff([]string{"a: 2 -> 3 (changed)", "a: 2 -> 2 (changed)"}, outOfBand(t, views)); diff != "" {
+		t.Errorf("after another change (-want +got):\n%s", diff)
+	}
+	w.patched("c1", "a", "3", "4", events.PatchWritten)
+	catchUp(t, db.App, log)
+	if diff := cmp.Diff([]string{"a: 2 -> 3 (changed)"}, outOfBand(t, views)); diff != "" {
+		t.Errorf("after a patch (-want +got):\n%s", diff)
+	}
+}
