@@ -194,7 +194,7 @@ func TestPagesAreSplitByTheirBytes(t *testing.T) {
 	})
 }
 
-func TestASecretThatNoPageCanHoldIsSkipped(t *testing.T) {
+func TestASecretThatNoPageCanHoldIsUnlisted(t *testing.T) {
 	p := &synthetic{n: 3, size: 2, labels: fat("\x01")} // six bytes of JSON each
 	all := p.labels
 	p.labels = func(i int) map[string]string {
@@ -207,8 +207,8 @@ func TestASecretThatNoPageCanHoldIsSkipped(t *testing.T) {
 		s := r.queueJob(events.OperationDiscover)
 		r.settle(time.Second)
 		r.wantJob(t, s, events.JobStateFinished, "", "done")
-		if diff := cmp.Diff([]string{ref(0), ref(2)}, s.found()); diff != "" || s.pages[0].Skipped != 1 {
-			t.Errorf("%d skipped; secrets (-want +got):\n%s", s.pages[0].Skipped, diff)
+		if diff := cmp.Diff([]string{ref(0), ref(2)}, s.found()); diff != "" || s.pages[0].Unlisted != 1 {
+			t.Errorf("%d unlisted; secrets (-want +got):\n%s", s.pages[0].Unlisted, diff)
 		}
 	})
 }
