@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,6 +29,9 @@ func (s Scans) Counting(ctx context.Context) ([]inventory.Print, error) {
 	}
 	return prints, nil
 }
+
+// ErrNoGroup says that a place is that of no group, or not any more.
+var ErrNoGroup = errors.New("there is no such group of fingerprints")
 
 // Twins are secrets that share a value.
 type Twins struct {
@@ -94,4 +100,62 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 		return nil, fmt.Errorf("list duplicates: %w", err)
 	}
 	return found, nil
+}
+
+// PlaceOf names a group without its fingerprint, for who must not see that: a job, a secret,
+// and which of its fingerprints it is.
+func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {
+	var place string
+	err := s.Pool.QueryRow(ctx, `
+		SELECT f.job || '.' || f.secret || '.' || (
+			SELECT count(*)
+			FROM   private.fingerprints p
+			WHERE  p.job = f.job
+			AND    p.secret = f.secret
+			AND    (p.key_id, p.print) < (f.key_id, f.print)
+		)
+		FROM   private.fingerprints f
+		WHERE  f.counts
+		AND    f.key_id = split_part($1, '-', 1)
+		AND    f.print = split_part($1, '-', 2)
+		ORDER  BY f.secret
+		LIMIT  1`, group).Scan(&place)
+	if err != nil {
+		return "", fmt.Errorf("say where a group of fingerprints is: %w", noGroup(err))
+	}
+	return place, nil
+}
+
+// GroupAt returns the group at a place, or [ErrNoGroup]: the next job of a connection takes
+// the places of the one before with it.
+func (s Scans) GroupAt(ctx context.Context, place string) (string, error) {
+	parts := strings.Split(place, ".")
+	if len(parts) != 3 {
+		return "", ErrNoGroup
+	}
+	n, err := strconv.ParseUint(parts[2], 10, 31)
+	if err != nil {
+		return "", ErrNoGroup
+	}
+	var group string
+	err = s.Pool.QueryRow(ctx, `
+		SELECT key_id || '-' || print
+		FROM   private.fingerprints
+		WHERE  job = $1
+		AND    secret = $2
+		AND    counts
+		ORDER  BY key_id, print
+		OFFSET $3
+		LIMIT  1`, parts[0], parts[1], n).Scan(&group)
+	if err != nil {
+		return "", fmt.Errorf("look for a group of fingerprints: %w", noGroup(err))
+	}
+	return group, nil
+}
+
+func noGroup(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNoGroup
+	}
+	return err
 }
