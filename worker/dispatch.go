@@ -26,13 +26,13 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("last position: %w", err)
 		}
-		if err := errors.Join(w.offerOpen(ctx), w.offerScans(ctx)); err != nil {
+		if err := w.offerOpen(ctx); err != nil {
 			return err
 		}
 		w.dispatched = position{seq: last, known: true}
 	}
 	return w.follow(ctx, &w.dispatched, func(ctx context.Context, e events.Event) error {
-		switch fact := e.Fact.(type) {
+		switch e.Fact.(type) {
 		case events.RequestApproved:
 			return w.offer(ctx, events.RequestID(e.Stream.ID))
 		case events.RequestSubmitted:
@@ -42,10 +42,6 @@ func (w *Worker) dispatch(ctx context.Context) error {
 			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
 		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
-		case events.JobQueued:
-			return w.scanQueued(ctx, fact)
-		case events.JobFinished, events.JobFailed, events.JobCancelled:
-			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
 		case events.AgentRevoked:
 			return w.cut(ctx, events.AgentID(e.Stream.ID))
 		}

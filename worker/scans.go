@@ -26,6 +26,31 @@ type Inventory interface {
 	Sweep(ctx context.Context) error
 }
 
+// followScans moves the tickets of jobs that no request stands behind. It waits for views
+// and for what the jobs left, and so it has a follower of its own: what people approved
+// must not wait for either.
+func (w *Worker) followScans(ctx context.Context) error {
+	if !w.scansMoved.known {
+		last, err := w.Feed.Last(ctx) // before the look, so that nothing falls in between
+		if err != nil {
+			return fmt.Errorf("last position: %w", err)
+		}
+		if err := w.offerScans(ctx); err != nil {
+			return err
+		}
+		w.scansMoved = position{seq: last, known: true}
+	}
+	return w.follow(ctx, &w.scansMoved, func(ctx context.Context, e events.Event) error {
+		switch fact := e.Fact.(type) {
+		case events.JobQueued:
+			return w.scanQueued(ctx, fact)
+		case events.JobFinished, events.JobFailed, events.JobCancelled:
+			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
+		}
+		return nil
+	})
+}
+
 // offerScans offers the jobs that no request stands behind. Of those over whole connections
 // a cluster has one at a time, the oldest: they take long, and the requests of people come
 // first. Each of the others waits for nobody.
@@ -69,7 +94,7 @@ func (w *Worker) offerScan(ctx context.Context, id events.JobID, busy map[events
 }
 
 // scanQueued offers a new job. One for key names waits for nobody: there may be many of
-// them, and looking at all of them each time would hold up what people approved.
+// them, and looking at all of them each time would hold up the others.
 func (w *Worker) scanQueued(ctx context.Context, job events.JobQueued) error {
 	if job.Operation == events.OperationKeys {
 		return w.offerScan(ctx, job.Job, nil)

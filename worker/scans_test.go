@@ -96,8 +96,32 @@ func TestAClusterHasOneScanAtATime(t *testing.T) {
 	})
 }
 
-// A thousand of them may be open. What people approved must not wait while all are looked at
-// for each new one.
+// Other rules of ownership may hold up the views for minutes, and a scan needs them.
+func TestWhatPeopleApprovedDoesNotWaitForScans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.submit(t)
+		w.start(t)
+		w.connect(t, "demo", "one")
+		behind := make(chan struct{})
+		w.mu.Lock()
+		w.behind = behind
+		w.mu.Unlock()
+		scan := w.queueScan(t, "one")
+		w.approve(t)
+		if got := w.queued(); !slices.Equal(got, []events.JobID{job}) {
+			t.Errorf("queued %v, want %v alone", got, job)
+		}
+		close(behind)
+		synctest.Wait()
+		if got := w.queued(); !slices.Contains(got, scan) {
+			t.Errorf("queued %v, want %v, too", got, scan)
+		}
+	})
+}
+
+// A thousand of them may be open. No other job must wait while all are looked at for each
+// new one.
 func TestAJobForKeyNamesIsOfferedWithoutALookAtAllOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

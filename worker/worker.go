@@ -118,6 +118,7 @@ type Worker struct {
 	lookOffered map[events.RequestID]time.Time
 
 	dispatched position // owned by the dispatch job
+	scansMoved position // owned by the scans job
 	destroyed  position // owned by the destruction job
 }
 
@@ -144,6 +145,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"dispatch", w.dispatch},
 		{"offers", every(offerInterval, w.offerOpen)},
 		{"looks", every(w.LookEach, w.offerLooks)},
+		{"scans", w.followScans},
 		{"scan offers", every(offerInterval, w.offerScans)},
 		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
 		{"scan ends", every(scheduleInterval, w.Inventory.Expire)},
