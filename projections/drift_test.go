@@ -102,8 +102,26 @@ func TestChangesThatNoApprovedRequestWroteAreReported(t *testing.T) {
 			w.scanned("c1", 2, changed("c1", events.SecretMetadata{Ref: "a", Version: "1", Labels: map[string]string{"a": "b"}}))
 		}, nil},
 		"a provider that lists no versions": {func(w *writer) {
+			w.scanned("c2", 1, found("c2", version("a", "")))
+			w.scanned("c2", 2, changed("c2", events.SecretMetadata{Ref: "a", Updated: day}))
+		}, nil},
+		"a version that was disabled before somebody wrote": {func(w *writer) {
 			w.scanned("c1", 2, changed("c1", version("a", "")))
 			w.scanned("c1", 3, changed("c1", version("a", "2")))
+		}, []string{"a: 1 -> 2 (changed)"}},
+		"a version that was disabled before it went": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.scanned("c1", 3, events.SecretsGone{Connection: "c1", Refs: []string{"a"}})
+			w.scanned("c1", 4, found("c1", version("a", "2")))
+		}, []string{"a: 1 -> 2 (returned)"}},
+		"a version that was disabled before we wrote": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.patched("c1", "a", "1", "2", events.PatchWritten)
+			w.scanned("c1", 3, changed("c1", version("a", "2")))
+		}, nil},
+		"a version that was disabled for a while": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.scanned("c1", 3, changed("c1", version("a", "1")))
 		}, nil},
 		"the newest first": {func(w *writer) {
 			w.scanned("c1", 2, changed("c1", version("a", "2"), version("b", "2")))
