@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"math"
+	"regexp"
 )
 
 // What a value must have for a fingerprint. Fingerprints show which values are equal, so
@@ -37,8 +38,15 @@ const (
 //     of one case or one capital and four letters, and at most 1.5 in a text of fewer than
 //     three letters.
 //
-// That is an estimate: a text such as a name with digits in each word passes.
+// A password that stands in a text, an object or an array must be hard to guess alone: what
+// is around it, such as a host, is known to many.
+//
+// That is an estimate: a text such as a name with digits in each word passes, and so does
+// one with a weak part that nothing tells to be a password.
 func guessable(entry Entry) bool {
+	if holdsWeakPassword(entry.Value.Expose()) {
+		return true
+	}
 	switch entry.Kind {
 	case KindString:
 		return guessableText(entry.Value.Expose())
@@ -47,6 +55,29 @@ func guessable(entry Entry) bool {
 		return json.Unmarshal(entry.Value.Expose(), &parsed) != nil || guessableAll(parsed)
 	}
 	return true
+}
+
+// password is one that a name stands before, as in DSNs, files of settings and JSON, or
+// that of a URL (RFC 3986, section 3.2.1). It ends where most of those end; of a longer
+// one only the beginning is judged.
+var password = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)?|pwd)["']?\s*[=:]\s*["']?([^"'\s;&,]*)|://[^/?#\s:@]*:([^/?#\s]*)@`)
+
+// holdsWeakPassword reports whether one of the passwords in a text is easy to guess.
+func holdsWeakPassword(text []byte) bool {
+	for {
+		at := password.FindSubmatchIndex(text)
+		if at == nil {
+			return false
+		}
+		from, to := at[2], at[3]
+		if from < 0 {
+			from, to = at[4], at[5]
+		}
+		if guessableText(text[from:to]) {
+			return true
+		}
+		text = text[at[1]:]
+	}
 }
 
 func guessableAll(value any) bool {

@@ -31,6 +31,37 @@ func TestWhatIsEasyToGuessHasNoFingerprint(t *testing.T) {
 	}
 }
 
+// A text that somebody knows but for a weak password is a guess at that password.
+func TestAWeakPasswordIsNotHiddenByWhatStandsAroundIt(t *testing.T) {
+	const host = "payments.cluster-c9x8y7z6w5v4.eu-west-1.rds.amazonaws.com"
+	const strong = "q7Zt4mVxR2cN9wKeY3"
+	for _, around := range []string{
+		"postgres://app:%s@" + host + ":5432/payments?sslmode=require", "amqps://%[1]s:%[1]s@" + host,
+		"https://" + host + "/x,postgres://app:%s@" + host + "/payments",
+		"host=" + host + " user=app password=%s dbname=payments", "Server=" + host + ";User Id=app;Password=%s;Encrypt=true",
+		"jdbc:postgresql://" + host + "/payments?user=app&password=%s", "db.host=" + host + "\ndb.passwd = %s\n",
+		"host: " + host + "\nPWD: '%s'\n", `{"host":"` + host + `","password":"%s"}`,
+	} {
+		if text := fmt.Sprintf(around, "hunter2"); !guessable(Text([]byte(text))) {
+			t.Errorf("%q has a fingerprint", text)
+		}
+		if text := fmt.Sprintf(around, strong); guessable(Text([]byte(text))) {
+			t.Errorf("%q has none", text)
+		}
+	}
+	for value, want := range map[string]bool{
+		`{"host":"` + host + `","db":{"Password":"hunter2"}}`:           true,
+		`[{"host":"` + host + `"},{"db_pwd":"hunter2"}]`:                true,
+		`{"host":"` + host + `","password":4711}`:                       true,
+		`{"host":"` + host + `","password":"` + strong + `"}`:           false,
+		`{"host":"` + host + `","url":"redis://:hunter2@` + host + `"}`: true,
+	} {
+		if got := guessable(Entry{Kind: KindObject, Value: secret.New([]byte(value))}); got != want {
+			t.Errorf("%s: guessable is %v", value, got)
+		}
+	}
+}
+
 func TestNothingButTextsIsHardToGuess(t *testing.T) {
 	const key = "q7Zt4mVxR2cN9wKeY3"
 	for _, c := range []struct {
@@ -87,7 +118,8 @@ func TestKeysAndTokensHaveAFingerprint(t *testing.T) {
 }
 
 func TestTheLongestTextIsJudgedInTime(t *testing.T) {
-	for _, value := range []string{strings.Repeat("a", MaxBundleBytes), strings.Repeat("ab", MaxBundleBytes/2-1) + "aa"} {
+	for _, value := range []string{strings.Repeat("a", MaxBundleBytes), strings.Repeat("ab", MaxBundleBytes/2-1) + "aa",
+		strings.Repeat("pwd=q7Zt4mVxR2cN9wKeY3 ", MaxBundleBytes/23), strings.Repeat("://:", MaxBundleBytes/4), strings.Repeat("pass ", MaxBundleBytes/5)} {
 		began := time.Now()
 		guessable(Text([]byte(value)))
 		if took := time.Since(began); took > time.Second {

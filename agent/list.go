@@ -20,8 +20,10 @@ const pageTimeout = 5 * time.Minute
 var errCutShort = errors.New("the list ended before its last page")
 
 // ahead yields what the provider lists from a cursor on, as [job.pages], and reads the
-// next page while its caller works on one; no more than that one waits. When it returns,
-// the provider is not at work any more.
+// next page while its caller works on one; no more than that one waits. While there is none
+// it yields an empty page each half minute, so that its caller can tell the control plane
+// that it is there, and hear that the job was called off. When it returns, the provider is
+// not at work any more.
 func (j job) ahead(ctx context.Context, from Cursor) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
@@ -48,7 +50,19 @@ func (j job) ahead(ctx context.Context, from Cursor) iter.Seq2[Page, error] {
 			})
 		}()
 		defer func() { stop(); <-ended }()
-		for page := range read {
+		idle := time.NewTicker(pageAge)
+		defer idle.Stop()
+		for {
+			var page Page
+			more := true
+			select {
+			case page, more = <-read:
+				idle.Reset(pageAge)
+			case <-idle.C:
+			}
+			if !more {
+				break
+			}
 			if !yield(page, nil) {
 				return
 			}

@@ -46,7 +46,8 @@ func newPager[T any](grant events.JobGrant, send func(context.Context, int, shee
 }
 
 // add takes a secret in, and sends the page before if that is full. A secret that is in
-// the page already is dropped; one that no page can hold is counted.
+// the page already is dropped. One that no page can hold is counted, and like one that
+// cannot be described: it is there, so it must not look gone ([Page.Add]).
 func (p *pager[T]) add(ctx context.Context, ref string, secret T) error {
 	if p.refs[ref] {
 		return nil
@@ -57,7 +58,8 @@ func (p *pager[T]) add(ctx context.Context, ref string, secret T) error {
 	}
 	size := len(text) + len(",")
 	if size > pageRoom {
-		return p.skip(ctx)
+		p.sheet.unlisted++
+		return p.age(ctx)
 	}
 	if len(p.sheet.secrets) == events.MaxPageSecrets || p.bytes+size > pageRoom {
 		if err := p.flush(ctx); err != nil {

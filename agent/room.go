@@ -9,8 +9,8 @@ import (
 // When a job comes again for which there was no room. Each time costs one of its five
 // deliveries (package nats, MaxDeliver), so four of these must be longer than what is in
 // the way. A scan waits for one that was called off and does not know it yet: it learns of
-// it with its next page, two minutes later if its provider is away. Key names wait
-// for looks and other key names, of which each takes 50 seconds at a provider that does
+// it with its next page, within a minute, or after two in which a read for fingerprints
+// waits for a provider that is away. Key names wait for looks and other key names, of which each takes 50 seconds at a provider that does
 // not answer. The next delivery may as well go to another agent.
 const (
 	scanRoomDelay  = time.Minute

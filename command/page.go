@@ -104,16 +104,24 @@ func CheckKeyNames(names []string) error {
 	return nil
 }
 
-// InventoryPage is the history of one page of a scan.
+// InventoryPage is the history of one page of a scan: how many secrets all tries of it
+// together say are found, changed and gone.
 type InventoryPage struct {
-	Gone  int // secrets that it says are gone
-	taken taken
+	Found   int
+	Changed int
+	Gone    int
+	taken   taken
 }
 
 // Evolve implements [State].
 func (p InventoryPage) Evolve(e events.Event) InventoryPage {
 	p.taken = p.taken.with(e.Command)
-	if f, ok := e.Fact.(events.SecretsGone); ok {
+	switch f := e.Fact.(type) {
+	case events.SecretsFound:
+		p.Found += len(f.Secrets)
+	case events.SecretsChanged:
+		p.Changed += len(f.Secrets)
+	case events.SecretsGone:
 		p.Gone += len(f.Refs)
 	}
 	return p

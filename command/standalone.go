@@ -79,9 +79,9 @@ func (j Job) Queue(_ Meta, cmd events.JobQueued) ([]events.Fact, error) {
 }
 
 // Take decides a new attempt of an agent. A ticket is delivered again only after the last
-// holder let its lease lapse. When there were too many attempts the job fails instead: the
-// caller looks at the state.
-func (j Job) Take(meta Meta, agent events.AgentID, cluster events.ClusterID) ([]events.Fact, error) {
+// holder let its lease lapse. When there were too many attempts the job fails instead, with
+// what they met: the caller looks at the state.
+func (j Job) Take(meta Meta, agent events.AgentID, cluster events.ClusterID, result events.ScanTally) ([]events.Fact, error) {
 	switch {
 	case j.State == "":
 		return nil, ErrJobUnknown
@@ -90,7 +90,7 @@ func (j Job) Take(meta Meta, agent events.AgentID, cluster events.ClusterID) ([]
 	case j.State.Over() || !meta.Time.Before(j.Queued.Until):
 		return nil, ErrJobOver
 	case j.Attempt >= MaxAttempts:
-		return []events.Fact{j.failed(j.Agent, events.FailureAgentLost, events.ScanTally{})}, nil
+		return []events.Fact{j.failed(j.Agent, events.FailureAgentLost, result)}, nil
 	}
 	return []events.Fact{events.JobTaken{Job: j.ID, Agent: agent, Attempt: j.Attempt + 1}}, nil
 }

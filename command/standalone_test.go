@@ -32,7 +32,7 @@ func TestJobsWithoutARequest(t *testing.T) {
 	now := command.Meta{Command: "c_now", Time: commandtest.Noon}
 	first := command.Attempt{Job: theScan, Agent: "a_1", Number: 1}
 	take := func(agent events.AgentID, cluster events.ClusterID, meta command.Meta) func(command.Job) ([]events.Fact, error) {
-		return func(j command.Job) ([]events.Fact, error) { return j.Take(meta, agent, cluster) }
+		return func(j command.Job) ([]events.Fact, error) { return j.Take(meta, agent, cluster, met) }
 	}
 	finish := func(a command.Attempt, cluster events.ClusterID, meta command.Meta) func(command.Job) ([]events.Fact, error) {
 		return func(j command.Job) ([]events.Fact, error) {
@@ -69,7 +69,7 @@ func TestJobsWithoutARequest(t *testing.T) {
 		"is not taken before it is there":       {nil, take("a_1", "demo", now), nil, command.ErrJobUnknown},
 		"is not taken at its end":               {[]events.Fact{queuedIt}, take("a_1", "demo", late), nil, command.ErrJobOver},
 		"is not taken after its end":            {finished, take("a_1", "demo", now), nil, command.ErrJobOver},
-		"is not taken for ever":                 {tired, take("a_2", "demo", now), []events.Fact{failedWith("a_1", events.FailureAgentLost, events.ScanTally{})}, nil},
+		"is not taken for ever":                 {tired, take("a_2", "demo", now), []events.Fact{failedWith("a_1", events.FailureAgentLost, met)}, nil},
 		"finishes":                              {[]events.Fact{queuedIt, takenOnce}, finish(first, "demo", now), []events.Fact{events.JobFinished{Job: theScan, Agent: "a_1", Attempt: 1, Result: met}}, nil},
 		"is not finished by a stale attempt":    {[]events.Fact{queuedIt, takenOnce, events.JobTaken{Job: theScan, Agent: "a_1", Attempt: 2}}, finish(first, "demo", now), nil, command.ErrAttemptStale},
 		"is not finished by nobody":             {[]events.Fact{queuedIt}, finish(first, "demo", now), nil, command.ErrAttemptStale},

@@ -52,10 +52,15 @@ func ValidLabels(labels map[string]string) bool {
 }
 
 // PageStream is the history of one page of a scan: what it found is one commit there, so
-// the same page again is known for what it is. What is gone at the end has pages of its
-// own, which follow.
+// the same page again is known for what it is.
 func PageStream(scan JobID, page int) Stream {
 	return Stream{AggregateInventory, string(scan) + "-" + itoa(page)}
+}
+
+// GoneStream is the history of one page of what a scan did not meet, from 1. It is none of
+// the pages that an agent sends: of those there may be more when the scan ends once more.
+func GoneStream(scan JobID, page int) Stream {
+	return Stream{AggregateInventory, string(scan) + "-gone-" + itoa(page)}
 }
 
 // SecretsFound are secrets that were not in the inventory, or gone from it.

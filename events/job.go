@@ -72,8 +72,8 @@ type ScanTally struct {
 	Found    int `json:"found,omitempty"`    // new, or there again
 	Changed  int `json:"changed,omitempty"`  // with other labels, another version or other times
 	Gone     int `json:"gone,omitempty"`     // no longer there
-	Skipped  int `json:"skipped,omitempty"`  // that have a name which no ref can spell
-	Unlisted int `json:"unlisted,omitempty"` // folders that the provider did not open: then nothing is gone
+	Skipped  int `json:"skipped,omitempty"`  // that have a name which no ref can spell, or that could not be read for fingerprints
+	Unlisted int `json:"unlisted,omitempty"` // folders that did not open and secrets that cannot be described: then nothing is gone
 	Refused  int `json:"refused,omitempty"`  // values that are too easy to guess for a fingerprint
 }
 

@@ -5,22 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
-// goneBatch is how many ids are compared at a time when a scan ends.
-const goneBatch = 2000
-
 // Finish takes the good end of a job. Only of a scan that listed everything is what it did
 // not meet gone.
 func (i *Inventory) Finish(ctx context.Context, meta command.Meta, by Agent, m events.FinishJob) error {
-	job, err := i.holds(ctx, by, m.Job, m.Attempt, events.OperationDiscover, events.OperationFingerprint, events.OperationKeys)
-	if errors.Is(err, command.ErrJobOver) && job.Took(finishCommand(m, by)) {
-		return nil // the answer was lost
+	meta.Command = events.DeriveCommandID("finish", string(by.ID), string(m.Job), strconv.Itoa(m.Attempt))
+	err := i.finish(ctx, meta, by, m)
+	if !errors.Is(err, command.ErrJobOver) {
+		return err
 	}
+	job, fault := i.load(ctx, m.Job)
+	switch {
+	case fault != nil:
+		return fault
+	case !job.Took(meta.Command):
+		return err
+	}
+	// The answer was lost, or another server took the same call. What follows the fact may
+	// be left.
+	return i.Ended(ctx, m.Job)
+}
+
+func (i *Inventory) finish(ctx context.Context, meta command.Meta, by Agent, m events.FinishJob) error {
+	job, err := i.holds(ctx, by, m.Job, m.Attempt, events.OperationDiscover, events.OperationFingerprint, events.OperationKeys)
 	if err != nil {
 		return err
 	}
@@ -42,17 +53,12 @@ func (i *Inventory) Finish(ctx context.Context, meta command.Meta, by Agent, m e
 			return err
 		}
 	}
-	meta.Command = finishCommand(m, by)
 	if _, err := command.Execute(ctx, i.Log, events.JobStream(m.Job), meta, func(j command.Job) ([]events.Fact, error) {
 		return j.Finish(meta, finish)
 	}); err != nil {
 		return err
 	}
 	return i.Ended(ctx, m.Job)
-}
-
-func finishCommand(m events.FinishJob, by Agent) events.CommandID {
-	return events.DeriveCommandID("finish", string(by.ID), string(m.Job), strconv.Itoa(m.Attempt))
 }
 
 // complete counts a job over a connection, and records what is gone.
@@ -72,88 +78,8 @@ func (i *Inventory) complete(ctx context.Context, meta command.Meta, job command
 	if job.Queued.Operation != events.OperationDiscover || tally.Unlisted > 0 {
 		return tally, nil
 	}
-	if tally.Gone, err = i.gone(ctx, meta, job, at); err != nil {
-		return events.ScanTally{}, err
-	}
-	return tally, nil
-}
-
-// gone records which secrets are there according to the inventory and were not met. Both
-// are walked in the same order, so that neither is held as a whole. What an earlier try
-// recorded is not there any more, so this one goes on where that one was.
-func (i *Inventory) gone(ctx context.Context, meta command.Meta, job command.Job, at Checkpoint) (int, error) {
-	last, err := i.Feed.Last(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("last position: %w", err)
-	}
-	if err := i.Views.WaitFor(ctx, last); err != nil {
-		return 0, fmt.Errorf("wait for the inventory: %w", err)
-	}
-	page, count, err := i.goneBefore(ctx, job, at.Pages)
-	if err != nil {
-		return 0, err
-	}
-	var met []events.SecretID
-	var metTo events.SecretID // the last that was loaded
-	more := true
-	for after := events.SecretID(""); ; {
-		present, err := i.Views.PresentAfter(ctx, job.Queued.Connection, after, goneBatch)
-		if err != nil {
-			return 0, fmt.Errorf("look for what is gone: %w", err)
-		}
-		if len(present) == 0 {
-			return count, nil
-		}
-		var refs []string
-		for _, name := range present {
-			for more && (len(met) == 0 || met[len(met)-1] < name.ID) {
-				next, err := i.Scans.MetAfter(ctx, at.Job, metTo, goneBatch)
-				if err != nil {
-					return 0, err
-				}
-				if more = len(next) > 0; more {
-					met, metTo = next, next[len(next)-1]
-				}
-			}
-			for len(met) > 0 && met[0] < name.ID {
-				met = met[1:]
-			}
-			if len(met) == 0 || met[0] != name.ID {
-				refs = append(refs, name.Ref)
-			}
-		}
-		after = present[len(present)-1].ID
-		for len(refs) > 0 {
-			n := min(len(refs), events.MaxPageSecrets)
-			page++
-			if err := i.recordGone(ctx, meta, job, page, refs[:n]); err != nil {
-				return 0, err
-			}
-			count += n
-			refs = refs[n:]
-		}
-	}
-}
-
-// goneBefore finds what an earlier try recorded, and its last page.
-func (i *Inventory) goneBefore(ctx context.Context, job command.Job, page int) (last, count int, err error) {
-	for ; ; page++ {
-		p, seq, err := command.Load[command.InventoryPage](ctx, i.Log, events.PageStream(job.ID, page+1))
-		if err != nil || seq == 0 {
-			return page, count, err
-		}
-		count += p.Gone
-	}
-}
-
-// recordGone is one command for the same secrets, however often a scan ends.
-func (i *Inventory) recordGone(ctx context.Context, meta command.Meta, job command.Job, page int, refs []string) error {
-	meta.Command = events.DeriveCommandID("gone", string(job.ID), strings.Join(refs, "\n"))
-	meta.Correlation = events.CorrelationID(job.ID)
-	_, err := command.Execute(ctx, i.Log, events.PageStream(job.ID, page), meta, func(command.InventoryPage) ([]events.Fact, error) {
-		return []events.Fact{events.SecretsGone{Scan: job.ID, Connection: job.Queued.Connection, Refs: refs}}, nil
-	})
-	return err
+	tally.Gone, err = i.gone(ctx, meta, job, at)
+	return tally, err
 }
 
 // Abandon takes the bad end of a job.
@@ -236,10 +162,17 @@ func (i *Inventory) Ended(ctx context.Context, id events.JobID) error {
 	return i.Scans.End(ctx, id, replaces)
 }
 
-// tally is what a job met so far, as well as anybody knows.
+// tally is what a job met so far, as well as anybody knows. Something is gone by it only if
+// its end was begun and did not come.
 func (i *Inventory) tally(ctx context.Context, id events.JobID) events.ScanTally {
 	at, err := i.Scans.Get(ctx, id)
-	if err != nil && !errors.Is(err, ErrNoScan) {
+	if errors.Is(err, ErrNoScan) {
+		return at.Tally
+	}
+	if err == nil {
+		_, at.Tally.Gone, err = i.goneBefore(ctx, id)
+	}
+	if err != nil {
 		i.Logger.Warn("what a job met is not known", "job", id, "err", err)
 	}
 	return at.Tally

@@ -87,8 +87,12 @@ type Scans interface {
 
 	// Advance replaces a checkpoint that is still at from's attempt and page, with what the
 	// page met, all or nothing. It counts the secrets that the job had not met before into
-	// the tally. moved is false if the checkpoint was elsewhere.
+	// the tally; of the others the new fingerprints take the place of those before. moved is
+	// false if the checkpoint was elsewhere.
 	Advance(ctx context.Context, from, to Checkpoint, met []events.SecretID, connection events.ConnectionID, prints []Print) (moved bool, err error)
+
+	// Jobs are those that have a checkpoint: about as many as are under way.
+	Jobs(ctx context.Context) ([]events.JobID, error)
 
 	// MetAfter are secrets that a job has met, in the byte order of their ids, after one.
 	MetAfter(ctx context.Context, job events.JobID, after events.SecretID, limit int) ([]events.SecretID, error)
@@ -133,8 +137,23 @@ type Agent struct {
 // namesFor is how long the names of a secret's keys wait for whoever asked.
 const namesFor = 10 * time.Minute
 
-// Sweep forgets what nobody came for.
-func (i *Inventory) Sweep(ctx context.Context) error { return i.Scans.Sweep(ctx, i.Now()) }
+// Sweep forgets names that nobody came for, and does what follows the end of a job where
+// that was not done: the server died right after the fact, or its database was away.
+func (i *Inventory) Sweep(ctx context.Context) error {
+	if err := i.Scans.Sweep(ctx, i.Now()); err != nil {
+		return err
+	}
+	jobs, err := i.Scans.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range jobs {
+		if err := i.Ended(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (i *Inventory) load(ctx context.Context, id events.JobID) (command.Job, error) {
 	job, _, err := command.Load[command.Job](ctx, i.Log, events.JobStream(id))

@@ -36,10 +36,13 @@ type rig struct {
 	now   time.Time
 }
 
-// breakable is a store whose next Advance may be lost.
+// breakable is a store whose next Advance, or next End, may be lost, and that another call
+// may change between two.
 type breakable struct {
 	*inventorytest.Scans
-	lose bool
+	lose    bool
+	loseEnd bool
+	onMet   func() // called once before what was met is read
 }
 
 var errCrash = errors.New("the server crashed")
@@ -52,9 +55,26 @@ func (b *breakable) Advance(ctx context.Context, from, to inventory.Checkpoint, 
 	return b.Scans.Advance(ctx, from, to, met, c, p)
 }
 
+func (b *breakable) End(ctx context.Context, job events.JobID, replaces events.ConnectionID) error {
+	if b.loseEnd {
+		b.loseEnd = false
+		return errCrash
+	}
+	return b.Scans.End(ctx, job, replaces)
+}
+
+func (b *breakable) MetAfter(ctx context.Context, job events.JobID, after events.SecretID, limit int) ([]events.SecretID, error) {
+	if do := b.onMet; do != nil {
+		b.onMet = nil
+		do()
+	}
+	return b.Scans.MetAfter(ctx, job, after, limit)
+}
+
 // fatal is a test or a property.
 type fatal interface {
 	Helper()
+	Context() context.Context
 	Fatal(...any)
 	Fatalf(string, ...any)
 	Errorf(string, ...any)

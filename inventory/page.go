@@ -16,8 +16,9 @@ import (
 // Take gives a job to an agent. Its call is the command, so that the same call again is
 // the same attempt.
 func (i *Inventory) Take(ctx context.Context, meta command.Meta, by Agent, id events.JobID) (events.JobGrant, error) {
+	result := i.tally(ctx, id)
 	taken, err := command.Execute(ctx, i.Log, events.JobStream(id), meta, func(j command.Job) ([]events.Fact, error) {
-		return j.Take(meta, by.ID, by.Cluster)
+		return j.Take(meta, by.ID, by.Cluster, result)
 	})
 	switch {
 	case err != nil:
@@ -151,14 +152,8 @@ func (i *Inventory) compare(ctx context.Context, meta command.Meta, job command.
 	if err != nil {
 		return step{}, err
 	}
-	for _, e := range done.Events {
-		switch f := e.Fact.(type) {
-		case events.SecretsFound:
-			s.tally.Found += len(f.Secrets)
-		case events.SecretsChanged:
-			s.tally.Changed += len(f.Secrets)
-		}
-	}
+	// Also what an earlier try recorded that did not come as far as the checkpoint.
+	s.tally.Found, s.tally.Changed = done.State.Found, done.State.Changed
 	return s, nil
 }
 

@@ -39,34 +39,33 @@ var changeTable = newTable("version_changes", nil,
 	gather("ours", "boolean", func(*versionChange) bool { return false }),
 )
 
-// queueChanges adds changes and says again of all changes of their secrets, and of those
-// that a patch names, whether they are ours: a scan may see a write before the log has
-// the fact that it was executed, or after.
+// queueChanges adds changes and says of them whether they are ours. When a patch of a secret
+// ended it says so again of all others that the secret has had: a scan may see a write
+// before the log has the fact that it was executed, or after. What is ours stays ours: more
+// patches lead to no fewer versions.
 //
 // A change is ours if executed patches of that connection and ref lead to the new version
 // from the old one, each from the version before it. Where a link is missing, somebody
 // else wrote.
 func (f *findings) queueChanges(queue *pgx.Batch, patched []events.SecretID) error {
+	if len(f.changes) == 0 && len(patched) == 0 {
+		return nil
+	}
 	if err := changeTable.queue(queue, f.changes); err != nil {
 		return err
 	}
-	ids := make([]string, 0, len(f.changes)+len(patched))
-	for _, c := range f.changes {
-		ids = append(ids, string(c.Secret))
-	}
-	for _, id := range patched {
-		ids = append(ids, string(id))
-	}
-	if len(ids) == 0 {
-		return nil
+	places := make([]int64, len(f.changes))
+	for i, c := range f.changes {
+		places[i] = c.Place
 	}
 	queue.Queue(`
 		UPDATE version_changes v
-		SET    ours = NOT v.ours
+		SET    ours = true
 		FROM   secrets s
-		WHERE  v.secret = ANY ($1)
+		WHERE  (v.place = ANY ($1) OR v.secret = ANY ($2))
+		AND    NOT v.ours
 		AND    s.id = v.secret
-		AND    v.ours <> EXISTS (
+		AND    EXISTS (
 			WITH RECURSIVE back (version) AS (
 				SELECT v.to_version
 				UNION
@@ -82,7 +81,7 @@ func (f *findings) queueChanges(queue *pgx.Batch, patched []events.SecretID) err
 			FROM   back
 			WHERE  version = v.from_version
 			OR     version = '' AND v.kind = 'returned'
-		)`, ids)
+		)`, places, patched)
 	return nil
 }
 

@@ -102,8 +102,26 @@ func TestChangesThatNoApprovedRequestWroteAreReported(t *testing.T) {
 			w.scanned("c1", 2, changed("c1", events.SecretMetadata{Ref: "a", Version: "1", Labels: map[string]string{"a": "b"}}))
 		}, nil},
 		"a provider that lists no versions": {func(w *writer) {
+			w.scanned("c2", 1, found("c2", version("a", "")))
+			w.scanned("c2", 2, changed("c2", events.SecretMetadata{Ref: "a", Updated: day}))
+		}, nil},
+		"a version that was disabled before somebody wrote": {func(w *writer) {
 			w.scanned("c1", 2, changed("c1", version("a", "")))
 			w.scanned("c1", 3, changed("c1", version("a", "2")))
+		}, []string{"a: 1 -> 2 (changed)"}},
+		"a version that was disabled before it went": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.scanned("c1", 3, events.SecretsGone{Connection: "c1", Refs: []string{"a"}})
+			w.scanned("c1", 4, found("c1", version("a", "2")))
+		}, []string{"a: 1 -> 2 (returned)"}},
+		"a version that was disabled before we wrote": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.patched("c1", "a", "1", "2", events.PatchWritten)
+			w.scanned("c1", 3, changed("c1", version("a", "2")))
+		}, nil},
+		"a version that was disabled for a while": {func(w *writer) {
+			w.scanned("c1", 2, changed("c1", version("a", "")))
+			w.scanned("c1", 3, changed("c1", version("a", "1")))
 		}, nil},
 		"the newest first": {func(w *writer) {
 			w.scanned("c1", 2, changed("c1", version("a", "2"), version("b", "2")))
@@ -179,4 +197,33 @@ func TestAnyOrderOfScansAndPatchesSaysTheSame(t *testing.T) {
 			r.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 	})
+}
+
+// A secret that changes each hour has thousands of changes. Only a patch can say more of
+// those that were judged.
+func TestANewChangeIsJudgedWithoutALookAtThoseBefore(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	views := projections.Views{Pool: db.App}
+	log := &commandtest.Memory{}
+	w := &writer{t: t, log: log}
+	scan := func(n int, version string) {
+		w.scanned("c1", n, changed("c1", events.SecretMetadata{Ref: "a", Version: version}))
+		catchUp(t, db.App, log)
+	}
+	w.scanned("c1", 1, found("c1", events.SecretMetadata{Ref: "a", Version: "1"}))
+	scan(2, "2")
+	// Made to look as if it led nowhere: whoever judges it again takes it for ours.
+	if _, err := db.App.Exec(t.Context(), "UPDATE views.version_changes SET from_version = to_version"); err != nil {
+		t.Fatal(err)
+	}
+	scan(3, "3")
+	if diff := cmp.Diff([]string{"a: 2 -> 3 (changed)", "a: 2 -> 2 (changed)"}, outOfBand(t, views)); diff != "" {
+		t.Errorf("after another change (-want +got):\n%s", diff)
+	}
+	w.patched("c1", "a", "3", "4", events.PatchWritten)
+	catchUp(t, db.App, log)
+	if diff := cmp.Diff([]string{"a: 2 -> 3 (changed)"}, outOfBand(t, views)); diff != "" {
+		t.Errorf("after a patch (-want +got):\n%s", diff)
+	}
 }

@@ -114,12 +114,12 @@ func (v *inventory) met(f *findings, seq events.Seq, index *int64, at time.Time,
 			if scanned.CompleteSeq > 0 && m.Version != "" {
 				change.Kind = ChangeCreated
 			}
-		case row.now.Version == "" || m.Version == "" || row.now.Version == m.Version:
+		case row.now.ToldVersion == "" || m.Version == "" || row.now.ToldVersion == m.Version:
 			// Nobody can tell that the value is another one.
 		case row.now.Status == SecretGone:
-			change.Kind, change.From = ChangeReturned, row.now.Version
+			change.Kind, change.From = ChangeReturned, row.now.ToldVersion
 		default:
-			change.Kind, change.From = ChangeVersion, row.now.Version
+			change.Kind, change.From = ChangeVersion, row.now.ToldVersion
 		}
 		if change.Kind != "" {
 			f.changes = append(f.changes, change)

@@ -131,7 +131,7 @@ func TestASearchLooksAtSoManySecretsAPage(t *testing.T) {
 	db := cluster.New(t)
 	for _, sql := range []string{
 		`INSERT INTO views.secrets
-		 SELECT n, 'i_' || n, 'c1', 'ref/' || n, '{}', 'ref/' || n || CASE WHEN n % 100000 = 0 THEN ' needle' ELSE '' END, '1', NULL, NULL, NULL, '2026-11-24', '2026-11-24', 'present', NULL, 1, 1
+		 SELECT n, 'i_' || n, 'c1', 'ref/' || n, '{}', 'ref/' || n || CASE WHEN n % 100000 = 0 THEN ' needle' ELSE '' END, '1', '1', NULL, NULL, NULL, '2026-11-24', '2026-11-24', 'present', NULL, 1, 1
 		 FROM   generate_series(1, 100000) n`,
 		"INSERT INTO views.secret_owners SELECT place, CASE WHEN place % 2 = 0 THEN 'me' ELSE '' END, '', '', '' FROM views.secrets",
 		"ANALYZE views.secrets, views.secret_owners",

@@ -24,10 +24,6 @@ type JobFilter struct {
 
 const selectJobs = "SELECT * FROM views.jobs"
 
-// maxOpenJobs bounds [Jobs.Open]: a connection has one scan at a time, so there are
-// about as many as connections.
-const maxOpenJobs = 1000
-
 // List returns jobs, newest first. Errors: [ErrCursor].
 func (j Jobs) List(ctx context.Context, filter JobFilter) (Page[Job], error) {
 	var q query
@@ -64,12 +60,14 @@ func (j Jobs) Get(ctx context.Context, id events.JobID) (Job, error) {
 	return job, nil
 }
 
-// Open returns jobs that are queued or running, oldest first, at most 1,000.
-func (j Jobs) Open(ctx context.Context) ([]Job, error) {
+// Open returns up to limit jobs that are queued or running and came after a sequence, oldest
+// first: 0, then that of the last one returned, until there is none.
+func (j Jobs) Open(ctx context.Context, after events.Seq, limit int) ([]Job, error) {
 	found, err := j.fetch(ctx, selectJobs+`
 		WHERE  state IN ('queued', 'running')
+		AND    seq > $1
 		ORDER  BY seq
-		LIMIT  $1`, maxOpenJobs)
+		LIMIT  $2`, after, limited(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list open jobs: %w", err)
 	}

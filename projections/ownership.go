@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -223,14 +225,8 @@ func (b *arguments) matches(r events.OwnershipRule) []string {
 	if r.Prefix != "" {
 		when = append(when, "starts_with(s.ref, "+b.add(r.Prefix)+"::text)")
 	}
-	if len(r.Labels) > 0 {
-		when = append(when, "s.labels @> "+b.add(jsonText(r.Labels))+"::text::jsonb")
+	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+		when = append(when, "s.labels ->> "+b.add(name)+"::text = "+b.add(r.Labels[name])+"::text")
 	}
 	return when
-}
-
-// jsonText is a map as JSON, which cannot fail.
-func jsonText(m map[string]string) string {
-	b, _ := json.Marshal(m)
-	return string(b)
 }

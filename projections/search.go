@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,4 +120,10 @@ func (f search) conditions(b *arguments, way wayKind) []string {
 		and("strpos(s.words, ?) > 0", strings.ToLower(clean(f.Text)))
 	}
 	return where
+}
+
+// jsonText is a map as JSON, which cannot fail.
+func jsonText(m map[string]string) string {
+	b, _ := json.Marshal(m)
+	return string(b)
 }

@@ -86,6 +86,7 @@ type secretRow struct {
 	Labels      map[string]string   `db:"labels"`
 	Words       string              `db:"words"`
 	Version     string              `db:"version"`
+	ToldVersion string              `db:"told_version"` // the last one that was not empty, such as before it was disabled
 	CreatedAt   *time.Time          `db:"created_at"`
 	UpdatedAt   *time.Time          `db:"updated_at"`
 	RotatedAt   *time.Time          `db:"rotated_at"`
@@ -100,6 +101,9 @@ type secretRow struct {
 // set takes what a provider says, already cleaned by [Kept].
 func (s *secretRow) set(m events.SecretMetadata, seq events.Seq, at time.Time) {
 	s.Ref, s.Labels, s.Version = m.Ref, m.Labels, m.Version
+	if m.Version != "" {
+		s.ToldVersion = m.Version
+	}
 	s.CreatedAt, s.UpdatedAt, s.RotatedAt = nil, nil, nil
 	if !m.Created.IsZero() {
 		s.CreatedAt, s.RotatedAt = &m.Created, &m.Created
@@ -131,6 +135,7 @@ var secretTable = newTable("secrets", []string{"id"},
 	documentAs("jsonb", "labels", func(s *secretRow) map[string]string { return s.Labels }),
 	text("words", func(s *secretRow) string { return s.Words }),
 	text("version", func(s *secretRow) string { return s.Version }),
+	text("told_version", func(s *secretRow) string { return s.ToldVersion }),
 	perhaps("created_at", func(s *secretRow) *time.Time { return s.CreatedAt }),
 	perhaps("updated_at", func(s *secretRow) *time.Time { return s.UpdatedAt }),
 	perhaps("rotated_at", func(s *secretRow) *time.Time { return s.RotatedAt }),

@@ -60,8 +60,8 @@ func (v Views) Job(ctx context.Context, id events.JobID) (Job, error) {
 	return Jobs{Pool: v.Pool}.Get(ctx, id)
 }
 
-func (v Views) OpenJobsOf(ctx context.Context) ([]Job, error) {
-	return Jobs{Pool: v.Pool}.Open(ctx)
+func (v Views) OpenJobsOf(ctx context.Context, after events.Seq, limit int) ([]Job, error) {
+	return Jobs{Pool: v.Pool}.Open(ctx, after, limit)
 }
 
 func (v Views) LastJob(ctx context.Context, connection events.ConnectionID, operation events.Operation) (Job, error) {

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,6 +30,9 @@ func (s Scans) Counting(ctx context.Context) ([]inventory.Print, error) {
 	return prints, nil
 }
 
+// ErrNoGroup says that a place is that of no group, or not any more.
+var ErrNoGroup = errors.New("there is no such group of fingerprints")
+
 // Twins are secrets that share a value.
 type Twins struct {
 	Group   string // names the value here: a keyed fingerprint and which key made it
@@ -42,21 +48,40 @@ type Twin struct {
 }
 
 // Duplicates returns values that several secrets share, in the order of their groups, after
-// one. Of each at most most secrets are told. Fingerprints of different keys never meet.
+// one. Of each at most most secrets are told, and no more are held: one value may be in all
+// of them. Fingerprints of different keys never meet.
 func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([]Twins, error) {
 	rows, err := s.Pool.Query(ctx, `
-		SELECT   key_id || '-' || print AS name,
-		         count(*) AS total,
-		         (array_agg(secret ORDER BY connection, ref))[:$3] AS secrets,
-		         (array_agg(connection ORDER BY connection, ref))[:$3] AS connections,
-		         (array_agg(ref ORDER BY connection, ref))[:$3] AS refs
-		FROM     private.fingerprints
-		WHERE    counts
-		AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
-		GROUP BY key_id, print
-		HAVING   count(*) > 1
-		ORDER BY key_id, print
-		LIMIT    $2`, after, limit, most)
+		SELECT g.key_id || '-' || g.print,
+		       g.total,
+		       array_agg(f.secret ORDER BY f.connection, f.ref),
+		       array_agg(f.connection ORDER BY f.connection, f.ref),
+		       array_agg(f.ref ORDER BY f.connection, f.ref)
+		FROM   (
+			SELECT   key_id,
+			         print,
+			         count(*) AS total
+			FROM     private.fingerprints
+			WHERE    counts
+			AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
+			GROUP BY key_id, print
+			HAVING   count(*) > 1
+			ORDER BY key_id, print
+			LIMIT    $2
+		) g
+		CROSS  JOIN LATERAL (
+			SELECT   secret,
+			         connection,
+			         ref
+			FROM     private.fingerprints
+			WHERE    counts
+			AND      key_id = g.key_id
+			AND      print = g.print
+			ORDER BY connection, ref
+			LIMIT    $3
+		) f
+		GROUP  BY g.key_id, g.print, g.total
+		ORDER  BY g.key_id, g.print`, after, limit, most)
 	if err != nil {
 		return nil, fmt.Errorf("list duplicates: %w", err)
 	}
@@ -75,4 +100,62 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 		return nil, fmt.Errorf("list duplicates: %w", err)
 	}
 	return found, nil
+}
+
+// PlaceOf names a group without its fingerprint, for who must not see that: a job, a secret,
+// and which of its fingerprints it is.
+func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {
+	var place string
+	err := s.Pool.QueryRow(ctx, `
+		SELECT f.job || '.' || f.secret || '.' || (
+			SELECT count(*)
+			FROM   private.fingerprints p
+			WHERE  p.job = f.job
+			AND    p.secret = f.secret
+			AND    (p.key_id, p.print) < (f.key_id, f.print)
+		)
+		FROM   private.fingerprints f
+		WHERE  f.counts
+		AND    f.key_id = split_part($1, '-', 1)
+		AND    f.print = split_part($1, '-', 2)
+		ORDER  BY f.secret
+		LIMIT  1`, group).Scan(&place)
+	if err != nil {
+		return "", fmt.Errorf("say where a group of fingerprints is: %w", noGroup(err))
+	}
+	return place, nil
+}
+
+// GroupAt returns the group at a place, or [ErrNoGroup]: the next job of a connection takes
+// the places of the one before with it.
+func (s Scans) GroupAt(ctx context.Context, place string) (string, error) {
+	parts := strings.Split(place, ".")
+	if len(parts) != 3 {
+		return "", ErrNoGroup
+	}
+	n, err := strconv.ParseUint(parts[2], 10, 31)
+	if err != nil {
+		return "", ErrNoGroup
+	}
+	var group string
+	err = s.Pool.QueryRow(ctx, `
+		SELECT key_id || '-' || print
+		FROM   private.fingerprints
+		WHERE  job = $1
+		AND    secret = $2
+		AND    counts
+		ORDER  BY key_id, print
+		OFFSET $3
+		LIMIT  1`, parts[0], parts[1], n).Scan(&group)
+	if err != nil {
+		return "", fmt.Errorf("look for a group of fingerprints: %w", noGroup(err))
+	}
+	return group, nil
+}
+
+func noGroup(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNoGroup
+	}
+	return err
 }

@@ -71,6 +71,19 @@ func (s Scans) Get(ctx context.Context, job events.JobID) (inventory.Checkpoint,
 	return found.as(), nil
 }
 
+// Jobs implements [inventory.Scans].
+func (s Scans) Jobs(ctx context.Context) ([]events.JobID, error) {
+	rows, err := s.Pool.Query(ctx, "SELECT job FROM private.scans ORDER BY job")
+	if err != nil {
+		return nil, fmt.Errorf("list scans: %w", err)
+	}
+	jobs, err := pgx.CollectRows(rows, pgx.RowTo[events.JobID])
+	if err != nil {
+		return nil, fmt.Errorf("list scans: %w", err)
+	}
+	return jobs, nil
+}
+
 // Advance implements [inventory.Scans].
 func (s Scans) Advance(ctx context.Context, from, to inventory.Checkpoint, met []events.SecretID, connection events.ConnectionID, prints []inventory.Print) (moved bool, err error) {
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
@@ -96,6 +109,11 @@ func (s Scans) Advance(ctx context.Context, from, to inventory.Checkpoint, met [
 			return err
 		}
 		to.Tally.Secrets += int(fresh.RowsAffected())
+		if fresh.RowsAffected() < int64(len(met)) { // some were read before, perhaps with other values
+			if _, err := tx.Exec(ctx, "DELETE FROM private.fingerprints WHERE job = $1 AND secret = ANY ($2)", from.Job, met); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Exec(ctx, "UPDATE private.scans SET tally = $2 WHERE job = $1", from.Job, to.Tally); err != nil {
 			return err
 		}
@@ -178,7 +196,7 @@ func (s Scans) KeepNames(ctx context.Context, job events.JobID, names []string, 
 		INSERT INTO private.key_names (job, names, expires_at)
 		VALUES ($1, $2, $3)
 		ON CONFLICT (job) DO UPDATE
-		SET    names = EXCLUDED.names`, job, names, stored(until))
+		SET    names = EXCLUDED.names`, job, append([]string{}, names...), stored(until)) // no names are not NULL
 	if err != nil {
 		return fmt.Errorf("keep the key names of job %s: %w", job, err)
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 	take("b", true, map[string][]string{"k1-bb": {"q"}, "k2-cc": {"z"}, "k1-ee": {"e"}})
 	take("c", false, map[string][]string{"k1-dd": {"w"}})
 	want := []string{"k1-aa 2 [a/x a/y]", "k1-bb 2 [a/x b/q]"}
-	var got []string
+	var got, places []string
 	for after := ""; ; {
 		page, err := s.Duplicates(t.Context(), after, 1, 10)
 		if err != nil {
@@ -66,6 +67,14 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 			break
 		}
 		after = page[0].Group
+		place, err := s.PlaceOf(t.Context(), after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if group, err := s.GroupAt(t.Context(), place); err != nil || group != after {
+			t.Errorf("at the place of %s is %q, %v", after, group, err)
+		}
+		places = append(places, place)
 		got = append(got, told(page[0]))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -77,6 +86,12 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 	take("b", true, nil) // its secrets have others now
 	if page, _ := s.Duplicates(t.Context(), "", 5, 10); len(page) != 1 {
 		t.Errorf("after another job: %v", page)
+	}
+	take("a", true, nil)
+	for _, place := range append(places, "", "x", "a.b", "a.b.c", "a.b.-1", "a.b.1", "a.b.99999999999999999999") {
+		if group, err := s.GroupAt(t.Context(), place); !errors.Is(err, store.ErrNoGroup) {
+			t.Errorf("at the place %q is %q, %v", place, group, err)
+		}
 	}
 }
 

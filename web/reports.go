@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -165,53 +166,86 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 	}
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if whole {
-			return a.export(c, table{"duplicates", []string{"group", "total", "id", "secret"}, func(ctx context.Context, cursor string) ([][]string, string, error) {
-				found, err := a.duplicates(ctx, cursor, limit)
+			return a.export(c, table{"duplicates", []string{"group", "total", "id", "secret"}, func(ctx context.Context, after string) ([][]string, string, error) {
+				found, last, err := a.duplicates(ctx, after, limit)
 				var rows [][]string
-				for _, d := range found.Items {
+				for _, d := range found {
 					for _, s := range d.Secrets {
 						rows = append(rows, []string{d.Group, strconv.Itoa(d.Total), s.ID, s.Secret})
 					}
 				}
-				return rows, found.Next, err
+				return rows, last, err
 			}})
 		}
 		if limit == 0 {
 			limit = defaultGroups
 		}
-		found, err := a.duplicates(c.ctx(), q.Get("cursor"), limit)
+		page, err := a.duplicatesPage(c.ctx(), q.Get("cursor"), limit)
 		if err != nil {
 			return reply{}, err
 		}
-		return reply{status: http.StatusOK, body: found}, nil
+		return reply{status: http.StatusOK, body: page}, nil
 	})
 }
 
 // defaultGroups is how many a page of them has unless told.
 const defaultGroups = 50
 
-// duplicates is one page. A group's own name is a fingerprint. The report gives it another
-// one, which is the same in the next report and fits no list of fingerprints.
-func (a *API) duplicates(ctx context.Context, cursor string, limit int) (api.Page[api.Duplicate], error) {
-	page := api.Page[api.Duplicate]{Items: []api.Duplicate{}}
-	after, err := groupAfter(cursor)
+// duplicatesPage is one page. Its cursor names the last group by its place: the group's own
+// name is a fingerprint, and does not leave the server.
+func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (page api.Page[api.Duplicate], err error) {
+	after := ""
+	if cursor != "" {
+		place, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil || !storable(string(place)) {
+			return page, errCursor
+		}
+		after, err = a.Scans.GroupAt(ctx, string(place))
+		if errors.Is(err, store.ErrNoGroup) {
+			return page, errCursor
+		}
+		if err != nil {
+			return page, err
+		}
+	}
+	found, last, err := a.duplicates(ctx, after, limit)
 	if err != nil {
 		return page, err
 	}
-	found, err := a.Scans.Duplicates(ctx, after, limit+1, maxTwins)
-	if err != nil {
-		return page, err
-	}
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = base64.RawURLEncoding.EncodeToString([]byte(found[limit-1].Group))
-	}
-	for _, twins := range found {
-		page.Items = append(page.Items, duplicateOf(twins))
+	page.Items = found
+	if last != "" {
+		place, err := a.Scans.PlaceOf(ctx, last)
+		if errors.Is(err, store.ErrNoGroup) {
+			return page, errUnavailable // the next job took its place right now
+		}
+		if err != nil {
+			return page, err
+		}
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(place))
 	}
 	return page, nil
 }
 
+// duplicates returns up to limit groups after one, and the name of the last if there are
+// more.
+func (a *API) duplicates(ctx context.Context, after string, limit int) (shown []api.Duplicate, last string, err error) {
+	found, err := a.Scans.Duplicates(ctx, after, limit+1, maxTwins)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(found) > limit {
+		found = found[:limit]
+		last = found[limit-1].Group
+	}
+	shown = make([]api.Duplicate, len(found))
+	for i, twins := range found {
+		shown[i] = duplicateOf(twins)
+	}
+	return shown, last, nil
+}
+
+// duplicateOf shows a group under another name than its own, which is the same in the next
+// report and fits no list of fingerprints.
 func duplicateOf(t store.Twins) api.Duplicate {
 	digest := sha256.Sum256([]byte("duplicates of " + t.Group))
 	shown := api.Duplicate{Group: hex.EncodeToString(digest[:8]), Total: t.Total, Secrets: make([]api.SecretName, len(t.Secrets))}
@@ -219,17 +253,4 @@ func duplicateOf(t store.Twins) api.Duplicate {
 		shown.Secrets[i] = api.SecretName{ID: string(s.Secret), Secret: string(s.Connection) + "/" + s.Ref}
 	}
 	return shown
-}
-
-// groupAfter reads a cursor: a key's id and a fingerprint, both in hexadecimal.
-func groupAfter(cursor string) (string, error) {
-	if cursor == "" {
-		return "", nil
-	}
-	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	key, print, ok := strings.Cut(string(text), "-")
-	if err != nil || !ok || len(key) != 16 || len(print) != 64 || strings.Trim(key+print, "0123456789abcdef") != "" {
-		return "", errCursor
-	}
-	return string(text), nil
 }

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -153,9 +154,34 @@ func TestValuesThatSecretsShareAreReported(t *testing.T) {
 	if !slices.Equal(got, want) || len(groups) != 3 {
 		t.Errorf("%v in %d groups, want %v", got, len(groups), want)
 	}
+	first := read[api.Page[api.Duplicate]](t, r.call(r.approver, "GET", "/reports/duplicates?limit=1", nil))
+	if told, err := base64.RawURLEncoding.DecodeString(first.Next); err != nil || len(told) == 0 || strings.Contains(string(told), print("1")[:8]) || strings.Contains(string(told), keyID) {
+		t.Errorf("a cursor tells a fingerprint: %s, %v", told, err)
+	}
 	if walked := walk(r, r.approver, "/reports/duplicates", 1, func(d api.Duplicate) string { return d.Group }, func() {}); len(walked) != 3 || !distinct(walked) {
 		t.Errorf("walked %v", walked)
 	}
+	again := r.queue("fingerprint", "file")
+	s = a.take(again.ID)
+	s.finish()
+	r.call(r.approver, "GET", "/reports/duplicates?cursor="+first.Next, nil).wants(t, 400, "cursor_invalid")
+}
+
+func TestValuesThatSecretsShareComeAsCSV(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.enrol()
+	print := func(c string) string { return strings.Repeat(c, 64) }
+	job := r.queue("fingerprint", "file")
+	s := a.take(job.ID)
+	ask[events.PageTaken](a, events.ServicePrints, events.FingerprintPage{
+		Job: s.job, Attempt: s.attempt, Number: 1, KeyID: "00112233445566aa", Secrets: []events.Fingerprinted{
+			{Ref: "a", Prints: []string{print("1"), print("2")}}, {Ref: "b", Prints: []string{print("1"), print("3")}},
+			{Ref: "c", Prints: []string{print("2"), print("3")}},
+		},
+	})
+	s.pages = 1
+	s.finish()
 	rows := r.table(r.approver, "/reports/duplicates?format=csv")
 	if want := []string{"file/a", "file/b", "file/a", "file/c", "file/b", "file/c"}; !slices.Equal(column(rows, "secret"), want) || rows[0]["total"] != "2" {
 		t.Errorf("%v", rows)

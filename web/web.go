@@ -125,6 +125,11 @@ type Scans interface {
 	// Duplicates returns values that several secrets share, in the order of their groups,
 	// after one.
 	Duplicates(ctx context.Context, after string, limit, most int) ([]store.Twins, error)
+
+	// PlaceOf names a group without its fingerprint, and GroupAt finds it again, or returns
+	// [store.ErrNoGroup].
+	PlaceOf(ctx context.Context, group string) (string, error)
+	GroupAt(ctx context.Context, place string) (string, error)
 }
 
 // Config is what the API works with. Every field is needed.

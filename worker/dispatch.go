@@ -26,7 +26,7 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("last position: %w", err)
 		}
-		if err := errors.Join(w.offerOpen(ctx), w.offerScans(ctx)); err != nil {
+		if err := w.offerOpen(ctx); err != nil {
 			return err
 		}
 		w.dispatched = position{seq: last, known: true}
@@ -39,16 +39,9 @@ func (w *Worker) dispatch(ctx context.Context) error {
 			return w.offerLook(ctx, events.RequestID(e.Stream.ID))
 		case events.OutcomeUnknown:
 			id := events.RequestID(e.Stream.ID)
-			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id), w.offerNext(ctx, id))
+			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
 		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
-			id := events.RequestID(e.Stream.ID)
-			return errors.Join(w.withdraw(ctx, id), w.offerNext(ctx, id))
-		case events.RequestExecuted, events.ApprovalsVoided:
-			return w.offerNext(ctx, events.RequestID(e.Stream.ID))
-		case events.JobQueued:
-			return w.offerScans(ctx)
-		case events.JobFinished, events.JobFailed, events.JobCancelled:
-			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
+			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
 		case events.AgentRevoked:
 			return w.cut(ctx, events.AgentID(e.Stream.ID))
 		}
@@ -113,7 +106,7 @@ func (w *Worker) offerOpen(ctx context.Context) error {
 		return err
 	}
 	for _, id := range open {
-		if err := w.offer(ctx, id); err != nil {
+		if err := errors.Join(w.offer(ctx, id), w.offerTurn(ctx, id)); err != nil {
 			return err
 		}
 	}
@@ -136,19 +129,23 @@ func (w *Worker) openJobs(ctx context.Context) ([]events.RequestID, error) {
 	return open, nil
 }
 
-// offer queues the ticket of an approved or running request. A running one has it in
-// the queue, unless the queue was lost: then another agent may start another attempt.
+// offer queues the ticket of an approved or running request, if it has to wait for no other.
+// A running one has it in the queue, unless the queue was lost: then another agent may start
+// another attempt.
 func (w *Worker) offer(ctx context.Context, id events.RequestID) error {
 	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
 	if err != nil {
 		return err
 	}
-	if r.State != events.StateApproved && r.State != events.StateRunning {
-		return nil
-	}
-	first, err := w.firstWriter(ctx, r)
-	if err != nil || first != "" && first != id {
+	if waits, err := w.takesTurns(ctx, r); err != nil || waits {
 		return err
+	}
+	return w.offerJob(ctx, r)
+}
+
+func (w *Worker) offerJob(ctx context.Context, r command.Request) error {
+	if r.State != events.StateApproved && r.State != events.StateRunning || !w.Now().Before(r.Until) {
+		return nil
 	}
 	return w.publish(ctx, r, events.Ticket{Operation: r.Submitted.Operation, Job: r.Job, Until: r.Until})
 }

@@ -96,6 +96,63 @@ func TestAClusterHasOneScanAtATime(t *testing.T) {
 	})
 }
 
+// Other rules of ownership may hold up the views for minutes, and a scan needs them.
+func TestWhatPeopleApprovedDoesNotWaitForScans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.submit(t)
+		w.start(t)
+		w.connect(t, "demo", "one")
+		behind := make(chan struct{})
+		w.mu.Lock()
+		w.behind = behind
+		w.mu.Unlock()
+		scan := w.queueScan(t, "one")
+		w.approve(t)
+		if got := w.queued(); !slices.Equal(got, []events.JobID{job}) {
+			t.Errorf("queued %v, want %v alone", got, job)
+		}
+		close(behind)
+		synctest.Wait()
+		if got := w.queued(); !slices.Contains(got, scan) {
+			t.Errorf("queued %v, want %v, too", got, scan)
+		}
+	})
+}
+
+// A thousand of them may be open. No other job must wait while all are looked at for each
+// new one.
+func TestAJobForKeyNamesIsOfferedWithoutALookAtAllOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start(t)
+		w.connect(t, "demo", "one")
+		queue := func() events.JobID {
+			t.Helper()
+			keys, err := inventoryOf(w).QueueKeys(t.Context(), command.Meta{Command: events.NewCommandID(), Actor: "user:u_op", Time: time.Now()}, "one", "prod/db")
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return keys.State.ID
+		}
+		lost := queue()
+		w.done(lost)
+		next := queue()
+		if got := w.queued(); !slices.Equal(got, []events.JobID{next}) {
+			t.Errorf("queued %v, want %v alone", got, next)
+		}
+		w.record(t, events.JobStream(next), events.JobFinished{Job: next})
+		if got := w.queued(); len(got) != 0 {
+			t.Errorf("after its end: queued %v", got)
+		}
+		wait(time.Minute + time.Second)
+		if got := w.queued(); !slices.Equal(got, []events.JobID{lost}) {
+			t.Errorf("a minute later: queued %v, want %v", got, lost)
+		}
+	})
+}
+
 func TestAStartOffersTheScansThatAreOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -8,43 +8,55 @@ import (
 	"secretsbridge/events"
 )
 
-// firstWriter is the patch whose turn it is at the secret of a request: in a store that does
-// not compare before it sets, patches of one secret are written one after the other. It is
-// empty where nobody has to wait.
-func (w *Worker) firstWriter(ctx context.Context, r command.Request) (events.RequestID, error) {
+// takesTurns reports whether a request has to wait for others of its secret: in a store that
+// does not compare before it sets, patches of one secret are written one after the other.
+func (w *Worker) takesTurns(ctx context.Context, r command.Request) (bool, error) {
 	if r.Submitted.Operation != events.OperationPatch {
-		return "", nil
+		return false, nil
 	}
 	connection, _, err := command.Load[command.Connection](ctx, w.Log, events.ConnectionStream(r.Submitted.Connection))
-	if err != nil || connection.Provider.ComparesAndSets() {
-		return "", err
+	return !connection.Provider.ComparesAndSets(), err
+}
+
+// followTurns offers patches whose turn has come. It waits for the views, and so it has a
+// follower of its own: what waits for nobody must not wait for them.
+func (w *Worker) followTurns(ctx context.Context) error {
+	return w.follow(ctx, &w.turnsTaken, func(ctx context.Context, e events.Event) error {
+		switch e.Fact.(type) {
+		case events.RequestApproved, events.RequestExecuted, events.RequestFailed, events.RequestCancelled, events.RequestExpired,
+			events.ApprovalsVoided, events.OutcomeUnknown:
+			return w.offerTurn(ctx, events.RequestID(e.Stream.ID))
+		}
+		return nil
+	})
+}
+
+// offerTurn offers the patch whose turn it is at the secret of a request.
+func (w *Worker) offerTurn(ctx context.Context, id events.RequestID) error {
+	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
+	if err != nil {
+		return err
+	}
+	if turns, err := w.takesTurns(ctx, r); err != nil || !turns {
+		return err
 	}
 	last, err := w.Feed.Last(ctx)
 	if err != nil {
-		return "", fmt.Errorf("last position: %w", err)
+		return fmt.Errorf("last position: %w", err)
 	}
 	if err := w.Views.WaitFor(ctx, last); err != nil {
-		return "", fmt.Errorf("wait for views: %w", err)
+		return fmt.Errorf("wait for views: %w", err)
 	}
 	writers, err := w.Views.Writers(ctx, r.Submitted.Connection, r.Submitted.Ref)
 	if err != nil {
-		return "", fmt.Errorf("writers of %s: %w", r.ID, err)
+		return fmt.Errorf("writers of the secret of %s: %w", id, err)
 	}
 	if len(writers) == 0 {
-		return "", nil
+		return nil
 	}
-	return writers[0], nil
-}
-
-// offerNext offers the patch that waited for a request to end, if one did.
-func (w *Worker) offerNext(ctx context.Context, ended events.RequestID) error {
-	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(ended))
+	first, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(writers[0]))
 	if err != nil {
 		return err
 	}
-	next, err := w.firstWriter(ctx, r)
-	if err != nil || next == "" {
-		return err
-	}
-	return w.offer(ctx, next)
+	return w.offerJob(ctx, first)
 }

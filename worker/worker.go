@@ -122,6 +122,8 @@ type Worker struct {
 	lookOffered map[events.RequestID]time.Time
 
 	dispatched position // owned by the dispatch job
+	scansMoved position // owned by the scans job
+	turnsTaken position // owned by the turns job
 	destroyed  position // owned by the destruction job
 }
 
@@ -148,10 +150,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"dispatch", w.dispatch},
 		{"offers", every(offerInterval, w.offerOpen)},
 		{"looks", every(w.LookEach, w.offerLooks)},
+		{"scans", w.followScans},
+		{"turns", w.followTurns},
 		{"scan offers", every(offerInterval, w.offerScans)},
 		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
 		{"scan ends", every(scheduleInterval, w.Inventory.Expire)},
-		{"key names", every(sessionInterval, w.Inventory.Sweep)},
+		{"leftovers of jobs", every(sessionInterval, w.Inventory.Sweep)},
 		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},

@@ -40,8 +40,9 @@ type world struct {
 	destroyed []events.RequestID
 	seen      map[events.AgentID]time.Time
 	cut       []string
-	lag       bool // of the views
-	locked    bool // the rows of envelopes
+	lag       bool          // of the views
+	behind    chan struct{} // if set, the views catch up when it is closed
+	locked    bool          // the rows of envelopes
 }
 
 func newWorld(t *testing.T) *world {
@@ -397,7 +398,17 @@ func (w *world) requests(ctx context.Context) map[events.RequestID]command.Reque
 	return found
 }
 
-func (w *world) WaitFor(context.Context, events.Seq) error {
+func (w *world) WaitFor(ctx context.Context, _ events.Seq) error {
+	w.mu.Lock()
+	behind := w.behind
+	w.mu.Unlock()
+	if behind != nil {
+		select {
+		case <-behind:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lag = false

@@ -12,15 +12,17 @@ import (
 
 // OpenScans answers the worker.
 func (v views) OpenScans(ctx context.Context) ([]events.JobID, error) {
-	open, err := projections.Jobs{Pool: v.pool}.Open(ctx)
-	if err != nil {
-		return nil, err
+	var ids []events.JobID
+	for after := events.Seq(0); ; {
+		open, err := projections.Jobs{Pool: v.pool}.Open(ctx, after, projections.MaxLimit)
+		if err != nil || len(open) == 0 {
+			return ids, err
+		}
+		for _, job := range open {
+			ids = append(ids, job.ID)
+		}
+		after = open[len(open)-1].Seq
 	}
-	ids := make([]events.JobID, len(open))
-	for i, job := range open {
-		ids[i] = job.ID
-	}
-	return ids, nil
 }
 
 // known answers the inventory from the projections.

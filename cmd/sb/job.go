@@ -185,8 +185,8 @@ func findings(j api.Job) []string {
 	add(p.Found, "%d new, or there again")
 	add(p.Changed, "%d changed: other labels, another version or other times")
 	add(p.Gone, "%d gone")
-	add(p.Skipped, "%d skipped: a name that no ref can spell")
-	add(p.Unlisted, "%d unlisted: folders that the provider did not open to the agent, so nothing counts as gone")
+	add(p.Skipped, "%d skipped: a name that no ref can spell, or not to be read for fingerprints")
+	add(p.Unlisted, "%d unlisted: folders that did not open to the agent, or secrets that it cannot describe, so nothing counts as gone")
 	add(p.Refused, "%d without a fingerprint: their values are too easy to guess")
 	return said
 }

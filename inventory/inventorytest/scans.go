@@ -4,6 +4,7 @@ package inventorytest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -67,6 +68,13 @@ func (s *Scans) Get(_ context.Context, job events.JobID) (inventory.Checkpoint, 
 	return at, nil
 }
 
+// Jobs implements [inventory.Scans].
+func (s *Scans) Jobs(context.Context) ([]events.JobID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.at)), nil
+}
+
 // Advance implements [inventory.Scans].
 func (s *Scans) Advance(_ context.Context, from, to inventory.Checkpoint, met []events.SecretID, connection events.ConnectionID, prints []inventory.Print) (bool, error) {
 	s.mu.Lock()
@@ -84,6 +92,7 @@ func (s *Scans) Advance(_ context.Context, from, to inventory.Checkpoint, met []
 	to.Job, to.Attempt, to.Started, to.Changed = at.Job, at.Attempt, at.Started, micro(to.Changed)
 	s.at[from.Job] = to
 	s.of[from.Job] = connection
+	s.prints[from.Job] = slices.DeleteFunc(s.prints[from.Job], func(p inventory.Print) bool { return slices.Contains(met, p.Secret) })
 	for _, p := range prints {
 		if !slices.Contains(s.prints[from.Job], p) {
 			s.prints[from.Job] = append(s.prints[from.Job], p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,9 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 		}
 		if diff := cmp.Diff(want, at); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if jobs, err := s.Jobs(t.Context()); err != nil || !slices.Equal(jobs, []events.JobID{job}) {
+			t.Errorf("jobs with a checkpoint: %v, %v", jobs, err)
 		}
 		var met []events.SecretID
 		for after := events.SecretID(""); ; {
@@ -167,6 +171,34 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 		}
 		if met, err := s.MetAfter(t.Context(), third, "", 9); err != nil || len(met) != 0 {
 			t.Errorf("an ended job has met %v, %v", met, err)
+		}
+	})
+	t.Run("a secret that is read again has its new fingerprints alone", func(t *testing.T) {
+		s := fresh(t)
+		print := func(secret, print string) inventory.Print {
+			return inventory.Print{Secret: events.SecretID(secret), Ref: secret, KeyID: "k", Print: print}
+		}
+		at := advance(t, s, begin(t, s, job, 1), []events.SecretID{"i_a", "i_b", "i_c"}, print("i_a", "1"), print("i_b", "1"), print("i_c", "1"))
+		advance(t, s, at, []events.SecretID{"i_a", "i_b", "i_d"}, print("i_a", "2"), print("i_d", "4"))
+		if err := s.End(t.Context(), job, "c"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Counting(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(a, b inventory.Print) int { return strings.Compare(a.Ref, b.Ref) })
+		if diff := cmp.Diff([]inventory.Print{print("i_a", "2"), print("i_c", "1"), print("i_d", "4")}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+	t.Run("a secret without keys has no names, and that is known", func(t *testing.T) {
+		s := fresh(t)
+		if err := s.KeepNames(t.Context(), job, nil, now.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Names(t.Context(), job, now); err != nil || len(got) != 0 {
+			t.Errorf("names %q, %v", got, err)
 		}
 	})
 	t.Run("key names wait and go", func(t *testing.T) {

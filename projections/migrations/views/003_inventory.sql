@@ -49,7 +49,8 @@ CREATE TABLE scanned_connections (
 -- What scans met. place is the order of all lists: the number of the connection, then
 -- the commit that first named the secret, then where in it, in 12, 34 and 17 bits. So a
 -- connection is a range of places, and a place never changes. words is what a search
--- looks through. seen_at is the newest fact of a scan about the secret.
+-- looks through. told_version is the last version that was not empty: of a disabled one a
+-- provider may tell none. seen_at is the newest fact of a scan about the secret.
 CREATE TABLE secrets (
 	place          bigint            NOT NULL,
 	id             text COLLATE "C"  NOT NULL,
@@ -58,6 +59,7 @@ CREATE TABLE secrets (
 	labels         jsonb             NOT NULL,
 	words          text COLLATE "C"  NOT NULL,
 	version        text COLLATE "C"  NOT NULL,
+	told_version   text COLLATE "C"  NOT NULL,
 	created_at     timestamptz,
 	updated_at     timestamptz,
 	rotated_at     timestamptz,
