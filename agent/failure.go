@@ -64,8 +64,11 @@ func failureOf(err error) *failure {
 			return &failure{code: c.code, err: err}
 		}
 	}
-	if refusedWith(err) == "keys_invalid" {
+	switch refusedWith(err) {
+	case "keys_invalid":
 		return &failure{code: events.FailureNotABundle, err: err} // a key that no request can name
+	case "scan_too_large":
+		return &failure{code: events.FailureListTooLarge, err: err}
 	}
 	return &failure{code: events.FailureInternal, err: err}
 }

@@ -429,6 +429,7 @@ func TestAScanThatCannotBeDoneIsAbandonedWithItsCode(t *testing.T) {
 		"a provider that panics":    {func(r *rig) { r.onList(panicOn) }, nil, events.FailureInternal},
 		"a page that is not taken":  {refusePages("page_invalid"), nil, events.FailureInternal},
 		"pages that are not in row": {refusePages("page_out_of_order"), nil, events.FailureInternal},
+		"more than may be met":      {refusePages("scan_too_large"), nil, events.FailureListTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {

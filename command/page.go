@@ -16,6 +16,13 @@ var (
 	ErrPageOrder   = &Rejection{"page_out_of_order", "this is not the page that follows the last one"}
 )
 
+// MaxScanSecrets is how many different secrets one job over a connection may meet: ten times
+// what is ordinary. An agent that lists without end must not fill the log.
+const MaxScanSecrets = 1_000_000
+
+// ErrScanTooLarge refuses a page of a job that has met as many as it may.
+var ErrScanTooLarge = &Rejection{"scan_too_large", "the job met 1,000,000 secrets, and more are not taken; serve the store by several connections"}
+
 // maxCount bounds what a page may say that it left out.
 const maxCount = 1 << 30
 

@@ -63,7 +63,7 @@ var sentences = map[FailureCode]string{
 
 	FailureJobExpired:     "the job did not come to its end in the time that it had; start it again, and ask an operator whether the cluster has an agent that works",
 	FailureFingerprintKey: "the agent that took the job has no fingerprint key; give all agents the same fingerprint_key_file, then ask again",
-	FailureListTooLarge:   "a part of the store has more names than can be listed at once; ask an operator, whom the agent's log tells where",
+	FailureListTooLarge:   "the store, or a part of it, has more secrets than can be listed; ask an operator, whom the agent's log tells where",
 }
 
 // Sentence says what happened and what to do, for the requester. It is empty for a

@@ -276,6 +276,29 @@ func TestPagesThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestAnAgentDoesNotListWithoutEnd(t *testing.T) {
+	r := newRig(t)
+	job, grant := r.begin(t)
+	if _, err := r.page(job, grant.Attempt, 1, secret("a", "1")); err != nil {
+		t.Fatal(err)
+	}
+	at, err := r.scans.Get(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := at
+	many.Pages, many.Tally.Secrets = 2, command.MaxScanSecrets
+	if moved, err := r.scans.Advance(t.Context(), at, many, nil, "vault", nil); err != nil || !moved {
+		t.Fatal(moved, err)
+	}
+	if _, err := r.page(job, grant.Attempt, 3, secret("b", "1")); !errors.Is(err, command.ErrScanTooLarge) {
+		t.Errorf("one more: %v", err)
+	}
+	if diff := cmp.Diff([]string{"a@1"}, r.refs()); diff != "" {
+		t.Errorf("inventory (-want +got):\n%s", diff)
+	}
+}
+
 func TestAPageWhoseAnswerWasLostIsAnsweredAgain(t *testing.T) {
 	r := newRig(t)
 	job, grant := r.begin(t)

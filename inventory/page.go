@@ -95,6 +95,8 @@ func (i *Inventory) place(ctx context.Context, id events.JobID, attempt, number 
 			return events.PageTaken{Next: at.Pages + 1}, nil
 		case number != at.Pages+1:
 			return events.PageTaken{}, command.ErrPageOrder
+		case at.Tally.Secrets >= command.MaxScanSecrets:
+			return events.PageTaken{}, command.ErrScanTooLarge
 		}
 		s, err := take(at)
 		if err != nil {
