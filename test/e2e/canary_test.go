@@ -138,8 +138,14 @@ func (c *canaries) search(t *testing.T) {
 	for end := time.Now().Add(forgetting); len(c.astray(c.memory(t, values))) > 0 && time.Now().Before(end); {
 		time.Sleep(time.Second)
 	}
-	for _, hit := range c.astray(c.everywhere(t, values)) {
+	found := c.everywhere(t, values)
+	for _, hit := range c.astray(found) {
 		t.Errorf("a value is in %v", hit)
+	}
+	for _, place := range []string{"memory of sb-agent", "other files"} {
+		if !has(found[place], "fingerprint key", "") {
+			t.Errorf("the search does not find the fingerprint key, which has to be in: %s", place)
+		}
 	}
 	c.provesItself(t)
 	c.stop(t)
