@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/erase"
 )
 
 // ErrUnknownConnection says that the agent's configuration has no such connection, or
@@ -128,10 +129,15 @@ func (c *Connections) watch(ctx context.Context) {
 func (c *connection) check(ctx context.Context, log *slog.Logger) {
 	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	provider, err := c.open(time.Now())
-	if err == nil {
-		err = provider.Check(limited)
-	}
+	var err error
+	// Libraries keep buffers of theirs, and jobs have values in them later: they are
+	// overwritten only if they were made in here.
+	erase.Do(func() {
+		var provider Provider
+		if provider, err = c.open(time.Now()); err == nil {
+			err = provider.Check(limited)
+		}
+	})
 	if ctx.Err() != nil {
 		return
 	}

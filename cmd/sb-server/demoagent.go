@@ -18,7 +18,6 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
-	"secretsbridge/seal"
 )
 
 // demoAgent is the name of the agent that `sb-server dev` runs beside itself.
@@ -68,20 +67,29 @@ func newDemoAgent(s settings, vault *demoVault) (*demoAgentProcess, error) {
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := makeFingerprintKey(filepath.Join(a.dir, "fingerprint.key")); err != nil {
+	if err := a.makeFingerprintKey(); err != nil {
 		return nil, err
 	}
 	return a, a.configure()
 }
 
-// makeFingerprintKey makes what `sb-agent fingerprint-key` does, once.
-func makeFingerprintKey(path string) error {
+// makeFingerprintKey has the agent make its key, once, and put it into its file: nothing of
+// it passes through this process, which must not have it (decision 0083).
+func (a *demoAgentProcess) makeFingerprintKey() error {
+	path := filepath.Join(a.dir, "fingerprint.key")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	text := seal.GenerateDuplicateKey().Base64()
-	defer clear(text)
-	return writeFile(path, append(text, '\n'), 0o600)
+	fresh, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(a.binary, "fingerprint-key")
+	cmd.Env, cmd.Stdout, cmd.Stderr = a.environ(), fresh, os.Stderr
+	if err := errors.Join(cmd.Run(), fresh.Sync(), fresh.Close()); err != nil {
+		return fmt.Errorf("make a fingerprint key: %w", err)
+	}
+	return os.Rename(fresh.Name(), path)
 }
 
 func (a *demoAgentProcess) config() string { return filepath.Join(a.dir, "agent.yaml") }

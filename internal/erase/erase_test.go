@@ -3,7 +3,10 @@ package erase_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"secretsbridge/internal/erase"
 )
@@ -33,4 +36,25 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	go func() { defer close(ended); erase.Run(ctx) }()
 	cancel()
 	<-ended
+}
+
+// TestWhatIsInAPoolIsCollected: libraries keep buffers in pools, and what they wrote in them.
+func TestWhatIsInAPoolIsCollected(t *testing.T) {
+	var pool sync.Pool
+	const buffers = 8
+	gone := make(chan struct{}, buffers)
+	for range buffers {
+		buffer := new([1 << 10]byte)
+		runtime.AddCleanup(buffer, func(struct{}) { gone <- struct{}{} }, struct{}{})
+		pool.Put(buffer)
+	}
+	erase.Collect()
+	for i := range buffers {
+		select {
+		case <-gone:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d of %d buffers are garbage", i, buffers)
+		}
+	}
+	runtime.KeepAlive(&pool)
 }

@@ -21,7 +21,7 @@ import (
 func (c *canaries) provesItself(t *testing.T) {
 	t.Helper()
 	pasted := c.planted.Value("pasted")
-	id := first(c.must(t, "developer", "request", "read", c.secrets+"/canary/"+pasted, "--reason", pasted))
+	id := first(c.must(t, "developer", "request", "read", c.at(pasted), "--reason", pasted))
 	c.decides(t, "approver", "approve", id)
 	c.fails(t, id, "secret_not_found")
 
@@ -37,16 +37,8 @@ func (c *canaries) provesItself(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "SELECT pg_logical_emit_message(false, 'planted', $1::bytea)", c.every("record")); err != nil {
 		t.Fatal(err)
 	}
-	for folder, name := range map[string]string{"nats": "store", "agent": "file"} {
-		if err := os.WriteFile(filepath.Join(c.dir, folder, "planted"), c.every(name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.holder = map[string]int{"a holder": leaks.Hold(t, c.every("held"))}
-
-	found := c.everywhere(t, c.planted.Search())
-	unproven := maps.Clone(found)
-	for place, canaries := range map[string][]string{
+	plants := map[string]string{filepath.Join(c.dir, "nats"): "store", filepath.Join(c.dir, "agent"): "file"}
+	proofs := map[string][]string{
 		"memory of sb-server": {"planted"},
 		"memory of sb-agent":  {"planted"},
 		"memory of Postgres":  {"row"},
@@ -58,7 +50,22 @@ func (c *canaries) provesItself(t *testing.T) {
 		"NATS store":          {"store", "pasted"},
 		"logs":                {"pasted"},
 		"other files":         {"file"},
-	} {
+		"views":               {"pasted"},
+	}
+	if c.field != nil {
+		plants[c.field.dir] = "field"
+		proofs["memory of the other agent"], proofs["files of the other agent"] = []string{"planted"}, []string{"field"}
+	}
+	for folder, name := range plants {
+		if err := os.WriteFile(filepath.Join(folder, "planted"), c.every(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.holder = map[string]int{"a holder": leaks.Hold(t, c.every("held"))}
+
+	found := c.everywhere(t, c.planted.Search())
+	unproven := maps.Clone(found)
+	for place, canaries := range proofs {
 		for _, canary := range canaries {
 			if !has(found[place], canary, "") {
 				t.Errorf("the search does not find %s, which is in: %s", canary, place)

@@ -14,7 +14,7 @@ import (
 // cutOff asks for a secret that opens and is no secret: somebody cut its text off.
 func (c *canaries) cutOff(t *testing.T) {
 	t.Helper()
-	secret := c.secrets + "/canary/cut-off"
+	secret := c.at("cut-off")
 	store := filepath.Join(c.dir, "agent", "secrets", "secrets", "*")
 	before, err := filepath.Glob(store)
 	if err != nil {

@@ -27,45 +27,68 @@ func (c *canaries) compared(t *testing.T, id string) {
 // patches proposes values: some are written, and each other one ends on the way.
 func (c *canaries) patches(t *testing.T) {
 	t.Helper()
-	secret := c.secrets + "/canary/patched"
-	set := func(key, value string) string { return "--set-file=" + key + "=" + c.file(t, value) }
+	c.undone(t)
+	c.writes(t)
+}
+
+// set is how the command line reads a value.
+func (c *canaries) set(t *testing.T, key, value string) string {
+	t.Helper()
+	return "--set-file=" + key + "=" + c.file(t, value)
+}
+
+// undone proposes values that come to nothing whatever the store does.
+func (c *canaries) undone(t *testing.T) {
+	t.Helper()
+	secret := c.at("one-key")
+	c.put(t, secret, map[string]string{"last": c.Value("before-last")})
+
+	expired := c.propose(t, secret, c.set(t, "expired", c.Value("patch-expired")))
+	cancelled := c.propose(t, secret, c.set(t, "cancelled", c.Value("patch-cancelled")))
+	c.decides(t, "developer", "cancel", cancelled)
+	rejected := c.propose(t, secret, c.set(t, "rejected", c.Value("patch-rejected")))
+	c.decides(t, "approver", "reject", rejected)
+	emptied := c.propose(t, secret, "--unset=last")
+	outside := c.propose(t, strings.Replace(c.secrets, "/prod", "/dev", 1)+"/canary", c.set(t, "text", c.Value("patch-outside")))
+	for _, id := range []string{emptied, outside} {
+		c.compared(t, id)
+		c.decides(t, "approver", "approve", id)
+	}
+	c.ended = append(c.ended, func() {
+		c.comes(t, expired, "expired")
+		c.comes(t, cancelled, "cancelled")
+		c.comes(t, rejected, "rejected")
+		c.fails(t, emptied, "no_key_left")
+		c.fails(t, outside, "ref_outside_allow_list")
+	})
+}
+
+// writes proposes values that are written, and some that the store does not take.
+func (c *canaries) writes(t *testing.T) {
+	t.Helper()
+	secret := c.at("patched")
 	before := map[string]string{
 		"text": c.Value("before-text"), "json": c.Value("before-json"), "gone": c.Value("before-gone"), "kept": c.With("before-kept", `"`),
-		"voided": c.Value("before-voided"), "long": c.long("before-long", 200<<10),
+		"voided": c.Value("before-voided"), "long": c.long("before-long", c.bundle*4/10),
 	}
 	c.put(t, secret, before)
-
-	expired := c.propose(t, secret, set("expired", c.Value("patch-expired")))
-	c.ended = append(c.ended, func() { c.comes(t, expired, "expired") })
-
-	cancelled := c.propose(t, secret, set("cancelled", c.Value("patch-cancelled")))
-	c.decides(t, "developer", "cancel", cancelled)
-	rejected := c.propose(t, secret, set("rejected", c.Value("patch-rejected")))
-	c.decides(t, "approver", "reject", rejected)
-	c.ended = append(c.ended, func() { c.comes(t, cancelled, "cancelled"); c.comes(t, rejected, "rejected") })
 
 	object, err := json.Marshal(map[string]any{"user": c.Value("patch-json"), "list": []string{c.Value("patch-json-list")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := c.propose(t, secret, set("text", c.Value("patch-text")), set("json", string(object)), "--json=json", "--unset=gone", set("new", c.With("patch-new", "\"\\\n")))
-	long := c.propose(t, secret, set("long", c.long("patch-long", 150<<10)))
-	much := c.propose(t, secret, set("much", c.long("patch-much", 400<<10)))
-	created := c.propose(t, c.secrets+"/canary/created", "--create", set("first", c.Value("patch-create")), set("second", c.Value("patch-create-2")))
-	missing := c.propose(t, c.secrets+"/canary/missing", set("text", c.Value("patch-missing")))
-	empty := c.secrets + "/canary/one-key"
-	c.put(t, empty, map[string]string{"last": c.Value("before-last")})
-	emptied := c.propose(t, empty, "--unset=last")
-	outside := c.propose(t, strings.Replace(c.secrets, "/prod", "/dev", 1)+"/canary", set("text", c.Value("patch-outside")))
-	for _, id := range []string{written, long, much, created, missing, emptied, outside} {
+	written := c.propose(t, secret, c.set(t, "text", c.Value("patch-text")), c.set(t, "json", string(object)), "--json=json", "--unset=gone", c.set(t, "new", c.With("patch-new", "\"\\\n")))
+	long := c.propose(t, secret, c.set(t, "long", c.long("patch-long", c.bundle*3/10)))
+	much := c.propose(t, secret, c.set(t, "much", c.long("patch-much", c.bundle*8/10)))
+	created := c.propose(t, c.at("created"), "--create", c.set(t, "first", c.Value("patch-create")), c.set(t, "second", c.Value("patch-create-2")))
+	missing := c.propose(t, c.at("missing"), c.set(t, "text", c.Value("patch-missing")))
+	for _, id := range []string{written, long, much, created, missing} {
 		c.compared(t, id)
 		c.decides(t, "approver", "approve", id)
 	}
 	c.ended = append(c.ended, func() {
 		c.fails(t, much, "value_too_large") // once the agent has opened it
 		c.fails(t, missing, "secret_not_found")
-		c.fails(t, emptied, "no_key_left")
-		c.fails(t, outside, "ref_outside_allow_list")
 	})
 	c.comes(t, written, "executed")
 	c.comes(t, long, "executed")
@@ -77,7 +100,7 @@ func (c *canaries) patches(t *testing.T) {
 		t.Errorf("the patch wrote %q", got)
 	}
 
-	voided := c.propose(t, secret, set("voided", c.Value("patch-voided")))
+	voided := c.propose(t, secret, c.set(t, "voided", c.Value("patch-voided")))
 	c.compared(t, voided)
 	before["voided"] = c.Value("before-voided-again")
 	c.put(t, secret, before)
@@ -106,7 +129,7 @@ func (c *canaries) refusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connection, ref, _ := strings.Cut(c.secrets+"/canary/patched", "/")
+	connection, ref, _ := strings.Cut(c.at("patched"), "/")
 	send := func(entry []byte, boundTo, sentWith string, change func([]byte)) (int, string) {
 		sealed, err := seal.SealProposal(to, seal.Binding{
 			Direction: seal.Propose, Request: boundTo, Key: "text", Connection: connection, Ref: ref, Agent: me.ID, AgentKey: to.ID(),

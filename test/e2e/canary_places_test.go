@@ -26,6 +26,7 @@ func (c *canaries) everywhere(t *testing.T, search *leaks.Search) map[string][]l
 	conn := c.connect(t)
 	found["tables"] = c.tables(t, search, conn)
 	found["dump"] = c.dump(t, search)
+	found["views"] = c.views(t, search)
 	if _, err := conn.Exec(t.Context(), "CHECKPOINT"); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,9 @@ func (c *canaries) processes(t *testing.T) map[string][]int {
 		}
 		all["Postgres"] = append(all["Postgres"], pid)
 	}
+	if c.field != nil {
+		all["the other agent"] = []int{c.field.cmd.Process.Pid}
+	}
 	for name, pid := range c.holder {
 		all[name] = []int{pid}
 	}
@@ -82,11 +86,18 @@ func (c *canaries) disk(t *testing.T, search *leaks.Search) map[string][]leaks.H
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := map[string][]leaks.Hit{"logs": nil, "NATS store": nil, "write-ahead log": nil, "files of Postgres": nil, "other files": nil}
+	if c.field != nil {
+		its, n, err := search.Files(filepath.Dir(c.field.dir)) // with its configuration
+		if err != nil || n == 0 {
+			t.Fatalf("%d files of the other agent: %v", n, err)
+		}
+		found["files of the other agent"] = its
+	}
 	c.mu.Lock()
 	said := map[string]string{"standard error": c.logs.String(), "standard output": c.stdout.String()}
 	c.mu.Unlock()
 	t.Logf("%d files, %d bytes of log; %d hits in files", files, len(said["standard error"]), len(hits))
-	found := map[string][]leaks.Hit{"logs": nil, "NATS store": nil, "write-ahead log": nil, "files of Postgres": nil, "other files": nil}
 	for place, text := range said {
 		found["logs"] = append(found["logs"], search.Block(place, 0, []byte(text))...)
 	}

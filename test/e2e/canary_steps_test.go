@@ -23,8 +23,8 @@ func (c *canaries) put(t *testing.T, secret string, values map[string]string) {
 	if err := encoder.Encode(values); err != nil {
 		t.Fatal(err)
 	}
-	put := exec.Command(filepath.Join(bin, "sb-agent"), "put", "--config", filepath.Join(c.dir, "agent", "agent.yaml"), secret)
-	put.Env = clean(os.Environ())
+	put := exec.Command(filepath.Join(bin, "sb-agent"), "put", "--config", c.config, secret)
+	put.Env = append(clean(os.Environ()), c.access...)
 	put.Stdin = &text
 	if out, err := put.CombinedOutput(); err != nil {
 		t.Fatalf("put %s: %v: %s", secret, err, out)

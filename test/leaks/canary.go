@@ -3,6 +3,7 @@
 package leaks
 
 import (
+	"bytes"
 	"crypto/rand"
 	"strings"
 )
@@ -13,7 +14,17 @@ import (
 type Canaries struct {
 	head, tail string
 	values     map[string]string // by name
+	known      []known
 }
+
+// known is a value that was made elsewhere, such as a key.
+type known struct {
+	name  string
+	value []byte
+}
+
+// piece is how much of each end of a known value is searched for: as many bits as a key has.
+const piece = 16
 
 // New makes a set that no other run has.
 func New() *Canaries {
@@ -40,4 +51,13 @@ func (c *Canaries) With(name, inside string) string {
 		c.values[name] = strings.Join([]string{c.head, name, inside, rand.Text(), c.tail}, ".")
 	}
 	return c.values[name]
+}
+
+// Know adds a value that was made elsewhere, at least 16 bytes that nothing spells by
+// chance. Both its ends are searched for apart, and a hit has its name either way.
+func (c *Canaries) Know(name string, value []byte) {
+	if len(value) < piece {
+		panic("leaks: " + name + " is too short to be told from chance")
+	}
+	c.known = append(c.known, known{name, bytes.Clone(value)})
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Form is one way to write a text down.
@@ -21,7 +22,7 @@ type Form struct {
 
 // Forms returns a text in every form that is looked for. Base64 has three for each
 // alphabet, by where the text begins in what was encoded; characters at its ends that
-// depend on what lies beside it are cut.
+// depend on what lies beside it are cut. What is no text has no forms that are text's.
 func Forms(text string) []Form {
 	raw := []byte(text)
 	forms := []Form{
@@ -30,11 +31,14 @@ func Forms(text string) []Form {
 		{"HEX", bytes.ToUpper([]byte(hex.EncodeToString(raw)))},
 		{"URL", []byte(url.QueryEscape(text))},
 		{"url", lowerEscapes(url.QueryEscape(text))},
-		{"JSON", escaped(text)},
 		{"JSON in ASCII", quoted(text)},
 		{"decimal", []byte(strings.Trim(fmt.Sprint(raw), "[]"))}, // as fmt prints bytes
-		{"UTF-16 LE", wide(text, binary.LittleEndian)},
-		{"UTF-16 BE", wide(text, binary.BigEndian)},
+	}
+	if utf8.ValidString(text) {
+		forms = append(forms,
+			Form{"JSON", escaped(text)},
+			Form{"UTF-16 LE", wide(text, binary.LittleEndian)},
+			Form{"UTF-16 BE", wide(text, binary.BigEndian)})
 	}
 	for shift := range 3 {
 		at := append(make([]byte, shift), raw...)

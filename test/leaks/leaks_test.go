@@ -2,6 +2,7 @@ package leaks_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -118,6 +119,36 @@ func TestHalfAValueIsFound(t *testing.T) {
 		if len(hits) != 1 || hits[0].Canary != "" || hits[0].Form != "raw" {
 			t.Errorf("the %s half is found as %v", name, hits)
 		}
+	}
+}
+
+func TestAKeyIsFoundByItsEnds(t *testing.T) {
+	c := leaks.New()
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	c.Know("key", key)
+	token := "ya29." + rand.Text()
+	c.Know("token", []byte(token))
+	search := c.Search()
+	for way, spelt := range map[string]string{
+		"raw": string(key), "hex": hex.EncodeToString(key), "%X": fmt.Sprintf("%X", key),
+		"base64": base64.StdEncoding.EncodeToString(key), "base64url": base64.RawURLEncoding.EncodeToString(key),
+		"base64, 1 before": base64.StdEncoding.EncodeToString(append([]byte{7}, key...)),
+		"base64, 2 before": base64.StdEncoding.EncodeToString(append([]byte{7, 7}, key...)),
+	} {
+		hits := search.Block("here", 0, []byte("..."+spelt+"..."))
+		if len(hits) != 2 || hits[0].Canary != "key" || hits[1].Canary != "key" {
+			t.Errorf("as %s it is found as %v", way, hits)
+		}
+		if hits := search.Block("here", 0, []byte(spelt[len(spelt)/2-1:])); len(hits) != 1 {
+			t.Errorf("half of it as %s is found as %v", way, hits)
+		}
+	}
+	if hits := search.Block("here", 0, []byte(fmt.Sprint(key))); len(hits) != 2 {
+		t.Errorf("printed it is found as %v", hits)
+	}
+	if hits := search.Block("here", 0, []byte("Bearer "+token)); len(hits) != 2 || hits[0].Canary != "token" {
+		t.Errorf("a token is found as %v", hits)
 	}
 }
 

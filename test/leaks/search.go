@@ -32,23 +32,35 @@ func (h Hit) same(other Hit) bool { return h.Offset == other.Offset && h.Form ==
 // canary is added.
 type Search struct {
 	begins [1 << 16]bool // whether a mark begins with two bytes: small enough for a cache
-	marks  map[uint16][]Form
+	marks  map[uint16][]sign
 	whole  map[string][]Form
+}
+
+// sign is one form of what is looked for. Only that of a known value has a name.
+type sign struct {
+	Form
+	name string
 }
 
 // Search prepares a search for the canaries that there are now.
 func (c *Canaries) Search() *Search {
-	s := &Search{marks: map[uint16][]Form{}, whole: map[string][]Form{}}
+	s := &Search{marks: map[uint16][]sign{}, whole: map[string][]Form{}}
 	seen := map[string]bool{}
-	for _, mark := range []string{c.head, c.tail} {
-		for _, form := range Forms(mark) {
+	add := func(name, text string) {
+		for _, form := range Forms(text) {
 			if seen[string(form.Bytes)] {
 				continue // such as both alphabets where they agree
 			}
 			seen[string(form.Bytes)] = true
 			first := start(form.Bytes)
-			s.begins[first], s.marks[first] = true, append(s.marks[first], form)
+			s.begins[first], s.marks[first] = true, append(s.marks[first], sign{form, name})
 		}
+	}
+	add("", c.head)
+	add("", c.tail)
+	for _, k := range c.known {
+		add(k.name, string(k.value[:piece]))
+		add(k.name, string(k.value[len(k.value)-piece:]))
 	}
 	for name, value := range c.values {
 		s.whole[name] = Forms(value)
@@ -90,9 +102,12 @@ func (s *Search) Block(where string, base int64, block []byte) []Hit {
 	return hits
 }
 
-func (s *Search) hit(where string, base int64, block []byte, at int, mark Form) Hit {
-	h := Hit{Where: where, Offset: base + int64(at), Form: mark.Name}
+func (s *Search) hit(where string, base int64, block []byte, at int, mark sign) Hit {
+	h := Hit{Where: where, Offset: base + int64(at), Form: mark.Name, Canary: mark.name}
 	h.Around = fmt.Sprintf("%q", block[max(0, at-48):min(len(block), at+len(mark.Bytes)+48)])
+	if h.Canary != "" {
+		return h
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.whole)) {
 		if slices.ContainsFunc(s.whole[name], func(f Form) bool { return covers(block, f.Bytes, at, len(mark.Bytes)) }) {
 			h.Canary = name

@@ -29,6 +29,13 @@ const (
 // OddWords are in the code and in the message of [Odd]: no caller may repeat them.
 const OddWords = "odd-words-6f2e91"
 
+// Say has all answers of faults hold these words as well.
+func (s *Server) Say(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.words = words
+}
+
 // Break begins a fault for the next calls: times of them, or all until the next Break if
 // times is negative.
 func (s *Server) Break(fault Fault, times int) {
@@ -64,26 +71,29 @@ func (s *Server) meet(operation string) Fault {
 
 // comes reports whether a call comes to the service. If not, it was answered.
 func (s *Server) comes(w http.ResponseWriter, r *http.Request, fault Fault) bool {
+	s.mu.Lock()
+	words := s.words
+	s.mu.Unlock()
 	switch fault {
 	case Throttled:
-		fail("ThrottlingException", "Rate exceeded").Write(w)
+		fail("ThrottlingException", "Rate exceeded"+words).Write(w)
 	case Slow:
 		w.Header().Set("Retry-After", "1")
-		fail("ThrottlingException", "Rate exceeded").Write(w)
+		fail("ThrottlingException", "Rate exceeded"+words).Write(w)
 	case Never:
 		w.Header().Set("Retry-After", "3600")
-		fail("ThrottlingException", "Rate exceeded").Write(w)
+		fail("ThrottlingException", "Rate exceeded"+words).Write(w)
 	case Forbidden:
-		fail("AccessDeniedException", "User is not authorized").Write(w)
+		fail("AccessDeniedException", "User is not authorized"+words).Write(w)
 	case Failing:
-		(&failure{Type: "InternalServiceError", Message: "An error occurred on the server side.", Capital: true, Status: http.StatusInternalServerError}).Write(w)
+		(&failure{Type: "InternalServiceError", Message: "An error occurred on the server side." + words, Capital: true, Status: http.StatusInternalServerError}).Write(w)
 	case Unsigned:
-		awsjson.Fail("UnrecognizedClientException", "The security token included in the request is invalid.").Write(w)
+		awsjson.Fail("UnrecognizedClientException", "The security token included in the request is invalid."+words).Write(w)
 	case Odd:
-		fail("Odd."+OddWords, OddWords).Write(w)
+		fail("Odd."+OddWords, OddWords+words).Write(w)
 	case Garbage:
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write([]byte("<html><body>" + OddWords + "</body></html>"))
+		_, _ = w.Write([]byte("<html><body>" + OddWords + words + "</body></html>"))
 	case Reset:
 		panic(http.ErrAbortHandler)
 	case Silent:

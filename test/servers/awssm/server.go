@@ -43,6 +43,7 @@ type Server struct {
 	denied  map[string]bool // by operation
 	locked  bool            // nobody may use the KMS key
 	script  func(operation string) Fault
+	words   string         // in what faults say
 	calls   map[string]int // by operation, as they came
 }
 

@@ -72,7 +72,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	fault   Fault
-	times   int // calls that it is still for; negative: all
+	times   int    // calls that it is still for; negative: all
+	words   string // in what faults say
 	held    bool
 	now     func() time.Time
 	ids     []string           // of the next versions
@@ -111,6 +112,13 @@ func (s *Server) Break(f Fault, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault, s.times = f, times
+}
+
+// Say has all answers of faults hold these words as well.
+func (s *Server) Say(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.words = words
 }
 
 // Hold keeps deletions and recoveries from taking effect for those who ask, as they do for
@@ -233,21 +241,24 @@ func (s *Server) nextFault(r *http.Request) Fault {
 
 // spoil answers for faults that keep the call from the vault.
 func (s *Server) spoil(w http.ResponseWriter, fault Fault) bool {
+	s.mu.Lock()
+	words := s.words
+	s.mu.Unlock()
 	switch fault {
 	case Throttled:
 		if s.RetryAfter != "" {
 			w.Header().Set("Retry-After", s.RetryAfter)
 		}
-		fail(http.StatusTooManyRequests, "Throttled", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached", "").write(w)
+		fail(http.StatusTooManyRequests, "Throttled", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"+words, "").write(w)
 	case Busy:
-		fail(http.StatusServiceUnavailable, "ServiceUnavailable", "The service is not available.", "").write(w)
+		fail(http.StatusServiceUnavailable, "ServiceUnavailable", "The service is not available."+words, "").write(w)
 	case Forbidden:
-		fail(http.StatusForbidden, "Forbidden", "Caller is not authorized to perform action on resource.", "ForbiddenByRbac").write(w)
+		fail(http.StatusForbidden, "Forbidden", "Caller is not authorized to perform action on resource."+words, "ForbiddenByRbac").write(w)
 	case Failing:
-		fail(http.StatusInternalServerError, "InternalServerError", "An internal error occurred.", "").write(w)
+		fail(http.StatusInternalServerError, "InternalServerError", "An internal error occurred."+words, "").write(w)
 	case Garbage:
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<html>welcome</html>")
+		_, _ = io.WriteString(w, "<html>welcome"+words+"</html>")
 	case Redirect:
 		w.Header().Set("Location", "https://localhost:1/")
 		w.WriteHeader(http.StatusFound)

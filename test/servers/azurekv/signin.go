@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,6 +78,13 @@ func (s *signIn) SignInDown(status int) {
 	s.signMu.Lock()
 	defer s.signMu.Unlock()
 	s.down = status
+}
+
+// Tokens are all that were issued.
+func (s *signIn) Tokens() []string {
+	s.signMu.Lock()
+	defer s.signMu.Unlock()
+	return slices.Collect(maps.Keys(s.tokens))
 }
 
 // SignedIn tells how tokens were got, one entry each: "secret", "certificate",

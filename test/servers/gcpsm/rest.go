@@ -38,6 +38,19 @@ func (s *Server) Break(f Fault, times int) {
 	s.fault, s.faulty = f, times
 }
 
+// Say has all answers of faults hold these words as well.
+func (s *Server) Say(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.words = words
+}
+
+func (s *Server) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.words
+}
+
 // meets is the fault of this call. Only a change can be lost.
 func (s *Server) meets(r *http.Request) Fault {
 	s.mu.Lock()
@@ -66,19 +79,19 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	switch s.meets(r) {
 	case Throttled:
 		w.Header().Set("Retry-After", "0")
-		fail(w, status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests'."), "RATE_LIMIT_EXCEEDED")
+		fail(w, status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests'."+s.said()), "RATE_LIMIT_EXCEEDED")
 		return
 	case Forbidden:
-		fail(w, status.Error(codes.PermissionDenied, "Permission denied for resource "+r.URL.Path+" (or it may not exist)."), "IAM_PERMISSION_DENIED")
+		fail(w, status.Error(codes.PermissionDenied, "Permission denied for resource "+r.URL.Path+" (or it may not exist)."+s.said()), "IAM_PERMISSION_DENIED")
 		return
 	case Failing:
-		fail(w, status.Error(codes.Internal, "Internal error encountered."), "")
+		fail(w, status.Error(codes.Internal, "Internal error encountered."+s.said()), "")
 		return
 	case Unsigned:
-		fail(w, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials."), "ACCESS_TOKEN_EXPIRED")
+		fail(w, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials."+s.said()), "ACCESS_TOKEN_EXPIRED")
 		return
 	case Garbage:
-		_, _ = w.Write([]byte("<html>" + string(body)))
+		_, _ = w.Write([]byte("<html>" + s.said() + string(body)))
 		return
 	case Reset:
 		panic(http.ErrAbortHandler)

@@ -54,7 +54,8 @@ type Server struct {
 	denied  map[string]bool    // methods
 	last    int64              // microseconds of the last change; makes etags unique
 	fault   Fault
-	faulty  int // how many calls meet the fault; negative: all
+	faulty  int    // how many calls meet the fault; negative: all
+	words   string // in what faults say
 	tokens  tokens
 }
 

@@ -10,9 +10,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +110,13 @@ func (s *Server) RefuseTokens(status int) {
 	s.tokens.mu.Lock()
 	defer s.tokens.mu.Unlock()
 	*s.tokens.refuse = status
+}
+
+// Tokens are all that were given out and not revoked.
+func (s *Server) Tokens() []string {
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	return slices.Collect(maps.Keys(s.tokens.given))
 }
 
 // Granted is how many tokens were given to whom: an account, "metadata" or "federation".

@@ -1,0 +1,4 @@
+package erase
+
+// Collect is what Run does after work with values.
+var Collect = collect
