@@ -34,9 +34,9 @@ func TestOneJobOfATypeRunsForAConnection(t *testing.T) {
 		status int
 		code   string
 	}{
-		"an unknown connection":     {api.QueueJob{Type: "discover", Connection: "nowhere"}, 422, "connection_unknown"},
-		"a connection that is none": {api.QueueJob{Type: "discover", Connection: "evt.>"}, 422, "connection_unknown"},
-		"no connection":             {api.QueueJob{Type: "discover"}, 422, "connection_unknown"},
+		"an unknown connection":     {api.QueueJob{Type: "discover", Connection: "nowhere"}, 404, "connection_unknown"},
+		"a connection that is none": {api.QueueJob{Type: "discover", Connection: "evt.>"}, 404, "connection_unknown"},
+		"no connection":             {api.QueueJob{Type: "discover"}, 404, "connection_unknown"},
 		"an unknown type":           {api.QueueJob{Type: "delete", Connection: "file"}, 422, "job_type_unknown"},
 		"key names, of no secret":   {api.QueueJob{Type: "keys", Connection: "file"}, 422, "job_type_unknown"},
 	}

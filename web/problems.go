@@ -74,7 +74,7 @@ var statuses = map[string]int{
 	"reason_missing": 422, "reason_too_long": 422, "reason_invalid": 422, "ref_invalid": 422, "keys_invalid": 422,
 	"changes_invalid": 422, "operation_unknown": 422, "value_invalid": 422, "intake_key_unknown": 409, "recipient_invalid": 422,
 	"not_compared": 409, "comparison_moved": 409,
-	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
+	"comment_too_long": 422, "connection_unknown": 404, "connection_disabled": 409, "policy_denied": 403,
 	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
 	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,
 	"credential_in_body": 400, "scan_running": 409, "job_type_unknown": 422, "job_unknown": 404, "job_over": 409, "cancel_reason_invalid": 422,

@@ -389,5 +389,5 @@ func TestAConnectionIsScannedBySchedule(t *testing.T) {
 	if got := show(); got != 0 {
 		t.Errorf("every %d s", got)
 	}
-	r.call(r.admin, "POST", "/connections/nowhere/schedule", api.Schedule{}).wants(t, 404, "not_found")
+	r.call(r.admin, "POST", "/connections/nowhere/schedule", api.Schedule{}).wants(t, 404, "connection_unknown")
 }
