@@ -43,7 +43,7 @@ var (
 	errParameter        = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
 	errCursor           = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
 	errCredential       = &problem{"credential_in_body", "the body has a field for a credential: those belong to the agent's own configuration and are never sent through the control plane"}
-	errSecretGone       = &problem{"secret_gone", "the last scan did not meet this secret any more; name it as CONNECTION/REF if it is there again"}
+	errSecretGone       = &problem{"secret_gone", "the last scan did not meet this secret any more; if it is there again, a scan brings it back: `sb discover CONNECTION`"}
 	errNotFinished      = &problem{"job_not_finished", "the job is not done yet; follow it, and ask when it is"}
 	errNamesGone        = &problem{"key_names_gone", "the names are not here any more: they are kept for ten minutes; make a new job"}
 	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
