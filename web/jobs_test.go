@@ -93,9 +93,9 @@ func TestJobsAreListedAndTellTheirProgress(t *testing.T) {
 	if running.State != "running" || running.Agent != string(a.Agent) || running.Progress == nil || *running.Progress != want {
 		t.Errorf("running: %+v, %+v", running, running.Progress)
 	}
-	r.clock.Add(4 * time.Second)
+	r.clock.Add(5 * time.Second)
 	s.finish()
-	want.PerSecond, want.At = 0.5, commandtest.Noon.Add(6*time.Second)
+	want.PerSecond, want.At = 0.4, commandtest.Noon.Add(7*time.Second) // 3 in 7 s, to one decimal place
 	finished := r.showJob(r.admin, job.ID)
 	if finished.State != "finished" || finished.Progress == nil || *finished.Progress != want {
 		t.Errorf("finished: %+v, %+v", finished, finished.Progress)

@@ -38,15 +38,15 @@ type Job struct {
 // Progress is what a job over a connection met so far, or in all.
 type Progress struct {
 	Pages     int       `json:"pages"`
-	Secrets   int       `json:"secrets"`  // different ones
-	Found     int       `json:"found"`    // new, or there again
-	Changed   int       `json:"changed"`  // with other labels, another version or other times
-	Gone      int       `json:"gone"`     // no longer there; known at the end
-	Skipped   int       `json:"skipped"`  // with a name that no ref can spell
-	Unlisted  int       `json:"unlisted"` // folders that the provider did not open: then nothing is gone
-	Refused   int       `json:"refused"`  // values that are too easy to guess for a fingerprint
-	PerSecond float64   `json:"per_second"`
-	At        time.Time `json:"at"` // of the newest page, or of the end
+	Secrets   int       `json:"secrets"`    // different ones
+	Found     int       `json:"found"`      // new, or there again
+	Changed   int       `json:"changed"`    // with other labels, another version or other times
+	Gone      int       `json:"gone"`       // no longer there; known at the end
+	Skipped   int       `json:"skipped"`    // with a name that no ref can spell
+	Unlisted  int       `json:"unlisted"`   // folders that the provider did not open: then nothing is gone
+	Refused   int       `json:"refused"`    // values that are too easy to guess for a fingerprint
+	PerSecond float64   `json:"per_second"` // to one decimal place
+	At        time.Time `json:"at"`         // of the newest page, or of the end
 }
 
 // KeyNames are the names of a secret's keys, for whoever asked.
