@@ -78,11 +78,16 @@ func TestJobsAreListedAndTellTheirProgress(t *testing.T) {
 	a := r.enrol()
 	r.call(r.admin, "POST", "/connections", api.CreateConnection{Name: "other", Provider: "vault", Cluster: "far"}).wants(t, 201, "")
 	far := r.queue("discover", "other")
-	if got := r.showJob(r.admin, far.ID).Waiting; got != "no agent of cluster far is online; it begins when one returns" {
+	if got := r.showJob(r.admin, far.ID).Waiting; got != "cluster far has no agent; it begins when one is enrolled" {
 		t.Errorf("waiting: %q", got)
 	}
 	job := r.queue("discover", "file")
 	if got := r.showJob(r.admin, job.ID).Waiting; got != "waiting for an agent of cluster demo to take it" {
+		t.Errorf("waiting: %q", got)
+	}
+	r.record(events.AgentStream(a.Agent), events.AgentLost{LastSeen: r.clock.Now()})
+	r.settled()
+	if got := r.showJob(r.admin, job.ID).Waiting; got != "no agent of cluster demo is online; it begins when one returns" {
 		t.Errorf("waiting: %q", got)
 	}
 	s := a.take(job.ID)
