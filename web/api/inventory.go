@@ -132,15 +132,19 @@ type OutOfBand struct {
 	Scan        string    `json:"scan,omitempty"` // the job that saw it
 }
 
-// Duplicate is a value that several secrets share.
+// Duplicate is a value that several secrets shared when they were last read for it. Those
+// that are gone are left out.
 type Duplicate struct {
-	Group   string       `json:"group"` // names the value in this report, and says nothing of it
-	Total   int          `json:"total"`
+	Group   string       `json:"group"`   // names the value in this report, and says nothing of it
+	Total   int          `json:"total"`   // beyond 100 also those that are gone
 	Secrets []SecretName `json:"secrets"` // at most 100
 }
 
-// SecretName is where a secret is.
+// SecretName is where a secret is, and of when its fingerprint is.
 type SecretName struct {
-	ID     string `json:"id"`
-	Secret string `json:"secret"` // CONNECTION/REF
+	ID              string    `json:"id"`
+	Secret          string    `json:"secret"`            // CONNECTION/REF
+	Version         string    `json:"version,omitempty"` // that the fingerprint is of
+	FingerprintedAt time.Time `json:"fingerprinted_at"`
+	Changed         bool      `json:"changed,omitempty"` // a scan met another version since
 }
