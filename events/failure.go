@@ -44,7 +44,7 @@ var sentences = map[FailureCode]string{
 	FailureInvalidRef:          "the path is not one that the provider can have; check the ref",
 	FailureUnknownConnection:   "no agent of the cluster is configured for this connection; ask an operator",
 	FailureSignIn:              "the agent could not sign in to the provider; ask an operator",
-	FailureProviderUnavailable: "the provider could not be reached while the request was open; submit it again later",
+	FailureProviderUnavailable: "the provider could not be reached for as long as the agent may try; ask again later, or ask an operator whether it is there",
 	FailureTooLarge:            "the secret is, or would become, larger than can be handled (512 KiB, 64 keys to read)",
 	FailureTicketRefused:       "the agent refused the job: its signature, cluster or time was wrong; ask an operator",
 	FailureAgentLost:           "agents took this job and none came back with an outcome; ask an operator, then submit it again",

@@ -70,10 +70,11 @@ type Checkpoint struct {
 
 // Print is the fingerprint of one value of a secret.
 type Print struct {
-	Secret events.SecretID
-	Ref    string
-	KeyID  string
-	Print  string
+	Secret  events.SecretID
+	Ref     string
+	Version string // of the secret, when the value was read; empty: the provider told none
+	KeyID   string
+	Print   string
 }
 
 // Scans keeps checkpoints and what scans have met. Package store has it.

@@ -176,7 +176,7 @@ func (i *Inventory) Prints(ctx context.Context, by Agent, m events.FingerprintPa
 			s.met = append(s.met, id)
 			s.tally.Refused += secret.Refused
 			for _, print := range secret.Prints {
-				s.prints = append(s.prints, Print{Secret: id, Ref: secret.Ref, KeyID: m.KeyID, Print: print})
+				s.prints = append(s.prints, Print{Secret: id, Ref: secret.Ref, Version: secret.Version, KeyID: m.KeyID, Print: print})
 			}
 		}
 		return s, nil

@@ -217,6 +217,11 @@ func TestASecretIsSeenAsItsFactsTellIt(t *testing.T) {
 	w.scanned("c1", 6)                                                                                 // 22 to 24
 	want.Status, want.GoneAt, want.LastSeenAt, want.LastSeq = projections.SecretGone, pointer(at(20*time.Second)), at(16*time.Second), 20
 	same("gone")
+	standings, err := views.SecretStandings(t.Context(), []events.SecretID{id, "i_none"})
+	stands := map[events.SecretID]projections.Standing{id: {ID: id, Status: projections.SecretGone, Version: "2", LastSeenAt: at(16 * time.Second)}}
+	if diff := cmp.Diff(stands, standings); err != nil || diff != "" {
+		t.Errorf("how it stands: %v (-want +got):\n%s", err, diff)
+	}
 	if known, err := views.KnownSecrets(t.Context(), []events.SecretID{id}); err != nil || len(known) > 0 {
 		t.Errorf("known, though gone: %v, %v", known, err)
 	}

@@ -169,6 +169,35 @@ func (s Secrets) Known(ctx context.Context, ids []events.SecretID) (map[events.S
 	return known, nil
 }
 
+// Standing is what is known of whether a secret is there.
+type Standing struct {
+	ID         events.SecretID
+	Status     SecretStatus
+	Version    string    // empty: the provider lists none
+	LastSeenAt time.Time // see [Secrets]
+}
+
+// Standings returns those of the secrets that scans have met, whether they are there or not.
+func (s Secrets) Standings(ctx context.Context, ids []events.SecretID) (map[events.SecretID]Standing, error) {
+	rows, err := fetch[Standing](ctx, s.Pool, `
+		SELECT s.id,
+		       s.status,
+		       s.version,
+		       CASE WHEN s.status = 'present' THEN greatest(s.seen_at, n.complete_at) ELSE s.seen_at END AS last_seen_at
+		FROM   views.secrets s
+		LEFT   JOIN views.scanned_connections n ON n.connection = s.connection
+		WHERE  s.id = ANY ($1)`, planned, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up %d secrets: %w", len(ids), err)
+	}
+	found := make(map[events.SecretID]Standing, len(rows))
+	for _, r := range rows {
+		r.LastSeenAt = r.LastSeenAt.UTC()
+		found[r.ID] = r
+	}
+	return found, nil
+}
+
 // SecretName is a secret by its names.
 type SecretName struct {
 	ID  events.SecretID

@@ -80,6 +80,10 @@ func (v Views) KnownSecrets(ctx context.Context, ids []events.SecretID) (map[eve
 	return Secrets{Pool: v.Pool}.Known(ctx, ids)
 }
 
+func (v Views) SecretStandings(ctx context.Context, ids []events.SecretID) (map[events.SecretID]Standing, error) {
+	return Secrets{Pool: v.Pool}.Standings(ctx, ids)
+}
+
 func (v Views) PresentAfter(ctx context.Context, connection events.ConnectionID, after events.SecretID, limit int) ([]SecretName, error) {
 	return Secrets{Pool: v.Pool}.PresentAfter(ctx, connection, after, limit)
 }

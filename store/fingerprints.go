@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +17,7 @@ import (
 // Counting returns all fingerprints that count.
 func (s Scans) Counting(ctx context.Context) ([]inventory.Print, error) {
 	rows, err := s.Pool.Query(ctx, `
-		SELECT secret, ref, key_id, print
+		SELECT secret, ref, version, key_id, print
 		FROM   private.fingerprints
 		WHERE  counts
 		ORDER  BY secret, print`)
@@ -45,6 +46,8 @@ type Twin struct {
 	Secret     events.SecretID
 	Connection events.ConnectionID
 	Ref        string
+	Version    string    // when its fingerprint was made; empty: the provider told none
+	Made       time.Time // the fingerprint
 }
 
 // Duplicates returns values that several secrets share, in the order of their groups, after
@@ -56,7 +59,9 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 		       g.total,
 		       array_agg(f.secret ORDER BY f.connection, f.ref),
 		       array_agg(f.connection ORDER BY f.connection, f.ref),
-		       array_agg(f.ref ORDER BY f.connection, f.ref)
+		       array_agg(f.ref ORDER BY f.connection, f.ref),
+		       array_agg(f.version ORDER BY f.connection, f.ref),
+		       array_agg(f.made_at ORDER BY f.connection, f.ref)
 		FROM   (
 			SELECT   key_id,
 			         print,
@@ -72,7 +77,9 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 		CROSS  JOIN LATERAL (
 			SELECT   secret,
 			         connection,
-			         ref
+			         ref,
+			         version,
+			         made_at
 			FROM     private.fingerprints
 			WHERE    counts
 			AND      key_id = g.key_id
@@ -87,12 +94,15 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Twins, error) {
 		var t Twins
-		var secrets, connections, refs []string
-		if err := row.Scan(&t.Group, &t.Total, &secrets, &connections, &refs); err != nil {
+		var secrets, connections, refs, versions []string
+		var made []time.Time
+		if err := row.Scan(&t.Group, &t.Total, &secrets, &connections, &refs, &versions, &made); err != nil {
 			return t, err
 		}
 		for i := range secrets {
-			t.Secrets = append(t.Secrets, Twin{events.SecretID(secrets[i]), events.ConnectionID(connections[i]), refs[i]})
+			t.Secrets = append(t.Secrets, Twin{
+				events.SecretID(secrets[i]), events.ConnectionID(connections[i]), refs[i], versions[i], made[i].UTC(),
+			})
 		}
 		return t, nil
 	})

@@ -117,7 +117,7 @@ func (s Scans) Advance(ctx context.Context, from, to inventory.Checkpoint, met [
 		if _, err := tx.Exec(ctx, "UPDATE private.scans SET tally = $2 WHERE job = $1", from.Job, to.Tally); err != nil {
 			return err
 		}
-		return putPrints(ctx, tx, from.Job, connection, prints)
+		return putPrints(ctx, tx, from.Job, connection, to.Changed, prints)
 	})
 	if err != nil {
 		return false, fmt.Errorf("advance scan %s: %w", from.Job, err)
@@ -126,21 +126,21 @@ func (s Scans) Advance(ctx context.Context, from, to inventory.Checkpoint, met [
 }
 
 // putPrints stores fingerprints that do not count yet.
-func putPrints(ctx context.Context, tx pgx.Tx, job events.JobID, connection events.ConnectionID, prints []inventory.Print) error {
+func putPrints(ctx context.Context, tx pgx.Tx, job events.JobID, connection events.ConnectionID, made time.Time, prints []inventory.Print) error {
 	if len(prints) == 0 {
 		return nil
 	}
-	columns := make([][]string, 4)
+	columns := make([][]string, 5)
 	for _, p := range prints {
-		for i, text := range []string{string(p.Secret), p.Ref, p.KeyID, p.Print} {
+		for i, text := range []string{string(p.Secret), p.Ref, p.Version, p.KeyID, p.Print} {
 			columns[i] = append(columns[i], text)
 		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO private.fingerprints (job, connection, secret, ref, key_id, print, counts)
-		SELECT $1, $2, secret, ref, key_id, print, false
-		FROM   unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS rows (secret, ref, key_id, print)
-		ON CONFLICT DO NOTHING`, job, connection, columns[0], columns[1], columns[2], columns[3])
+		INSERT INTO private.fingerprints (job, connection, secret, ref, version, key_id, print, made_at, counts)
+		SELECT $1, $2, secret, ref, version, key_id, print, $3, false
+		FROM   unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) AS rows (secret, ref, version, key_id, print)
+		ON CONFLICT DO NOTHING`, job, connection, stored(made), columns[0], columns[1], columns[2], columns[3], columns[4])
 	return err
 }
 

@@ -43,6 +43,9 @@ func (a *API) listConnections(c *call) (reply, error) {
 // showConnection answers "not modified" to who has the newest version.
 func (a *API) showConnection(c *call) (reply, error) {
 	found, err := a.Views.Connection(c.ctx(), events.ConnectionID(c.param("name")))
+	if isNotFound(err) {
+		err = command.ErrConnectionUnknown
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -127,12 +130,12 @@ func (a *API) scheduleConnection(c *call) (reply, error) {
 func (a *API) changeConnection(c *call, decide func(command.Connection, command.Meta) ([]events.Fact, error)) (reply, error) {
 	name := c.param("name")
 	if !events.ValidName(name) {
-		return reply{}, errNotFound
+		return reply{}, command.ErrConnectionUnknown
 	}
 	meta := c.meta()
 	done, err := command.Execute(c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)), meta, func(s command.Connection) ([]events.Fact, error) {
 		if s.State == "" {
-			return nil, errNotFound
+			return nil, command.ErrConnectionUnknown
 		}
 		return decide(s, meta)
 	})

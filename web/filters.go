@@ -49,6 +49,18 @@ var secretFilters = []string{
 	"label", "prefix", "provider", "cluster", "connection", "status", "owner", "environment", "older_than_days", "text",
 }
 
+// inventoryFilter is the filter of a list of secrets: of those that are there, unless told.
+func (c *call) inventoryFilter(q url.Values) (projections.SecretFilter, error) {
+	filter, err := c.secretFilter(q)
+	if !q.Has("status") {
+		filter.Status = projections.SecretPresent
+	}
+	return filter, err
+}
+
+// allStatus asks for secrets whether they are there or not.
+const allStatus = "all"
+
 // maxDays bounds an age. It is a century; the oldest secret is younger.
 const maxDays = 36_500
 
@@ -58,10 +70,12 @@ func (c *call) secretFilter(q url.Values) (projections.SecretFilter, error) {
 	if err := placeOf(q, &filter.Connection, &filter.Cluster, &filter.Provider); err != nil {
 		return filter, err
 	}
-	switch filter.Status = projections.SecretStatus(q.Get("status")); filter.Status {
-	case "", projections.SecretPresent, projections.SecretGone:
+	switch status := q.Get("status"); status {
+	case "", allStatus:
+	case string(projections.SecretPresent), string(projections.SecretGone):
+		filter.Status = projections.SecretStatus(status)
 	default:
-		return filter, errParameter.because("status is present or gone")
+		return filter, errParameter.because("status is present, gone or all")
 	}
 	if len(filter.Prefix) > command.MaxRef {
 		return filter, errParameter.because(fmt.Sprintf("prefix has at most %d bytes", command.MaxRef))

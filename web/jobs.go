@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -190,7 +191,7 @@ func progressOf(t events.ScanTally, from, to time.Time) *api.Progress {
 		Unlisted: t.Unlisted, Refused: t.Refused, At: to,
 	}
 	if took := to.Sub(from).Seconds(); took > 0 {
-		p.PerSecond = float64(t.Secrets) / took
+		p.PerSecond = math.Round(10*float64(t.Secrets)/took) / 10
 	}
 	return p
 }

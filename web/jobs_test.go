@@ -34,9 +34,9 @@ func TestOneJobOfATypeRunsForAConnection(t *testing.T) {
 		status int
 		code   string
 	}{
-		"an unknown connection":     {api.QueueJob{Type: "discover", Connection: "nowhere"}, 422, "connection_unknown"},
-		"a connection that is none": {api.QueueJob{Type: "discover", Connection: "evt.>"}, 422, "connection_unknown"},
-		"no connection":             {api.QueueJob{Type: "discover"}, 422, "connection_unknown"},
+		"an unknown connection":     {api.QueueJob{Type: "discover", Connection: "nowhere"}, 404, "connection_unknown"},
+		"a connection that is none": {api.QueueJob{Type: "discover", Connection: "evt.>"}, 404, "connection_unknown"},
+		"no connection":             {api.QueueJob{Type: "discover"}, 404, "connection_unknown"},
 		"an unknown type":           {api.QueueJob{Type: "delete", Connection: "file"}, 422, "job_type_unknown"},
 		"key names, of no secret":   {api.QueueJob{Type: "keys", Connection: "file"}, 422, "job_type_unknown"},
 	}
@@ -78,11 +78,16 @@ func TestJobsAreListedAndTellTheirProgress(t *testing.T) {
 	a := r.enrol()
 	r.call(r.admin, "POST", "/connections", api.CreateConnection{Name: "other", Provider: "vault", Cluster: "far"}).wants(t, 201, "")
 	far := r.queue("discover", "other")
-	if got := r.showJob(r.admin, far.ID).Waiting; got != "no agent of cluster far is online; it begins when one returns" {
+	if got := r.showJob(r.admin, far.ID).Waiting; got != "cluster far has no agent; it begins when one is enrolled" {
 		t.Errorf("waiting: %q", got)
 	}
 	job := r.queue("discover", "file")
 	if got := r.showJob(r.admin, job.ID).Waiting; got != "waiting for an agent of cluster demo to take it" {
+		t.Errorf("waiting: %q", got)
+	}
+	r.record(events.AgentStream(a.Agent), events.AgentLost{LastSeen: r.clock.Now()})
+	r.settled()
+	if got := r.showJob(r.admin, job.ID).Waiting; got != "no agent of cluster demo is online; it begins when one returns" {
 		t.Errorf("waiting: %q", got)
 	}
 	s := a.take(job.ID)
@@ -93,9 +98,9 @@ func TestJobsAreListedAndTellTheirProgress(t *testing.T) {
 	if running.State != "running" || running.Agent != string(a.Agent) || running.Progress == nil || *running.Progress != want {
 		t.Errorf("running: %+v, %+v", running, running.Progress)
 	}
-	r.clock.Add(4 * time.Second)
+	r.clock.Add(5 * time.Second)
 	s.finish()
-	want.PerSecond, want.At = 0.5, commandtest.Noon.Add(6*time.Second)
+	want.PerSecond, want.At = 0.4, commandtest.Noon.Add(7*time.Second) // 3 in 7 s, to one decimal place
 	finished := r.showJob(r.admin, job.ID)
 	if finished.State != "finished" || finished.Progress == nil || *finished.Progress != want {
 		t.Errorf("finished: %+v, %+v", finished, finished.Progress)

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,8 +15,12 @@ import (
 // walk reads a list from its first page to its last, and calls between after each.
 func walk[T any](r *rig, who person, path string, limit int, id func(T) string, between func()) (seen []string) {
 	r.t.Helper()
+	more := "?"
+	if strings.Contains(path, more) {
+		more = "&"
+	}
 	for cursor := ""; ; {
-		from := fmt.Sprintf("%s?limit=%d", path, limit)
+		from := fmt.Sprintf("%s%slimit=%d", path, more, limit)
 		if cursor != "" {
 			from += "&cursor=" + url.QueryEscape(cursor)
 		}

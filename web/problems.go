@@ -43,7 +43,7 @@ var (
 	errParameter        = &problem{"parameter_invalid", "a parameter is not what this call takes; see openapi.yaml"}
 	errCursor           = &problem{"cursor_invalid", "the cursor is none of this list; start without one"}
 	errCredential       = &problem{"credential_in_body", "the body has a field for a credential: those belong to the agent's own configuration and are never sent through the control plane"}
-	errSecretGone       = &problem{"secret_gone", "the last scan did not meet this secret any more; name it as CONNECTION/REF if it is there again"}
+	errSecretGone       = &problem{"secret_gone", "the last scan did not meet this secret any more; if it is there again, a scan brings it back: `sb discover CONNECTION`"}
 	errNotFinished      = &problem{"job_not_finished", "the job is not done yet; follow it, and ask when it is"}
 	errNamesGone        = &problem{"key_names_gone", "the names are not here any more: they are kept for ten minutes; make a new job"}
 	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
@@ -74,7 +74,7 @@ var statuses = map[string]int{
 	"reason_missing": 422, "reason_too_long": 422, "reason_invalid": 422, "ref_invalid": 422, "keys_invalid": 422,
 	"changes_invalid": 422, "operation_unknown": 422, "value_invalid": 422, "intake_key_unknown": 409, "recipient_invalid": 422,
 	"not_compared": 409, "comparison_moved": 409,
-	"comment_too_long": 422, "connection_unknown": 422, "connection_disabled": 409, "policy_denied": 403,
+	"comment_too_long": 422, "connection_unknown": 404, "connection_disabled": 409, "policy_denied": 403,
 	"connection_exists": 409, "connection_name_invalid": 422, "provider_unknown": 422, "description_too_long": 422,
 	"agent_unknown": 404, "agent_name_invalid": 422, "token_life_invalid": 422, "revocation_reason_invalid": 422,
 	"credential_in_body": 400, "scan_running": 409, "job_type_unknown": 422, "job_unknown": 404, "job_over": 409, "cancel_reason_invalid": 422,

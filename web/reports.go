@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"secretsbridge/events"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -166,12 +167,14 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 	}
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if whole {
-			return a.export(c, table{"duplicates", []string{"group", "total", "id", "secret"}, func(ctx context.Context, after string) ([][]string, string, error) {
+			return a.export(c, table{"duplicates", duplicateHeader, func(ctx context.Context, after string) ([][]string, string, error) {
 				found, last, err := a.duplicates(ctx, after, limit)
 				var rows [][]string
 				for _, d := range found {
 					for _, s := range d.Secrets {
-						rows = append(rows, []string{d.Group, strconv.Itoa(d.Total), s.ID, s.Secret})
+						rows = append(rows, []string{
+							d.Group, strconv.Itoa(d.Total), s.ID, s.Secret, s.Version, when(&s.FingerprintedAt), strconv.FormatBool(s.Changed),
+						})
 					}
 				}
 				return rows, last, err
@@ -187,6 +190,9 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 		return reply{status: http.StatusOK, body: page}, nil
 	})
 }
+
+// duplicateHeader is of rows of a value and one secret each.
+var duplicateHeader = []string{"group", "total", "id", "secret", "version", "fingerprinted_at", "changed"}
 
 // defaultGroups is how many a page of them has unless told.
 const defaultGroups = 50
@@ -227,7 +233,7 @@ func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (pag
 }
 
 // duplicates returns up to limit groups after one, and the name of the last if there are
-// more.
+// more. Groups that are none any more are left out.
 func (a *API) duplicates(ctx context.Context, after string, limit int) (shown []api.Duplicate, last string, err error) {
 	found, err := a.Scans.Duplicates(ctx, after, limit+1, maxTwins)
 	if err != nil {
@@ -237,20 +243,42 @@ func (a *API) duplicates(ctx context.Context, after string, limit int) (shown []
 		found = found[:limit]
 		last = found[limit-1].Group
 	}
-	shown = make([]api.Duplicate, len(found))
-	for i, twins := range found {
-		shown[i] = duplicateOf(twins)
+	var ids []events.SecretID
+	for _, twins := range found {
+		for _, s := range twins.Secrets {
+			ids = append(ids, s.Secret)
+		}
+	}
+	slices.Sort(ids)
+	now, err := a.Views.SecretStandings(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, "", err
+	}
+	shown = make([]api.Duplicate, 0, len(found))
+	for _, twins := range found {
+		if d := duplicateOf(twins, now); d.Total > 1 {
+			shown = append(shown, d)
+		}
 	}
 	return shown, last, nil
 }
 
 // duplicateOf shows a group under another name than its own, which is the same in the next
-// report and fits no list of fingerprints.
-func duplicateOf(t store.Twins) api.Duplicate {
+// report and fits no list of fingerprints. Secrets that are gone are not shown. One that no
+// scan ever met is: nobody knows better.
+func duplicateOf(t store.Twins, now map[events.SecretID]projections.Standing) api.Duplicate {
 	digest := sha256.Sum256([]byte("duplicates of " + t.Group))
-	shown := api.Duplicate{Group: hex.EncodeToString(digest[:8]), Total: t.Total, Secrets: make([]api.SecretName, len(t.Secrets))}
-	for i, s := range t.Secrets {
-		shown.Secrets[i] = api.SecretName{ID: string(s.Secret), Secret: string(s.Connection) + "/" + s.Ref}
+	shown := api.Duplicate{Group: hex.EncodeToString(digest[:8]), Total: t.Total, Secrets: make([]api.SecretName, 0, len(t.Secrets))}
+	for _, s := range t.Secrets {
+		is := now[s.Secret]
+		if is.Status == projections.SecretGone {
+			shown.Total--
+			continue
+		}
+		shown.Secrets = append(shown.Secrets, api.SecretName{
+			ID: string(s.Secret), Secret: string(s.Connection) + "/" + s.Ref, Version: s.Version, FingerprintedAt: s.Made,
+			Changed: s.Version != "" && is.Version != "" && s.Version != is.Version && is.LastSeenAt.After(s.Made),
+		})
 	}
 	return shown
 }

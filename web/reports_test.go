@@ -188,6 +188,71 @@ func TestValuesThatSecretsShareComeAsCSV(t *testing.T) {
 	}
 }
 
+// TestDuplicatesAreOfWhatIsThere lets secrets go and change after they were fingerprinted.
+func TestDuplicatesAreOfWhatIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.enrol()
+	print := func(c string) []string { return []string{strings.Repeat(c, 64)} }
+	at := func(ref, version string) events.SecretMetadata {
+		return events.SecretMetadata{Ref: ref, Version: version}
+	}
+	a.scan("file", at("pair1", "1"), at("pair2", "1"), at("goes", "1"), at("alone", "1"), at("behind", "1"), at("went", "1"))
+	made := r.clock.Now().UTC()
+	s := a.take(r.queue("fingerprint", "file").ID)
+	ask[events.PageTaken](a, events.ServicePrints, events.FingerprintPage{
+		Job: s.job, Attempt: s.attempt, Number: 1, KeyID: "00112233445566aa", Secrets: []events.Fingerprinted{
+			{Ref: "alone", Version: "1", Prints: print("0")}, {Ref: "went", Version: "1", Prints: print("0")},
+			{Ref: "pair1", Version: "1", Prints: print("1")}, {Ref: "pair2", Version: "1", Prints: print("1")}, {Ref: "goes", Version: "1", Prints: print("1")},
+			{Ref: "behind", Version: "2", Prints: print("2")}, {Ref: "never", Version: "7", Prints: print("2")}, {Ref: "silent", Prints: print("2")},
+		},
+	})
+	s.pages = 1
+	s.finish()
+	told := func() (all []string) {
+		t.Helper()
+		for cursor := ""; ; {
+			page := read[api.Page[api.Duplicate]](t, r.call(r.approver, "GET", "/reports/duplicates?limit=1"+cursor, nil, r.newest()))
+			for _, d := range page.Items {
+				for _, s := range d.Secrets {
+					if s.ID != string(secretID(strings.TrimPrefix(s.Secret, "file/"))) || !s.FingerprintedAt.Equal(made) {
+						t.Errorf("%+v, made %v", s, made)
+					}
+					all = append(all, fmt.Sprint(d.Total, " ", s.Secret, " ", s.Version, " ", s.Changed))
+				}
+			}
+			if page.Next == "" {
+				return all
+			}
+			cursor = "&cursor=" + page.Next
+		}
+	}
+	same := func(when string, want ...string) {
+		t.Helper()
+		r.settled()
+		if diff := cmp.Diff(want, told()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+		var rows []string
+		for _, row := range r.table(r.approver, "/reports/duplicates?format=csv") {
+			rows = append(rows, fmt.Sprint(row["total"], " ", row["secret"], " ", row["version"], " ", row["changed"]))
+			if row["fingerprinted_at"] != made.Format(time.RFC3339Nano) {
+				t.Errorf("%v", row)
+			}
+		}
+		if diff := cmp.Diff(want, rows); diff != "" {
+			t.Errorf("%s, as CSV (-want +got):\n%s", when, diff)
+		}
+	}
+	same("as they were read, one of them after the scan",
+		"2 file/alone 1 false", "2 file/went 1 false", "3 file/goes 1 false", "3 file/pair1 1 false", "3 file/pair2 1 false",
+		"3 file/behind 2 false", "3 file/never 7 false", "3 file/silent  false")
+	r.clock.Add(time.Minute)
+	a.scan("file", at("pair1", "1"), at("pair2", "2"), at("alone", "1"), at("behind", "2"), at("silent", "4"))
+	same("after some went and one changed",
+		"2 file/pair1 1 false", "2 file/pair2 1 true", "3 file/behind 2 false", "3 file/never 7 false", "3 file/silent  false")
+}
+
 // TestCellsAreNoFormulas lists secrets whose names and labels a spreadsheet would run.
 func TestCellsAreNoFormulas(t *testing.T) {
 	t.Parallel()

@@ -196,14 +196,22 @@ func (a *API) waiting(c *call, r projections.Request) (string, error) {
 
 // waitingForAgent says whether an agent may take something soon. Then it happens.
 func (a *API) waitingForAgent(c *call, cluster events.ClusterID, happens string) (string, error) {
-	online, err := a.Views.Agents(c.ctx(), projections.AgentFilter{Cluster: cluster, States: []events.AgentState{events.AgentOnline}, Limit: 1})
-	if err != nil {
-		return "", err
+	for _, is := range []struct {
+		state    events.AgentState
+		sentence string
+	}{
+		{events.AgentOnline, "waiting for an agent of cluster " + string(cluster) + " to take it"},
+		{events.AgentOffline, "no agent of cluster " + string(cluster) + " is online; it " + happens + " when one returns"},
+	} {
+		found, err := a.Views.Agents(c.ctx(), projections.AgentFilter{Cluster: cluster, States: []events.AgentState{is.state}, Limit: 1})
+		if err != nil {
+			return "", err
+		}
+		if len(found.Items) > 0 {
+			return is.sentence, nil
+		}
 	}
-	if len(online.Items) == 0 {
-		return "no agent of cluster " + string(cluster) + " is online; it " + happens + " when one returns", nil
-	}
-	return "waiting for an agent of cluster " + string(cluster) + " to take it", nil
+	return "cluster " + string(cluster) + " has no agent; it " + happens + " when one is enrolled", nil
 }
 
 // names finds the names of everybody in some requests.

@@ -207,7 +207,7 @@ func TestPathsThatAreNone(t *testing.T) {
 	}
 	// One segment stays one, however it is spelled.
 	for path, code := range map[string]string{
-		"/connections/a%2fb": "not_found", "/connections/%2e%2e": "not_found", "/connections/%00": "not_found", "/connections/%ff": "not_found",
+		"/connections/a%2fb": "connection_unknown", "/connections/%2e%2e": "connection_unknown", "/connections/%00": "connection_unknown", "/connections/%ff": "connection_unknown",
 		"/agents/%00": "agent_unknown", "/agents/a_%2f..": "agent_unknown", "/agents/" + strings.Repeat("a", 4000): "agent_unknown",
 		"/requests/%00": "request_unknown", "/requests/r_1'--": "request_unknown", "/requests/..%2f..%2fme": "request_unknown",
 	} {

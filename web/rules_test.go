@@ -23,7 +23,7 @@ func TestSubmitRefuses(t *testing.T) {
 		status int
 		code   string
 	}{
-		"an unknown connection":       {api.Submit{Secret: "nowhere/a", Reason: "x"}, 422, "connection_unknown"},
+		"an unknown connection":       {api.Submit{Secret: "nowhere/a", Reason: "x"}, 404, "connection_unknown"},
 		"a disabled connection":       {api.Submit{Secret: "old/a", Reason: "x"}, 409, "connection_disabled"},
 		"no reason":                   {api.Submit{Secret: "file/a"}, 422, "reason_missing"},
 		"a reason of blanks":          {api.Submit{Secret: "file/a", Reason: " \n\t "}, 422, "reason_missing"},
@@ -227,7 +227,7 @@ func TestConnectionsRefuse(t *testing.T) {
 	}
 	for _, verb := range []string{"disable", "enable"} {
 		for _, name := range []string{"nowhere", "No", "a%2fb"} {
-			r.call(r.admin, "POST", "/connections/"+name+"/"+verb, nil).wants(t, 404, "not_found")
+			r.call(r.admin, "POST", "/connections/"+name+"/"+verb, nil).wants(t, 404, "connection_unknown")
 		}
 	}
 	r.call(r.admin, "POST", "/connections/file/enable", api.Reason{Reason: "x"}).wants(t, 400, "body_malformed")

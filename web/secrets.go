@@ -20,7 +20,7 @@ func (a *API) listSecrets(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter, err := c.secretFilter(q)
+	filter, err := c.inventoryFilter(q)
 	if err != nil {
 		return reply{}, err
 	}
@@ -40,7 +40,7 @@ func (a *API) countSecrets(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter, err := c.secretFilter(q)
+	filter, err := c.inventoryFilter(q)
 	if err != nil {
 		return reply{}, err
 	}

@@ -46,13 +46,15 @@ func TestFiltersNarrowTheInventory(t *testing.T) {
 	r := stocked(t)
 	r.call(r.admin, "POST", "/secrets/"+string(secretID("prod/db"))+"/assign", api.Assign{Owner: "payments", Environment: "production"}).wants(t, 200, "")
 	tests := map[string]string{
-		"":                     "prod/db prod/api test/db test/none prod/db",
+		"":                     "prod/db prod/api test/db prod/db",
+		"?status=all":          "prod/db prod/api test/db test/none prod/db",
 		"?label=team:payments": "prod/db prod/api",
 		"?label=team:payments&label=tier:backend": "prod/db",
 		"?label=team:none":                        "",
 		`?label=k8s\:app:a:b`:                     "test/db",
 		"?label=empty:":                           "prod/db",
-		"?prefix=test/":                           "test/db test/none",
+		"?prefix=test/":                           "test/db",
+		"?prefix=test/&status=all":                "test/db test/none",
 		"?provider=vault":                         "prod/db",
 		"?cluster=nowhere":                        "",
 		"?connection=other":                       "prod/db",
@@ -179,7 +181,7 @@ func TestPagesOfSecretsWalkEverythingOnce(t *testing.T) {
 	r := stocked(t)
 	want := []string{"file/prod/db", "file/prod/api", "file/test/db", "file/test/none", "other/prod/db"}
 	more := 0
-	got := walk(r, r.developer, "/secrets", 2, func(s api.Secret) string { return s.Secret }, func() {
+	got := walk(r, r.developer, "/secrets?status=all", 2, func(s api.Secret) string { return s.Secret }, func() {
 		more++
 		r.found(fmt.Sprint("more", more))
 	})
@@ -389,5 +391,5 @@ func TestAConnectionIsScannedBySchedule(t *testing.T) {
 	if got := show(); got != 0 {
 		t.Errorf("every %d s", got)
 	}
-	r.call(r.admin, "POST", "/connections/nowhere/schedule", api.Schedule{}).wants(t, 404, "not_found")
+	r.call(r.admin, "POST", "/connections/nowhere/schedule", api.Schedule{}).wants(t, 404, "connection_unknown")
 }

@@ -50,6 +50,7 @@ type Views interface {
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
 	Secrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
 	Secret(ctx context.Context, id events.SecretID) (projections.Secret, error)
+	SecretStandings(ctx context.Context, ids []events.SecretID) (map[events.SecretID]projections.Standing, error)
 	CountSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Count, error)
 	LabelFacets(ctx context.Context, filter projections.FacetFilter) ([]projections.Facet, error)
 	StaleSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)

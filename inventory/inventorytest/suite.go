@@ -130,7 +130,7 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 	t.Run("fingerprints count when their job is finished, and take the place of those before", func(t *testing.T) {
 		s := fresh(t)
 		print := func(secret, print string) inventory.Print {
-			return inventory.Print{Secret: events.SecretID(secret), Ref: secret, KeyID: "k", Print: print}
+			return inventory.Print{Secret: events.SecretID(secret), Ref: secret, Version: "v" + print, KeyID: "k", Print: print}
 		}
 		counting := func() []inventory.Print {
 			t.Helper()
@@ -176,7 +176,7 @@ func RunScans(t *testing.T, fresh func(*testing.T) Counter) {
 	t.Run("a secret that is read again has its new fingerprints alone", func(t *testing.T) {
 		s := fresh(t)
 		print := func(secret, print string) inventory.Print {
-			return inventory.Print{Secret: events.SecretID(secret), Ref: secret, KeyID: "k", Print: print}
+			return inventory.Print{Secret: events.SecretID(secret), Ref: secret, Version: "v" + print, KeyID: "k", Print: print}
 		}
 		at := advance(t, s, begin(t, s, job, 1), []events.SecretID{"i_a", "i_b", "i_c"}, print("i_a", "1"), print("i_b", "1"), print("i_c", "1"))
 		advance(t, s, at, []events.SecretID{"i_a", "i_b", "i_d"}, print("i_a", "2"), print("i_d", "4"))

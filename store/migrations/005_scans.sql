@@ -26,8 +26,10 @@ CREATE TABLE fingerprints (
 	connection  text             NOT NULL,
 	secret      text COLLATE "C" NOT NULL,
 	ref         text             NOT NULL,
+	version     text             NOT NULL, -- of the secret, then; empty: the provider told none
 	key_id      text             NOT NULL,
 	print       text COLLATE "C" NOT NULL,
+	made_at     timestamptz      NOT NULL,
 	counts      boolean          NOT NULL,
 	CONSTRAINT a_print_of_a_secret_is_there_once PRIMARY KEY (job, secret, print)
 );

@@ -110,16 +110,17 @@ func TestBadInputIsToldApart(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, code string
+		exit       int
 		args       []string
 	}{
-		{"an unknown connection", "connection_unknown", read("nowhere/prod/db")},
-		{"no reason", "reason_missing", []string{"request", "read", "file/prod/db/password", "--reason", " "}},
-		{"an endless reason", "reason_too_long", []string{"request", "read", "file/prod/db/password", "--reason", strings.Repeat("x", 2001)}},
-		{"a ref that climbs", "ref_invalid", read("file/prod/../../etc/passwd")},
+		{"an unknown connection", "connection_unknown", 5, read("nowhere/prod/db")},
+		{"no reason", "reason_missing", 4, []string{"request", "read", "file/prod/db/password", "--reason", " "}},
+		{"an endless reason", "reason_too_long", 4, []string{"request", "read", "file/prod/db/password", "--reason", strings.Repeat("x", 2001)}},
+		{"a ref that climbs", "ref_invalid", 4, read("file/prod/../../etc/passwd")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := c.sb(t, "developer", tt.args...); got.code != 4 || !strings.Contains(got.stderr, tt.code) {
-				t.Errorf("exit %d: %s, want %s", got.code, got.stderr, tt.code)
+			if got := c.sb(t, "developer", tt.args...); got.code != tt.exit || !strings.Contains(got.stderr, tt.code) {
+				t.Errorf("exit %d: %s, want %d and %s", got.code, got.stderr, tt.exit, tt.code)
 			}
 		})
 	}

@@ -175,7 +175,7 @@ func TestBadPatchesAreToldApart(t *testing.T) {
 		{"two values on one input", "x", "one value", 2, patch("file/prod/one", "--set", "a=-", "--set", "b=-")},
 		{"JSON that is none", "{", "", 2, patch("file/prod/one", "--set", "a=-", "--json", "a")},
 		{"a new secret that unsets", "x", "changes_invalid", 4, patch("file/prod/two", "--create", "--set", "a=-", "--unset", "b")},
-		{"an unknown connection", "x", "connection_unknown", 4, patch("nowhere/prod/one", "--set", "a=-")},
+		{"an unknown connection", "x", "connection_unknown", 5, patch("nowhere/prod/one", "--set", "a=-")},
 		{"a ref that climbs", "x", "ref_invalid", 4, patch("file/prod/../../etc/passwd", "--set", "a=-")},
 		{"a key that is none", "x", "keys_invalid", 4, patch("file/prod/one", "--set", strings.Repeat("k", 300)+"=-")},
 	} {
