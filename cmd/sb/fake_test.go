@@ -128,6 +128,8 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		problem(answer, 503, "view_behind")
 	case "broken":
 		problem(answer, 500, "internal")
+	case "invalid":
+		problem(answer, 400, "parameter_invalid")
 	case "often":
 		answer.Header().Set("Retry-After", "60")
 		problem(answer, 429, "too_many_requests")

@@ -77,7 +77,7 @@ func execCode(ts *testscript.TestScript, _ bool, args []string) {
 func steer(ts *testscript.TestScript, neg bool, args []string) {
 	f := ts.Value("fake").(*fake)
 	switch args[0] {
-	case "fail": // down, lose, busy, broken, often, html, redirect, garbage, huge, unsigned, altered, ahead, twice, forbidden; none fails nothing
+	case "fail": // down, lose, busy, broken, often, html, redirect, garbage, huge, unsigned, altered, ahead, twice, forbidden, invalid; none fails nothing
 		f.fail(args[1:]...)
 	case "drop":
 		f.drop()
