@@ -73,7 +73,7 @@ func reportOf[T any](a *cli, kind, sentence, more, example, head string, narrowe
 		}),
 	}
 	if narrowed {
-		f.flags(c)
+		f.flags(c, kind != "unowned")
 	}
 	return alsoOutputs(c, "csv")
 }
