@@ -99,7 +99,8 @@ func watchJob(a *cli, c *cobra.Command, to *client.Client, id string, whole bool
 				if err := show(a, c.OutOrStdout(), j, jobText); err != nil {
 					return err
 				}
-			} else if a.output == "text" && !jobOver(j.Value.State) {
+			}
+			if a.output == "text" && !jobOver(j.Value.State) {
 				line.show(j.Value)
 			}
 			if jobOver(j.Value.State) {
