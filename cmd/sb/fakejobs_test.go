@@ -120,7 +120,10 @@ func (f *fake) step(id, how string) error {
 		p := *j.Progress
 		j.State, j.EndedAt = "finished", &now
 		if p.Gone = 3; how == "finish-partly" {
-			p.Gone, p.Skipped, p.Unlisted, p.Refused = 0, 1, 2, 4
+			p.Gone, p.Skipped, p.Unlisted = 0, 1, 2
+		}
+		if j.Type == "fingerprint" {
+			p.Gone, p.Refused = 0, 4
 		}
 		j.Progress = &p
 	case "fail":
