@@ -263,7 +263,7 @@ func secretKeysCommand(a *cli) *cobra.Command {
 				Lost: func(err error) { note(c, "reconnecting: %v", err) },
 			})
 			if errors.Is(err, context.Canceled) {
-				return fail("interrupted", "interrupted; ask again, or end it with sb job cancel %s", job.Value.ID)
+				return fail("interrupted", "interrupted; ask again")
 			}
 			if err != nil {
 				return err
