@@ -424,6 +424,11 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey 
 	var in api.Submit
 	f.decode(body, &in)
 	connection, ref, _ := strings.Cut(in.Secret, "/")
+	for _, s := range fakeSecrets() {
+		if s.ID == in.Secret {
+			connection, ref, in.Secret = s.Connection, s.Ref, s.Secret
+		}
+	}
 	switch {
 	case connection != "file":
 		problem(w, 422, "connection_unknown")

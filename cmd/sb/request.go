@@ -29,8 +29,10 @@ func readCommand(a *cli) *cobra.Command {
 		Example: "  sb request read vault/secret/prod/db --key password --reason \"restore test on Tuesday\"",
 		Args:    takes("CONNECTION/REF"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			if err := checkSecret(args[0]); err != nil {
-				return err
+			if byID(args[0]) {
+				if _, err := located(c, to, args[0]); err != nil {
+					return err
+				}
 			}
 			ask.Secret = args[0]
 			done, err := client.Post[api.Submitted](c.Context(), to, client.Path("requests"), ask)
