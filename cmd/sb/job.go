@@ -115,7 +115,16 @@ func cancelJobCommand(a *cli) *cobra.Command {
 		Example: "  sb job cancel JOB --reason \"the provider is under load\"",
 		Args:    takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			return give(a, c, to, client.Path("jobs", args[0], "cancel"), why, "cancelled "+args[0])
+			if err := give(a, c, to, client.Path("jobs", args[0], "cancel"), why, "cancelled "+args[0]); err != nil {
+				return err
+			}
+			// To cancel it again changes nothing, also not the reason. The command was done,
+			// whatever this query says.
+			j, err := client.Get[api.Job](c.Context(), to, client.Path("jobs", args[0]), nil)
+			if first := j.Value.Reason; err == nil && j.Value.State == string(events.JobStateCancelled) && first != why.Reason {
+				note(c, "it was cancelled before, and keeps its first reason: %s", cmp.Or(first, "none was given"))
+			}
+			return nil
 		}),
 	}
 	c.Flags().StringVar(&why.Reason, "reason", "", "why, for the audit")
