@@ -57,6 +57,7 @@ type fake struct {
 	assigned  api.Assign // the last one
 	every     int        // the schedule that was set last, in seconds
 	misplaced bool       // secrets are said to be elsewhere
+	empty     bool       // nothing was scanned yet
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -300,8 +301,8 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		f.queryJobs(w, r, part)
 	case part[0] == "secrets":
 		f.querySecrets(w, r, part)
-	case part[0] == "reports" && len(part) == 2:
-		f.queryReport(w, r, part[1])
+	case part[0] == "reports":
+		f.queryReport(w, r, strings.TrimPrefix(path, "reports/"))
 	case path == "ownership":
 		reply(w, 200, f.ownership)
 	case path == "agents":

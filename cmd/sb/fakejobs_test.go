@@ -188,6 +188,12 @@ func fakeSecrets() []api.Secret {
 func (f *fake) querySecrets(w *httptest.ResponseRecorder, r *http.Request, part []string) {
 	q := r.URL.Query()
 	switch all := fakeSecrets(); {
+	case len(part) == 1 && f.empty:
+		page(w, r, []api.Secret{})
+	case f.empty && part[1] == "count":
+		reply(w, 200, api.Count{Exact: true})
+	case f.empty:
+		reply(w, 200, api.Page[api.Facet]{Items: []api.Facet{}})
 	case len(part) == 1 && q.Get("text") == "sparse" && q.Get("cursor") == "":
 		reply(w, 200, api.Page[api.Secret]{Items: []api.Secret{}, Next: "1"}) // looked at many, found none yet
 	case len(part) == 1 && q.Get("prefix") == "nothing":
@@ -221,6 +227,8 @@ func (f *fake) queryReport(w *httptest.ResponseRecorder, r *http.Request, kind s
 	case r.URL.Query().Get("format") == "csv":
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		_, _ = w.WriteString("secret,owner\r\nfile/prod/db,\"pay\x1b[2Jments\"\r\n")
+	case f.empty && kind != "duplicates" && kind != "duplicates/coverage":
+		page(w, r, []api.Secret{})
 	case kind == "stale", kind == "unowned":
 		page(w, r, all)
 	case kind == "out-of-band":
@@ -229,8 +237,20 @@ func (f *fake) queryReport(w *httptest.ResponseRecorder, r *http.Request, kind s
 			{Secret: all[3], Kind: "created", ToVersion: "1\x1b[2J", SeenAt: time.Now()},
 			{Secret: all[1], Kind: "changed", FromVersion: "3", ToVersion: "4", SeenAt: time.Now()},
 		})
+	case kind == "duplicates/coverage":
+		page := api.Page[api.Coverage]{Items: []api.Coverage{
+			{Connection: "old", KeyID: "9f8e7d6c5b4a", Secrets: 2, FingerprintedAt: time.Now().Add(-50 * time.Hour)},
+			{Connection: "file", KeyID: "1a2b3c4d5e6f", Secrets: 3, FingerprintedAt: time.Now().Add(-2 * time.Minute)},
+			{Connection: "vault", KeyID: "1a2b3c4d5e6f", Secrets: 1, FingerprintedAt: time.Now().Add(-time.Hour)},
+		}}
+		if f.empty {
+			page.Items = []api.Coverage{}
+		}
+		reply(w, 200, page)
+	case f.empty:
+		page(w, r, []api.Duplicate{})
 	default:
-		page(w, r, []api.Duplicate{{Group: "g1", Total: 102, Secrets: []api.SecretName{{ID: "i_1", Secret: "file/a"}, {ID: "i_2", Secret: "vault/\x1bb"}}}})
+		page(w, r, []api.Duplicate{{Group: "g1", Total: 102, Secrets: []api.SecretName{{ID: "i_1", Secret: "file/a"}, {ID: "i_2", Secret: "vault/\x1bb", Changed: true}}}})
 	}
 }
 

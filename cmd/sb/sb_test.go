@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	fake every N          the seconds of the schedule that was set last
 //	fake moved            somebody else changes the rules of ownership
 //	fake misplace         secrets are said to be elsewhere
+//	fake empty            nothing was scanned yet
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
@@ -138,6 +139,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.misplaced = true
+	case "empty":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.empty = true
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

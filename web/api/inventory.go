@@ -139,8 +139,18 @@ type Duplicate struct {
 	Secrets []SecretName `json:"secrets"` // at most 100
 }
 
+// Coverage is what of a connection was fingerprinted with one key. Only fingerprints of the
+// same key are compared.
+type Coverage struct {
+	Connection      string    `json:"connection"`
+	KeyID           string    `json:"key_id"`
+	Secrets         int       `json:"secrets"`
+	FingerprintedAt time.Time `json:"fingerprinted_at"`
+}
+
 // SecretName is where a secret is.
 type SecretName struct {
-	ID     string `json:"id"`
-	Secret string `json:"secret"` // CONNECTION/REF
+	ID      string `json:"id"`
+	Secret  string `json:"secret"`            // CONNECTION/REF
+	Changed bool   `json:"changed,omitempty"` // of a duplicate: it has another version than when it was fingerprinted
 }
