@@ -58,6 +58,7 @@ type fake struct {
 	every     int        // the schedule that was set last, in seconds
 	misplaced bool       // secrets are said to be elsewhere
 	empty     bool       // nothing was scanned yet
+	many      bool       // there are 51 secrets
 }
 
 func newFake(t *testing.T, dir string) *fake {

@@ -198,8 +198,12 @@ func (f *fake) querySecrets(w *httptest.ResponseRecorder, r *http.Request, part 
 		reply(w, 200, api.Page[api.Secret]{Items: []api.Secret{}, Next: "1"}) // looked at many, found none yet
 	case len(part) == 1 && q.Get("prefix") == "nothing":
 		page(w, r, []api.Secret{})
+	case len(part) == 1 && f.many:
+		page(w, r, slices.Repeat(all[:1], 51))
 	case len(part) == 1:
 		page(w, r, all)
+	case part[1] == "facets" && q.Get("label") == "Nope":
+		reply(w, 200, api.Page[api.Facet]{Items: []api.Facet{}})
 	case part[1] == "count":
 		reply(w, 200, api.Count{Count: 10000, Exact: q.Get("prefix") != ""})
 	case part[1] == "facets" && q.Get("label") == "":

@@ -69,7 +69,10 @@ func reportOf[T any](a *cli, kind, sentence, more, example, head string, narrowe
 				}
 				err = writeCSV(c.OutOrStdout(), text, isTerminal(c.OutOrStdout()))
 			} else {
-				err = walking(a, c, to, path, q, head, lines)
+				var n int
+				if n, err = walking(a, c, to, path, q, head, lines); err == nil && n == 0 && narrowed {
+					f.hint(a, c, to, q)
+				}
 			}
 			if err == nil && kind == "duplicates" && a.output != "json" {
 				tellCoverage(c, to)

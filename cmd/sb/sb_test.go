@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	fake moved            somebody else changes the rules of ownership
 //	fake misplace         secrets are said to be elsewhere
 //	fake empty            nothing was scanned yet
+//	fake many             there are 51 secrets
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
@@ -143,6 +144,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.empty = true
+	case "many":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.many = true
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

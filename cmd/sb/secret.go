@@ -100,11 +100,21 @@ func listSecretsCommand(a *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if n.Value.Exact && n.Value.Count == 0 {
+					defer f.hint(a, c, to, q)
+				}
 				return show(a, c.OutOrStdout(), n, countText)
-			case all:
-				return walking(a, c, to, client.Path("secrets"), q, secretHead, func(s api.Secret) [][]string { return [][]string{secretLine(s)} })
 			}
-			return listing(a, c, to, client.Path("secrets"), q, limit, secretHead, secretLine)
+			var n int
+			if all {
+				n, err = walking(a, c, to, client.Path("secrets"), q, secretHead, func(s api.Secret) [][]string { return [][]string{secretLine(s)} })
+			} else {
+				n, err = counted(a, c, to, client.Path("secrets"), q, limit, secretHead, secretLine)
+			}
+			if err == nil && n == 0 {
+				f.hint(a, c, to, q)
+			}
+			return err
 		}),
 	}
 	f.flags(c, true)
@@ -179,9 +189,13 @@ func facetsCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return list(a, c.OutOrStdout(), facets, head, func(f api.Facet) []string {
+			err = list(a, c.OutOrStdout(), facets, head, func(f api.Facet) []string {
 				return []string{f.Value, strconv.Itoa(f.Count)}
 			})
+			if err == nil && len(facets) == 0 && a.output == "text" && !nothingScanned(c, to) && len(args) == 1 {
+				note(c, "no secret has the label %s; sb secret facets lists those there are", args[0])
+			}
+			return err
 		}),
 	}
 }
