@@ -38,15 +38,15 @@ type Job struct {
 // Progress is what a job over a connection met so far, or in all.
 type Progress struct {
 	Pages     int       `json:"pages"`
-	Secrets   int       `json:"secrets"`  // different ones
-	Found     int       `json:"found"`    // new, or there again
-	Changed   int       `json:"changed"`  // with other labels, another version or other times
-	Gone      int       `json:"gone"`     // no longer there; known at the end
-	Skipped   int       `json:"skipped"`  // with a name that no ref can spell
-	Unlisted  int       `json:"unlisted"` // folders that the provider did not open: then nothing is gone
-	Refused   int       `json:"refused"`  // values that are too easy to guess for a fingerprint
-	PerSecond float64   `json:"per_second"`
-	At        time.Time `json:"at"` // of the newest page, or of the end
+	Secrets   int       `json:"secrets"`    // different ones
+	Found     int       `json:"found"`      // new, or there again
+	Changed   int       `json:"changed"`    // with other labels, another version or other times
+	Gone      int       `json:"gone"`       // no longer there; known at the end
+	Skipped   int       `json:"skipped"`    // with a name that no ref can spell
+	Unlisted  int       `json:"unlisted"`   // folders that the provider did not open: then nothing is gone
+	Refused   int       `json:"refused"`    // values that are too easy to guess for a fingerprint
+	PerSecond float64   `json:"per_second"` // to one decimal place
+	At        time.Time `json:"at"`         // of the newest page, or of the end
 }
 
 // KeyNames are the names of a secret's keys, for whoever asked.
@@ -132,25 +132,27 @@ type OutOfBand struct {
 	Scan        string    `json:"scan,omitempty"` // the job that saw it
 }
 
-// Duplicate is a value that several secrets share.
+// Duplicate is a value that several secrets shared when they were last read for it. Those
+// that are gone are left out.
 type Duplicate struct {
-	Group   string       `json:"group"` // names the value in this report, and says nothing of it
-	Total   int          `json:"total"`
+	Group   string       `json:"group"`   // names the value in this report, and says nothing of it
+	Total   int          `json:"total"`   // beyond 100 also those that are gone
 	Secrets []SecretName `json:"secrets"` // at most 100
 }
 
-// Coverage is what of a connection was fingerprinted with one key. Only fingerprints of the
-// same key are compared.
+// Coverage is what a connection has of fingerprints. Only those of one key compare.
 type Coverage struct {
 	Connection      string    `json:"connection"`
 	KeyID           string    `json:"key_id"`
-	Secrets         int       `json:"secrets"`
-	FingerprintedAt time.Time `json:"fingerprinted_at"`
+	Secrets         int       `json:"secrets"`          // that have one
+	FingerprintedAt time.Time `json:"fingerprinted_at"` // the newest of them
 }
 
-// SecretName is where a secret is.
+// SecretName is where a secret is, and of when its fingerprint is.
 type SecretName struct {
-	ID      string `json:"id"`
-	Secret  string `json:"secret"`            // CONNECTION/REF
-	Changed bool   `json:"changed,omitempty"` // of a duplicate: it has another version than when it was fingerprinted
+	ID              string    `json:"id"`
+	Secret          string    `json:"secret"`            // CONNECTION/REF
+	Version         string    `json:"version,omitempty"` // that the fingerprint is of
+	FingerprintedAt time.Time `json:"fingerprinted_at"`
+	Changed         bool      `json:"changed,omitempty"` // a scan met another version since
 }
