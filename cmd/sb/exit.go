@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -18,7 +19,7 @@ type flag = pflag.Flag
 const (
 	exitDone        = 0
 	exitFault       = 1
-	exitUsage       = 2
+	exitUsage       = 2 // also where only the server can tell
 	exitNotSignedIn = 3
 	exitRefused     = 4 // by the rules: trying again changes nothing
 	exitNotFound    = 5
@@ -113,7 +114,9 @@ func explain(err error) *failure {
 	return f
 }
 
-// ofServer is the server's own sentence and code, with the exit code of its status.
+// ofServer is the server's own sentence and code, with the exit code of its status: 400 says
+// that the call is none of this API, 404 that what it names is not there. Codes that end
+// in _unknown say the latter, too, but for a conflict: what that one is about was there.
 func ofServer(r *client.Refused) *failure {
 	status := r.Problem.Status
 	passing := status >= 500 || status == http.StatusTooManyRequests
@@ -132,7 +135,9 @@ func ofServer(r *client.Refused) *failure {
 		f.exit = exitUnavailable
 	case status == http.StatusUnauthorized:
 		f.exit = exitNotSignedIn
-	case status == http.StatusNotFound:
+	case status == http.StatusBadRequest:
+		f.exit = exitUsage
+	case status == http.StatusNotFound, strings.HasSuffix(f.code, "_unknown") && status != http.StatusConflict:
 		f.exit = exitNotFound
 	}
 	if r.Problem.Instance != "" && status == http.StatusInternalServerError {

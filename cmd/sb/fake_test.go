@@ -57,6 +57,8 @@ type fake struct {
 	assigned  api.Assign // the last one
 	every     int        // the schedule that was set last, in seconds
 	misplaced bool       // secrets are said to be elsewhere
+	empty     bool       // nothing was scanned yet
+	many      bool       // there are 51 secrets
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -128,6 +130,8 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		problem(answer, 503, "view_behind")
 	case "broken":
 		problem(answer, 500, "internal")
+	case "invalid":
+		problem(answer, 400, "parameter_invalid")
 	case "often":
 		answer.Header().Set("Retry-After", "60")
 		problem(answer, 429, "too_many_requests")
@@ -298,8 +302,8 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		f.queryJobs(w, r, part)
 	case part[0] == "secrets":
 		f.querySecrets(w, r, part)
-	case part[0] == "reports" && len(part) == 2:
-		f.queryReport(w, r, part[1])
+	case part[0] == "reports":
+		f.queryReport(w, r, strings.TrimPrefix(path, "reports/"))
 	case path == "ownership":
 		reply(w, 200, f.ownership)
 	case path == "agents":
@@ -422,6 +426,11 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey 
 	var in api.Submit
 	f.decode(body, &in)
 	connection, ref, _ := strings.Cut(in.Secret, "/")
+	for _, s := range fakeSecrets() {
+		if s.ID == in.Secret {
+			connection, ref, in.Secret = s.Connection, s.Ref, s.Secret
+		}
+	}
 	switch {
 	case connection != "file":
 		problem(w, 422, "connection_unknown")

@@ -84,6 +84,10 @@ func (f *fake) queryJobs(w *httptest.ResponseRecorder, r *http.Request, part []s
 func (f *fake) cancelJob(w *httptest.ResponseRecorder, j *fakeJob, body []byte) {
 	var in api.Reason
 	f.decode(body, &in)
+	if j.State == "cancelled" {
+		f.write(w, 200, api.Done{Seq: f.seq})
+		return
+	}
 	if jobOver(j.State) {
 		problem(w, 409, "job_over")
 		return
@@ -120,7 +124,10 @@ func (f *fake) step(id, how string) error {
 		p := *j.Progress
 		j.State, j.EndedAt = "finished", &now
 		if p.Gone = 3; how == "finish-partly" {
-			p.Gone, p.Skipped, p.Unlisted, p.Refused = 0, 1, 2, 4
+			p.Gone, p.Skipped, p.Unlisted = 0, 1, 2
+		}
+		if j.Type == "fingerprint" {
+			p.Gone, p.Refused = 0, 4
 		}
 		j.Progress = &p
 	case "fail":
@@ -181,12 +188,22 @@ func fakeSecrets() []api.Secret {
 func (f *fake) querySecrets(w *httptest.ResponseRecorder, r *http.Request, part []string) {
 	q := r.URL.Query()
 	switch all := fakeSecrets(); {
+	case len(part) == 1 && f.empty:
+		page(w, r, []api.Secret{})
+	case f.empty && part[1] == "count":
+		reply(w, 200, api.Count{Exact: true})
+	case f.empty:
+		reply(w, 200, api.Page[api.Facet]{Items: []api.Facet{}})
 	case len(part) == 1 && q.Get("text") == "sparse" && q.Get("cursor") == "":
 		reply(w, 200, api.Page[api.Secret]{Items: []api.Secret{}, Next: "1"}) // looked at many, found none yet
 	case len(part) == 1 && q.Get("prefix") == "nothing":
 		page(w, r, []api.Secret{})
+	case len(part) == 1 && f.many:
+		page(w, r, slices.Repeat(all[:1], 51))
 	case len(part) == 1:
 		page(w, r, all)
+	case part[1] == "facets" && q.Get("label") == "Nope":
+		reply(w, 200, api.Page[api.Facet]{Items: []api.Facet{}})
 	case part[1] == "count":
 		reply(w, 200, api.Count{Count: 10000, Exact: q.Get("prefix") != ""})
 	case part[1] == "facets" && q.Get("label") == "":
@@ -214,6 +231,8 @@ func (f *fake) queryReport(w *httptest.ResponseRecorder, r *http.Request, kind s
 	case r.URL.Query().Get("format") == "csv":
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		_, _ = w.WriteString("secret,owner\r\nfile/prod/db,\"pay\x1b[2Jments\"\r\n")
+	case f.empty && kind != "duplicates" && kind != "duplicates/coverage":
+		page(w, r, []api.Secret{})
 	case kind == "stale", kind == "unowned":
 		page(w, r, all)
 	case kind == "out-of-band":
@@ -222,8 +241,20 @@ func (f *fake) queryReport(w *httptest.ResponseRecorder, r *http.Request, kind s
 			{Secret: all[3], Kind: "created", ToVersion: "1\x1b[2J", SeenAt: time.Now()},
 			{Secret: all[1], Kind: "changed", FromVersion: "3", ToVersion: "4", SeenAt: time.Now()},
 		})
+	case kind == "duplicates/coverage":
+		page := api.Page[api.Coverage]{Items: []api.Coverage{
+			{Connection: "old", KeyID: "9f8e7d6c5b4a", Secrets: 2, FingerprintedAt: time.Now().Add(-50 * time.Hour)},
+			{Connection: "file", KeyID: "1a2b3c4d5e6f", Secrets: 3, FingerprintedAt: time.Now().Add(-2 * time.Minute)},
+			{Connection: "vault", KeyID: "1a2b3c4d5e6f", Secrets: 1, FingerprintedAt: time.Now().Add(-time.Hour)},
+		}}
+		if f.empty {
+			page.Items = []api.Coverage{}
+		}
+		reply(w, 200, page)
+	case f.empty:
+		page(w, r, []api.Duplicate{})
 	default:
-		page(w, r, []api.Duplicate{{Group: "g1", Total: 102, Secrets: []api.SecretName{{ID: "i_1", Secret: "file/a"}, {ID: "i_2", Secret: "vault/\x1bb"}}}})
+		page(w, r, []api.Duplicate{{Group: "g1", Total: 102, Secrets: []api.SecretName{{ID: "i_1", Secret: "file/a"}, {ID: "i_2", Secret: "vault/\x1bb", Changed: true}}}})
 	}
 }
 

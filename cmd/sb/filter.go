@@ -20,15 +20,18 @@ type secretFilter struct {
 	owner, environment, olderThan, text   string
 }
 
-func (f *secretFilter) flags(c *cobra.Command) {
+// flags are those of all lists of secrets. The one of nobody's has no owner to ask for.
+func (f *secretFilter) flags(c *cobra.Command, owned bool) {
 	c.Flags().StringArrayVar(&f.labels, "label", nil, "NAME:VALUE: only with this label; a colon in NAME is written \\:; repeat it for several")
 	c.Flags().StringVar(&f.prefix, "prefix", "", "only refs that begin so")
 	c.Flags().StringVar(&f.provider, "provider", "", "only this provider, such as vault or aws-secrets-manager")
 	c.Flags().StringVar(&f.cluster, "cluster", "", "only this cluster")
 	c.Flags().StringVar(&f.connection, "connection", "", "only this connection")
-	c.Flags().StringVar(&f.owner, "owner", "", "only this owner's; \"\" for those that are nobody's")
+	if owned {
+		c.Flags().StringVar(&f.owner, "owner", "", "only this owner's; \"\" for those that are nobody's")
+	}
 	c.Flags().StringVar(&f.environment, "environment", "", "only this environment; \"\" for those without one")
-	c.Flags().StringVar(&f.olderThan, "older-than", "", "only those that were not rotated for so long, in whole days, such as 90d")
+	c.Flags().StringVar(&f.olderThan, "older-than", "", "only those that were not rotated for so long, in whole days from 1d on, such as 90d")
 	c.Flags().StringVar(&f.text, "text", "", "only with this text in the ref or in the value of a label")
 }
 
@@ -63,7 +66,7 @@ func (f *secretFilter) query(c *cobra.Command) (url.Values, error) {
 	if f.olderThan != "" {
 		d, err := longSpan(f.olderThan)
 		if err != nil || d < day || d%day != 0 {
-			return nil, usage("--older-than is in whole days, such as 90d")
+			return nil, usage("--older-than is in whole days, 1d at least, such as 90d")
 		}
 		q.Set("older_than_days", strconv.Itoa(int(d/day)))
 	}
@@ -74,7 +77,7 @@ func (f *secretFilter) query(c *cobra.Command) (url.Values, error) {
 func isLabel(text string) bool {
 	for i := 0; i < len(text); i++ {
 		switch {
-		case text[i] == '\\' && strings.HasPrefix(text[i+1:], ":"):
+		case strings.HasPrefix(text[i:], `\:`), strings.HasPrefix(text[i:], `\\`):
 			i++
 		case text[i] == ':':
 			return i > 0

@@ -7,11 +7,19 @@ import (
 
 func TestALabelHasANameBeforeAColon(t *testing.T) {
 	for text, want := range map[string]bool{
-		"Environment:prod": true, "Environment:": true, "a:b:c": true, `a\:b:c`: true, `\::x`: true, `a\b:c`: true,
+		"Environment:prod": true, "Environment:": true, "a:b:c": true, `a\:b:c`: true, `\::x`: true, `a\b:c`: true, `a\\:b`: true, `\\:`: true,
 		"": false, "Environment": false, ":prod": false, `a\:b`: false, `\:`: false,
 	} {
 		if got := isLabel(text); got != want {
 			t.Errorf("isLabel(%q) = %v", text, got)
+		}
+	}
+}
+
+func TestALabelReadsAsItIsAskedFor(t *testing.T) {
+	for name, want := range map[string]string{"Team": "Team: a:b", "a:b": `a\:b: a:b`, `a\`: `a\\: a:b`} {
+		if got := labelText(name, "a:b"); got != want || !isLabel(got) {
+			t.Errorf("the label %s reads %s, want %s", name, got, want)
 		}
 	}
 }

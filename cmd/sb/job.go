@@ -34,8 +34,10 @@ func listJobsCommand(a *cli) *cobra.Command {
 	var kind, connection string
 	var limit int
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List jobs, newest first",
+		Use:   "list",
+		Short: "List jobs, newest first",
+		Long: "Lists jobs, newest first. FOUND counts secrets that are new, or there again; CHANGED those with other\n" +
+			"labels, another version or other times.",
 		Example: "  sb job list --connection vault --state failed",
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
@@ -58,7 +60,7 @@ func listJobsCommand(a *cli) *cobra.Command {
 				}
 				q.Set("connection", connection)
 			}
-			return listing(a, c, to, client.Path("jobs"), q, limit, "ID TYPE STATE CONNECTION SECRETS NEW CHANGED GONE QUEUED BY", func(j api.Job) []string {
+			return listing(a, c, to, client.Path("jobs"), q, limit, "ID TYPE STATE CONNECTION SECRETS FOUND CHANGED GONE QUEUED BY", func(j api.Job) []string {
 				p := cmp.Or(j.Progress, &api.Progress{})
 				return []string{j.ID, j.Type, j.State, j.Connection, number(p.Secrets), number(p.Found), number(p.Changed), number(p.Gone), ago(j.QueuedAt), queuedBy(j)}
 			})
@@ -113,7 +115,16 @@ func cancelJobCommand(a *cli) *cobra.Command {
 		Example: "  sb job cancel JOB --reason \"the provider is under load\"",
 		Args:    takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			return give(a, c, to, client.Path("jobs", args[0], "cancel"), why, "cancelled "+args[0])
+			if err := give(a, c, to, client.Path("jobs", args[0], "cancel"), why, "cancelled "+args[0]); err != nil {
+				return err
+			}
+			// To cancel it again changes nothing, also not the reason. The command was done,
+			// whatever this query says.
+			j, err := client.Get[api.Job](c.Context(), to, client.Path("jobs", args[0]), nil)
+			if first := j.Value.Reason; err == nil && j.Value.State == string(events.JobStateCancelled) && first != why.Reason {
+				note(c, "it was cancelled before, and keeps its first reason: %s", cmp.Or(first, "none was given"))
+			}
+			return nil
 		}),
 	}
 	c.Flags().StringVar(&why.Reason, "reason", "", "why, for the audit")
@@ -182,12 +193,17 @@ func findings(j api.Job) []string {
 			said = append(said, fmt.Sprintf(format, n))
 		}
 	}
+	if j.Type == string(events.OperationFingerprint) {
+		add(p.Skipped, "%d skipped: secrets with a name that no ref can spell, or that could not be read")
+		add(p.Unlisted, "%d unlisted: folders that did not open to the agent, or secrets that it cannot describe, so they are not compared")
+		add(p.Refused, "%d without a fingerprint, counted in values and not in secrets: they are too easy to guess")
+		return said
+	}
 	add(p.Found, "%d new, or there again")
 	add(p.Changed, "%d changed: other labels, another version or other times")
 	add(p.Gone, "%d gone")
-	add(p.Skipped, "%d skipped: a name that no ref can spell, or not to be read for fingerprints")
+	add(p.Skipped, "%d skipped: a name that no ref can spell")
 	add(p.Unlisted, "%d unlisted: folders that did not open to the agent, or secrets that it cannot describe, so nothing counts as gone")
-	add(p.Refused, "%d without a fingerprint: their values are too easy to guess")
 	return said
 }
 

@@ -7,12 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"secretsbridge/events"
 	"secretsbridge/web/api"
 )
 
 const (
-	// redraw is how often the line on a terminal is written again: a second is what its
-	// clock shows.
+	// redraw is how often the line on a terminal is written again, and how often it is looked
+	// at elsewhere: a second is what its clock shows.
 	redraw = time.Second
 
 	// each is how often a line is written where there is no terminal, such as into the
@@ -21,7 +22,7 @@ const (
 )
 
 // progress shows how a job gets on: on a terminal in one line that is written again and
-// again, elsewhere in a line when something else is waited for, and then now and again.
+// again, elsewhere in a line when something else is waited for, and one every ten seconds.
 type progress struct {
 	out     io.Writer
 	now     func() time.Time // by the server's clock
@@ -31,15 +32,12 @@ type progress struct {
 	job   api.Job
 	drawn bool // the line is on the terminal
 	stage string
-	said  time.Time
+	said  time.Time // zero until there was a line
 }
 
 // run keeps the clock of the line going until the function that it returns is called, which
-// leaves nothing of the line behind.
+// leaves nothing of the line behind. Elsewhere it writes lines also while nothing happens.
 func (p *progress) run() (stop func()) {
-	if p.columns == nil {
-		return func() {}
-	}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -70,19 +68,28 @@ func (p *progress) show(j api.Job) {
 		p.draw()
 		return
 	}
-	if stage := j.State + " " + j.Waiting; stage != p.stage || p.now().Sub(p.said) >= each {
-		p.stage, p.said = stage, p.now()
-		fmt.Fprintln(p.out, p.text())
+	if stage := j.State + " " + waitsFor(j); stage != p.stage || p.now().Sub(p.said) >= each {
+		p.stage = stage
+		p.say()
 	}
 }
 
-// again writes the line with a newer clock.
+// again writes the line with a newer clock, if it is time.
 func (p *progress) again() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.drawn {
+	switch {
+	case p.drawn:
 		p.draw()
+	case p.columns == nil && !p.said.IsZero() && p.now().Sub(p.said) >= each:
+		p.say()
 	}
+}
+
+// say writes a line where there is no terminal.
+func (p *progress) say() {
+	p.said = p.now()
+	fmt.Fprintln(p.out, p.text())
 }
 
 // clear takes the line away, for others to write.
@@ -102,19 +109,29 @@ func (p *progress) draw() {
 	fmt.Fprintf(p.out, "\r%s\x1b[K", short(p.text(), p.columns()-1))
 }
 
-// text is the line.
+// text is the line. Numbers come first: a terminal may have no room for the rest.
 func (p *progress) text() string {
 	j := p.job
-	parts := []string{j.State}
-	switch {
-	case j.Waiting != "":
-		parts = append(parts, j.Waiting)
-	case j.Attempt > 1:
+	parts := []string{j.State + " " + max(0, p.now().Sub(j.QueuedAt)).Round(time.Second).String()}
+	if t := j.Progress; t != nil {
+		parts = append(parts, plural(t.Secrets, "secret"), plural(t.Pages, "page"), rate(*t))
+		if j.Type == string(events.OperationDiscover) {
+			parts = append(parts, fmt.Sprintf("%d new or back", t.Found), fmt.Sprintf("%d changed", t.Changed))
+		}
+	}
+	if j.Attempt > 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d", j.Attempt))
 	}
-	if t := j.Progress; t != nil {
-		parts = append(parts, plural(t.Pages, "page"), plural(t.Secrets, "secret"), fmt.Sprintf("%d new", t.Found), fmt.Sprintf("%d changed", t.Changed), rate(*t))
+	if why := waitsFor(j); why != "" {
+		parts = append(parts, why)
 	}
-	parts = append(parts, max(0, p.now().Sub(j.QueuedAt)).Round(time.Second).String())
 	return clean(fmt.Sprintf("%s %s: %s", j.Type, j.Connection, strings.Join(parts, ", ")))
+}
+
+// waitsFor is why nothing happens to a job. One that has begun shows by its numbers.
+func waitsFor(j api.Job) string {
+	if j.Progress != nil {
+		return ""
+	}
+	return j.Waiting
 }

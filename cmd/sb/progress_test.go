@@ -29,9 +29,9 @@ func TestOnATerminalProgressIsOneLineThatIsWrittenAgain(t *testing.T) {
 		p.show(api.Job{Type: "discover", State: "running", Connection: "fi\x1b[2Jle", QueuedAt: start.Add(time.Hour), Waiting: strings.Repeat("w", 99)})
 		stop()
 		want := []string{"",
-			"discover file: running, 1 page, 500 secrets, 1 new, 0 chan…\x1b[K",
-			"discover file: running, 1 page, 500 secrets, 1 new, 0 chan…\x1b[K",
-			`discover fi\x1b[2Jle: running, ` + strings.Repeat("w", 27) + "…\x1b[K",
+			"discover file: running 2s, 500 secrets, 1 page, 42/s, 1 ne…\x1b[K",
+			"discover file: running 2s, 500 secrets, 1 page, 42/s, 1 ne…\x1b[K",
+			`discover fi\x1b[2Jle: running 0s, ` + strings.Repeat("w", 24) + "…\x1b[K",
 			"\x1b[K",
 		}
 		if diff := cmp.Diff(want, strings.Split(out.String(), "\r")); diff != "" {
@@ -45,6 +45,21 @@ func TestOnATerminalProgressIsOneLineThatIsWrittenAgain(t *testing.T) {
 	})
 }
 
+func TestWhatSpeaksOfAgentsAndOfScansIsSaidWhereItIsTrue(t *testing.T) {
+	now := time.Now()
+	for want, j := range map[string]api.Job{
+		"discover file: queued 0s, none is online":                                               {Type: "discover", State: "queued", Waiting: "none is online"},
+		"discover file: running 0s, one is at it":                                                {Type: "discover", State: "running", Waiting: "one is at it", Attempt: 1},
+		"discover file: running 0s, 1 secret, 0 pages, 0/s, 0 new or back, 0 changed, attempt 2": {Type: "discover", State: "running", Waiting: "one is at it", Attempt: 2, Progress: &api.Progress{Secrets: 1}},
+		"fingerprint file: running 0s, 1 secret, 0 pages, 0/s":                                   {Type: "fingerprint", State: "running", Waiting: "one is at it", Progress: &api.Progress{Secrets: 1}},
+	} {
+		j.Connection, j.QueuedAt = "file", now
+		if got := (&progress{now: func() time.Time { return now }, job: j}).text(); got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
+
 func TestElsewhereProgressIsALineNowAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -54,16 +69,19 @@ func TestElsewhereProgressIsALineNowAndAgain(t *testing.T) {
 		queued := api.Job{Type: "discover", State: "queued", Connection: "file", QueuedAt: start, Waiting: "no agent is online"}
 		p.show(queued)
 		p.show(queued)
-		for pages := range 25 {
-			time.Sleep(time.Second)
+		time.Sleep(25500 * time.Millisecond) // nothing happens
+		for pages := range 12 {
 			p.show(scanAt(start, pages))
+			time.Sleep(time.Second)
 		}
 		p.clear()
 		stop()
-		want := "discover file: queued, no agent is online, 0s\n" +
-			"discover file: running, 0 pages, 0 secrets, 0 new, 0 changed, 42/s, 1s\n" +
-			"discover file: running, 10 pages, 5000 secrets, 10 new, 0 changed, 42/s, 11s\n" +
-			"discover file: running, 20 pages, 10000 secrets, 20 new, 0 changed, 42/s, 21s\n"
+		time.Sleep(time.Minute)
+		want := "discover file: queued 0s, no agent is online\n" +
+			"discover file: queued 10s, no agent is online\n" +
+			"discover file: queued 20s, no agent is online\n" +
+			"discover file: running 26s, 0 secrets, 0 pages, 42/s, 0 new or back, 0 changed\n" +
+			"discover file: running 36s, 5000 secrets, 10 pages, 42/s, 10 new or back, 0 changed\n"
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

@@ -68,10 +68,10 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 | --- | --- |
 | 0 | done |
 | 1 | a fault of this program, its files, or what it talks to |
-| 2 | called wrongly: flags, arguments, environment |
+| 2 | called wrongly: flags, arguments, environment; also where only the server can tell (the status is 400, such as for parameter_invalid) |
 | 3 | not signed in, or the session has ended |
-| 4 | refused by the rules; trying again changes nothing |
-| 5 | not found, or not yours to see |
+| 4 | refused by the rules, or for what the text of a field is; trying again changes nothing |
+| 5 | not found, or not yours to see: the status is 404, or the code ends in _unknown |
 | 6 | not possible now; trying again may help |
 | 7 | what was followed has ended otherwise: a request without being executed, a job without being finished |
 

@@ -34,7 +34,7 @@ func reportCommand(a *cli) *cobra.Command {
 				return [][]string{{when(o.SeenAt), o.Secret.Secret, o.Kind, o.FromVersion, o.ToVersion, o.Owner}}
 			}),
 		reportOf(a, "duplicates", "Values that several secrets share",
-			"It covers connections that sb fingerprint went through. A group names a value in this report and says\nnothing of it.",
+			"It covers connections that sb fingerprint went through; on standard error it says which those are, but\nfor --output json. A group names a value in this report and says nothing of it. A secret that is\nmarked as changed since has another version now than when it was fingerprinted.",
 			"  sb report duplicates",
 			"GROUP SECRETS SECRET", false, duplicateLines),
 	)
@@ -54,8 +54,8 @@ func reportOf[T any](a *cli, kind, sentence, more, example, head string, narrowe
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
 			q := url.Values{}
+			var err error
 			if narrowed {
-				var err error
 				if q, err = f.query(c); err != nil {
 					return err
 				}
@@ -67,13 +67,21 @@ func reportOf[T any](a *cli, kind, sentence, more, example, head string, narrowe
 				if err != nil {
 					return err
 				}
-				return writeCSV(c.OutOrStdout(), text, isTerminal(c.OutOrStdout()))
+				err = writeCSV(c.OutOrStdout(), text, isTerminal(c.OutOrStdout()))
+			} else {
+				var n int
+				if n, err = walking(a, c, to, path, q, head, lines); err == nil && n == 0 && narrowed {
+					f.hint(a, c, to, q)
+				}
 			}
-			return walking(a, c, to, path, q, head, lines)
+			if err == nil && kind == "duplicates" && a.output != "json" {
+				tellCoverage(c, to)
+			}
+			return err
 		}),
 	}
 	if narrowed {
-		f.flags(c)
+		f.flags(c, kind != "unowned")
 	}
 	return alsoOutputs(c, "csv")
 }
@@ -82,7 +90,11 @@ func reportOf[T any](a *cli, kind, sentence, more, example, head string, narrowe
 func duplicateLines(d api.Duplicate) [][]string {
 	rows := make([][]string, 0, len(d.Secrets)+1)
 	for _, s := range d.Secrets {
-		rows = append(rows, []string{d.Group, fmt.Sprint(d.Total), s.Secret})
+		where := s.Secret
+		if s.Changed {
+			where += " (changed since)"
+		}
+		rows = append(rows, []string{d.Group, fmt.Sprint(d.Total), where})
 	}
 	if left := d.Total - len(d.Secrets); left > 0 {
 		rows = append(rows, []string{d.Group, fmt.Sprint(d.Total), fmt.Sprintf("… and %d more", left)})

@@ -29,8 +29,10 @@ func readCommand(a *cli) *cobra.Command {
 		Example: "  sb request read vault/secret/prod/db --key password --reason \"restore test on Tuesday\"",
 		Args:    takes("CONNECTION/REF"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			if err := checkSecret(args[0]); err != nil {
-				return err
+			if byID(args[0]) {
+				if _, err := located(c, to, args[0]); err != nil {
+					return err
+				}
 			}
 			ask.Secret = args[0]
 			done, err := client.Post[api.Submitted](c.Context(), to, client.Path("requests"), ask)
@@ -81,23 +83,45 @@ func limitFlag(c *cobra.Command, limit *int) {
 
 // listing shows a list of the API.
 func listing[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, limit int, head string, line func(T) []string) error {
-	if limit < 1 {
-		return usage("--limit is at least 1")
-	}
-	items, err := client.List[T](c.Context(), to, path, q, limit)
-	if err != nil {
-		return err
-	}
-	return list(a, c.OutOrStdout(), items, head, line)
+	_, err := counted(a, c, to, path, q, limit, head, line)
+	return err
 }
 
-// walking shows a list of the API to its end, page by page as they come.
-func walking[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, head string, lines func(T) [][]string) error {
-	l := newListed(a, c.OutOrStdout(), head, lines)
-	if err := client.Each(c.Context(), to, path, q, math.MaxInt, l.add); err != nil {
-		return err
+// counted is likewise, and tells how many items were shown. A list that ends where nobody
+// said that it should says so, whatever the output: a program is misled likewise.
+func counted[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, limit int, head string, line func(T) []string) (int, error) {
+	if limit < 1 {
+		return 0, usage("--limit is at least 1")
 	}
-	return l.end()
+	items, more, err := client.List[T](c.Context(), to, path, q, limit)
+	if err != nil {
+		return 0, err
+	}
+	if err := list(a, c.OutOrStdout(), items, head, line); err != nil {
+		return 0, err
+	}
+	if more && !c.Flags().Changed("limit") {
+		how := "a higher --limit shows more"
+		if c.Flags().Lookup("all") != nil {
+			how = "--all lists all"
+		}
+		note(c, "these are the first %d, and there are more: %s", limit, how)
+	}
+	return len(items), nil
+}
+
+// walking shows a list of the API to its end, page by page as they come, and tells how many
+// items there were.
+func walking[T any](a *cli, c *cobra.Command, to *client.Client, path string, q url.Values, head string, lines func(T) [][]string) (n int, err error) {
+	l := newListed(a, c.OutOrStdout(), head, lines)
+	err = client.Each(c.Context(), to, path, q, math.MaxInt, func(items []client.Item[T]) error {
+		n += len(items)
+		return l.add(items)
+	})
+	if err != nil {
+		return n, err
+	}
+	return n, l.end()
 }
 
 func showRequestCommand(a *cli) *cobra.Command {

@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 //	fake every N          the seconds of the schedule that was set last
 //	fake moved            somebody else changes the rules of ownership
 //	fake misplace         secrets are said to be elsewhere
+//	fake empty            nothing was scanned yet
+//	fake many             there are 51 secrets
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
@@ -77,7 +79,7 @@ func execCode(ts *testscript.TestScript, _ bool, args []string) {
 func steer(ts *testscript.TestScript, neg bool, args []string) {
 	f := ts.Value("fake").(*fake)
 	switch args[0] {
-	case "fail": // down, lose, busy, broken, often, html, redirect, garbage, huge, unsigned, altered, ahead, twice, forbidden; none fails nothing
+	case "fail": // down, lose, busy, broken, often, html, redirect, garbage, huge, unsigned, altered, ahead, twice, forbidden, invalid; none fails nothing
 		f.fail(args[1:]...)
 	case "drop":
 		f.drop()
@@ -138,6 +140,14 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.misplaced = true
+	case "empty":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.empty = true
+	case "many":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.many = true
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

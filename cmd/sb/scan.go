@@ -70,7 +70,7 @@ func begin(c *cobra.Command, to *client.Client, ask api.QueueJob) (client.Item[a
 	if !errors.As(refusal, &refused) || refused.Problem.Code != "scan_running" {
 		return made, refusal
 	}
-	newest, err := client.List[api.Job](c.Context(), to, client.Path("jobs"), url.Values{"connection": {ask.Connection}, "type": {ask.Type}}, 1)
+	newest, _, err := client.List[api.Job](c.Context(), to, client.Path("jobs"), url.Values{"connection": {ask.Connection}, "type": {ask.Type}}, 1)
 	if err != nil || len(newest) == 0 || jobOver(newest[0].Value.State) {
 		return made, refusal // it ended in this moment
 	}
@@ -99,7 +99,8 @@ func watchJob(a *cli, c *cobra.Command, to *client.Client, id string, whole bool
 				if err := show(a, c.OutOrStdout(), j, jobText); err != nil {
 					return err
 				}
-			} else if a.output == "text" && !jobOver(j.Value.State) {
+			}
+			if a.output == "text" && !jobOver(j.Value.State) {
 				line.show(j.Value)
 			}
 			if jobOver(j.Value.State) {

@@ -75,8 +75,9 @@ func listSecretsCommand(a *cli) *cobra.Command {
 		Use:   "list",
 		Short: "List secrets of the inventory",
 		Long: "Lists secrets that scans have met, by their labels, places and owners; there is nothing of their\n" +
-			"values. All that is asked must hold. With --all every page is shown as it comes, and what was shown\n" +
-			"before an error stays. With --count it only says how many there are.",
+			"values. All that is asked must hold. Those that are gone are shown where --status asks for them.\n" +
+			"With --all every page is shown as it comes, and what was shown before an error stays. With --count it\n" +
+			"only says how many there are.",
 		Example: "  sb secret list --label Environment:prod --owner \"\" --older-than 90d --all",
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
@@ -85,8 +86,8 @@ func listSecretsCommand(a *cli) *cobra.Command {
 				return err
 			}
 			if status != "" {
-				if status != "present" && status != "gone" {
-					return usage("--status is present or gone")
+				if !slices.Contains([]string{"present", "gone", "all"}, status) {
+					return usage("--status is present, gone or all")
 				}
 				q.Set("status", status)
 			}
@@ -99,15 +100,25 @@ func listSecretsCommand(a *cli) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if n.Value.Exact && n.Value.Count == 0 {
+					defer f.hint(a, c, to, q)
+				}
 				return show(a, c.OutOrStdout(), n, countText)
-			case all:
-				return walking(a, c, to, client.Path("secrets"), q, secretHead, func(s api.Secret) [][]string { return [][]string{secretLine(s)} })
 			}
-			return listing(a, c, to, client.Path("secrets"), q, limit, secretHead, secretLine)
+			var n int
+			if all {
+				n, err = walking(a, c, to, client.Path("secrets"), q, secretHead, func(s api.Secret) [][]string { return [][]string{secretLine(s)} })
+			} else {
+				n, err = counted(a, c, to, client.Path("secrets"), q, limit, secretHead, secretLine)
+			}
+			if err == nil && n == 0 {
+				f.hint(a, c, to, q)
+			}
+			return err
 		}),
 	}
-	f.flags(c)
-	c.Flags().StringVar(&status, "status", "", "only these: present or gone")
+	f.flags(c, true)
+	c.Flags().StringVar(&status, "status", "", "which: present, gone or all; without it those that are present")
 	c.Flags().BoolVar(&all, "all", false, "list all, however many there are")
 	c.Flags().BoolVar(&count, "count", false, "only say how many there are")
 	limitFlag(c, &limit)
@@ -141,10 +152,16 @@ func labels(s api.Secret) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(name + ": " + s.Labels[name])
+		b.WriteString(labelText(name, s.Labels[name]))
 	}
 	return b.String()
 }
+
+// escaped spells the name of a label as it is asked for, so that the first colon that is not
+// escaped ends it.
+var escaped = strings.NewReplacer(`\`, `\\`, `:`, `\:`)
+
+func labelText(name, value string) string { return escaped.Replace(name) + ": " + value }
 
 func facetsCommand(a *cli) *cobra.Command {
 	return &cobra.Command{
@@ -172,9 +189,13 @@ func facetsCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return list(a, c.OutOrStdout(), facets, head, func(f api.Facet) []string {
+			err = list(a, c.OutOrStdout(), facets, head, func(f api.Facet) []string {
 				return []string{f.Value, strconv.Itoa(f.Count)}
 			})
+			if err == nil && len(facets) == 0 && a.output == "text" && !nothingScanned(c, to) && len(args) == 1 {
+				note(c, "no secret has the label %s; sb secret facets lists those there are", args[0])
+			}
+			return err
 		}),
 	}
 }
@@ -205,7 +226,7 @@ func secretText(s api.Secret) string {
 		"Owner", from(s.Owner, s.OwnerFrom), "Environment", from(s.Environment, s.EnvironmentFrom),
 		"Provider", s.Provider, "Cluster", s.Cluster}
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
-		pairs = append(pairs, "Label", name+": "+s.Labels[name])
+		pairs = append(pairs, "Label", labelText(name, s.Labels[name]))
 	}
 	return fields(append(pairs, "Version", s.Version, "Created", whenever(s.CreatedAt), "Updated", whenever(s.UpdatedAt), "Age", age(s),
 		"First seen", when(s.FirstSeenAt), "Last seen", when(s.LastSeenAt))...)
@@ -256,7 +277,7 @@ func secretKeysCommand(a *cli) *cobra.Command {
 				Lost: func(err error) { note(c, "reconnecting: %v", err) },
 			})
 			if errors.Is(err, context.Canceled) {
-				return fail("interrupted", "interrupted; ask again, or end it with sb job cancel %s", job.Value.ID)
+				return fail("interrupted", "interrupted; ask again")
 			}
 			if err != nil {
 				return err

@@ -58,22 +58,28 @@ func SignOut(ctx context.Context, c *Client) error {
 	return err
 }
 
-// List follows the pages of a list until it has limit items.
-func List[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) ([]Item[T], error) {
-	all := []Item[T]{}
-	err := Each(ctx, c, path, query, limit, func(page []Item[T]) error {
+// List follows the pages of a list until it has limit items. It reports whether the list goes
+// on behind them; there may be nothing there all the same.
+func List[T any](ctx context.Context, c *Client, path string, query url.Values, limit int) (all []Item[T], more bool, err error) {
+	all = []Item[T]{}
+	more, err = each(ctx, c, path, query, limit, func(page []Item[T]) error {
 		all = append(all, page...)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return all, nil
+	return all, more, nil
 }
 
 // Each follows the pages of a list until limit items were visited, page by page. A page
 // may be empty although others follow.
 func Each[T any](ctx context.Context, c *Client, path string, query url.Values, limit int, visit func([]Item[T]) error) error {
+	_, err := each(ctx, c, path, query, limit, visit)
+	return err
+}
+
+func each[T any](ctx context.Context, c *Client, path string, query url.Values, limit int, visit func([]Item[T]) error) (more bool, err error) {
 	asked := url.Values{}
 	for name, values := range query {
 		asked[name] = values
@@ -82,27 +88,28 @@ func Each[T any](ctx context.Context, c *Client, path string, query url.Values, 
 		asked.Set("limit", strconv.Itoa(min(limit, pageSize)))
 		page, err := Get[api.Page[json.RawMessage]](ctx, c, path, asked)
 		if err != nil {
-			return err
+			return false, err
 		}
 		items, err := itemsOf[T](page.Value.Items)
 		if err != nil {
-			return err
+			return false, err
 		}
+		more = len(items) > limit || page.Value.Next != ""
 		items = items[:min(len(items), limit)]
 		if err := visit(items); err != nil {
-			return err
+			return false, err
 		}
 		limit -= len(items)
 		if page.Value.Next == "" {
-			return nil
+			return more, nil
 		}
 		if page.Value.Next == cursor {
-			return fmt.Errorf("%w: the list does not go on", ErrAnswer)
+			return false, fmt.Errorf("%w: the list does not go on", ErrAnswer)
 		}
 		cursor = page.Value.Next
 		asked.Set("cursor", cursor)
 	}
-	return nil
+	return more, nil
 }
 
 // Whole asks for a list that has no pages.

@@ -229,7 +229,7 @@ func TestAListEndsWhereItsServerGoesInCircles(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"items":[],"next":"same"}`)
 	}, nil)
-	if _, err := client.List[api.Agent](t.Context(), c, client.Path("agents"), nil, 10); !errors.Is(err, client.ErrAnswer) {
+	if _, _, err := client.List[api.Agent](t.Context(), c, client.Path("agents"), nil, 10); !errors.Is(err, client.ErrAnswer) {
 		t.Errorf("List = %v, want %v", err, client.ErrAnswer)
 	}
 }

@@ -84,6 +84,11 @@ func TestEveryPageIsVisitedUpToTheLimit(t *testing.T) {
 			t.Errorf("limit %d (-want +got):\n%s", limit, diff)
 		}
 	}
+	for limit, want := range map[int]bool{1: true, 2: true, 5: true, 6: false, 7: false} {
+		if got, more, err := client.List[int](t.Context(), c, client.Path("secrets"), nil, limit); err != nil || more != want || len(got) != min(limit, 6) {
+			t.Errorf("of %d it lists %d, and more: %v (%v)", limit, len(got), more, err)
+		}
+	}
 	asked = nil
 	enough := errors.New("enough")
 	err := client.Each(t.Context(), c, client.Path("secrets"), nil, 9, func([]client.Item[int]) error { return enough })
