@@ -26,6 +26,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/singlecall"
+	"secretsbridge/internal/turns"
 )
 
 const (
@@ -93,7 +94,7 @@ type Provider struct {
 	allow      agent.AllowList
 	versions   bool // that List looks them up
 	log        *slog.Logger
-	writers    turns
+	writers    turns.Turns[string] // by name, in lower case
 	closed     atomic.Bool
 }
 

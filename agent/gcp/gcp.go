@@ -26,6 +26,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/internal/singlecall"
+	"secretsbridge/internal/turns"
 )
 
 const (
@@ -91,7 +92,7 @@ type Provider struct {
 	config   Config
 
 	reads, writes *rate.Limiter // of this process; Google counts them apart
-	turns         turns         // writers of one secret
+	writers       turns.Turns[string]
 }
 
 var _ agent.Provider = (*Provider)(nil)
