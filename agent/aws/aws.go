@@ -159,12 +159,10 @@ var names = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
 
 // locate is the name of a secret. It refuses what is not opened.
 func (p *Provider) locate(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !names.MatchString(ref.String()):
+	if err := p.allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !names.MatchString(ref.String()) {
 		return "", fmt.Errorf("%w: AWS has names of A-Z, a-z, 0-9 and /_+=.@- only", agent.ErrInvalidRef)
 	}
 	return ref.String(), nil

@@ -188,12 +188,10 @@ func trusted(caFile string) (*tls.Config, error) {
 
 // name is the vault's name of a ref that is opened.
 func (p *Provider) name(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !validName(ref.String()):
+	if err := p.allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !validName(ref.String()) {
 		return "", fmt.Errorf("%w: a secret of a key vault has a name of 1 to %d letters, digits and hyphens", agent.ErrInvalidRef, maxName)
 	}
 	return ref.String(), nil

@@ -200,12 +200,10 @@ func checkEndpoint(text string) error {
 
 // name is the resource name of a secret that requests may ask for.
 func (p *Provider) name(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.config.Allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !isID(ref.String()):
+	if err := p.config.Allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !isID(ref.String()) {
 		return "", fmt.Errorf("%w: Secret Manager's ids are 1 to 255 of A-Z, a-z, 0-9, _ and -", agent.ErrInvalidRef)
 	}
 	return p.parent + "/secrets/" + ref.String(), nil
