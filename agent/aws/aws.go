@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/url"
 	"regexp"
 	"sync/atomic"
 	"time"
@@ -135,19 +133,6 @@ func (r Role) validate() error {
 	}
 	if r.SessionName != "" && !sessionNames.MatchString(r.SessionName) {
 		return errors.New("session_name must be 2 to 64 of A-Z, a-z, 0-9 and _+=,.@-")
-	}
-	return nil
-}
-
-func checkEndpoint(endpoint string) error {
-	at, err := url.Parse(endpoint)
-	if err != nil || at.Host == "" || at.User != nil {
-		return errors.New("the endpoint is no URL: write https://HOST")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the endpoint must be https, or http to a loopback host")
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 const (
@@ -250,12 +251,10 @@ func lag(ctx context.Context, try int) error {
 	if try == shownTries {
 		return fmt.Errorf("%w: the vault does not show what it stored", agent.ErrUnavailable)
 	}
-	select {
-	case <-time.After(shownPause):
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
+	if err := patience.Wait(ctx, shownPause); err != nil {
+		return fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
 	}
+	return nil
 }
 
 // doubt is the end of a write that is stored, and about which nothing more is known. A cause

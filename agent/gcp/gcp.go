@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/endpoint"
 	"secretsbridge/internal/singlecall"
 	"secretsbridge/internal/turns"
 )
@@ -186,16 +186,11 @@ func (c Config) Validate() error {
 }
 
 func checkEndpoint(text string) error {
-	at, err := url.Parse(text)
-	switch {
-	case err != nil || at.Host == "" || at.User != nil || strings.Trim(at.Path, "/") != "" || at.RawQuery != "" || at.Fragment != "":
+	at, err := endpoint.Parse("the endpoint", text)
+	if err == nil && strings.Trim(at.Path, "/") != "" {
 		return errors.New("the endpoint is no https://HOST[:PORT]")
-	case at.Scheme == "https":
-		return nil
-	case at.Scheme == "http" && isLoopback(at.Hostname()):
-		return nil
 	}
-	return errors.New("the endpoint must be https; plain http is taken for a loopback host only")
+	return err
 }
 
 // name is the resource name of a secret that requests may ask for.
