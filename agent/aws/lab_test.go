@@ -11,6 +11,7 @@ import (
 
 	"secretsbridge/agent/aws"
 	"secretsbridge/agent/providertest"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awssm"
 )
 
@@ -22,9 +23,7 @@ const fast = 10_000
 // start serves a Secrets Manager and lets the standard chain of credentials find a way in.
 func start(t *testing.T) *fake.Server {
 	t.Helper()
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
+	awsjson.SignIn(t)
 	return fake.Start(t)
 }
 

@@ -193,16 +193,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, f := s.run(operation, run, r, body)
-	switch {
-	case fault == Lost:
+	if fault == Lost {
 		panic(http.ErrAbortHandler)
-	case f != nil:
-		f.Write(w)
-	case out == nil: // an operation without output has no body
-		w.Header().Set("Content-Type", awsjson.ContentType)
-	default:
-		awsjson.Answer(w, http.StatusOK, out)
 	}
+	awsjson.Reply(w, out, f)
 }
 
 func (s *Server) run(operation string, run func(*Server, []byte) (any, *failure), r *http.Request, body []byte) (any, *failure) {

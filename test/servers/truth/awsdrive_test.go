@@ -5,16 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-
-	"secretsbridge/test/servers/awsjson"
 )
-
-// signIn lets the SDK's standard chain find credentials that the fakes know.
-func signIn(t *testing.T) {
-	for name, value := range awsjson.Environment() {
-		t.Setenv(name, value)
-	}
-}
 
 // settings are those of the SDK, which tries each call once.
 func settings(t *testing.T) aws.Config {

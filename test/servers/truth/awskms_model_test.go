@@ -10,13 +10,14 @@ import (
 	"secretsbridge/kms"
 	"secretsbridge/kms/awskms"
 	"secretsbridge/seal"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awskms"
 )
 
 // TestAWSKMSIsAsItsModelSays drives every operation of the fake, by the product's own
 // adapter and by the SDK, and holds each exchange against AWS's model.
 func TestAWSKMSIsAsItsModelSays(t *testing.T) {
-	signIn(t)
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	w := newWitness(t, "kms/2014-11-01", "TrentService")
 	endpoint := before(t, server.Address, nil, w.look)

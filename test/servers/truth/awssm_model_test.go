@@ -12,13 +12,14 @@ import (
 	"secretsbridge/agent"
 	provider "secretsbridge/agent/aws"
 	"secretsbridge/agent/providertest"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awssm"
 )
 
 // TestAWSSecretsManagerIsAsItsModelSays drives every operation of the fake, by the
 // product's own provider and by the SDK, and holds each exchange against AWS's model.
 func TestAWSSecretsManagerIsAsItsModelSays(t *testing.T) {
-	signIn(t)
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	w := newWitness(t, "secretsmanager/2017-10-17", "secretsmanager")
 	endpoint := before(t, server.Address, nil, w.look)
