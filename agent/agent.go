@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/turns"
 	"secretsbridge/seal"
 )
 
@@ -64,7 +65,7 @@ type Agent struct {
 	Config
 	jobs    *register
 	room    room
-	secrets *turns
+	secrets turns.Turns[secretName] // patches take them
 	pulse   pulse
 	started time.Time
 
@@ -91,7 +92,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.New("make agent: the version has more than 64 bytes")
 	}
 	return &Agent{
-		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), secrets: newTurns(), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
+		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
 		started: time.Now(), learning: newLearning(),
 	}, nil
 }

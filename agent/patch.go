@@ -30,13 +30,19 @@ var errNothingToDo = errors.New("the job has no use any more")
 // errSilent says that a write may have happened.
 var errSilent = errors.New("the write was not answered")
 
+// secretName names one secret of one connection.
+type secretName struct {
+	connection events.ConnectionID
+	ref        string
+}
+
 // patch merges the changes into the secret and writes it on top of the version that was
 // read. Before each write the control plane hears what is there and says whether to go on;
 // after a write that nobody saw end, that look also tells whether it got there.
 func (j job) patch(ctx context.Context) (outcome events.CompleteJob, err error) {
-	give, err := j.secrets.take(ctx, secretName{j.ticket.Connection, j.ticket.Ref})
+	give, err := j.secrets.Take(ctx, secretName{j.ticket.Connection, j.ticket.Ref})
 	if err != nil {
-		return outcome, fmt.Errorf("wait for other patches: %w", err)
+		return outcome, fmt.Errorf("wait for other patches: %w", context.Cause(ctx))
 	}
 	defer give()
 	print, err := j.fingerprints(ctx)

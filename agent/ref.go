@@ -193,6 +193,18 @@ func (l AllowList) Allows(r Ref) bool {
 	return false
 }
 
+// Check is nil if the list allows r. The error is [ErrInvalidRef] for the zero Ref, and
+// [ErrOutsideAllowList] for any other.
+func (l AllowList) Check(r Ref) error {
+	switch {
+	case r.IsZero():
+		return ErrInvalidRef
+	case !l.Allows(r):
+		return ErrOutsideAllowList
+	}
+	return nil
+}
+
 // Opens reports whether the list may allow a ref that begins with text, such as the path
 // of a folder with a slash at its end: whether it is worth looking there.
 func (l AllowList) Opens(text string) bool {

@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/url"
 	"regexp"
 	"sync/atomic"
 	"time"
@@ -139,19 +137,6 @@ func (r Role) validate() error {
 	return nil
 }
 
-func checkEndpoint(endpoint string) error {
-	at, err := url.Parse(endpoint)
-	if err != nil || at.Host == "" || at.User != nil {
-		return errors.New("the endpoint is no URL: write https://HOST")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the endpoint must be https, or http to a loopback host")
-	}
-	return nil
-}
-
 // names are those that AWS takes (API Reference, CreateSecret). None can be mistaken for
 // an ARN, which has colons, so also a name that ends in "-" and six characters is looked
 // up as it is.
@@ -159,12 +144,10 @@ var names = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
 
 // locate is the name of a secret. It refuses what is not opened.
 func (p *Provider) locate(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !names.MatchString(ref.String()):
+	if err := p.allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !names.MatchString(ref.String()) {
 		return "", fmt.Errorf("%w: AWS has names of A-Z, a-z, 0-9 and /_+=.@- only", agent.ErrInvalidRef)
 	}
 	return ref.String(), nil

@@ -18,7 +18,7 @@ func TestAWSConforms(t *testing.T) {
 			server.Seed("elsewhere/seeded", `{"k":"v"}`)
 			server.Seed("suite/production", `{"k":"v"}`)
 			cfg := configure(t, server)
-			cfg.Allow = allow(t, "suite/prod")
+			cfg.Allow = providertest.Allow(t, "suite/prod")
 			return open(t, cfg)
 		},
 		Prefix: "suite/prod", Takes: takes.MatchString, MaxBundle: 65_536,

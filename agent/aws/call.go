@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 const (
@@ -45,10 +45,8 @@ func (p *Provider) call(ctx context.Context, operation string, once func(context
 		if !f.again || attempt == attempts || f.after > maxRetryAfter {
 			return f
 		}
-		select {
-		case <-time.After(f.pause(attempt)):
-		case <-ctx.Done():
-			return &fault{operation: operation, kind: agent.ErrUnavailable, text: f.text, cause: ctx.Err(), unsure: unsure}
+		if err := patience.Wait(ctx, max(patience.Pause(firstPause, maxPause, attempt), f.after)); err != nil {
+			return &fault{operation: operation, kind: agent.ErrUnavailable, text: f.text, cause: err, unsure: unsure}
 		}
 	}
 }
@@ -111,13 +109,6 @@ func (f *fault) Unwrap() []error {
 		return []error{f.kind, f.cause}
 	}
 	return []error{f.kind}
-}
-
-// pause is how long to wait after an attempt: twice as long each time, less up to a half,
-// so that many agents do not come back at once; or as long as AWS asks.
-func (f *fault) pause(attempt int) time.Duration {
-	wait := min(firstPause<<(attempt-1), maxPause)
-	return max(wait/2+rand.N(wait/2), f.after)
 }
 
 // unknown says of a write that nobody knows what became of it.

@@ -16,6 +16,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
+	"secretsbridge/internal/endpoint"
 	"secretsbridge/internal/singlecall"
 )
 
@@ -53,7 +54,7 @@ func (p *Provider) connect(cfg Config) error {
 	if cfg.Role.ARN != "" {
 		door := sts.NewFromConfig(settings, func(o *sts.Options) { o.HTTPClient = plain })
 		if at := door.Options().BaseEndpoint; at != nil {
-			if err := checkEndpoint(*at); err != nil {
+			if _, err := endpoint.Parse("the endpoint", *at); err != nil {
 				return fmt.Errorf("sts: %w", err)
 			}
 		}
@@ -75,7 +76,9 @@ func (p *Provider) connect(cfg Config) error {
 	p.plain, p.values = client(plain), client(single{bounded{singlecall.New(trust), maxValueAnswer}})
 	// Also one from the environment (AWS_ENDPOINT_URL), which the SDK takes as it is.
 	if at := p.plain.Options().BaseEndpoint; at != nil {
-		return checkEndpoint(*at)
+		if _, err := endpoint.Parse("the endpoint", *at); err != nil {
+			return err
+		}
 	}
 	return nil
 }

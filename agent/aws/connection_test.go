@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	fake "secretsbridge/test/servers/awssm"
 )
 
@@ -39,15 +40,15 @@ func TestEachValueHasItsOwnConnection(t *testing.T) {
 	}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	t.Setenv("AWS_CA_BUNDLE", file(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
+	t.Setenv("AWS_CA_BUNDLE", providertest.File(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
 
 	cfg := configure(t, back)
 	cfg.Endpoint = server.URL
-	p, ref := open(t, cfg), mustRef(t, "prod/db")
-	version := put(t, p, ref, "one", "")
-	put(t, p, ref, "two", version)
-	value(t, p, ref)
-	value(t, p, ref)
+	p, ref := open(t, cfg), providertest.Ref(t, "prod/db")
+	version := providertest.Put(t, p, ref, "one", "")
+	providertest.Put(t, p, ref, "two", version)
+	providertest.Value(t, p, ref)
+	providertest.Value(t, p, ref)
 
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		mu.Lock()
@@ -95,12 +96,15 @@ func carriesValue(target string) bool {
 
 func TestACallEndsWithItsContext(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
-	version := put(t, p, ref, "one", "")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	version := providertest.Put(t, p, ref, "one", "")
 	for operation, run := range map[string]func(context.Context) error{
 		"GetSecretValue": func(ctx context.Context) error { _, err := p.Read(ctx, ref); return err },
 		describe:         func(ctx context.Context) error { _, err := p.Read(ctx, ref); return err },
-		setStage:         func(ctx context.Context) error { _, err := p.Write(ctx, ref, bundle("two"), version); return err },
+		setStage: func(ctx context.Context) error {
+			_, err := p.Write(ctx, ref, providertest.Bundle("two"), version)
+			return err
+		},
 		"ListSecrets": func(ctx context.Context) error {
 			for _, err := range p.List(ctx, "") {
 				return err

@@ -9,13 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
-	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 // The codes that callers here look at.
@@ -94,7 +93,7 @@ func callFault(ctx context.Context, err error) *fault {
 			f.text = fmt.Sprintf("%s: it answered %d %s", f.text, status, f.code)
 		}
 	}
-	f.after = retryAfter(answer.Response.Response)
+	f.after = patience.RetryAfter(answer.Response.Header)
 	return f
 }
 
@@ -177,16 +176,4 @@ func stsCode(code string) string {
 		return " " + code
 	}
 	return ""
-}
-
-// retryAfter is how long an answer asks to wait (RFC 9110, section 10.2.3).
-func retryAfter(res *http.Response) time.Duration {
-	text := res.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

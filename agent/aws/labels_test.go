@@ -10,17 +10,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 )
 
 func labelled(value string, labels map[string]string) agent.Bundle {
-	b := bundle(value)
+	b := providertest.Bundle(value)
 	b.Labels = labels
 	return b
 }
 
 func TestTagsOfAWSItselfStay(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
 	version, err := p.Write(t.Context(), ref, labelled("one", map[string]string{"team": "payments", "old": "1"}), "")
 	if err != nil {
 		t.Fatal(err)
@@ -58,14 +59,14 @@ func TestTagsOfAWSItselfStay(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if got, now := value(t, p, ref); got != "two" || now != version {
+	if got, now := providertest.Value(t, p, ref); got != "two" || now != version {
 		t.Errorf("value %q of version %q after refused labels", got, now)
 	}
 }
 
 func TestLabelsThatAWSWouldRefuseStopTheWrite(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
 	many := map[string]string{}
 	for i := range 51 {
 		many[fmt.Sprint(i)] = "x"
@@ -104,14 +105,14 @@ func TestLabelsThatAWSWouldRefuseStopTheWrite(t *testing.T) {
 
 func TestValuesAreStoredAlsoWhereLabelsAreNot(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
-	first := put(t, p, ref, "one", "")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	first := providertest.Put(t, p, ref, "one", "")
 	server.Deny("TagResource", true)
 	version, err := p.Write(t.Context(), ref, labelled("two", map[string]string{"team": "a"}), first)
 	if version == "" || !errors.Is(err, agent.ErrForbidden) || !strings.Contains(err.Error(), "the labels are not") {
 		t.Errorf("write without the right to tag: %q, %v", version, err)
 	}
-	if got, now := value(t, p, ref); got != "two" || now != version {
+	if got, now := providertest.Value(t, p, ref); got != "two" || now != version {
 		t.Errorf("value %q of version %q, written %q", got, now, version)
 	}
 	// Labels that are there already need no right.

@@ -24,19 +24,7 @@ const listSize = 100
 // AWS does not list when a version was made: Updated is when the secret last changed in
 // any way, labels included, so never earlier than that.
 func (p *Provider) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
-	return func(yield func(agent.Page, error) bool) {
-		for {
-			page, err := p.page(ctx, from)
-			if err != nil {
-				yield(agent.Page{}, fmt.Errorf("list secrets: %w", err))
-				return
-			}
-			if !yield(page, nil) || page.Next == "" {
-				return
-			}
-			from = page.Next
-		}
-	}
+	return agent.Pages("list secrets", from, func(from agent.Cursor) (agent.Page, error) { return p.page(ctx, from) })
 }
 
 // page joins as many answers as fit into one page.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 )
 
 func TestAListThatWaitedTooLongBeginsAnew(t *testing.T) {
@@ -51,7 +52,7 @@ func TestNamesThatNoRequestCanSpellAreCounted(t *testing.T) {
 	}
 	for entry, want := range map[string][2]int{"*": {1, 4}, "prod": {1, 1}} {
 		cfg := configure(t, server)
-		cfg.Allow = allow(t, entry)
+		cfg.Allow = providertest.Allow(t, entry)
 		for page, err := range open(t, cfg).List(t.Context(), "") {
 			if err != nil || len(page.Secrets) != want[0] || page.Skipped != want[1] {
 				t.Errorf("%s opens %v, skipped %d, %v; want %v", entry, page.Secrets, page.Skipped, err, want)
@@ -63,8 +64,8 @@ func TestNamesThatNoRequestCanSpellAreCounted(t *testing.T) {
 func TestWhatIsDeletedIsNotListed(t *testing.T) {
 	server := start(t)
 	p := open(t, configure(t, server))
-	put(t, p, mustRef(t, "prod/db"), "one", "")
-	put(t, p, mustRef(t, "prod/gone"), "one", "")
+	providertest.Put(t, p, providertest.Ref(t, "prod/db"), "one", "")
+	providertest.Put(t, p, providertest.Ref(t, "prod/gone"), "one", "")
 	deleteSecret(t, root(t, server), "prod/gone")
 	for page, err := range p.List(t.Context(), "") {
 		if err != nil || len(page.Secrets) != 1 || page.Secrets[0].Ref != "prod/db" {

@@ -16,6 +16,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/aws"
+	"secretsbridge/agent/providertest"
 	fake "secretsbridge/test/servers/awssm"
 )
 
@@ -38,7 +39,7 @@ func TestWhatIsNoBundleIsRefused(t *testing.T) {
 		if _, err := admin.CreateSecret(t.Context(), &c.in); err != nil {
 			t.Fatal(err)
 		}
-		_, err := p.Read(t.Context(), mustRef(t, name))
+		_, err := p.Read(t.Context(), providertest.Ref(t, name))
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: %v, want %v that says %q", name, err, c.want, c.says)
 		}
@@ -62,10 +63,10 @@ func TestNamesThatLookLikeARNsAreNames(t *testing.T) {
 	p := open(t, configure(t, server))
 	names := []string{"app", "app-config", "app-aB3dE6", "app-aB3dE6-aB3dE6", "-master", "a@b+c=d/e_f.g"}
 	for _, name := range names {
-		put(t, p, mustRef(t, name), name, "")
+		providertest.Put(t, p, providertest.Ref(t, name), name, "")
 	}
 	for _, name := range names {
-		if got, _ := value(t, p, mustRef(t, name)); got != name {
+		if got, _ := providertest.Value(t, p, providertest.Ref(t, name)); got != name {
 			t.Errorf("%s is %q", name, got)
 		}
 	}
@@ -75,10 +76,10 @@ func TestNamesThatAWSCannotHaveAskNobody(t *testing.T) {
 	server := start(t)
 	p := open(t, configure(t, server))
 	for _, name := range []string{"a b", "über", "rds!db-1", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-abcdef", "a*", "a,b", "日本語"} {
-		if _, err := p.Read(t.Context(), mustRef(t, name)); !errors.Is(err, agent.ErrInvalidRef) {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, name)); !errors.Is(err, agent.ErrInvalidRef) {
 			t.Errorf("read %q: %v", name, err)
 		}
-		if _, err := p.Write(t.Context(), mustRef(t, name), bundle(canary), ""); !errors.Is(err, agent.ErrInvalidRef) {
+		if _, err := p.Write(t.Context(), providertest.Ref(t, name), providertest.Bundle(canary), ""); !errors.Is(err, agent.ErrInvalidRef) {
 			t.Errorf("write %q: %v", name, err)
 		}
 	}
@@ -94,10 +95,13 @@ func TestNamesThatAWSCannotHaveAskNobody(t *testing.T) {
 func outcomes(t *testing.T, p *aws.Provider, ref agent.Ref, expect agent.Version) map[string]error {
 	errs := map[string]error{}
 	for what, run := range map[string]func(context.Context) error{
-		"read":  func(ctx context.Context) error { _, err := p.Read(ctx, ref); return err },
-		"write": func(ctx context.Context) error { _, err := p.Write(ctx, ref, bundle(canary), expect); return err },
+		"read": func(ctx context.Context) error { _, err := p.Read(ctx, ref); return err },
+		"write": func(ctx context.Context) error {
+			_, err := p.Write(ctx, ref, providertest.Bundle(canary), expect)
+			return err
+		},
 		"create": func(ctx context.Context) error {
-			_, err := p.Write(ctx, mustRef(t, "prod/new"), bundle(canary), "")
+			_, err := p.Write(ctx, providertest.Ref(t, "prod/new"), providertest.Bundle(canary), "")
 			return err
 		},
 		"list": func(ctx context.Context) error {
@@ -117,8 +121,8 @@ func outcomes(t *testing.T, p *aws.Provider, ref agent.Ref, expect agent.Version
 // TestAnErrorRepeatsNothingOfAnAnswer has AWS say things that must not be passed on.
 func TestAnErrorRepeatsNothingOfAnAnswer(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
-	version := put(t, p, ref, canary, "")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	version := providertest.Put(t, p, ref, canary, "")
 	for _, fault := range []fake.Fault{fake.Odd, fake.Garbage, fake.Forbidden, fake.Unsigned, fake.Failing, fake.Reset} {
 		server.Break(fault, -1)
 		for what, err := range outcomes(t, p, ref, version) {
@@ -154,7 +158,7 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 			defer server.Close()
 			cfg := configure(t, &fake.Server{Address: server.URL})
 			p := open(t, cfg)
-			for what, err := range outcomes(t, p, mustRef(t, "prod/db"), "00000000-0000-4000-8000-000000000000") {
+			for what, err := range outcomes(t, p, providertest.Ref(t, "prod/db"), "00000000-0000-4000-8000-000000000000") {
 				if !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) {
 					t.Errorf("%s: %v", what, err)
 				}
@@ -165,11 +169,11 @@ func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
 
 func TestACallWaitsAsLongAsAWSAsks(t *testing.T) {
 	server := start(t)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
-	put(t, p, ref, "one", "")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	providertest.Put(t, p, ref, "one", "")
 	server.Break(fake.Slow, 1)
 	began := time.Now()
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 	if took := time.Since(began); took < time.Second {
 		t.Errorf("the call was repeated after %v", took)
 	}
@@ -226,8 +230,11 @@ func TestNobodyAtTheEndpointIsNamed(t *testing.T) {
 	p := open(t, cfg)
 	for what, run := range map[string]func() error{
 		"check": func() error { return p.Check(t.Context()) },
-		"read":  func() error { _, err := p.Read(t.Context(), mustRef(t, "prod/db")); return err },
-		"write": func() error { _, err := p.Write(t.Context(), mustRef(t, "prod/db"), bundle(canary), ""); return err },
+		"read":  func() error { _, err := p.Read(t.Context(), providertest.Ref(t, "prod/db")); return err },
+		"write": func() error {
+			_, err := p.Write(t.Context(), providertest.Ref(t, "prod/db"), providertest.Bundle(canary), "")
+			return err
+		},
 	} {
 		if err := run(); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1: connect") || strings.Contains(err.Error(), "unknown") {
 			t.Errorf("%s: %v", what, err)

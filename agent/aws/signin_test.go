@@ -14,6 +14,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/aws"
+	"secretsbridge/agent/providertest"
 	fake "secretsbridge/test/servers/awssm"
 	"secretsbridge/test/servers/awssts"
 )
@@ -56,13 +57,13 @@ func clean(t *testing.T, sts *awssts.Server, err error) {
 func TestAProfileIsSignedInWith(t *testing.T) {
 	server, _ := withSTS(t)
 	nobody(t)
-	t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[profile agent]\nregion = eu-west-1\n"))
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file(t, "credentials",
+	t.Setenv("AWS_CONFIG_FILE", providertest.File(t, "config", "[profile agent]\nregion = eu-west-1\n"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", providertest.File(t, "credentials",
 		"[agent]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\n"))
 	t.Setenv("AWS_REGION", "")
 	cfg := configure(t, server)
 	cfg.Profile = "agent"
-	put(t, open(t, cfg), mustRef(t, "prod/db"), "one", "")
+	providertest.Put(t, open(t, cfg), providertest.Ref(t, "prod/db"), "one", "")
 	cfg.Profile = "other"
 	if _, err := aws.Open(cfg); err == nil || !strings.Contains(err.Error(), `the profile "other"`) {
 		t.Errorf("open: %v", err)
@@ -75,14 +76,14 @@ func TestARoleIsAssumed(t *testing.T) {
 	cfg := configure(t, server)
 	cfg.Role = aws.Role{ARN: role, ExternalID: "tenant-7"}
 	p := open(t, cfg)
-	put(t, p, mustRef(t, "prod/db"), "one", "")
+	providertest.Put(t, p, providertest.Ref(t, "prod/db"), "one", "")
 	cfg.Role.SessionName = "agent-of-payments"
-	value(t, open(t, cfg), mustRef(t, "prod/db"))
+	providertest.Value(t, open(t, cfg), providertest.Ref(t, "prod/db"))
 	if issued, names := sts.Issued(); len(issued) != 2 || names[0] != "secretsbridge" || names[1] != "agent-of-payments" {
 		t.Errorf("sessions %v", names)
 	}
 	cfg.Role.ExternalID = "tenant-8"
-	_, err := open(t, cfg).Read(t.Context(), mustRef(t, "prod/db"))
+	_, err := open(t, cfg).Read(t.Context(), providertest.Ref(t, "prod/db"))
 	if !errors.Is(err, agent.ErrSignIn) || !strings.Contains(err.Error(), "403 AccessDenied") {
 		t.Errorf("with another external id: %v", err)
 	}
@@ -95,23 +96,23 @@ func TestASessionIsRenewedBeforeItsEndAndWhenItIsRevoked(t *testing.T) {
 	sts.SetLife(30 * time.Second) // shorter than what the provider wants to be left: each call renews
 	cfg := configure(t, server)
 	cfg.Role = aws.Role{ARN: role}
-	p, ref := open(t, cfg), mustRef(t, "prod/db")
-	put(t, p, ref, "one", "")
-	value(t, p, ref)
+	p, ref := open(t, cfg), providertest.Ref(t, "prod/db")
+	providertest.Put(t, p, ref, "one", "")
+	providertest.Value(t, p, ref)
 	issued, _ := sts.Issued()
 	if len(issued) < 2 {
 		t.Errorf("%d sessions", len(issued))
 	}
 	sts.SetLife(time.Hour)
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 	before, _ := sts.Issued()
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 	after, _ := sts.Issued()
 	if len(before) != len(after) {
 		t.Errorf("a session of an hour was renewed after one call")
 	}
 	server.Callers.Revoke(after[len(after)-1].AccessKeyID)
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 	if again, _ := sts.Issued(); len(again) != len(after)+1 {
 		t.Errorf("%d sessions after one was revoked, %d before", len(again), len(after))
 	}
@@ -123,18 +124,18 @@ func TestASessionIsRenewedBeforeItsEndAndWhenItIsRevoked(t *testing.T) {
 	}
 	clean(t, sts, err)
 	sts.Fail(false)
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 }
 
 func TestAWebIdentityIsReadAtEachSignIn(t *testing.T) {
 	server, sts := withSTS(t)
 	nobody(t)
-	path := file(t, "token", token)
+	path := providertest.File(t, "token", token)
 	sts.AllowToken(role, token)
 	t.Setenv("AWS_ROLE_ARN", role)
 	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", path)
-	p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
-	put(t, p, ref, "one", "")
+	p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	providertest.Put(t, p, ref, "one", "")
 
 	// Kubernetes puts another token there, and the session ends.
 	sts.AllowToken(role, token+"-next")
@@ -143,7 +144,7 @@ func TestAWebIdentityIsReadAtEachSignIn(t *testing.T) {
 	}
 	issued, _ := sts.Issued()
 	server.Callers.Revoke(issued[0].AccessKeyID)
-	value(t, p, ref)
+	providertest.Value(t, p, ref)
 
 	sts.AllowToken(role, "another")
 	_, err := open(t, configure(t, server)).Read(t.Context(), ref)
@@ -175,8 +176,8 @@ func TestAContainersServiceGivesCredentials(t *testing.T) {
 	}))
 	defer container.Close()
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL)
-	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(t, "token", token))
-	put(t, open(t, configure(t, server)), mustRef(t, "prod/db"), "one", "")
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", providertest.File(t, "token", token))
+	providertest.Put(t, open(t, configure(t, server)), providertest.Ref(t, "prod/db"), "one", "")
 
 	down.Store(true)
 	err := open(t, configure(t, server)).Check(t.Context())
@@ -187,7 +188,7 @@ func TestAContainersServiceGivesCredentials(t *testing.T) {
 
 func TestWrongCredentialsAreNoOutage(t *testing.T) {
 	server, sts := withSTS(t)
-	ref := mustRef(t, "prod/db")
+	ref := providertest.Ref(t, "prod/db")
 	for name, c := range map[string]struct {
 		set  map[string]string
 		want error

@@ -15,6 +15,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	fake "secretsbridge/test/servers/awssm"
 )
 
@@ -46,8 +47,8 @@ func wantLabels(t *testing.T, server *fake.Server, name string, want ...string) 
 // before it would become current.
 func TestAWriterThatComesBetweenWins(t *testing.T) {
 	server := start(t)
-	admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
-	first := put(t, p, ref, "one", "")
+	admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	first := providertest.Put(t, p, ref, "one", "")
 	var moved atomic.Int64
 	server.Script(func(operation string) fake.Fault {
 		if operation == setStage && moved.Add(1) == 1 {
@@ -57,12 +58,12 @@ func TestAWriterThatComesBetweenWins(t *testing.T) {
 		}
 		return fake.None
 	})
-	version, err := p.Write(t.Context(), ref, bundle(canary), first)
+	version, err := p.Write(t.Context(), ref, providertest.Bundle(canary), first)
 	if !errors.Is(err, agent.ErrConflict) || version != "" || strings.Contains(err.Error(), canary) {
 		t.Errorf("write: %q, %v, want %v", version, err, agent.ErrConflict)
 	}
 	server.Script(nil)
-	if got, _ := value(t, p, ref); got != "theirs" {
+	if got, _ := providertest.Value(t, p, ref); got != "theirs" {
 		t.Errorf("the value is %q", got)
 	}
 	wantLabels(t, server, "prod/db", "AWSCURRENT", "AWSPREVIOUS")
@@ -71,11 +72,11 @@ func TestAWriterThatComesBetweenWins(t *testing.T) {
 // TestVersionsOfLosersDoNotPileUp counts the versions that AWS would keep for ever.
 func TestVersionsOfLosersDoNotPileUp(t *testing.T) {
 	server := start(t)
-	admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
-	version := put(t, p, ref, "one", "")
+	admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	version := providertest.Put(t, p, ref, "one", "")
 	puts := server.Calls(putValue)
 	for range 30 { // late from the beginning: not even put
-		if _, err := p.Write(t.Context(), ref, bundle(canary), "00000000-0000-4000-8000-000000000000"); !errors.Is(err, agent.ErrConflict) {
+		if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), "00000000-0000-4000-8000-000000000000"); !errors.Is(err, agent.ErrConflict) {
 			t.Fatal(err)
 		}
 	}
@@ -92,10 +93,10 @@ func TestVersionsOfLosersDoNotPileUp(t *testing.T) {
 			}
 			return fake.None
 		})
-		if _, err := p.Write(t.Context(), ref, bundle(canary), version); !errors.Is(err, agent.ErrConflict) {
+		if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), version); !errors.Is(err, agent.ErrConflict) {
 			t.Fatal(err)
 		}
-		_, version = value(t, p, ref)
+		_, version = providertest.Value(t, p, ref)
 	}
 	wantLabels(t, server, "prod/db", "AWSCURRENT", "AWSPREVIOUS")
 }
@@ -114,7 +115,7 @@ func TestACrashInAnyStepLeavesASecretThatWorks(t *testing.T) {
 	prepare := map[string]func(t *testing.T, name string) agent.Version{
 		"a new secret": func(*testing.T, string) agent.Version { return "" },
 		"a next version": func(t *testing.T, name string) agent.Version {
-			return put(t, open(t, configure(t, server)), mustRef(t, name), "one", "")
+			return providertest.Put(t, open(t, configure(t, server)), providertest.Ref(t, name), "one", "")
 		},
 		"a secret without a value": func(t *testing.T, name string) agent.Version {
 			if _, err := admin.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String(name)}); err != nil {
@@ -136,7 +137,7 @@ func TestACrashInAnyStepLeavesASecretThatWorks(t *testing.T) {
 			n++
 			name := fmt.Sprintf("crash/%d", n)
 			t.Run(fmt.Sprintf("%s, %s %d %s", kind, c.step, c.nth, c.fault), func(t *testing.T) {
-				ref := mustRef(t, name)
+				ref := providertest.Ref(t, name)
 				expect := prepare[kind](t, name)
 				dying := open(t, configure(t, server))
 				ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +154,7 @@ func TestACrashInAnyStepLeavesASecretThatWorks(t *testing.T) {
 					}
 					return fake.None
 				})
-				version, err := dying.Write(ctx, ref, bundle("two"), expect)
+				version, err := dying.Write(ctx, ref, providertest.Bundle("two"), expect)
 				if err != nil && !errors.Is(err, agent.ErrUnavailable) {
 					t.Errorf("the write that was cut short: %v", err)
 				}
@@ -173,8 +174,8 @@ func TestACrashInAnyStepLeavesASecretThatWorks(t *testing.T) {
 				case err == nil && b.Version != version:
 					t.Errorf("version %q was reported and %q is there", version, b.Version)
 				}
-				put(t, alive, ref, "three", b.Version)
-				if got, _ := value(t, alive, ref); got != "three" {
+				providertest.Put(t, alive, ref, "three", b.Version)
+				if got, _ := providertest.Value(t, alive, ref); got != "three" {
 					t.Errorf("after the next write the value is %q", got)
 				}
 			})
@@ -197,10 +198,10 @@ func TestAnAnswerThatIsLostIsFoundOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
-			p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
+			p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
 			expect := agent.Version("")
 			if !c.fresh {
-				expect = put(t, p, ref, "one", "")
+				expect = providertest.Put(t, p, ref, "one", "")
 			}
 			var lost atomic.Int64
 			server.Script(func(operation string) fake.Fault {
@@ -209,9 +210,9 @@ func TestAnAnswerThatIsLostIsFoundOut(t *testing.T) {
 				}
 				return fake.None
 			})
-			version := put(t, p, ref, "two", expect)
+			version := providertest.Put(t, p, ref, "two", expect)
 			server.Script(nil)
-			if got, now := value(t, p, ref); got != "two" || now != version {
+			if got, now := providertest.Value(t, p, ref); got != "two" || now != version {
 				t.Errorf("value %q of version %q, written %q", got, now, version)
 			}
 			if lost.Load() < c.times {
@@ -227,8 +228,8 @@ func TestAWriteThatNobodyCanJudgeSaysSo(t *testing.T) {
 	for _, others := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d writes later", others), func(t *testing.T) {
 			server := start(t)
-			admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
-			first := put(t, p, ref, "one", "")
+			admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+			first := providertest.Put(t, p, ref, "one", "")
 			var moves atomic.Int64
 			server.Script(func(operation string) fake.Fault {
 				if operation != setStage {
@@ -246,7 +247,7 @@ func TestAWriteThatNobodyCanJudgeSaysSo(t *testing.T) {
 				}
 				return fake.None
 			})
-			version, err := p.Write(t.Context(), ref, bundle(canary), first)
+			version, err := p.Write(t.Context(), ref, providertest.Bundle(canary), first)
 			switch {
 			case others == 1 && (err != nil || version == ""):
 				t.Errorf("write: %q, %v", version, err)
@@ -263,7 +264,7 @@ func TestACreationThatNobodyMayLookAtIsUnknown(t *testing.T) {
 	for name, later := range map[string]fake.Fault{"lost again and again": fake.Lost, "then forbidden": fake.Forbidden, "then unknown to AWS": fake.Unsigned} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t)
-			p, ref := open(t, configure(t, server)), mustRef(t, "prod/db")
+			p, ref := open(t, configure(t, server)), providertest.Ref(t, "prod/db")
 			var creations atomic.Int64
 			server.Script(func(operation string) fake.Fault {
 				switch {
@@ -274,12 +275,12 @@ func TestACreationThatNobodyMayLookAtIsUnknown(t *testing.T) {
 				}
 				return later
 			})
-			version, err := p.Write(t.Context(), ref, bundle(canary), "")
+			version, err := p.Write(t.Context(), ref, providertest.Bundle(canary), "")
 			if !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "unknown") || version != "" {
 				t.Errorf("write: %q, %v, want that the outcome is unknown", version, err)
 			}
 			server.Script(nil)
-			if got, _ := value(t, p, ref); got != canary {
+			if got, _ := providertest.Value(t, p, ref); got != canary {
 				t.Errorf("the value is %q", got)
 			}
 		})
@@ -290,9 +291,9 @@ func TestACreationThatNobodyMayLookAtIsUnknown(t *testing.T) {
 // short: AWS allows 20 labels.
 func TestLabelsThatWritesLeftAreSwept(t *testing.T) {
 	server := start(t)
-	admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
-	first := put(t, p, ref, "one", "")
-	second := put(t, p, ref, "two", first)
+	admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	first := providertest.Put(t, p, ref, "one", "")
+	second := providertest.Put(t, p, ref, "two", first)
 	label := func(text string) error {
 		_, err := admin.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
 			SecretId: sdk.String("prod/db"), VersionStage: sdk.String(text), MoveToVersionId: sdk.String(string(first)),
@@ -314,7 +315,7 @@ func TestLabelsThatWritesLeftAreSwept(t *testing.T) {
 	if err := label("one more"); err == nil {
 		t.Fatal("the secret has room for a label")
 	}
-	put(t, p, ref, "three", second)
+	providertest.Put(t, p, ref, "three", second)
 	wantLabels(t, server, "prod/db", "AWSCURRENT", "AWSPREVIOUS", "release", young)
 
 	// Without anything of ours to take off, the quota is the answer.
@@ -323,8 +324,8 @@ func TestLabelsThatWritesLeftAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, third := value(t, p, ref)
-	if _, err := p.Write(t.Context(), ref, bundle(canary), third); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "quota") {
+	_, third := providertest.Value(t, p, ref)
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), third); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "quota") {
 		t.Errorf("write without room for a label: %v", err)
 	}
 }
@@ -353,11 +354,11 @@ func TestWhatCannotBeWrittenIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := strings.ReplaceAll(name, " ", "-")
-			version := put(t, p, mustRef(t, secret), "one", "")
+			version := providertest.Put(t, p, providertest.Ref(t, secret), "one", "")
 			if err := c.prepare(secret); err != nil {
 				t.Fatal(err)
 			}
-			got, err := p.Write(t.Context(), mustRef(t, secret), bundle(canary), version)
+			got, err := p.Write(t.Context(), providertest.Ref(t, secret), providertest.Bundle(canary), version)
 			server.LockKey(false)
 			server.Deny(putValue, false)
 			server.Deny(setStage, false)
@@ -371,26 +372,26 @@ func TestWhatCannotBeWrittenIsLeftAlone(t *testing.T) {
 		})
 	}
 	// A rotation that has ended, and one that nobody will end, stop nobody.
-	version := put(t, p, mustRef(t, "rotated"), "one", "")
+	version := providertest.Put(t, p, providertest.Ref(t, "rotated"), "one", "")
 	if _, err := admin.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: sdk.String("rotated"), VersionStage: sdk.String("AWSPENDING"), MoveToVersionId: sdk.String(string(version)),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	server.SetRotation("rotated", true)
-	version = put(t, p, mustRef(t, "rotated"), "two", version)
+	version = providertest.Put(t, p, providertest.Ref(t, "rotated"), "two", version)
 	server.SetRotation("rotated", false)
-	put(t, p, mustRef(t, "rotated"), "three", version)
+	providertest.Put(t, p, providertest.Ref(t, "rotated"), "three", version)
 }
 
 func TestANameThatWaitsForItsEndCannotBeCreated(t *testing.T) {
 	server := start(t)
-	admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
-	put(t, p, ref, "one", "")
+	admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
+	providertest.Put(t, p, ref, "one", "")
 	if _, err := admin.DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: sdk.String("prod/db"), RecoveryWindowInDays: sdk.Int64(7)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Write(t.Context(), ref, bundle(canary), ""); !errors.Is(err, agent.ErrConflict) || !strings.Contains(err.Error(), "restore it") {
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), ""); !errors.Is(err, agent.ErrConflict) || !strings.Contains(err.Error(), "restore it") {
 		t.Errorf("write: %v", err)
 	}
 	if _, err := p.Read(t.Context(), ref); !errors.Is(err, agent.ErrNotFound) || !strings.Contains(err.Error(), "scheduled for deletion") {
@@ -399,14 +400,14 @@ func TestANameThatWaitsForItsEndCannotBeCreated(t *testing.T) {
 	if _, err := admin.RestoreSecret(t.Context(), &secretsmanager.RestoreSecretInput{SecretId: sdk.String("prod/db")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := value(t, p, ref); got != "one" {
+	if got, _ := providertest.Value(t, p, ref); got != "one" {
 		t.Errorf("after it was restored the value is %q", got)
 	}
 }
 
 func TestTheFirstValueOfAnEmptySecretHasOneWriter(t *testing.T) {
 	server := start(t)
-	admin, p, ref := root(t, server), open(t, configure(t, server)), mustRef(t, "prod/db")
+	admin, p, ref := root(t, server), open(t, configure(t, server)), providertest.Ref(t, "prod/db")
 	if _, err := admin.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("prod/db")}); err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +418,7 @@ func TestTheFirstValueOfAnEmptySecretHasOneWriter(t *testing.T) {
 	for i := range cap(won) {
 		go func() {
 			text := fmt.Sprint("writer ", i)
-			_, err := p.Write(context.Background(), ref, bundle(text), "")
+			_, err := p.Write(context.Background(), ref, providertest.Bundle(text), "")
 			switch {
 			case err == nil:
 				won <- text
@@ -437,7 +438,7 @@ func TestTheFirstValueOfAnEmptySecretHasOneWriter(t *testing.T) {
 			winner = text
 		}
 	}
-	if got, _ := value(t, p, ref); got != winner || winner == "" {
+	if got, _ := providertest.Value(t, p, ref); got != winner || winner == "" {
 		t.Errorf("the value is %q, won has %q", got, winner)
 	}
 	wantLabels(t, server, "prod/db", "AWSCURRENT")

@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/endpoint"
 )
 
 // Method is a way to sign in.
@@ -104,7 +105,7 @@ func newCredential(cfg Config, transport http.RoundTripper, log *slog.Logger) (*
 	}
 	options.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: host.String()}
 	// Entra ID would be asked whether this machine may sign people in.
-	local := isLoopback(host.Hostname())
+	local := endpoint.Loopback(host.Hostname())
 	auth := cfg.Auth
 	return &credential{log: log, build: func() (azcore.TokenCredential, error) { return auth.build(options, local) }}, nil
 }

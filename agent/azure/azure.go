@@ -8,15 +8,11 @@ package azure
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 
@@ -25,7 +21,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/endpoint"
 	"secretsbridge/internal/singlecall"
+	"secretsbridge/internal/turns"
 )
 
 const (
@@ -93,7 +91,7 @@ type Provider struct {
 	allow      agent.AllowList
 	versions   bool // that List looks them up
 	log        *slog.Logger
-	writers    turns
+	writers    turns.Turns[string] // by name, in lower case
 	closed     atomic.Bool
 }
 
@@ -121,7 +119,7 @@ func open(cfg Config) (*Provider, error) {
 	if perSecond == 0 {
 		perSecond = defaultRate
 	}
-	trust, err := trusted(cfg.CACertFile)
+	trust, err := endpoint.Trust(cfg.CACertFile)
 	if err != nil {
 		return nil, err
 	}
@@ -157,42 +155,19 @@ func parseVaultURL(text string) (vault *url.URL, loopback bool, err error) {
 	case err != nil, u.Scheme != "https", u.Hostname() == "", u.User != nil, u.RawQuery != "", u.Fragment != "", strings.Trim(u.Path, "/") != "":
 		return nil, false, errors.New("the vault URL is not https://HOST")
 	}
-	loopback = isLoopback(u.Hostname())
+	loopback = endpoint.Loopback(u.Hostname())
 	if u.Port() != "" && !loopback {
 		return nil, false, errors.New("the vault URL has a port, and no vault of Azure's has another one than 443")
 	}
 	return &url.URL{Scheme: "https", Host: strings.ToLower(u.Host)}, loopback, nil
 }
 
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func trusted(caFile string) (*tls.Config, error) {
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile == "" {
-		return trust, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate authorities: %w", err)
-	}
-	trust.RootCAs = x509.NewCertPool()
-	if !trust.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", caFile)
-	}
-	return trust, nil
-}
-
 // name is the vault's name of a ref that is opened.
 func (p *Provider) name(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !validName(ref.String()):
+	if err := p.allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !validName(ref.String()) {
 		return "", fmt.Errorf("%w: a secret of a key vault has a name of 1 to %d letters, digits and hyphens", agent.ErrInvalidRef, maxName)
 	}
 	return ref.String(), nil

@@ -24,7 +24,7 @@ func TestAzureConforms(t *testing.T) {
 			l.Clear() // one server is enough: what it costs is its certificate
 			l.SetValue("elsewhere", `{"k":"v"}`)
 			cfg := l.config(t)
-			cfg.Allow = allow(t, "suite-*")
+			cfg.Allow = providertest.Allow(t, "suite-*")
 			return open(t, cfg)
 		},
 		Prefix: "suite", Flat: true, FoldsCase: true, Takes: name.MatchString, MaxBundle: 25 << 10,

@@ -7,13 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 const (
@@ -77,7 +77,7 @@ func (p *Provider) write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 	if len(values) > maxValue {
 		return "", fmt.Errorf("%w: a value of a key vault has at most %d bytes", agent.ErrTooLarge, maxValue)
 	}
-	done, err := p.writers.take(ctx, strings.ToLower(name))
+	done, err := p.writers.Take(ctx, strings.ToLower(name))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
 	}
@@ -251,12 +251,10 @@ func lag(ctx context.Context, try int) error {
 	if try == shownTries {
 		return fmt.Errorf("%w: the vault does not show what it stored", agent.ErrUnavailable)
 	}
-	select {
-	case <-time.After(shownPause):
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
+	if err := patience.Wait(ctx, shownPause); err != nil {
+		return fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
 	}
+	return nil
 }
 
 // doubt is the end of a write that is stored, and about which nothing more is known. A cause
@@ -281,45 +279,4 @@ func checkLabels(labels map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// turns lets one writer of a secret work at a time. The zero value is ready.
-type turns struct {
-	mu    sync.Mutex
-	taken map[string]*turn
-}
-
-type turn struct {
-	free chan struct{} // holds a token while nobody works
-	want int           // who works or waits
-}
-
-// take waits until it is the caller's turn, or the context ends.
-func (t *turns) take(ctx context.Context, name string) (done func(), err error) {
-	t.mu.Lock()
-	if t.taken == nil {
-		t.taken = map[string]*turn{}
-	}
-	mine := t.taken[name]
-	if mine == nil {
-		mine = &turn{free: make(chan struct{}, 1)}
-		mine.free <- struct{}{}
-		t.taken[name] = mine
-	}
-	mine.want++
-	t.mu.Unlock()
-	leave := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if mine.want--; mine.want == 0 {
-			delete(t.taken, name)
-		}
-	}
-	select {
-	case <-mine.free:
-		return func() { mine.free <- struct{}{}; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/test/servers/azurekv"
 )
 
@@ -93,16 +94,16 @@ func TestAWriteMeetsOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
-			var logged log
+			var logged providertest.Log
 			cfg := l.config(t)
-			cfg.Log = logged.logger()
+			cfg.Log = logged.Logger()
 			p := open(t, cfg)
 			expect := agent.Version("")
 			if c.exists {
 				expect = agent.Version(l.SetValue("x", one))
 			}
 			l.Before = func(call azurekv.Call) { c.before(l, call) }
-			version, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), expect)
+			version, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), expect)
 			l.Before = nil
 			if !errors.Is(err, agent.ErrConflict) || version != "" || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%q, %v, want a conflict: %s", version, err, c.says)
@@ -119,16 +120,16 @@ func TestAWriteMeetsOthers(t *testing.T) {
 			if !strings.Contains(logged.String(), "others wrote a secret") {
 				t.Errorf("the log says nothing of it: %s", logged.String())
 			}
-			silentOf(t, logged.String()+err.Error(), `"k"`, "mine", "plain", "three")
+			providertest.Silent(t, logged.String()+err.Error(), `"k"`, "mine", "plain", "three")
 			if *last.Value == plain {
 				return
 			}
 			// The caller looks, merges and comes again.
-			_, now := read(t, p, "x")
-			if version, err = p.Write(t.Context(), mustRef(t, "x"), bundle("merged"), now); err != nil {
+			_, now := providertest.Value(t, p, providertest.Ref(t, "x"))
+			if version, err = p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("merged"), now); err != nil {
 				t.Fatal(err)
 			}
-			if got, at := read(t, p, "x"); got != "merged" || at != version {
+			if got, at := providertest.Value(t, p, providertest.Ref(t, "x")); got != "merged" || at != version {
 				t.Errorf("then %q is at %s, want it at %s", got, at, version)
 			}
 		})
@@ -144,7 +145,7 @@ func TestAWriteEndsWhereOthersNeverStop(t *testing.T) {
 			l.Set("x", theirs(two))
 		}
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("%v, want a conflict", err)
 	}
 	if n := l.Calls("set"); n != 4 {
@@ -156,9 +157,9 @@ func TestAWriteEndsWhereOthersNeverStop(t *testing.T) {
 // and must not say that nothing happened.
 func TestAWriteMeetsWhatCannotBeRead(t *testing.T) {
 	l := newLab(t)
-	var logged log
+	var logged providertest.Log
 	cfg := l.config(t)
-	cfg.Log = logged.logger()
+	cfg.Log = logged.Logger()
 	p := open(t, cfg)
 	first := agent.Version(l.SetValue("x", one))
 	l.Before = func(c azurekv.Call) {
@@ -168,7 +169,7 @@ func TestAWriteMeetsWhatCannotBeRead(t *testing.T) {
 			l.Set("x", in)
 		}
 	}
-	_, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first)
+	_, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first)
 	if !errors.Is(err, agent.ErrUnavailable) || errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("%v, want that it is unknown", err)
 	}
@@ -191,7 +192,7 @@ func TestAWriteIsSettledWithoutItsCaller(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := p.Write(ctx, mustRef(t, "x"), bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(ctx, providertest.Ref(t, "x"), providertest.Bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("%v, want a conflict", err)
 	}
 	if diff := cmp.Diff([]string{one, two, `{"k":"mine"}`, two}, l.values("x")); diff != "" {
@@ -214,7 +215,7 @@ func TestAWriteWithoutAnEndSaysSo(t *testing.T) {
 				}
 			}
 		}
-		_, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first)
+		_, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first)
 		stored := len(l.Versions("x")) == 2
 		switch {
 		case op == "versions 2": // passes, and is the last call
@@ -233,7 +234,7 @@ func TestAWriteWithoutAnEndSaysSo(t *testing.T) {
 			l.Break(azurekv.Forbidden, -1)
 		}
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first); !errors.Is(err, agent.ErrUnavailable) || errors.Is(err, agent.ErrForbidden) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first); !errors.Is(err, agent.ErrUnavailable) || errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("a refusal after the value was stored: %v, want that the outcome is unknown", err)
 	}
 	if len(l.Versions("x")) != 2 {
@@ -247,15 +248,15 @@ func TestAWriteWaitsUntilItIsListed(t *testing.T) {
 	l.Lag = 2
 	p := open(t, l.config(t))
 	first := agent.Version(l.SetValue("x", one))
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first); err != nil {
 		t.Fatal(err)
 	}
 	if n := l.Calls("versions"); n < 4 {
 		t.Errorf("%d lists of versions: it did not wait", n)
 	}
 	l.Lag = 100
-	_, now := read(t, p, "x")
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("again"), now); !errors.Is(err, agent.ErrUnavailable) {
+	_, now := providertest.Value(t, p, providertest.Ref(t, "x"))
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("again"), now); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("a version that is never listed: %v", err)
 	}
 }
@@ -273,7 +274,7 @@ func TestAWriteWaitsUntilItIsCurrent(t *testing.T) {
 			l.Stale(string(first), 2)
 		}
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), first); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("%v, want a conflict", err)
 	}
 	if diff := cmp.Diff([]string{one, two, `{"k":"mine"}`, two}, l.values("x")); diff != "" {
@@ -292,7 +293,7 @@ func TestAnOldVersionIsNobodysWrite(t *testing.T) {
 	l.SetValue("x", one)
 	l.Lag, now = 0, time.Now()
 	second := agent.Version(l.SetValue("x", two))
-	if _, err := p.Write(t.Context(), mustRef(t, "x"), bundle("mine"), second); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("mine"), second); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff([]string{one, two, `{"k":"mine"}`}, l.values("x")); diff != "" {

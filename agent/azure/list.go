@@ -3,7 +3,6 @@ package azure
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -28,19 +27,7 @@ const (
 // certificate is no secret of its own and counts as skipped. What is disabled is listed,
 // without a version.
 func (p *Provider) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
-	return func(yield func(agent.Page, error) bool) {
-		for {
-			page, err := p.page(ctx, from)
-			if err != nil {
-				yield(agent.Page{}, fmt.Errorf("list: %w", err))
-				return
-			}
-			if !yield(page, nil) || page.Next == "" {
-				return
-			}
-			from = page.Next
-		}
-	}
+	return agent.Pages("list", from, func(from agent.Cursor) (agent.Page, error) { return p.page(ctx, from) })
 }
 
 func (p *Provider) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {

@@ -15,6 +15,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/azure"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/events"
 )
 
@@ -68,7 +69,7 @@ func TestTheListTellsVersionsWhereTheyAreCertain(t *testing.T) {
 		t.Error("the list read values")
 	}
 	cfg.NoListVersions = true
-	cfg.Allow = allow(t, "t*")
+	cfg.Allow = providertest.Allow(t, "t*")
 	asked := l.Calls("versions")
 	got, pages = list(t, open(t, cfg))
 	if len(got) != 2 || got["two"].Version != "" || pages[0].Skipped != 0 {
@@ -172,7 +173,7 @@ func TestAListOfMuchThatIsNotOpenedGoesOn(t *testing.T) {
 	}
 	l.SetValue("open-1", one)
 	cfg := l.config(t)
-	cfg.Allow = allow(t, "open-*")
+	cfg.Allow = providertest.Allow(t, "open-*")
 	got, pages := list(t, open(t, cfg))
 	if len(got) != 1 || len(pages) != 2 || len(pages[0].Secrets) != 0 {
 		t.Errorf("%v on %d pages, want one on the second of two", got, len(pages))

@@ -21,6 +21,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/azure"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/test/servers/azurekv"
 )
 
@@ -52,7 +53,7 @@ func certificate(t *testing.T) (path string, key *rsa.PrivateKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return file(t, "agent.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))+
+	return providertest.File(t, "agent.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))+
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))), key
 }
 
@@ -60,8 +61,8 @@ func certificate(t *testing.T) (path string, key *rsa.PrivateKey) {
 // code, and again when the token has ended.
 func TestEachWayToSignIn(t *testing.T) {
 	pemFile, key := certificate(t)
-	secretFile := file(t, "secret", azurekv.ClientSecret+"\n")
-	tokenFile := file(t, "token", azurekv.FederatedToken)
+	secretFile := providertest.File(t, "secret", azurekv.ClientSecret+"\n")
+	tokenFile := providertest.File(t, "token", azurekv.FederatedToken)
 	principal := azure.Auth{Method: azure.MethodServicePrincipal, TenantID: azurekv.Tenant, ClientID: azurekv.ClientID}
 	with := func(change func(*azure.Auth)) azure.Auth { a := principal; change(&a); return a }
 	for name, c := range map[string]struct {
@@ -109,16 +110,16 @@ func TestEachWayToSignIn(t *testing.T) {
 			// Short tokens: the library keeps managed ones for the whole process.
 			l.TokenLife(time.Second)
 			l.SetValue("x", one)
-			var logged log
+			var logged providertest.Log
 			cfg := l.config(t)
-			cfg.Auth, cfg.Log = c.auth, logged.logger()
+			cfg.Auth, cfg.Log = c.auth, logged.Logger()
 			if c.auth.Method == azure.MethodDefault || c.auth.Method == "" {
 				t.Setenv("AZURE_AUTHORITY_HOST", l.URL)
 				cfg.AuthorityHost = ""
 			}
 			p := open(t, cfg)
 			for deadline := time.Now().Add(20 * time.Second); len(l.SignedIn()) < 2; time.Sleep(50 * time.Millisecond) {
-				if got, _ := read(t, p, "x"); got != "one" {
+				if got, _ := providertest.Value(t, p, providertest.Ref(t, "x")); got != "one" {
 					t.Fatalf("read %q", got)
 				}
 				if time.Now().After(deadline) {
@@ -128,7 +129,7 @@ func TestEachWayToSignIn(t *testing.T) {
 			if i := slices.IndexFunc(l.SignedIn(), func(how string) bool { return how != c.how }); i >= 0 {
 				t.Errorf("signed in by %v, want %s", l.SignedIn(), c.how)
 			}
-			silentOf(t, logged.String(), "token-", azurekv.ClientSecret, azurekv.FederatedToken, azurekv.IdentityHeader)
+			providertest.Silent(t, logged.String(), "token-", azurekv.ClientSecret, azurekv.FederatedToken, azurekv.IdentityHeader)
 			if !strings.Contains(logged.String(), "signed in to azure") {
 				t.Errorf("the log does not say that it signed in: %s", logged.String())
 			}
@@ -142,14 +143,14 @@ func TestARefusedSignInSaysWhyAndNothingElse(t *testing.T) {
 		spoil func(*testing.T, *azure.Config)
 		want  string
 	}{
-		"another secret":     {func(t *testing.T, c *azure.Config) { c.Auth.ClientSecretFile = file(t, "s", canary) }, "AADSTS7000215"},
+		"another secret":     {func(t *testing.T, c *azure.Config) { c.Auth.ClientSecretFile = providertest.File(t, "s", canary) }, "AADSTS7000215"},
 		"another client":     {func(_ *testing.T, c *azure.Config) { c.Auth.ClientID = canary }, "AADSTS700016"},
 		"another tenant":     {func(_ *testing.T, c *azure.Config) { c.Auth.TenantID = canary }, "tenant"},
 		"no tenant":          {func(_ *testing.T, c *azure.Config) { c.Auth.TenantID = "/" }, "tenant id is none"},
-		"an empty secret":    {func(t *testing.T, c *azure.Config) { c.Auth.ClientSecretFile = file(t, "s", "\n") }, "empty"},
+		"an empty secret":    {func(t *testing.T, c *azure.Config) { c.Auth.ClientSecretFile = providertest.File(t, "s", "\n") }, "empty"},
 		"a file that is not": {func(_ *testing.T, c *azure.Config) { c.Auth.ClientSecretFile = "/nonexistent/s" }, "/nonexistent/s"},
 		"no certificate": {func(t *testing.T, c *azure.Config) {
-			c.Auth.ClientSecretFile, c.Auth.CertificateFile = "", file(t, "s", canary)
+			c.Auth.ClientSecretFile, c.Auth.CertificateFile = "", providertest.File(t, "s", canary)
 		}, "no certificate"},
 		"a workload without its file": {func(_ *testing.T, c *azure.Config) {
 			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TenantID: azurekv.Tenant, ClientID: azurekv.ClientID}
@@ -158,22 +159,22 @@ func TestARefusedSignInSaysWhyAndNothingElse(t *testing.T) {
 			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TenantID: azurekv.Tenant, ClientID: azurekv.ClientID, TokenFile: "/nonexistent/t"}
 		}, "/nonexistent/t"},
 		"a workload without ids": {func(t *testing.T, c *azure.Config) {
-			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TokenFile: file(t, "t", canary)}
+			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TokenFile: providertest.File(t, "t", canary)}
 		}, "AZURE_CLIENT_ID is not set"},
 		"a workload's token that is refused": {func(t *testing.T, c *azure.Config) {
-			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TenantID: azurekv.Tenant, ClientID: azurekv.ClientID, TokenFile: file(t, "t", canary)}
+			c.Auth = azure.Auth{Method: azure.MethodWorkloadIdentity, TenantID: azurekv.Tenant, ClientID: azurekv.ClientID, TokenFile: providertest.File(t, "t", canary)}
 		}, "AADSTS7000215"},
 	} {
 		l := newLab(t)
 		cfg := l.config(t)
 		c.spoil(t, &cfg)
 		p := open(t, cfg)
-		_, err := p.Read(t.Context(), mustRef(t, "x"))
+		_, err := p.Read(t.Context(), providertest.Ref(t, "x"))
 		if !errors.Is(err, agent.ErrSignIn) || errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want ErrSignIn with %q", name, err, c.want)
 			continue
 		}
-		silentOf(t, err.Error(), canary, azurekv.ClientSecret, "Invalid client secret")
+		providertest.Silent(t, err.Error(), canary, azurekv.ClientSecret, "Invalid client secret")
 	}
 	// The endpoint of an identity that this host does not have.
 	l := newLab(t)
@@ -181,11 +182,11 @@ func TestARefusedSignInSaysWhyAndNothingElse(t *testing.T) {
 	t.Setenv("IDENTITY_HEADER", azurekv.IdentityHeader)
 	cfg := l.config(t)
 	cfg.Auth = azure.Auth{Method: azure.MethodManagedIdentity, ClientID: canary}
-	_, err := open(t, cfg).Read(t.Context(), mustRef(t, "x"))
+	_, err := open(t, cfg).Read(t.Context(), providertest.Ref(t, "x"))
 	if !errors.Is(err, agent.ErrSignIn) {
 		t.Errorf("an identity that is not there: %v", err)
 	}
-	silentOf(t, err.Error(), canary, "Assigned")
+	providertest.Silent(t, err.Error(), canary, "Assigned")
 }
 
 func TestSigningInMayBeAway(t *testing.T) {
@@ -195,18 +196,18 @@ func TestSigningInMayBeAway(t *testing.T) {
 	p := open(t, l.config(t))
 	for _, status := range []int{500, 503, 429} {
 		l.SignInDown(status)
-		_, err := p.Read(t.Context(), mustRef(t, "x"))
+		_, err := p.Read(t.Context(), providertest.Ref(t, "x"))
 		if !errors.Is(err, agent.ErrUnavailable) || errors.Is(err, agent.ErrSignIn) {
 			t.Errorf("status %d: %v", status, err)
 		}
 	}
 	l.SignInDown(0)
-	if got, _ := read(t, p, "x"); got != "one" {
+	if got, _ := providertest.Value(t, p, providertest.Ref(t, "x")); got != "one" {
 		t.Errorf("then %q is read", got)
 	}
 	cfg := l.config(t)
 	cfg.AuthorityHost = "https://127.0.0.1:1"
-	if _, err := open(t, cfg).Read(t.Context(), mustRef(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+	if _, err := open(t, cfg).Read(t.Context(), providertest.Ref(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -220,7 +221,7 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 	l.TokenLife(time.Second)
 	cfg := l.config(t)
 	p := open(t, cfg)
-	read(t, p, "x")
+	providertest.Value(t, p, providertest.Ref(t, "x"))
 	put := func(secret string) {
 		if err := os.WriteFile(cfg.Auth.ClientSecretFile, []byte(secret), 0o600); err != nil {
 			t.Fatal(err)
@@ -229,7 +230,7 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 	l.ChangeSecret("client-secret-n8b3")
 	put("client-secret-n8b3")
 	for deadline := time.Now().Add(20 * time.Second); len(l.SignedIn()) < 2; time.Sleep(50 * time.Millisecond) {
-		read(t, p, "x")
+		providertest.Value(t, p, providertest.Ref(t, "x"))
 		if time.Now().After(deadline) {
 			t.Fatal("the token was not renewed in time")
 		}
@@ -237,14 +238,14 @@ func TestAReplacedSecretIsTaken(t *testing.T) {
 	l.ChangeSecret("client-secret-j5m1")
 	refused := false
 	for deadline := time.Now().Add(20 * time.Second); !refused; time.Sleep(50 * time.Millisecond) {
-		_, err := p.Read(t.Context(), mustRef(t, "x"))
+		_, err := p.Read(t.Context(), providertest.Ref(t, "x"))
 		refused = errors.Is(err, agent.ErrSignIn)
 		if time.Now().After(deadline) {
 			t.Fatal("the old secret is still good")
 		}
 	}
 	put("client-secret-j5m1")
-	if got, _ := read(t, p, "x"); got != "one" {
+	if got, _ := providertest.Value(t, p, providertest.Ref(t, "x")); got != "one" {
 		t.Errorf("then %q is read", got)
 	}
 }
@@ -263,7 +264,7 @@ func TestTheEnvironmentHasNoEffectOnWhatIsConfigured(t *testing.T) {
 	}
 	l := newLab(t)
 	l.SetValue("x", one)
-	if got, _ := read(t, open(t, l.config(t)), "x"); got != "one" {
+	if got, _ := providertest.Value(t, open(t, l.config(t)), providertest.Ref(t, "x")); got != "one" {
 		t.Errorf("read %q", got)
 	}
 	if how := l.SignedIn(); !slices.Equal(how, []string{"secret"}) {

@@ -18,13 +18,14 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/azure"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/test/servers/azurekv"
 )
 
 func TestOpenRefuses(t *testing.T) {
 	good := func() azure.Config {
 		return azure.Config{
-			VaultURL: "https://kv-prod.vault.azure.net", Allow: allow(t, "*"),
+			VaultURL: "https://kv-prod.vault.azure.net", Allow: providertest.Allow(t, "*"),
 			Auth: azure.Auth{Method: azure.MethodServicePrincipal, TenantID: "t", ClientID: "c", ClientSecretFile: "/nonexistent"},
 		}
 	}
@@ -44,7 +45,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a query":                   func(c *azure.Config) { c.VaultURL += "?x=" + canary },
 		"a port":                    func(c *azure.Config) { c.VaultURL += ":8443" },
 		"an authority that is gone": func(c *azure.Config) { c.CACertFile = "/nonexistent/ca.pem" },
-		"an authority that is none": func(c *azure.Config) { c.CACertFile = file(t, "ca.pem", canary) },
+		"an authority that is none": func(c *azure.Config) { c.CACertFile = providertest.File(t, "ca.pem", canary) },
 		"a host that signs in by http": func(c *azure.Config) {
 			c.AuthorityHost = "http://login.microsoftonline.com"
 		},
@@ -85,7 +86,7 @@ func TestAWriteIsRepeatedOnlyIfItSurelyWasNotTaken(t *testing.T) {
 				l.Break(fault, 1) // the call after this one
 			}
 		}
-		_, err := p.Write(t.Context(), mustRef(t, "x"), bundle("two"), first)
+		_, err := p.Write(t.Context(), providertest.Ref(t, "x"), providertest.Bundle("two"), first)
 		puts := 0
 		for _, call := range l.Seen() {
 			if strings.HasPrefix(call, "PUT ") {
@@ -108,7 +109,7 @@ func TestAReadOutlivesShortFaults(t *testing.T) {
 		p := open(t, l.config(t))
 		l.SetValue("x", one)
 		l.Break(fault, 2)
-		if _, err := p.Read(t.Context(), mustRef(t, "x")); err != nil {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "x")); err != nil {
 			t.Errorf("%s: %v", fault, err)
 		}
 	}
@@ -120,7 +121,7 @@ func TestALongPauseIsNotWaitedFor(t *testing.T) {
 	p := open(t, l.config(t))
 	l.Break(azurekv.Throttled, -1)
 	began := time.Now()
-	if _, err := p.Read(t.Context(), mustRef(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "slow down") {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "slow down") {
 		t.Errorf("%v", err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
@@ -136,7 +137,7 @@ func TestTheVaultIsNotAskedFasterThanAllowed(t *testing.T) {
 	p := open(t, cfg)
 	began := time.Now()
 	for range 12 {
-		read(t, p, "x")
+		providertest.Value(t, p, providertest.Ref(t, "x"))
 	}
 	// 13 requests, the first of which is without a token; five may come at once.
 	if took := time.Since(began); took < 1500*time.Millisecond {
@@ -144,7 +145,7 @@ func TestTheVaultIsNotAskedFasterThanAllowed(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := p.Read(ctx, mustRef(t, "x")); !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Read(ctx, providertest.Ref(t, "x")); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("without time to wait: %v", err)
 	}
 }
@@ -163,7 +164,7 @@ func TestAnUnknownCertificateEndsACallAtOnce(t *testing.T) {
 	cfg := newLab(t).config(t)
 	cfg.VaultURL = server.URL
 	cfg.CACertFile = ""
-	if _, err := open(t, cfg).Read(t.Context(), mustRef(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
+	if _, err := open(t, cfg).Read(t.Context(), providertest.Ref(t, "x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("%v", err)
 	}
 	if n := calls.Load(); n != 1 {
@@ -212,15 +213,15 @@ func TestErrorsQuoteNothingOfAnAnswer(t *testing.T) {
 		},
 	} {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
-		ca := file(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
-		var logged log
+		ca := providertest.File(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+		var logged providertest.Log
 		p := open(t, azure.Config{
-			VaultURL: server.URL, CACertFile: ca, AuthorityHost: server.URL, Allow: allow(t, "*"), Log: logged.logger(),
-			Auth: azure.Auth{Method: azure.MethodServicePrincipal, TenantID: "t", ClientID: "c", ClientSecretFile: file(t, "s", canary)},
+			VaultURL: server.URL, CACertFile: ca, AuthorityHost: server.URL, Allow: providertest.Allow(t, "*"), Log: logged.Logger(),
+			Auth: azure.Auth{Method: azure.MethodServicePrincipal, TenantID: "t", ClientID: "c", ClientSecretFile: providertest.File(t, "s", canary)},
 		})
-		_, err := p.Read(t.Context(), mustRef(t, "x")) // to the end of its repetitions
+		_, err := p.Read(t.Context(), providertest.Ref(t, "x")) // to the end of its repetitions
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, wrong := p.Write(ctx, mustRef(t, "x"), bundle(canary), "")
+		_, wrong := p.Write(ctx, providertest.Ref(t, "x"), providertest.Bundle(canary), "")
 		var listed error
 		for _, err := range p.List(ctx, "") {
 			listed = err
@@ -234,7 +235,7 @@ func TestErrorsQuoteNothingOfAnAnswer(t *testing.T) {
 		if listed != nil {
 			said += listed.Error()
 		}
-		silentOf(t, said, canary)
+		providertest.Silent(t, said, canary)
 		server.CloseClientConnections()
 		server.Close()
 	}
@@ -247,9 +248,9 @@ func TestTheLibraryLogsNothing(t *testing.T) {
 		l := newLab(t)
 		l.SetValue("x", `{"k":"`+canary+`"}`)
 		p := open(t, l.config(t))
-		read(t, p, "x")
+		providertest.Value(t, p, providertest.Ref(t, "x"))
 		l.Break(azurekv.Forbidden, 1)
-		if _, err := p.Read(t.Context(), mustRef(t, "x")); err == nil {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "x")); err == nil {
 			t.Error("it was not refused")
 		}
 		return
@@ -264,5 +265,5 @@ func TestTheLibraryLogsNothing(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	silentOf(t, string(out), canary, "RESPONSE", "ForbiddenByRbac", "Retry")
+	providertest.Silent(t, string(out), canary, "RESPONSE", "ForbiddenByRbac", "Retry")
 }

@@ -14,6 +14,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/file"
+	"secretsbridge/agent/providertest"
 )
 
 // childEnv has the test binary write to a store until it is killed, or steps times.
@@ -39,11 +40,11 @@ func TestACrashAtAnyStepLeavesAWholeVersion(t *testing.T) {
 		steps := 0
 		for crashAt := 1; ; crashAt++ {
 			cfg := newStore(t)
-			ref := mustRef(t, "a/b")
+			ref := providertest.Ref(t, "a/b")
 			p := open(t, cfg)
 			var before agent.Version
 			if !first {
-				before = write(t, p, ref, "old", "")
+				before = providertest.Put(t, p, ref, "old", "")
 			}
 			n, at := 0, ""
 			p.SetFault(func(step string) error {
@@ -53,7 +54,7 @@ func TestACrashAtAnyStepLeavesAWholeVersion(t *testing.T) {
 				}
 				return nil
 			})
-			_, err := p.Write(t.Context(), ref, bundle("new"), before)
+			_, err := p.Write(t.Context(), ref, providertest.Bundle("new"), before)
 			if at == "" {
 				break // the write has no more steps
 			}
@@ -73,7 +74,7 @@ func TestACrashAtAnyStepLeavesAWholeVersion(t *testing.T) {
 				t.Errorf("crash at %q: neither the old version nor the new: %v", at, readErr)
 			}
 			// Whoever comes next goes on from what is there, and tidies up.
-			write(t, next, ref, "next", b.Version)
+			providertest.Put(t, next, ref, "next", b.Version)
 			if got := read(t, next, ref); got != "next" {
 				t.Errorf("after a crash at %q the next write reads as %q", at, got)
 			}
@@ -92,7 +93,7 @@ func TestACrashAtAnyStepLeavesAWholeVersion(t *testing.T) {
 func TestKilledWritersLoseNothing(t *testing.T) {
 	cfg := newStore(t)
 	p := open(t, cfg)
-	ref := mustRef(t, "counter")
+	ref := providertest.Ref(t, "counter")
 	for round := range 8 {
 		cmd, acknowledged := startChild(t, cfg, 0)
 		for acknowledged() < int64(round/4) {
@@ -135,7 +136,7 @@ func TestProcessesTakeTurns(t *testing.T) {
 		}
 	}
 	p := open(t, cfg)
-	b, err := p.Read(t.Context(), mustRef(t, "counter"))
+	b, err := p.Read(t.Context(), providertest.Ref(t, "counter"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +211,7 @@ func child(spec string) error {
 				return err
 			}
 		}
-		_, err = p.Write(ctx, ref, bundle(strconv.Itoa(n+1)), b.Version)
+		_, err = p.Write(ctx, ref, providertest.Bundle(strconv.Itoa(n+1)), b.Version)
 		if errors.Is(err, agent.ErrConflict) {
 			continue
 		}

@@ -229,28 +229,29 @@ func (p *Provider) Write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 
 // admit refuses what no disk need be asked for.
 func (p *Provider) admit(ctx context.Context, ref agent.Ref, do func() (agent.Bundle, error)) (agent.Bundle, error) {
-	switch {
-	case ref.IsZero():
-		return agent.Bundle{}, agent.ErrInvalidRef
-	case !p.allow.Allows(ref):
-		return agent.Bundle{}, agent.ErrOutsideAllowList
-	case ctx.Err() != nil:
-		return agent.Bundle{}, fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
-	case p.closed.Load():
-		return agent.Bundle{}, fmt.Errorf("%w: the store is closed", agent.ErrUnavailable)
+	if err := p.allow.Check(ref); err != nil {
+		return agent.Bundle{}, err
+	}
+	if err := p.usable(ctx); err != nil {
+		return agent.Bundle{}, err
 	}
 	return do()
 }
 
+func (p *Provider) usable(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
+	case p.closed.Load():
+		return fmt.Errorf("%w: the store is closed", agent.ErrUnavailable)
+	}
+	return nil
+}
+
 // Check implements [agent.Provider]: the directory is there and the identity opens it.
 func (p *Provider) Check(ctx context.Context) error {
-	err := ctx.Err()
-	switch {
-	case err != nil:
-		err = fmt.Errorf("%w: %w", agent.ErrUnavailable, err)
-	case p.closed.Load():
-		err = fmt.Errorf("%w: the store is closed", agent.ErrUnavailable)
-	default:
+	err := p.usable(ctx)
+	if err == nil {
 		err = p.proveIdentity()
 	}
 	if err != nil {

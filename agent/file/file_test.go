@@ -19,13 +19,13 @@ import (
 	"secretsbridge/agent/providertest"
 )
 
-const canary = "canary-52ab"
+const canary = providertest.Canary
 
 func TestFileConforms(t *testing.T) {
 	providertest.Run(t, providertest.Harness{
 		New: func(t *testing.T) agent.Provider {
 			cfg := newStore(t)
-			cfg.Allow = allow(t, "suite")
+			cfg.Allow = providertest.Allow(t, "suite")
 			return open(t, cfg)
 		},
 		Prefix: "suite",
@@ -113,8 +113,8 @@ func TestAStoreMayHaveAnX25519Identity(t *testing.T) {
 		}
 	}
 	p := open(t, cfg)
-	ref := mustRef(t, "a/b")
-	write(t, p, ref, canary, "")
+	ref := providertest.Ref(t, "a/b")
+	providertest.Put(t, p, ref, canary, "")
 	if got := read(t, open(t, cfg), ref); got != canary {
 		t.Errorf("read %q", got)
 	}
@@ -128,7 +128,7 @@ func TestNothingOfASecretShowsInTheDirectory(t *testing.T) {
 		Entries: map[string]agent.Entry{words[1]: agent.Text([]byte(words[2]))},
 		Labels:  map[string]string{words[3]: words[4]},
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "prod/"+words[0]), b, ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "prod/"+words[0]), b, ""); err != nil {
 		t.Fatal(err)
 	}
 	files := 0
@@ -157,10 +157,10 @@ func TestOldVersionsGoAndLeftoversToo(t *testing.T) {
 	cfg := newStore(t)
 	cfg.Keep = 3
 	p := open(t, cfg)
-	ref := mustRef(t, "a")
+	ref := providertest.Ref(t, "a")
 	var version agent.Version
 	for i := range 7 {
-		version = write(t, p, ref, fmt.Sprint(i), version)
+		version = providertest.Put(t, p, ref, fmt.Sprint(i), version)
 		if i == 5 {
 			if err := os.WriteFile(filepath.Join(p.Folder(ref), ".tmp-crashed"), nil, 0o600); err != nil {
 				t.Fatal(err)
@@ -176,10 +176,10 @@ func TestOldVersionsGoAndLeftoversToo(t *testing.T) {
 func TestADamagedFileIsNeverReadAsAnotherValue(t *testing.T) {
 	cfg := newStore(t)
 	p := open(t, cfg)
-	ref, other := mustRef(t, "a"), mustRef(t, "b")
-	version := write(t, p, ref, "old", "")
-	write(t, p, ref, canary, version)
-	write(t, p, other, "other", "")
+	ref, other := providertest.Ref(t, "a"), providertest.Ref(t, "b")
+	version := providertest.Put(t, p, ref, "old", "")
+	providertest.Put(t, p, ref, canary, version)
+	providertest.Put(t, p, other, "other", "")
 
 	check := func(what string) {
 		t.Helper()
@@ -234,16 +234,16 @@ func TestADamagedFileIsNeverReadAsAnotherValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("without 2.age")
-	if _, err := p.Write(t.Context(), ref, bundle("x"), "2"); err != nil {
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle("x"), "2"); err != nil {
 		t.Errorf("a damaged version cannot be replaced: %v", err)
 	}
 }
 
 func TestAFolderUnderAnotherNameIsNotThatSecret(t *testing.T) {
 	p := open(t, newStore(t))
-	ref, other := mustRef(t, "a"), mustRef(t, "b")
-	write(t, p, ref, canary, "")
-	write(t, p, other, "other", "")
+	ref, other := providertest.Ref(t, "a"), providertest.Ref(t, "b")
+	providertest.Put(t, p, ref, canary, "")
+	providertest.Put(t, p, other, "other", "")
 	if err := os.RemoveAll(p.Folder(ref)); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestAFolderUnderAnotherNameIsNotThatSecret(t *testing.T) {
 	if _, err := p.Read(t.Context(), ref); !errors.Is(err, agent.ErrCorrupt) {
 		t.Errorf("read: %v, want ErrCorrupt", err)
 	}
-	if _, err := p.Write(t.Context(), ref, bundle("x"), "1"); !errors.Is(err, agent.ErrCorrupt) {
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle("x"), "1"); !errors.Is(err, agent.ErrCorrupt) {
 		t.Errorf("write: %v, want ErrCorrupt", err)
 	}
 }
@@ -261,7 +261,7 @@ func TestAFolderUnderAnotherNameIsNotThatSecret(t *testing.T) {
 func newStore(t testing.TB) file.Config {
 	t.Helper()
 	dir := t.TempDir()
-	cfg := file.Config{Dir: filepath.Join(dir, "store"), IdentityFile: filepath.Join(dir, "keys", "identity"), Allow: allow(t, "*")}
+	cfg := file.Config{Dir: filepath.Join(dir, "store"), IdentityFile: filepath.Join(dir, "keys", "identity"), Allow: providertest.Allow(t, "*")}
 	if err := file.Create(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -277,44 +277,10 @@ func open(t testing.TB, cfg file.Config) *file.Provider {
 	return p
 }
 
-func allow(t testing.TB, prefixes ...string) agent.AllowList {
-	t.Helper()
-	list, err := agent.ParseAllowList(prefixes...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func mustRef(t testing.TB, text string) agent.Ref {
-	t.Helper()
-	ref, err := agent.ParseRef(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ref
-}
-
-func bundle(value string) agent.Bundle {
-	return agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte(value))}}
-}
-
-func write(t *testing.T, p *file.Provider, ref agent.Ref, value string, expect agent.Version) agent.Version {
-	t.Helper()
-	version, err := p.Write(t.Context(), ref, bundle(value), expect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return version
-}
-
 func read(t *testing.T, p *file.Provider, ref agent.Ref) string {
 	t.Helper()
-	b, err := p.Read(t.Context(), ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b.Entries["k"].Value.Expose())
+	got, _ := providertest.Value(t, p, ref)
+	return got
 }
 
 func names(t *testing.T, dir string) string {

@@ -113,11 +113,8 @@ func isName(text string) bool {
 
 func (p *Provider) page(ctx context.Context, names []string) (page agent.Page, err error) {
 	for _, name := range names {
-		switch {
-		case ctx.Err() != nil:
-			return page, fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err())
-		case p.closed.Load():
-			return page, fmt.Errorf("%w: the store is closed", agent.ErrUnavailable)
+		if err := p.usable(ctx); err != nil {
+			return page, err
 		}
 		d, err := p.describeFolder(name)
 		switch {

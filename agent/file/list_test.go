@@ -17,6 +17,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/file"
+	"secretsbridge/agent/providertest"
 )
 
 // listed is a whole list, and how much of the store nobody could list.
@@ -39,14 +40,14 @@ func TestADamagedSecretHidesNoOtherAndIsNotGone(t *testing.T) {
 	cfg := newStore(t)
 	p := open(t, cfg)
 	for _, text := range []string{"a", "b", "c"} {
-		write(t, p, mustRef(t, text), canary, "")
+		providertest.Put(t, p, providertest.Ref(t, text), canary, "")
 	}
-	path := filepath.Join(p.Folder(mustRef(t, "b")), "current")
+	path := filepath.Join(p.Folder(providertest.Ref(t, "b")), "current")
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := os.ReadFile(filepath.Join(p.Folder(mustRef(t, "a")), "current"))
+	other, err := os.ReadFile(filepath.Join(p.Folder(providertest.Ref(t, "a")), "current"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,8 @@ func TestADamagedSecretHidesNoOtherAndIsNotGone(t *testing.T) {
 func TestWhatTheAgentMayNotReadIsNotGone(t *testing.T) {
 	cfg := newStore(t)
 	p := open(t, cfg)
-	write(t, p, mustRef(t, "a"), canary, "")
-	write(t, p, mustRef(t, "b"), canary, "")
+	providertest.Put(t, p, providertest.Ref(t, "a"), canary, "")
+	providertest.Put(t, p, providertest.Ref(t, "b"), canary, "")
 	err := filepath.WalkDir(filepath.Dir(filepath.Dir(cfg.Dir)), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -83,7 +84,7 @@ func TestWhatTheAgentMayNotReadIsNotGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(p.Folder(mustRef(t, "b")), 0); err != nil {
+	if err := os.Chmod(p.Folder(providertest.Ref(t, "b")), 0); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 { // root reads everything; nobody does not
@@ -103,16 +104,16 @@ func TestWhatTheAgentMayNotReadIsNotGone(t *testing.T) {
 func TestOtherFilesInTheDirectoryAreNoSecrets(t *testing.T) {
 	cfg := newStore(t)
 	p := open(t, cfg)
-	write(t, p, mustRef(t, "a"), canary, "")
-	name := filepath.Base(p.Folder(mustRef(t, "a")))
-	secrets := filepath.Dir(p.Folder(mustRef(t, "a")))
+	providertest.Put(t, p, providertest.Ref(t, "a"), canary, "")
+	name := filepath.Base(p.Folder(providertest.Ref(t, "a")))
+	secrets := filepath.Dir(p.Folder(providertest.Ref(t, "a")))
 	for _, path := range []string{".DS_Store", "lost+found", name + "0", name[1:], strings.Repeat("A", 32)} {
 		if err := os.WriteFile(filepath.Join(secrets, path), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// A writer died before its first version.
-	if err := os.Mkdir(p.Folder(mustRef(t, "b")), 0o700); err != nil {
+	if err := os.Mkdir(p.Folder(providertest.Ref(t, "b")), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if refs, unlisted := listed(t, p, ""); len(refs) != 1 || unlisted != 0 {
@@ -133,7 +134,7 @@ func TestAListTakesMoreThanOnePassOverTheDirectory(t *testing.T) {
 	const window, secrets = agent.MaxPage * 3 / 2, 3*agent.MaxPage + 50
 	p.SetWindow(window)
 	for i := range secrets {
-		if err := p.Plant(mustRef(t, fmt.Sprintf("s/%d", i))); err != nil {
+		if err := p.Plant(providertest.Ref(t, fmt.Sprintf("s/%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,7 +166,7 @@ func TestAListTakesMoreThanOnePassOverTheDirectory(t *testing.T) {
 
 func TestLabelsThatNoListShowsStopTheWrite(t *testing.T) {
 	p := open(t, newStore(t))
-	ref := mustRef(t, "a")
+	ref := providertest.Ref(t, "a")
 	many := map[string]string{}
 	for i := range 65 {
 		many[fmt.Sprint(i)] = ""
@@ -173,7 +174,7 @@ func TestLabelsThatNoListShowsStopTheWrite(t *testing.T) {
 	for name, labels := range map[string]map[string]string{
 		"too many": many, "no name": {"": "x"}, "long name": {strings.Repeat("x", 513): ""}, "long value": {"x": strings.Repeat("x", 1025)}, "not UTF-8": {"x": "\xff"},
 	} {
-		b := bundle(canary)
+		b := providertest.Bundle(canary)
 		b.Labels = labels
 		if version, err := p.Write(t.Context(), ref, b, ""); !errors.Is(err, agent.ErrNotBundle) || version != "" || !strings.Contains(err.Error(), "at most 64") {
 			t.Errorf("%s: %q, %v", name, version, err)
@@ -183,7 +184,7 @@ func TestLabelsThatNoListShowsStopTheWrite(t *testing.T) {
 		}
 	}
 	delete(many, "0")
-	b := bundle(canary)
+	b := providertest.Bundle(canary)
 	b.Labels = many
 	if _, err := p.Write(t.Context(), ref, b, ""); err != nil {
 		t.Errorf("as many as there may be: %v", err)
@@ -200,7 +201,7 @@ func BenchmarkList(b *testing.B) {
 	p := open(b, cfg)
 	const secrets = 20_000
 	for i := range secrets {
-		if err := p.Plant(mustRef(b, fmt.Sprintf("prod/team-%d/service-%d/password", i%40, i))); err != nil {
+		if err := p.Plant(providertest.Ref(b, fmt.Sprintf("prod/team-%d/service-%d/password", i%40, i))); err != nil {
 			b.Fatal(err)
 		}
 	}

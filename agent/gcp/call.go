@@ -3,13 +3,13 @@ package gcp
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 const (
@@ -77,23 +77,10 @@ func repeat[T any](ctx context.Context, limit *rate.Limiter, harmless bool, call
 		case tries >= maxRetries || f.after > maxRetryAfter || !f.passes || !f.sure && !harmless:
 			return none, f
 		}
-		pause := min(minRetryWait<<tries, maxRetryWait)
-		pause = pause/2 + rand.N(pause/2+1)
-		if !wait(ctx, max(pause, f.after)) {
+		if patience.Wait(ctx, max(patience.Pause(minRetryWait, maxRetryWait, tries+1), f.after)) != nil {
 			return none, ended(ctx)
 		}
 	}
 }
 
 func ended(ctx context.Context) error { return fmt.Errorf("%w: %w", agent.ErrUnavailable, ctx.Err()) }
-
-func wait(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

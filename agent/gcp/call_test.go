@@ -22,6 +22,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/gcp"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/internal/singlecall"
 	"secretsbridge/test/servers/gcpsm"
 )
@@ -78,7 +79,7 @@ func TestValuesStayInTheCallersGoroutine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := value(t, p, "db"); got != canary || calls != 2 {
@@ -155,7 +156,7 @@ func TestReadsAreRepeatedAndAddedVersionsOnlyWhereNothingHappened(t *testing.T) 
 			var err error
 			again := c.read
 			if write {
-				_, err = p.Write(t.Context(), mustRef(t, "db"), bundle("v"), "1")
+				_, err = p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("v"), "1")
 				again = c.write
 			} else {
 				err = p.Check(t.Context())
@@ -186,7 +187,7 @@ func TestTheBodyDoesNotSayTheStatus(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(`{"error":{"code":429,"message":"` + canary + `"}}`))
 	})
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("v"), "1"); !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) || sent != 1 {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("v"), "1"); !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) || sent != 1 {
 		t.Errorf("sent %d times, %v", sent, err)
 	}
 }
@@ -197,9 +198,8 @@ func TestAWriteWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 	p := open(t, l.config())
 	before := l.Calls("AddSecretVersion")
 	l.Break(gcpsm.Lost, 1)
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), "1"); !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) {
-		t.Errorf("%v, want ErrUnavailable", err)
-	}
+	_, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), "1")
+	providertest.WantError(t, err, agent.ErrUnavailable)
 	if sent := l.Calls("AddSecretVersion") - before; sent != 1 {
 		t.Errorf("sent %d times", sent)
 	}
@@ -253,7 +253,7 @@ func TestCallsEndWithTheirCaller(t *testing.T) {
 		t.Cleanup(func() { close(end) })
 		for what, call := range map[string]func(context.Context) error{
 			"check": p.Check,
-			"read":  func(ctx context.Context) error { _, err := p.Read(ctx, mustRef(t, "db")); return err },
+			"read":  func(ctx context.Context) error { _, err := p.Read(ctx, providertest.Ref(t, "db")); return err },
 			"list": func(ctx context.Context) error {
 				for _, err := range p.List(ctx, "") {
 					return err
@@ -286,7 +286,7 @@ func TestTheAgentLimitsItself(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	before := l.Calls("GetSecret")
-	if _, err := p.Read(ctx, mustRef(t, "db")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "requests_per_minute") {
+	if _, err := p.Read(ctx, providertest.Ref(t, "db")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "requests_per_minute") {
 		t.Errorf("%v", err)
 	}
 	if l.Calls("GetSecret") != before {
@@ -300,7 +300,7 @@ func TestAnswersThatAreNotGoogles(t *testing.T) {
 		`{"name":"projects/1/secrets/db/versions/1","payload":{"data":"e30="}}`} {
 		p, _ := front(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		b, err := p.Read(ctx, mustRef(t, "db"))
+		b, err := p.Read(ctx, providertest.Ref(t, "db"))
 		cancel()
 		if err == nil || strings.Contains(err.Error(), canary) || len(b.Entries) != 0 {
 			t.Errorf("%q: %v", text, err)
@@ -347,19 +347,17 @@ func TestRefusalsThatMeanSomethingElse(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`{"name":"projects/1/secrets/db/versions/7","state":"ENABLED"}`))
 	})
-	if _, err := p.Read(t.Context(), mustRef(t, "db")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "KMS key") {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "db")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "KMS key") {
 		t.Errorf("a version whose key cannot be used: %v", err)
 	}
 	p, _ = front(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("<html>" + canary))
 	})
-	_, readErr := p.Read(t.Context(), mustRef(t, "db"))
-	_, writeErr := p.Write(t.Context(), mustRef(t, "db"), bundle("x"), "")
+	_, readErr := p.Read(t.Context(), providertest.Ref(t, "db"))
+	_, writeErr := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("x"), "")
 	for _, err := range []error{readErr, writeErr} {
-		if !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) {
-			t.Errorf("a page of somebody else: %v", err)
-		}
+		providertest.WantError(t, err, agent.ErrUnavailable)
 	}
 	for page, err := range p.List(t.Context(), "") {
 		if !errors.Is(err, agent.ErrUnavailable) || len(page.Secrets) > 0 {
@@ -384,18 +382,18 @@ func TestLogsShowNothing(t *testing.T) {
 	}
 	os.Stderr = file
 	l := newLab(t)
-	var logged log
+	var logged providertest.Log
 	cfg := l.config()
-	cfg.Log = logged.logger()
+	cfg.Log = logged.Logger()
 	p := open(t, cfg)
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := value(t, p, "db"); got != canary {
 		t.Errorf("read %q", got)
 	}
 	l.Break(gcpsm.Failing, -1)
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), "1"); !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), "1"); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("%v, want ErrUnavailable", err)
 	}
 	printed, err := os.ReadFile(file.Name())
@@ -433,8 +431,8 @@ func TestNobodyAtTheAddress(t *testing.T) {
 	cfg := l.config()
 	cfg.Endpoint = "http://127.0.0.1:1"
 	p := open(t, cfg)
-	_, readErr := p.Read(t.Context(), mustRef(t, "db"))
-	_, writeErr := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), "")
+	_, readErr := p.Read(t.Context(), providertest.Ref(t, "db"))
+	_, writeErr := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), "")
 	for _, err := range []error{p.Check(t.Context()), readErr, writeErr} {
 		if !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("%v, want ErrUnavailable", err)

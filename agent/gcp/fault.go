@@ -9,10 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/patience"
 )
 
 // fault is what went wrong with a call, in the port's words. Its text holds nothing that
@@ -92,7 +92,7 @@ func refused(res *http.Response, body []byte) *fault {
 		} `json:"error"`
 	}
 	_ = json.Unmarshal(body, &said)
-	f := &fault{kind: agent.ErrUnavailable, status: res.StatusCode, code: known(said.Error.Status), after: retryAfter(res.Header)}
+	f := &fault{kind: agent.ErrUnavailable, status: res.StatusCode, code: known(said.Error.Status), after: patience.RetryAfter(res.Header)}
 	switch {
 	case f.code == "NOT_FOUND":
 		f.kind = agent.ErrNotFound
@@ -131,16 +131,4 @@ func known(code string) string {
 		return code
 	}
 	return ""
-}
-
-// retryAfter reads the header, in seconds or as a date (RFC 9110, section 10.2.3).
-func retryAfter(h http.Header) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

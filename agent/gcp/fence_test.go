@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 )
 
 // TestWhoComesBetweenKeepsHisValues has somebody else add a version between what a writer
@@ -46,7 +47,7 @@ func TestWhoComesBetweenKeepsHisValues(t *testing.T) {
 				}
 			}
 			p := open(t, l.config())
-			version, err := p.Write(t.Context(), mustRef(t, "db"), bundle("ours"), "1")
+			version, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("ours"), "1")
 			if !errors.Is(err, c.outcome) || c.outcome != nil && version != "" || c.outcome == nil && version != "2" {
 				t.Fatalf("version %q, %v, want %v", version, err, c.outcome)
 			}
@@ -68,11 +69,11 @@ func TestNumbersThatWereSkippedAreNoConflict(t *testing.T) {
 	l.add("db", `{"k":"first"}`)
 	l.Server.Skip = 3
 	p := open(t, l.config())
-	if version, err := p.Write(t.Context(), mustRef(t, "db"), bundle("ours"), "1"); err != nil || version != "5" {
+	if version, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("ours"), "1"); err != nil || version != "5" {
 		t.Errorf("version %q, %v", version, err)
 	}
 	l.Server.Skip = 40 // nobody looks so far
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("ours"), "5"); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "unknown") {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("ours"), "5"); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "unknown") {
 		t.Errorf("%v", err)
 	}
 }
@@ -90,7 +91,7 @@ func TestAVersionThatCannotBePutBack(t *testing.T) {
 		}
 	}
 	p := open(t, l.config())
-	_, err := p.Write(t.Context(), mustRef(t, "db"), bundle("ours"), "1")
+	_, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("ours"), "1")
 	if !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "unknown") {
 		t.Errorf("%v, want ErrUnavailable and an unknown outcome", err)
 	}
@@ -114,7 +115,7 @@ func TestARepairOutlivesItsCaller(t *testing.T) {
 		}
 	}
 	p := open(t, l.config())
-	if _, err := p.Write(ctx, mustRef(t, "db"), bundle("ours"), "1"); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(ctx, providertest.Ref(t, "db"), providertest.Bundle("ours"), "1"); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	if got := l.payload("db", "latest"); got != `{"k":"theirs"}` {
@@ -129,7 +130,7 @@ func TestTwoAgentsAndOneWinsEachVersion(t *testing.T) {
 	l.add("db", `{"k":"first"}`)
 	for round := range 10 {
 		a, b := open(t, l.config()), open(t, l.config())
-		now, err := a.Read(t.Context(), mustRef(t, "db"))
+		now, err := a.Read(t.Context(), providertest.Ref(t, "db"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +138,7 @@ func TestTwoAgentsAndOneWinsEachVersion(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, p := range []agent.Provider{a, b} {
 			wg.Go(func() {
-				versions[i], errs[i] = p.Write(context.Background(), mustRef(t, "db"), bundle(fmt.Sprintf("round %d, %d", round, i)), now.Version)
+				versions[i], errs[i] = p.Write(context.Background(), providertest.Ref(t, "db"), providertest.Bundle(fmt.Sprintf("round %d, %d", round, i)), now.Version)
 			})
 		}
 		wg.Wait()
@@ -172,13 +173,13 @@ func TestACrashAfterTheCreationIsGoneOnFrom(t *testing.T) {
 			panic(http.ErrAbortHandler) // nothing is stored and nobody answers
 		}
 	}
-	labelled := bundle("one")
+	labelled := providertest.Bundle("one")
 	labelled.Labels = map[string]string{"team": "a"}
-	if _, err := p.Write(ctx, mustRef(t, "db"), labelled, ""); !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Write(ctx, providertest.Ref(t, "db"), labelled, ""); !errors.Is(err, agent.ErrUnavailable) {
 		t.Fatalf("%v", err)
 	}
 	l.Server.Before = nil
-	if _, err := p.Read(t.Context(), mustRef(t, "db")); !errors.Is(err, agent.ErrNotFound) {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "db")); !errors.Is(err, agent.ErrNotFound) {
 		t.Errorf("a secret without versions is read: %v", err)
 	}
 	for page, err := range p.List(t.Context(), "") {
@@ -186,15 +187,15 @@ func TestACrashAfterTheCreationIsGoneOnFrom(t *testing.T) {
 			t.Errorf("it is listed as %+v, %v", page.Secrets, err)
 		}
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("x"), "1"); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("x"), "1"); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("a version is expected: %v", err)
 	}
 	labelled.Labels = map[string]string{"team": "b"}
-	version, err := p.Write(t.Context(), mustRef(t, "db"), labelled, "")
+	version, err := p.Write(t.Context(), providertest.Ref(t, "db"), labelled, "")
 	if err != nil || version != "1" {
 		t.Fatalf("version %q, %v", version, err)
 	}
-	if b, err := p.Read(t.Context(), mustRef(t, "db")); err != nil || b.Labels["team"] != "b" {
+	if b, err := p.Read(t.Context(), providertest.Ref(t, "db")); err != nil || b.Labels["team"] != "b" {
 		t.Errorf("labels %v, %v", b.Labels, err)
 	}
 }
@@ -207,7 +208,7 @@ func TestTwoWhoCreateTheSameSecret(t *testing.T) {
 		}
 	}
 	p := open(t, l.config())
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("ours"), ""); !errors.Is(err, agent.ErrConflict) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("ours"), ""); !errors.Is(err, agent.ErrConflict) {
 		t.Errorf("%v, want ErrConflict", err)
 	}
 	if got := l.payload("db", "latest"); got != `{"k":"theirs"}` {

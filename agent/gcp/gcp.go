@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -25,7 +24,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/endpoint"
 	"secretsbridge/internal/singlecall"
+	"secretsbridge/internal/turns"
 )
 
 const (
@@ -91,7 +92,7 @@ type Provider struct {
 	config   Config
 
 	reads, writes *rate.Limiter // of this process; Google counts them apart
-	turns         turns         // writers of one secret
+	writers       turns.Turns[string]
 }
 
 var _ agent.Provider = (*Provider)(nil)
@@ -185,26 +186,19 @@ func (c Config) Validate() error {
 }
 
 func checkEndpoint(text string) error {
-	at, err := url.Parse(text)
-	switch {
-	case err != nil || at.Host == "" || at.User != nil || strings.Trim(at.Path, "/") != "" || at.RawQuery != "" || at.Fragment != "":
+	at, err := endpoint.Parse("the endpoint", text)
+	if err == nil && strings.Trim(at.Path, "/") != "" {
 		return errors.New("the endpoint is no https://HOST[:PORT]")
-	case at.Scheme == "https":
-		return nil
-	case at.Scheme == "http" && isLoopback(at.Hostname()):
-		return nil
 	}
-	return errors.New("the endpoint must be https; plain http is taken for a loopback host only")
+	return err
 }
 
 // name is the resource name of a secret that requests may ask for.
 func (p *Provider) name(ref agent.Ref) (string, error) {
-	switch {
-	case ref.IsZero():
-		return "", agent.ErrInvalidRef
-	case !p.config.Allow.Allows(ref):
-		return "", agent.ErrOutsideAllowList
-	case !isID(ref.String()):
+	if err := p.config.Allow.Check(ref); err != nil {
+		return "", err
+	}
+	if !isID(ref.String()) {
 		return "", fmt.Errorf("%w: Secret Manager's ids are 1 to 255 of A-Z, a-z, 0-9, _ and -", agent.ErrInvalidRef)
 	}
 	return p.parent + "/secrets/" + ref.String(), nil

@@ -1,21 +1,18 @@
 package gcp_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
 	"os"
-	"sync"
 	"testing"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 
-	"secretsbridge/agent"
 	"secretsbridge/agent/gcp"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/test/servers/gcpsm"
 )
 
-const canary = "canary-b81e55f07a"
+const canary = providertest.Canary
 
 // TestMain keeps what lies on the developer's machine out: the library looks for
 // credentials in the environment and in the home folder.
@@ -44,7 +41,7 @@ func newLab(t *testing.T) lab {
 // config opens everything.
 func (l lab) config() gcp.Config {
 	return gcp.Config{
-		Project: gcpsm.Project, Endpoint: l.Address, Allow: allow(l.t, "*"),
+		Project: gcpsm.Project, Endpoint: l.Address, Allow: providertest.Allow(l.t, "*"),
 		Auth: gcp.Auth{CredentialsFile: l.key}, RequestsPerMinute: 60_000,
 	}
 }
@@ -104,55 +101,9 @@ func open(t *testing.T, cfg gcp.Config) *gcp.Provider {
 	return p
 }
 
-func allow(t *testing.T, entries ...string) agent.AllowList {
-	t.Helper()
-	list, err := agent.ParseAllowList(entries...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func mustRef(t *testing.T, text string) agent.Ref {
-	t.Helper()
-	ref, err := agent.ParseRef(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ref
-}
-
-func bundle(value string) agent.Bundle {
-	return agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte(value))}}
-}
-
-// value reads key k.
+// value is what a secret holds.
 func value(t *testing.T, p *gcp.Provider, id string) string {
 	t.Helper()
-	b, err := p.Read(t.Context(), mustRef(t, id))
-	if err != nil {
-		t.Errorf("read %s: %v", id, err)
-		return ""
-	}
-	return string(b.Entries["k"].Value.Expose())
+	got, _ := providertest.Value(t, p, providertest.Ref(t, id))
+	return got
 }
-
-// log collects what a provider logs.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

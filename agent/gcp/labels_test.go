@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 )
 
 func TestLabelsThatGoogleWouldRefuseStopTheWrite(t *testing.T) {
@@ -25,18 +26,18 @@ func TestLabelsThatGoogleWouldRefuseStopTheWrite(t *testing.T) {
 		"a digit first": {"1a": "x"}, "a dot": {"a.b": "x"}, "a space": {"a": "x y"}, "a long name": {strings.Repeat("x", 64): "x"},
 		"a long value": {"x": strings.Repeat("x", 64)}, "many bytes": {"x": strings.Repeat("日", 43)}, "not UTF-8": {"x": "\xff"},
 	} {
-		b := bundle(canary)
+		b := providertest.Bundle(canary)
 		b.Labels = labels
-		if version, err := p.Write(t.Context(), mustRef(t, "db"), b, ""); err == nil || version != "" {
+		if version, err := p.Write(t.Context(), providertest.Ref(t, "db"), b, ""); err == nil || version != "" {
 			t.Errorf("%s: %q, %v", name, version, err)
 		}
 	}
 	if l.Calls("CreateSecret")+l.Calls("AddSecretVersion") != 0 {
 		t.Error("something was stored")
 	}
-	b := bundle(canary)
+	b := providertest.Bundle(canary)
 	b.Labels = map[string]string{"größe_1-a": "", "x": strings.Repeat("日", 42), strings.Repeat("y", 63): strings.Repeat("0", 63)}
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), b, ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), b, ""); err != nil {
 		t.Errorf("labels at the edge of what Google takes: %v", err)
 	}
 }
@@ -67,14 +68,14 @@ func TestWhoChangesASecretWhileItIsLabelled(t *testing.T) {
 			}
 		}
 		p := open(t, l.config())
-		b := bundle("two")
+		b := providertest.Bundle("two")
 		b.Labels = map[string]string{"ours": "1"}
-		version, err := p.Write(t.Context(), mustRef(t, "db"), b, "1")
+		version, err := p.Write(t.Context(), providertest.Ref(t, "db"), b, "1")
 		if !errors.Is(err, c.want) || version != "2" {
 			t.Errorf("%d times: version %q, %v", c.times, version, err)
 		}
 		l.Server.Before = nil
-		got, err := p.Read(t.Context(), mustRef(t, "db"))
+		got, err := p.Read(t.Context(), providertest.Ref(t, "db"))
 		if err != nil || (got.Labels["ours"] == "1" && len(got.Labels) == 1) != (c.want == nil) {
 			t.Errorf("%d times: labels %v, %v", c.times, got.Labels, err)
 		}
@@ -86,14 +87,14 @@ func TestValuesWithoutTheRightToLabel(t *testing.T) {
 	l.add("db", `{"k":"one"}`)
 	l.Deny("UpdateSecret", true)
 	p := open(t, l.config())
-	b := bundle(canary)
+	b := providertest.Bundle(canary)
 	b.Labels = map[string]string{"team": "a"}
-	version, err := p.Write(t.Context(), mustRef(t, "db"), b, "1")
+	version, err := p.Write(t.Context(), providertest.Ref(t, "db"), b, "1")
 	if version != "2" || !errors.Is(err, agent.ErrForbidden) || !strings.Contains(err.Error(), "the labels are not") {
 		t.Errorf("version %q, %v", version, err)
 	}
 	b.Labels = nil
-	if version, err = p.Write(t.Context(), mustRef(t, "db"), b, "2"); version != "3" || err != nil {
+	if version, err = p.Write(t.Context(), providertest.Ref(t, "db"), b, "2"); version != "3" || err != nil {
 		t.Errorf("without labels: version %q, %v", version, err)
 	}
 }

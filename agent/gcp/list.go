@@ -3,7 +3,6 @@ package gcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 
@@ -24,19 +23,7 @@ const versionsAtOnce = 8
 // Where [Config.ListsNoVersions] does not say otherwise, each secret that the allow-list
 // opens costs a call more.
 func (p *Provider) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
-	return func(yield func(agent.Page, error) bool) {
-		for {
-			page, err := p.page(ctx, from)
-			if err != nil {
-				yield(agent.Page{}, fmt.Errorf("list secrets: %w", err))
-				return
-			}
-			if !yield(page, nil) || page.Next == "" {
-				return
-			}
-			from = page.Next
-		}
-	}
+	return agent.Pages("list secrets", from, func(from agent.Cursor) (agent.Page, error) { return p.page(ctx, from) })
 }
 
 func (p *Provider) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {

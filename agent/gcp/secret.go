@@ -175,9 +175,9 @@ func (p *Provider) write(ctx context.Context, ref agent.Ref, b agent.Bundle, exp
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	end, err := p.turns.wait(ctx, name)
+	end, err := p.writers.Take(ctx, name)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: other writers of the secret come first: %w", agent.ErrUnavailable, err)
 	}
 	defer end()
 	n, created, err := p.expect(ctx, name, ref, expect, b.Labels)

@@ -24,7 +24,7 @@ func TestSecretManagerConforms(t *testing.T) {
 			l := newLab(t)
 			server = l.Server
 			cfg := l.config()
-			cfg.Allow = allow(t, "suite-*")
+			cfg.Allow = providertest.Allow(t, "suite-*")
 			l.add("outside", `{"k":"v"}`)
 			return open(t, cfg)
 		},
@@ -46,11 +46,11 @@ func TestWhatIsDisabledOrDestroyedIsNotThere(t *testing.T) {
 		l.add("db", `{"k":"`+canary+`"}`)
 		remove(l)
 		p := open(t, l.config())
-		if _, err := p.Read(t.Context(), mustRef(t, "db")); !errors.Is(err, agent.ErrNotFound) || !strings.Contains(err.Error(), name) {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "db")); !errors.Is(err, agent.ErrNotFound) || !strings.Contains(err.Error(), name) {
 			t.Errorf("read a %s version: %v", name, err)
 		}
 		for _, expect := range []agent.Version{"1", "2"} {
-			if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("x"), expect); !errors.Is(err, agent.ErrConflict) {
+			if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("x"), expect); !errors.Is(err, agent.ErrConflict) {
 				t.Errorf("write over a %s version that expects %s: %v", name, expect, err)
 			}
 		}
@@ -59,7 +59,7 @@ func TestWhatIsDisabledOrDestroyedIsNotThere(t *testing.T) {
 				t.Errorf("a %s version is listed as %+v, %v", name, page.Secrets, err)
 			}
 		}
-		version, err := p.Write(t.Context(), mustRef(t, "db"), bundle("three"), "")
+		version, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("three"), "")
 		if err != nil || version != "3" {
 			t.Errorf("write where the last version was %s: %q, %v", name, version, err)
 		}
@@ -75,7 +75,7 @@ func TestWhatIsNoBundleIsRefused(t *testing.T) {
 	for i, payload := range []string{"\x00\xff\xfe" + canary, canary, `"` + canary + `"`, `["` + canary + `"]`, `{"a":"` + canary + `","a":"x"}`} {
 		id := fmt.Sprintf("odd-%d", i)
 		l.add(id, payload)
-		if b, err := p.Read(t.Context(), mustRef(t, id)); !errors.Is(err, agent.ErrNotBundle) || strings.Contains(err.Error(), canary) || len(b.Entries) > 0 {
+		if b, err := p.Read(t.Context(), providertest.Ref(t, id)); !errors.Is(err, agent.ErrNotBundle) || strings.Contains(err.Error(), canary) || len(b.Entries) > 0 {
 			t.Errorf("%q: %v", payload, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestADamagedPayloadIsNotReturned(t *testing.T) {
 	l.add("db", `{"k":"`+canary+`"}`)
 	l.Server.Lie = true
 	p := open(t, l.config())
-	b, err := p.Read(t.Context(), mustRef(t, "db"))
+	b, err := p.Read(t.Context(), providertest.Ref(t, "db"))
 	if !errors.Is(err, agent.ErrCorrupt) || len(b.Entries) > 0 || strings.Contains(err.Error(), canary) {
 		t.Errorf("%v, want ErrCorrupt", err)
 	}
@@ -98,11 +98,11 @@ func TestAProjectByItsNumber(t *testing.T) {
 	cfg := l.config()
 	cfg.Project = strconv.Itoa(gcpsm.Number)
 	byNumber, byID := open(t, cfg), open(t, l.config())
-	version, err := byNumber.Write(t.Context(), mustRef(t, "db"), bundle("one"), "")
+	version, err := byNumber.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("one"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := byID.Write(t.Context(), mustRef(t, "db"), bundle("two"), version); err != nil {
+	if _, err := byID.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("two"), version); err != nil {
 		t.Error(err)
 	}
 	if got := value(t, byNumber, "db"); got != "two" {
@@ -115,7 +115,7 @@ func TestAnotherProjectIsForbidden(t *testing.T) {
 	cfg := l.config()
 	cfg.Project = "another-project"
 	p := open(t, cfg)
-	if _, err := p.Read(t.Context(), mustRef(t, "db")); !errors.Is(err, agent.ErrForbidden) {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "db")); !errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("%v", err)
 	}
 }
@@ -123,12 +123,12 @@ func TestAnotherProjectIsForbidden(t *testing.T) {
 func TestRightsThatAreMissing(t *testing.T) {
 	l := newLab(t)
 	p := open(t, l.config())
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle(canary), ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{"AccessSecretVersion", "GetSecret", "GetSecretVersion"} {
 		l.Deny(method, true)
-		if b, err := p.Read(t.Context(), mustRef(t, "db")); !errors.Is(err, agent.ErrForbidden) || len(b.Entries) > 0 {
+		if b, err := p.Read(t.Context(), providertest.Ref(t, "db")); !errors.Is(err, agent.ErrForbidden) || len(b.Entries) > 0 {
 			t.Errorf("without %s: %v", method, err)
 		}
 		l.Deny(method, false)
@@ -153,7 +153,7 @@ func TestListsWithoutVersionsAskForNone(t *testing.T) {
 	}
 	cfg := l.config()
 	cfg.ListsNoVersions = true
-	cfg.Allow = allow(t, "s1", "s2")
+	cfg.Allow = providertest.Allow(t, "s1", "s2")
 	before := l.Calls("GetSecretVersion")
 	n := 0
 	for page, err := range open(t, cfg).List(t.Context(), "") {
@@ -196,7 +196,7 @@ func TestSecretsAreCreatedAsConfigured(t *testing.T) {
 	} {
 		cfg := l.config()
 		c.change(&cfg)
-		if _, err := open(t, cfg).Write(t.Context(), mustRef(t, id), bundle("x"), ""); err != nil {
+		if _, err := open(t, cfg).Write(t.Context(), providertest.Ref(t, id), providertest.Bundle("x"), ""); err != nil {
 			t.Fatal(err)
 		}
 		made, err := l.GetSecret(t.Context(), &secretmanagerpb.GetSecretRequest{Name: name(id)})
@@ -220,11 +220,11 @@ func TestRegionalSecretsHaveTheirOwnHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := p.Write(t.Context(), mustRef(t, "db"), bundle("one"), "")
+	version, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("one"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "db"), bundle("two"), version); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "db"), providertest.Bundle("two"), version); err != nil {
 		t.Fatal(err)
 	}
 	if got := value(t, p, "db"); got != "two" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -183,9 +182,4 @@ func (w *witness) fault(err error) error {
 		return &fault{kind: agent.ErrSignIn, status: w.status, detail: "who gives tokens refuses: check the credentials"}
 	}
 	return &fault{kind: agent.ErrUnavailable, status: w.status, detail: "who gives tokens does not answer as it should", sure: true, passes: true}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -42,7 +42,7 @@ func (s suite) throttled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	_, err := s.p.Read(ctx, ref)
-	wantError(t, err, agent.ErrUnavailable)
+	WantError(t, err, agent.ErrUnavailable)
 	s.breaks(t, NoFault, 0)
 	if got := s.read(t, ref); got.Version != version {
 		t.Errorf("version %q after a busy server, want %q", got.Version, version)
@@ -64,9 +64,9 @@ func (s suite) broken(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			_, err := s.p.Read(ctx, ref)
-			wantError(t, err, want)
-			_, err = s.p.Write(ctx, ref, texts("k", canary), version)
-			wantError(t, err, want)
+			WantError(t, err, want)
+			_, err = s.p.Write(ctx, ref, texts("k", Canary), version)
+			WantError(t, err, want)
 			ended := false
 			for page, err := range s.p.List(ctx, "") {
 				// Where a part may not be listed, the list may go on without it.
@@ -83,7 +83,7 @@ func (s suite) broken(t *testing.T) {
 	if s.Break(t, Lost, 1) {
 		// Whoever cannot know says so, or finds out.
 		if _, err := s.p.Write(t.Context(), ref, texts("k", "two"), version); err != nil {
-			wantError(t, err, agent.ErrUnavailable)
+			WantError(t, err, agent.ErrUnavailable)
 		}
 		s.breaks(t, NoFault, 0)
 		got := string(s.read(t, ref).Entries["k"].Value.Expose())

@@ -18,13 +18,13 @@ func (s suite) lists(t *testing.T) {
 	want := map[string]agent.Bundle{}
 	for i := range 30 {
 		ref := s.ref(t, fmt.Sprintf("list/%02d", i))
-		b := texts("k", canary)
+		b := texts("k", Canary)
 		if i%3 == 0 {
 			b.Labels = map[string]string{"team": "payments", "owner": "zoë", "nth": fmt.Sprint(i)}
 		}
 		version := s.write(t, ref, b, "")
 		if i%5 == 0 {
-			s.write(t, ref, texts("k", canary+"2"), version)
+			s.write(t, ref, texts("k", Canary+"2"), version)
 		}
 		want[ref.String()] = s.read(t, ref)
 	}
@@ -50,7 +50,7 @@ func (s suite) lists(t *testing.T) {
 	}
 	for text, listed := range got {
 		t.Errorf("%s is listed and was not written", text)
-		if strings.Contains(fmt.Sprint(listed), canary) {
+		if strings.Contains(fmt.Sprint(listed), Canary) {
 			t.Errorf("the list shows a value")
 		}
 	}
@@ -60,7 +60,7 @@ func (s suite) lists(t *testing.T) {
 func (s suite) resumes(t *testing.T) {
 	const secrets = agent.MaxPage + 30
 	for i := range secrets {
-		s.write(t, s.ref(t, fmt.Sprintf("many/%c/%03d", 'a'+i%3, i)), texts("k", canary), "")
+		s.write(t, s.ref(t, fmt.Sprintf("many/%c/%03d", 'a'+i%3, i)), texts("k", Canary), "")
 	}
 	var cursors []agent.Cursor
 	var after []int // secrets that come after each cursor
@@ -76,7 +76,7 @@ func (s suite) resumes(t *testing.T) {
 		t.Fatalf("%d secrets are on one page", secrets)
 	}
 	for _, i := range []int{0, len(cursors) / 2, len(cursors) - 1} {
-		if len(cursors[i]) > events.MaxCursor || strings.Contains(string(cursors[i]), canary) || strings.ContainsFunc(string(cursors[i]), func(r rune) bool { return r < ' ' || r > '~' }) {
+		if len(cursors[i]) > events.MaxCursor || strings.Contains(string(cursors[i]), Canary) || strings.ContainsFunc(string(cursors[i]), func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("cursor %q", cursors[i])
 		}
 		if rest := s.list(t, cursors[i], nil); len(rest) != after[i] {
@@ -84,7 +84,7 @@ func (s suite) resumes(t *testing.T) {
 		}
 	}
 	for page, err := range s.p.List(t.Context(), "no cursor of this provider") {
-		wantError(t, err, agent.ErrCursor)
+		WantError(t, err, agent.ErrCursor)
 		if len(page.Secrets) > 0 {
 			t.Error("secrets come with the refusal")
 		}
@@ -96,14 +96,14 @@ func (s suite) listsInside(t *testing.T) {
 	if got := s.list(t, "", nil); len(got) != 0 {
 		t.Errorf("an empty provider lists %v", got)
 	}
-	s.write(t, s.ref(t, "inside"), texts("k", canary), "")
+	s.write(t, s.ref(t, "inside"), texts("k", Canary), "")
 	if got := s.list(t, "", nil); len(got) != 1 {
 		t.Errorf("one secret is listed as %v", got)
 	}
 }
 
 func (s suite) stopsListing(t *testing.T) {
-	s.write(t, s.ref(t, "a"), texts("k", canary), "")
+	s.write(t, s.ref(t, "a"), texts("k", Canary), "")
 	for range s.p.List(t.Context(), "") {
 		break // a caller that has enough must not hang anybody
 	}
@@ -115,8 +115,8 @@ func (s suite) stopsListing(t *testing.T) {
 			t.Fatal("the list goes on after its error")
 		}
 		ended = true
-		wantError(t, err, context.Canceled)
-		wantError(t, err, agent.ErrUnavailable)
+		WantError(t, err, context.Canceled)
+		WantError(t, err, agent.ErrUnavailable)
 	}
 	if !ended {
 		t.Error("a list whose context ended has no error")

@@ -179,19 +179,7 @@ func memoryVersion(n int) agent.Version {
 // List implements [agent.Provider]. A page has [Memory.PageSize] secrets, in the order of
 // their refs; the cursor is the last ref, in hexadecimal.
 func (m *Memory) List(ctx context.Context, from agent.Cursor) iter.Seq2[agent.Page, error] {
-	return func(yield func(agent.Page, error) bool) {
-		for {
-			page, err := m.page(ctx, from)
-			if err != nil {
-				yield(agent.Page{}, fmt.Errorf("list: %w", err))
-				return
-			}
-			if !yield(page, nil) || page.Next == "" {
-				return
-			}
-			from = page.Next
-		}
-	}
+	return agent.Pages("list", from, func(from agent.Cursor) (agent.Page, error) { return m.page(ctx, from) })
 }
 
 func (m *Memory) page(ctx context.Context, from agent.Cursor) (agent.Page, error) {
@@ -265,16 +253,10 @@ func (m *Memory) enter(ctx context.Context, op string, ref agent.Ref) error {
 	if ctx == nil {
 		panic("providertest: " + op + " with a nil context")
 	}
-	if ref.IsZero() {
-		return agent.ErrInvalidRef
-	}
-	if parsed, err := agent.ParseRef(ref.String()); err != nil || parsed != ref {
+	if parsed, err := agent.ParseRef(ref.String()); !ref.IsZero() && (err != nil || parsed != ref) {
 		panic("providertest: " + op + " of a ref that ParseRef did not make")
 	}
-	if !m.Allow.Allows(ref) {
-		return agent.ErrOutsideAllowList
-	}
-	return nil
+	return m.Allow.Check(ref)
 }
 
 // fault counts the call, asks the hook and holds the call back as it says.

@@ -20,9 +20,6 @@ import (
 	"secretsbridge/internal/secret"
 )
 
-// canary stands in every value that the suite writes. No error may contain it.
-const canary = "canary-7d1fe0"
-
 // Harness makes providers for the suite.
 type Harness struct {
 	// New returns a provider whose allow-list opens Prefix and nothing else. Each call
@@ -113,9 +110,9 @@ type suite struct {
 
 func (s suite) readsBack(t *testing.T) {
 	ref := s.ref(t, "db/password")
-	version := s.write(t, ref, texts("user", "app", "password", canary), "")
+	version := s.write(t, ref, texts("user", "app", "password", Canary), "")
 	got := s.read(t, ref)
-	wantEntries(t, got, texts("user", "app", "password", canary))
+	wantEntries(t, got, texts("user", "app", "password", Canary))
 	if got.Version != version || version == "" {
 		t.Errorf("read version %q, written %q", got.Version, version)
 	}
@@ -158,11 +155,11 @@ func (s suite) keepsNumbers(t *testing.T) {
 		raw(agent.KindObject, `{"a":[1,{"b":1e400}]}`),
 	} {
 		ref := s.ref(t, fmt.Sprintf("numbers/%d", i))
-		b := agent.Bundle{Entries: map[string]agent.Entry{"n": entry, "k": agent.Text([]byte(canary))}}
+		b := agent.Bundle{Entries: map[string]agent.Entry{"n": entry, "k": agent.Text([]byte(Canary))}}
 		if _, err := s.p.Write(t.Context(), ref, b, ""); err != nil {
-			wantError(t, err, agent.ErrNotBundle)
+			WantError(t, err, agent.ErrNotBundle)
 			_, err = s.p.Read(t.Context(), ref)
-			wantError(t, err, agent.ErrNotFound)
+			WantError(t, err, agent.ErrNotFound)
 			continue
 		}
 		wantEntries(t, s.read(t, ref), b)
@@ -178,13 +175,13 @@ func (s suite) keepsOddValues(t *testing.T) {
 	b := texts(
 		"control", control.String()+"\x7f\u0080\u2028\u2029",
 		"unicode", "ü 日本語 🔑 \U0010ffff \ufffd \u202e",
-		"lines", "-----BEGIN KEY-----\r\n"+canary+"\n-----END KEY-----\n",
+		"lines", "-----BEGIN KEY-----\r\n"+Canary+"\n-----END KEY-----\n",
 		"json", `{"looks":"like \u0041 JSON"}`,
 		"html", `<script>&amp;</script>`,
 		"spaces", "  \t ",
-		"a.b/c d:e", canary,
-		"ключ🔑", canary,
-		"quote\"back\\slash", canary,
+		"a.b/c d:e", Canary,
+		"ключ🔑", Canary,
+		"quote\"back\\slash", Canary,
 	)
 	s.write(t, ref, b, "")
 	wantEntries(t, s.read(t, ref), b)
@@ -208,9 +205,9 @@ func (s suite) keepsRefsApart(t *testing.T) {
 		}
 		if err == nil {
 			_, err = s.p.Read(t.Context(), ref)
-			wantError(t, err, agent.ErrInvalidRef)
-			_, err = s.p.Write(t.Context(), ref, texts("k", canary), "")
-			wantError(t, err, agent.ErrInvalidRef)
+			WantError(t, err, agent.ErrInvalidRef)
+			_, err = s.p.Write(t.Context(), ref, texts("k", Canary), "")
+			WantError(t, err, agent.ErrInvalidRef)
 		}
 		return true
 	})
@@ -227,16 +224,16 @@ func (s suite) keepsRefsApart(t *testing.T) {
 
 func (s suite) missing(t *testing.T) {
 	_, err := s.p.Read(t.Context(), s.ref(t, "nothing/here"))
-	wantError(t, err, agent.ErrNotFound)
-	s.write(t, s.ref(t, "some/thing"), texts("k", canary), "")
+	WantError(t, err, agent.ErrNotFound)
+	s.write(t, s.ref(t, "some/thing"), texts("k", Canary), "")
 	_, err = s.p.Read(t.Context(), s.ref(t, "some"))
-	wantError(t, err, agent.ErrNotFound)
+	WantError(t, err, agent.ErrNotFound)
 	_, err = s.p.Read(t.Context(), s.ref(t, "some/thing/below"))
-	wantError(t, err, agent.ErrNotFound)
-	if _, err := s.p.Write(t.Context(), s.ref(t, "nothing/here"), texts("k", canary), "1"); err == nil {
+	WantError(t, err, agent.ErrNotFound)
+	if _, err := s.p.Write(t.Context(), s.ref(t, "nothing/here"), texts("k", Canary), "1"); err == nil {
 		t.Error("a write over a missing secret that expects a version succeeded")
 	} else {
-		wantError(t, err, agent.ErrConflict)
+		WantError(t, err, agent.ErrConflict)
 	}
 }
 
@@ -263,8 +260,8 @@ func (s suite) conflict(t *testing.T) {
 	first := s.write(t, ref, texts("k", "one"), "")
 	second := s.write(t, ref, texts("k", "two"), first)
 	for _, expect := range []agent.Version{first, "", "no such version", "-1", second + "0", "0" + second, " " + second} {
-		version, err := s.p.Write(t.Context(), ref, texts("k", canary), expect)
-		wantError(t, err, agent.ErrConflict)
+		version, err := s.p.Write(t.Context(), ref, texts("k", Canary), expect)
+		WantError(t, err, agent.ErrConflict)
 		if version != "" {
 			t.Errorf("expecting %q: version %q came with the refusal", expect, version)
 		}
@@ -279,14 +276,14 @@ func (s suite) conflict(t *testing.T) {
 func (s suite) createOnly(t *testing.T) {
 	ref := s.ref(t, "create")
 	s.write(t, ref, texts("k", "one"), "")
-	_, err := s.p.Write(t.Context(), ref, texts("k", canary), "")
-	wantError(t, err, agent.ErrConflict)
+	_, err := s.p.Write(t.Context(), ref, texts("k", Canary), "")
+	WantError(t, err, agent.ErrConflict)
 	wantEntries(t, s.read(t, ref), texts("k", "one"))
 }
 
 func (s suite) labels(t *testing.T) {
 	ref := s.ref(t, "labels")
-	labelled := texts("k", canary)
+	labelled := texts("k", Canary)
 	labelled.Labels = map[string]string{"team": "payments", "owner": "zoë"}
 	first := s.write(t, ref, labelled, "")
 	got := s.read(t, ref)
@@ -331,10 +328,10 @@ func (s suite) times(t *testing.T) {
 
 func (s suite) tooLarge(t *testing.T) {
 	ref := s.ref(t, "huge")
-	_, err := s.p.Write(t.Context(), ref, texts("k", canary+strings.Repeat("x", s.maxBundle())), "")
-	wantError(t, err, agent.ErrTooLarge)
+	_, err := s.p.Write(t.Context(), ref, texts("k", Canary+strings.Repeat("x", s.maxBundle())), "")
+	WantError(t, err, agent.ErrTooLarge)
 	_, err = s.p.Read(t.Context(), ref)
-	wantError(t, err, agent.ErrNotFound)
+	WantError(t, err, agent.ErrNotFound)
 
 	fits := texts("k", strings.Repeat("x", s.maxBundle()-len(`{"k":""}`)))
 	s.write(t, ref, fits, "")
@@ -344,18 +341,18 @@ func (s suite) tooLarge(t *testing.T) {
 func (s suite) lies(t *testing.T) {
 	ref := s.ref(t, "lies")
 	for name, entry := range map[string]agent.Entry{
-		"text that is no UTF-8":   agent.Text([]byte(canary + "\xff")),
-		"a number that is a word": raw(agent.KindNumber, canary),
-		"an object that ends":     raw(agent.KindObject, `{},"`+canary+`":{}`),
+		"text that is no UTF-8":   agent.Text([]byte(Canary + "\xff")),
+		"a number that is a word": raw(agent.KindNumber, Canary),
+		"an object that ends":     raw(agent.KindObject, `{},"`+Canary+`":{}`),
 	} {
 		_, err := s.p.Write(t.Context(), ref, agent.Bundle{Entries: map[string]agent.Entry{"k": entry}}, "")
 		if !errors.Is(err, agent.ErrNotBundle) {
 			t.Errorf("%s: %v, want %v", name, err, agent.ErrNotBundle)
 		}
-		wantError(t, err, agent.ErrNotBundle)
+		WantError(t, err, agent.ErrNotBundle)
 	}
 	_, err := s.p.Read(t.Context(), ref)
-	wantError(t, err, agent.ErrNotFound)
+	WantError(t, err, agent.ErrNotFound)
 }
 
 func (s suite) outside(t *testing.T) {
@@ -369,9 +366,9 @@ func (s suite) outside(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.p.Read(t.Context(), ref)
-		wantError(t, err, agent.ErrOutsideAllowList)
-		_, err = s.p.Write(t.Context(), ref, texts("k", canary), "")
-		wantError(t, err, agent.ErrOutsideAllowList)
+		WantError(t, err, agent.ErrOutsideAllowList)
+		_, err = s.p.Write(t.Context(), ref, texts("k", Canary), "")
+		WantError(t, err, agent.ErrOutsideAllowList)
 	}
 	for _, text := range []string{"/../x", "/..", "/%2e%2e/x", "/a/../../x", "//x", `/..\x`, "/a%2f..%2fx", "/"} {
 		if ref, err := agent.ParseRef(s.Prefix + text); err == nil {
@@ -379,9 +376,9 @@ func (s suite) outside(t *testing.T) {
 		}
 	}
 	_, err := s.p.Read(t.Context(), agent.Ref{})
-	wantError(t, err, agent.ErrInvalidRef)
-	_, err = s.p.Write(t.Context(), agent.Ref{}, texts("k", canary), "")
-	wantError(t, err, agent.ErrInvalidRef)
+	WantError(t, err, agent.ErrInvalidRef)
+	_, err = s.p.Write(t.Context(), agent.Ref{}, texts("k", Canary), "")
+	WantError(t, err, agent.ErrInvalidRef)
 }
 
 func (s suite) cancelled(t *testing.T) {
@@ -389,14 +386,14 @@ func (s suite) cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.p.Read(ctx, ref)
-	wantError(t, err, context.Canceled)
-	wantError(t, err, agent.ErrUnavailable)
-	_, err = s.p.Write(ctx, ref, texts("k", canary), "")
-	wantError(t, err, context.Canceled)
-	wantError(t, err, agent.ErrUnavailable)
-	wantError(t, s.p.Check(ctx), context.Canceled)
+	WantError(t, err, context.Canceled)
+	WantError(t, err, agent.ErrUnavailable)
+	_, err = s.p.Write(ctx, ref, texts("k", Canary), "")
+	WantError(t, err, context.Canceled)
+	WantError(t, err, agent.ErrUnavailable)
+	WantError(t, s.p.Check(ctx), context.Canceled)
 	_, err = s.p.Read(t.Context(), ref)
-	wantError(t, err, agent.ErrNotFound)
+	WantError(t, err, agent.ErrNotFound)
 }
 
 // writers has several writers move a counter up. Each step is taken by one of them,
@@ -450,15 +447,15 @@ func (s suite) writers(t *testing.T) {
 
 func (s suite) ownership(t *testing.T) {
 	ref := s.ref(t, "own")
-	mine := texts("k", canary)
-	mine.Entries["o"] = raw(agent.KindObject, `{"a":"`+canary+`"}`)
+	mine := texts("k", Canary)
+	mine.Entries["o"] = raw(agent.KindObject, `{"a":"`+Canary+`"}`)
 	s.write(t, ref, mine, "")
-	if got := string(mine.Entries["k"].Value.Expose()); got != canary {
+	if got := string(mine.Entries["k"].Value.Expose()); got != Canary {
 		t.Errorf("after the write the writer's value is %q", got)
 	}
 	mine.Zero()
 	first := s.read(t, ref)
-	if got := string(first.Entries["k"].Value.Expose()); got != canary {
+	if got := string(first.Entries["k"].Value.Expose()); got != Canary {
 		t.Errorf("zeroing what was written changed what is stored: %q", got)
 	}
 	first.Zero()
@@ -467,7 +464,7 @@ func (s suite) ownership(t *testing.T) {
 			t.Errorf("after Zero %q is %q", key, b)
 		}
 	}
-	if got := string(s.read(t, ref).Entries["k"].Value.Expose()); got != canary {
+	if got := string(s.read(t, ref).Entries["k"].Value.Expose()); got != Canary {
 		t.Errorf("zeroing what was read changed what is stored: %q", got)
 	}
 }

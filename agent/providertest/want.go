@@ -58,9 +58,9 @@ func sameNumber(a, b json.Number) bool {
 	return errX == nil && errY == nil && x.Cmp(y) == 0
 }
 
-// wantError checks that err is what was wanted, says what was being done, and holds
-// nothing of a value.
-func wantError(t *testing.T, err, want error) {
+// WantError checks that err is what was wanted, says what was being done, and holds no
+// [Canary].
+func WantError(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("error %v, want %v", err, want)
@@ -69,7 +69,7 @@ func wantError(t *testing.T, err, want error) {
 	if err.Error() == want.Error() {
 		t.Errorf("error %q does not say what was being done", err)
 	}
-	if strings.Contains(err.Error(), canary) {
+	if strings.Contains(err.Error(), Canary) {
 		t.Errorf("the error holds a value: %v", err)
 	}
 }

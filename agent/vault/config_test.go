@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 )
 
@@ -19,7 +20,7 @@ func TestOpenRefuses(t *testing.T) {
 		return vault.Config{
 			Address: "https://vault.example:8200",
 			Auth:    vault.Auth{Method: vault.MethodToken, Token: canary},
-			Mounts:  []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+			Mounts:  []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 		}
 	}
 	if p, err := vault.Open(good()); err != nil {
@@ -34,7 +35,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a password in the address":  func(c *vault.Config) { c.Address = "https://a:" + canary + "@vault.example" },
 		"a unix socket":              func(c *vault.Config) { c.Address = "unix:///run/vault" },
 		"an authority that is gone":  func(c *vault.Config) { c.CACertFile = "/nonexistent/ca.pem" },
-		"an authority that is none":  func(c *vault.Config) { c.CACertFile = file(t, "ca.pem", canary) },
+		"an authority that is none":  func(c *vault.Config) { c.CACertFile = providertest.File(t, "ca.pem", canary) },
 		"no method":                  func(c *vault.Config) { c.Auth = vault.Auth{Token: canary} },
 		"another method":             func(c *vault.Config) { c.Auth.Method = "ldap" },
 		"no token":                   func(c *vault.Config) { c.Auth.Token = "" },
@@ -104,7 +105,7 @@ func newFront(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Re
 	return f, open(t, vault.Config{
 		Address: server.URL,
 		Auth:    vault.Auth{Method: vault.MethodToken, Token: "t0ken"},
-		Mounts:  []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		Mounts:  []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	})
 }
 
@@ -119,10 +120,10 @@ func TestTheEnvironmentHasNoEffect(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	f, p := newFront(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(whole)) })
-	if _, err := p.Read(t.Context(), mustRef(t, "secret/x")); err != nil {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "secret/x"), bundle("v"), "6"); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "secret/x"), providertest.Bundle("v"), "6"); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range f.seen {
@@ -153,10 +154,10 @@ func TestReadsAreRepeatedAndWritesOnlyWhereNothingHappened(t *testing.T) {
 			var err error
 			again := c.read
 			if write {
-				_, err = p.Write(t.Context(), mustRef(t, "secret/x"), bundle("v"), "6")
+				_, err = p.Write(t.Context(), providertest.Ref(t, "secret/x"), providertest.Bundle("v"), "6")
 				again = c.write
 			} else {
-				_, err = p.Read(t.Context(), mustRef(t, "secret/x"))
+				_, err = p.Read(t.Context(), providertest.Ref(t, "secret/x"))
 			}
 			switch {
 			case again && (err != nil || f.count() != 2):
@@ -175,7 +176,7 @@ func TestAWriteWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	if _, err := p.Write(t.Context(), mustRef(t, "secret/x"), bundle(canary), ""); !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "secret/x"), providertest.Bundle(canary), ""); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("%v, want ErrUnavailable", err)
 	}
 	if f.count() != 1 {
@@ -193,7 +194,7 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 		_, _ = w.Write([]byte(whole))
 	})
 	started := time.Now()
-	if _, err := p.Read(t.Context(), mustRef(t, "secret/x")); err != nil || time.Since(started) < time.Second {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/x")); err != nil || time.Since(started) < time.Second {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
 	f, p := newFront(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
@@ -201,7 +202,7 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 		w.WriteHeader(429)
 	})
 	started = time.Now()
-	if _, err := p.Read(t.Context(), mustRef(t, "secret/x")); !errors.Is(err, agent.ErrUnavailable) || f.count() != 1 || time.Since(started) > 5*time.Second {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/x")); !errors.Is(err, agent.ErrUnavailable) || f.count() != 1 || time.Since(started) > 5*time.Second {
 		t.Errorf("asked for an hour: %d requests, %v", f.count(), err)
 	}
 	// A pause ends with the caller's context.
@@ -211,7 +212,7 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := p.Read(ctx, mustRef(t, "secret/x")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Read(ctx, providertest.Ref(t, "secret/x")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("a pause that outlives the context: %v", err)
 	}
 }
@@ -224,7 +225,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		_, p := newFront(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+r.URL.Path, status)
 		})
-		if _, err := p.Read(t.Context(), mustRef(t, "secret/x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "redirect") {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/x")); !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "redirect") {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
@@ -236,7 +237,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 func TestAnswersThatAreNotVaults(t *testing.T) {
 	for _, text := range []string{"", "<html>" + canary, `{"data":"` + canary + `"}`, `{"data":{"data":["` + canary + `"]}}`, `null`, `{"data":{"data":{"k":"` + canary + `"}}}`} {
 		_, p := newFront(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
-		b, err := p.Read(t.Context(), mustRef(t, "secret/x"))
+		b, err := p.Read(t.Context(), providertest.Ref(t, "secret/x"))
 		if err == nil || strings.Contains(err.Error(), canary) || len(b.Entries) != 0 {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 )
 
@@ -44,11 +45,11 @@ func TestEachCallHasItsOwnConnection(t *testing.T) {
 	t.Cleanup(server.Close)
 	p := open(t, vault.Config{
 		Address: server.URL, Auth: vault.Auth{Method: vault.MethodToken, Token: "t0ken"},
-		CACertFile: file(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))),
-		Mounts:     []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		CACertFile: providertest.File(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))),
+		Mounts:     []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	})
 	for range 3 {
-		if _, err := p.Read(t.Context(), mustRef(t, "secret/x")); err != nil {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +91,7 @@ func TestACallEndsWithItsContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-arrived; cancel() }()
 			began := time.Now()
-			_, err := p.Read(ctx, mustRef(t, "secret/x"))
+			_, err := p.Read(ctx, providertest.Ref(t, "secret/x"))
 			if !errors.Is(err, agent.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 				t.Errorf("%v", err)
 			}

@@ -1,22 +1,17 @@
 package vault_test
 
 import (
-	"bytes"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
-	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 	"secretsbridge/test/servers"
 )
 
-const canary = "canary-c3d9"
+const canary = providertest.Canary
 
 // lab is a real Vault with a KV version 2 engine at "secret", and somebody who may do
 // everything there.
@@ -103,7 +98,7 @@ func (l lab) role(t *testing.T, settings map[string]any) vault.Auth {
 	return vault.Auth{
 		Method:       vault.MethodAppRole,
 		RoleID:       id.Data["role_id"].(string),
-		SecretIDFile: file(t, "secret-id", secretID+"\n"),
+		SecretIDFile: providertest.File(t, "secret-id", secretID+"\n"),
 	}
 }
 
@@ -113,7 +108,7 @@ func (l lab) config(t testing.TB, token string) vault.Config {
 	return vault.Config{
 		Address: l.server.Address,
 		Auth:    vault.Auth{Method: vault.MethodToken, Token: token},
-		Mounts:  []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		Mounts:  []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	}
 }
 
@@ -126,57 +121,6 @@ func open(t testing.TB, cfg vault.Config) *vault.Provider {
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
-
-func allow(t testing.TB, prefixes ...string) agent.AllowList {
-	t.Helper()
-	list, err := agent.ParseAllowList(prefixes...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-func mustRef(t testing.TB, text string) agent.Ref {
-	t.Helper()
-	ref, err := agent.ParseRef(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ref
-}
-
-func bundle(value string) agent.Bundle {
-	return agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte(value))}}
-}
-
-func file(t *testing.T, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// log collects what a provider logs.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // eventually asks until ok, for things that Vault's own clock decides.
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 	"secretsbridge/test/servers/faults"
 )
@@ -74,14 +75,14 @@ func TestListTellsWhatReadWouldFind(t *testing.T) {
 	l.put(t, "secret/soon")
 	p := open(t, l.config(t, l.server.RootToken))
 	eventually(t, "the secret that ends soon has ended", func() bool {
-		_, err := p.Read(t.Context(), mustRef(t, "secret/soon"))
+		_, err := p.Read(t.Context(), providertest.Ref(t, "secret/soon"))
 		return errors.Is(err, agent.ErrNotFound)
 	})
 	want := []string{"secret/a 1 team=a", "secret/a! 1", "secret/a/b 1", "secret/a/b/c 1", "secret/later 2", "secret/restored 1"}
 	wantList(t, p, want, 4, 0)
 	for _, text := range want {
 		ref, _, _ := strings.Cut(text, " ")
-		if _, err := p.Read(t.Context(), mustRef(t, ref)); err != nil {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, ref)); err != nil {
 			t.Errorf("%s is listed: %v", ref, err)
 		}
 	}
@@ -110,12 +111,12 @@ func TestWhatVaultRefusesIsNotGone(t *testing.T) {
 		{[]string{"*"}, nil, 1},
 		{nil, nil, 0},
 	} {
-		cfg.Mounts = []vault.Mount{{Path: "secret", Allow: allow(t, c.allow...)}}
+		cfg.Mounts = []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, c.allow...)}}
 		wantList(t, open(t, cfg), c.want, 0, c.unlisted)
 	}
 	// Nor is what lies in a mount that was taken away.
 	cfg = l.config(t, l.server.RootToken)
-	cfg.Mounts = []vault.Mount{{Path: "nowhere", Allow: allow(t, "*")}, {Path: "secret", Allow: allow(t, "other")}}
+	cfg.Mounts = []vault.Mount{{Path: "nowhere", Allow: providertest.Allow(t, "*")}, {Path: "secret", Allow: providertest.Allow(t, "other")}}
 	wantList(t, open(t, cfg), []string{"secret/other/z 1"}, 0, 1)
 }
 
@@ -132,7 +133,7 @@ func TestAListGoesOnInTheMiddleOfAFolder(t *testing.T) {
 	door, address := faults.Before(t, l.server.Address, slowDown)
 	cfg := l.config(t, l.server.RootToken)
 	cfg.Address = address
-	cfg.Mounts = append(cfg.Mounts, vault.Mount{Path: "second", Allow: allow(t, "f/*")})
+	cfg.Mounts = append(cfg.Mounts, vault.Mount{Path: "second", Allow: providertest.Allow(t, "f/*")})
 	var first agent.Page
 	for page, err := range open(t, cfg).List(t.Context(), "") {
 		if err != nil {
@@ -179,7 +180,7 @@ func TestAListGoesOnWhenItsTokenEnds(t *testing.T) {
 	}
 	cfg := l.config(t, "")
 	cfg.Auth = l.role(t, nil)
-	cfg.Mounts[0].Allow = allow(t, "prod/*")
+	cfg.Mounts[0].Allow = providertest.Allow(t, "prod/*")
 	l.write(t, "sys/policies/acl/prod", map[string]any{"policy": `path "secret/metadata/prod/*" { capabilities = ["read", "list"] }`})
 	pages, secrets := 0, 0
 	for page, err := range open(t, cfg).List(t.Context(), "") {

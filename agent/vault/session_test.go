@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 )
 
 func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 	l := newLab(t)
 	token := l.token(t, "3s", nil)
-	var logged log
+	var logged providertest.Log
 	cfg := l.config(t, token)
-	cfg.Log = logged.logger()
+	cfg.Log = logged.Logger()
 	p := open(t, cfg)
 	started := time.Now()
 	if err := p.Check(t.Context()); err != nil {
@@ -33,7 +34,7 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 		about, err := l.root.Auth().Token().LookupWithContext(t.Context(), token)
 		return err == nil && about != nil && time.Since(started) > 4*time.Second
 	})
-	if _, err := p.Write(t.Context(), mustRef(t, "secret/prod/db"), bundle(canary), ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "secret/prod/db"), providertest.Bundle(canary), ""); err != nil {
 		t.Errorf("write with the renewed token: %v", err)
 	}
 	if strings.Contains(logged.String(), token) || strings.Contains(logged.String(), canary) {
@@ -44,16 +45,16 @@ func TestATokenIsRenewedBeforeItEnds(t *testing.T) {
 func TestAnAppRoleSignsInAgainAtTheEndOfItsToken(t *testing.T) {
 	l := newLab(t)
 	auth := l.role(t, map[string]any{"token_ttl": "2s", "token_max_ttl": "4s"})
-	var logged log
+	var logged providertest.Log
 	cfg := l.config(t, "")
-	cfg.Auth, cfg.Log = auth, logged.logger()
+	cfg.Auth, cfg.Log = auth, logged.Logger()
 	p := open(t, cfg)
-	if _, err := p.Write(t.Context(), mustRef(t, "secret/prod/db"), bundle(canary), ""); err != nil {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "secret/prod/db"), providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	started := time.Now()
 	eventually(t, "signed in twice, past the longest life of the first token", func() bool {
-		if _, err := p.Read(t.Context(), mustRef(t, "secret/prod/db")); err != nil {
+		if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/prod/db")); err != nil {
 			t.Fatalf("after %v: %v", time.Since(started), err)
 		}
 		return strings.Count(logged.String(), "signed in to vault") >= 2 && time.Since(started) > 5*time.Second
@@ -74,8 +75,8 @@ func TestARevokedAppRoleTokenIsReplacedInTheSameCall(t *testing.T) {
 	cfg := l.config(t, "")
 	cfg.Auth = l.role(t, nil)
 	p := open(t, cfg)
-	ref := mustRef(t, "secret/prod/db")
-	if _, err := p.Write(t.Context(), ref, bundle(canary), ""); err != nil {
+	ref := providertest.Ref(t, "secret/prod/db")
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	l.revokeTokens(t)
@@ -118,17 +119,17 @@ func TestAPolicysRefusalIsNotAnEndedToken(t *testing.T) {
 	l := newLab(t)
 	token := l.token(t, "1h", nil)
 	p := open(t, l.config(t, token))
-	if _, err := p.Read(t.Context(), mustRef(t, "secret/other/db")); !errors.Is(err, agent.ErrForbidden) {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/other/db")); !errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("read what the policy does not open: %v", err)
 	}
-	if _, err := p.Write(t.Context(), mustRef(t, "secret/read-only/x"), bundle(canary), ""); !errors.Is(err, agent.ErrForbidden) {
+	if _, err := p.Write(t.Context(), providertest.Ref(t, "secret/read-only/x"), providertest.Bundle(canary), ""); !errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("write what the policy lets read: %v", err)
 	}
-	if _, err := p.Read(t.Context(), mustRef(t, "secret/prod/nothing")); !errors.Is(err, agent.ErrNotFound) {
+	if _, err := p.Read(t.Context(), providertest.Ref(t, "secret/prod/nothing")); !errors.Is(err, agent.ErrNotFound) {
 		t.Errorf("read what the policy opens: %v", err)
 	}
 	l.write(t, "auth/token/revoke", map[string]any{"token": token})
-	_, err := p.Read(t.Context(), mustRef(t, "secret/prod/nothing"))
+	_, err := p.Read(t.Context(), providertest.Ref(t, "secret/prod/nothing"))
 	if !errors.Is(err, agent.ErrSignIn) || errors.Is(err, agent.ErrForbidden) || strings.Contains(err.Error(), token) {
 		t.Errorf("read with a revoked token: %v", err)
 	}
@@ -136,7 +137,7 @@ func TestAPolicysRefusalIsNotAnEndedToken(t *testing.T) {
 	cfg := l.config(t, "")
 	cfg.Auth = l.role(t, nil)
 	role := open(t, cfg)
-	if _, err := role.Read(t.Context(), mustRef(t, "secret/other/db")); !errors.Is(err, agent.ErrForbidden) {
+	if _, err := role.Read(t.Context(), providertest.Ref(t, "secret/other/db")); !errors.Is(err, agent.ErrForbidden) {
 		t.Errorf("read as the role what the policy does not open: %v", err)
 	}
 }
@@ -145,7 +146,7 @@ func TestATokenFileIsReadAgainWhenItsTokenEnds(t *testing.T) {
 	l := newLab(t)
 	first := l.token(t, "1h", nil)
 	cfg := l.config(t, "")
-	path := file(t, "token", first+"\n")
+	path := providertest.File(t, "token", first+"\n")
 	cfg.Auth = vault.Auth{Method: vault.MethodToken, TokenFile: path}
 	p := open(t, cfg)
 	if err := p.Check(t.Context()); err != nil {
@@ -166,8 +167,8 @@ func TestATokenFileIsReadAgainWhenItsTokenEnds(t *testing.T) {
 func TestASealedVaultIsUnavailable(t *testing.T) {
 	l := newLab(t)
 	p := open(t, l.config(t, l.server.RootToken))
-	ref := mustRef(t, "secret/prod/db")
-	if _, err := p.Write(t.Context(), ref, bundle(canary), ""); err != nil {
+	ref := providertest.Ref(t, "secret/prod/db")
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	l.write(t, "sys/seal", nil)
@@ -175,7 +176,7 @@ func TestASealedVaultIsUnavailable(t *testing.T) {
 	if !errors.Is(err, agent.ErrUnavailable) || !strings.Contains(err.Error(), "sealed") {
 		t.Errorf("read while sealed: %v", err)
 	}
-	if _, err := p.Write(t.Context(), ref, bundle(canary), "1"); !errors.Is(err, agent.ErrUnavailable) {
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), "1"); !errors.Is(err, agent.ErrUnavailable) {
 		t.Errorf("write while sealed: %v", err)
 	}
 	if err := open(t, l.config(t, l.server.RootToken)).Check(t.Context()); !errors.Is(err, agent.ErrUnavailable) {
@@ -198,9 +199,9 @@ func TestNobodyAtTheAddress(t *testing.T) {
 	p := open(t, vault.Config{
 		Address: address,
 		Auth:    vault.Auth{Method: vault.MethodToken, Token: "hvs.not-a-token"},
-		Mounts:  []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		Mounts:  []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	})
-	for _, err := range []error{p.Check(t.Context()), second(p.Read(t.Context(), mustRef(t, "secret/x"))), second(p.Write(t.Context(), mustRef(t, "secret/x"), bundle(canary), ""))} {
+	for _, err := range []error{p.Check(t.Context()), second(p.Read(t.Context(), providertest.Ref(t, "secret/x"))), second(p.Write(t.Context(), providertest.Ref(t, "secret/x"), providertest.Bundle(canary), ""))} {
 		if !errors.Is(err, agent.ErrUnavailable) || strings.Contains(err.Error(), "hvs.") || strings.Contains(err.Error(), canary) {
 			t.Errorf("%v, want ErrUnavailable", err)
 		}
@@ -221,7 +222,7 @@ func TestTLSIsChecked(t *testing.T) {
 	}))
 	defer front.Close()
 	front.Config.ErrorLog = nil
-	right := file(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})))
+	right := providertest.File(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})))
 
 	cfg := l.config(t, l.server.RootToken)
 	cfg.Address, cfg.CACertFile = front.URL, right

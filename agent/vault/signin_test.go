@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 )
 
@@ -129,15 +130,15 @@ func (c *cluster) admit(l lab, mount string, settings map[string]any) {
 func TestAServiceAccountSignsInWithWhatIsInItsFileNow(t *testing.T) {
 	l, c := newLab(t), newCluster(t)
 	c.admit(l, "k8s/eu", map[string]any{"token_ttl": "2s", "token_max_ttl": "4s"})
-	var logged log
+	var logged providertest.Log
 	cfg := l.config(t, "")
-	cfg.Log = logged.logger()
+	cfg.Log = logged.Logger()
 	first := c.issue()
-	path := file(t, "token", first+"\n")
+	path := providertest.File(t, "token", first+"\n")
 	cfg.Auth = vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "agent", KubernetesMount: "k8s/eu", ServiceAccountTokenFile: path}
 	p := open(t, cfg)
-	ref := mustRef(t, "secret/prod/db")
-	if _, err := p.Write(t.Context(), ref, bundle(canary), ""); err != nil {
+	ref := providertest.Ref(t, "secret/prod/db")
+	if _, err := p.Write(t.Context(), ref, providertest.Bundle(canary), ""); err != nil {
 		t.Fatal(err)
 	}
 	// The kubelet puts another token into the file, and the one before ends.
@@ -170,7 +171,7 @@ func TestAServiceAccountSignsInWithWhatIsInItsFileNow(t *testing.T) {
 func TestAServiceAccountThatIsRefused(t *testing.T) {
 	l, c := newLab(t), newCluster(t)
 	c.admit(l, "kubernetes", nil)
-	good := vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "agent", ServiceAccountTokenFile: file(t, "token", c.issue())}
+	good := vault.Auth{Method: vault.MethodKubernetes, KubernetesRole: "agent", ServiceAccountTokenFile: providertest.File(t, "token", c.issue())}
 	check := func(auth vault.Auth) error {
 		cfg := l.config(t, "")
 		cfg.Auth = auth
@@ -184,8 +185,8 @@ func TestAServiceAccountThatIsRefused(t *testing.T) {
 		"another mount":        func(a *vault.Auth) { a.KubernetesMount = "elsewhere" },
 		"no file":              func(a *vault.Auth) { a.ServiceAccountTokenFile += ".missing" },
 		"the file of a pod":    func(a *vault.Auth) { a.ServiceAccountTokenFile = "" },
-		"no token":             func(a *vault.Auth) { a.ServiceAccountTokenFile = file(t, "token", canary) },
-		"a token of no issuer": func(a *vault.Auth) { a.ServiceAccountTokenFile = file(t, "token", newCluster(t).issue()) },
+		"no token":             func(a *vault.Auth) { a.ServiceAccountTokenFile = providertest.File(t, "token", canary) },
+		"a token of no issuer": func(a *vault.Auth) { a.ServiceAccountTokenFile = providertest.File(t, "token", newCluster(t).issue()) },
 	} {
 		auth := good
 		change(&auth)
@@ -213,11 +214,11 @@ func TestATokenOfAnIssuerThatVaultKnowsSignsIn(t *testing.T) {
 		"role_type": "jwt", "user_claim": "sub", "bound_audiences": "vault", "bound_subject": "system:serviceaccount:bridge:sb-agent", "token_policies": "prod",
 	})
 	cfg := l.config(t, "")
-	cfg.Auth = vault.Auth{Method: vault.MethodJWT, JWTRole: "agent", JWTFile: file(t, "token", c.issue())}
-	if _, err := open(t, cfg).Write(t.Context(), mustRef(t, "secret/prod/db"), bundle(canary), ""); err != nil {
+	cfg.Auth = vault.Auth{Method: vault.MethodJWT, JWTRole: "agent", JWTFile: providertest.File(t, "token", c.issue())}
+	if _, err := open(t, cfg).Write(t.Context(), providertest.Ref(t, "secret/prod/db"), providertest.Bundle(canary), ""); err != nil {
 		t.Errorf("write as the role: %v", err)
 	}
-	cfg.Auth.JWTFile = file(t, "token", newCluster(t).issue())
+	cfg.Auth.JWTFile = providertest.File(t, "token", newCluster(t).issue())
 	if err := open(t, cfg).Check(t.Context()); !errors.Is(err, agent.ErrSignIn) || strings.Contains(err.Error(), "eyJ") {
 		t.Errorf("check with a token of another issuer: %v", err)
 	}

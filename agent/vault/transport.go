@@ -17,7 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"secretsbridge/agent"
-	"secretsbridge/internal/vaulthttp"
+	"secretsbridge/internal/patience"
 )
 
 const (
@@ -100,9 +100,9 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 	read := res.Request.Method == http.MethodGet
 	switch res.StatusCode {
 	case http.StatusTooManyRequests:
-		return vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
+		return patience.RetryAfter(res.Header) <= maxRetryAfter, nil
 	case http.StatusServiceUnavailable: // proxies say so, too, of a call that broke on its way
-		return read && vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
+		return read && patience.RetryAfter(res.Header) <= maxRetryAfter, nil
 	case http.StatusPreconditionFailed: // a performance standby that lags behind
 		return true, nil
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:

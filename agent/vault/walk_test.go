@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/agent/vault"
 )
 
@@ -65,7 +66,7 @@ func newKV(t testing.TB, k kv, change func(*vault.Config)) (*front, *vault.Provi
 	cfg := vault.Config{
 		Address: server.URL,
 		Auth:    vault.Auth{Method: vault.MethodToken, Token: "t0ken"},
-		Mounts:  []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		Mounts:  []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	}
 	change(&cfg)
 	p, err := vault.Open(cfg)
@@ -185,7 +186,7 @@ func TestAFolderWithTooManyNamesSaysWhatToDo(t *testing.T) {
 			t.Errorf("%v, want what to do about the folder", err)
 		}
 	}
-	_, p = newKV(t, many(90_000), func(cfg *vault.Config) { cfg.Mounts[0].Allow = allow(t, "small") })
+	_, p = newKV(t, many(90_000), func(cfg *vault.Config) { cfg.Mounts[0].Allow = providertest.Allow(t, "small") })
 	if secrets, _ := listed(t, p, ""); len(secrets) != 1 {
 		t.Errorf("beside the folder %v is listed", secrets)
 	}
@@ -227,7 +228,7 @@ func TestAListAsksInItsNamespaceOverFewConnections(t *testing.T) {
 	p := open(t, vault.Config{
 		Address: server.URL, Namespace: "team-a",
 		Auth:   vault.Auth{Method: vault.MethodToken, Token: "t0ken"},
-		Mounts: []vault.Mount{{Path: "secret", Allow: allow(t, "*")}},
+		Mounts: []vault.Mount{{Path: "secret", Allow: providertest.Allow(t, "*")}},
 	})
 	if secrets, _ := listed(t, p, ""); len(secrets) != len(k) {
 		t.Errorf("%d secrets are listed", len(secrets))

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"secretsbridge/agent"
@@ -26,9 +23,9 @@ type awsSettings struct {
 }
 
 func parseAWS(node ast.Node) (agent.Connection, error) {
-	var s awsSettings
-	if err := yaml.NodeToValue(node, &s, yaml.Strict()); err != nil {
-		return agent.Connection{}, errors.New(yaml.FormatError(err, false, false))
+	s, err := decode[awsSettings](node)
+	if err != nil {
+		return agent.Connection{}, err
 	}
 	allow, err := parseAllow(s.Allow)
 	if err != nil {
@@ -38,11 +35,5 @@ func parseAWS(node ast.Node) (agent.Connection, error) {
 		Region: s.Region, Profile: s.Profile, Endpoint: s.Endpoint, RequestsPerSecond: s.RequestsPerSecond, Allow: allow,
 		Role: aws.Role{ARN: s.AssumeRoleARN, ExternalID: s.ExternalID, SessionName: s.SessionName},
 	}
-	return agent.Connection{Kind: s.Provider, Open: func() (agent.Provider, error) {
-		p, err := aws.Open(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}}, nil
+	return connection(s.Provider, aws.Open, cfg), nil
 }

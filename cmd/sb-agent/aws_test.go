@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"secretsbridge/agent"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/events"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awssm"
 	"secretsbridge/test/servers/awssts"
 )
@@ -26,9 +27,7 @@ connections:
 
 // TestAWSSettingsReachTheProvider opens what the file describes and signs in with it.
 func TestAWSSettingsReachTheProvider(t *testing.T) {
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	sts := awssts.Start(t, &server.Callers)
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.Address)
@@ -51,11 +50,7 @@ func TestAWSSettingsReachTheProvider(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	for text, opened := range map[string]bool{"prod/db": true, "stage/db": false} {
-		ref, err := agent.ParseRef(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err := p.Read(t.Context(), ref); (err == nil) != opened {
+		if b, err := p.Read(t.Context(), providertest.Ref(t, text)); (err == nil) != opened {
 			t.Errorf("read %s: %v", text, err)
 		} else {
 			b.Zero()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"secretsbridge/agent"
@@ -37,19 +36,13 @@ func parseAzure(base string, node ast.Node, log *slog.Logger) (agent.Connection,
 		return agent.Connection{}, err
 	}
 	cfg.Log = log
-	return agent.Connection{Kind: events.ProviderAzure, Open: func() (agent.Provider, error) {
-		p, err := azure.Open(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}}, nil
+	return connection(events.ProviderAzure, azure.Open, cfg), nil
 }
 
 func azureConfig(base string, node ast.Node) (azure.Config, error) {
-	var s azureSettings
-	if err := yaml.NodeToValue(node, &s, yaml.Strict()); err != nil {
-		return azure.Config{}, errors.New(yaml.FormatError(err, false, false))
+	s, err := decode[azureSettings](node)
+	if err != nil {
+		return azure.Config{}, err
 	}
 	allow, err := parseAllow(s.Allow)
 	if err != nil {

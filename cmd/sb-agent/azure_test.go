@@ -13,6 +13,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/azure"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/events"
 )
 
@@ -69,13 +70,9 @@ connections:
 	if err != nil {
 		t.Fatal(err)
 	}
-	allow, err := agent.ParseAllowList("prod-*", "shared")
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := azure.Config{
 		VaultURL: "https://kv-prod-eu.vault.azure.net", AuthorityHost: "https://login.microsoftonline.us", CACertFile: "/etc/sb/ca.pem",
-		Allow: allow, RequestsPerSecond: 40, NoListVersions: true,
+		Allow: providertest.Allow(t, "prod-*", "shared"), RequestsPerSecond: 40, NoListVersions: true,
 		Auth: azure.Auth{Method: azure.MethodServicePrincipal, TenantID: "contoso.example", ClientID: "6f2b", CertificateFile: "/etc/sb/agent.pem"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(agent.AllowList{}, agent.Ref{})); diff != "" {

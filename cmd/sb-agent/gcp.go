@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"secretsbridge/agent"
@@ -28,9 +27,9 @@ type gcpSettings struct {
 }
 
 func parseGCP(base string, node ast.Node, log *slog.Logger) (agent.Connection, error) {
-	var s gcpSettings
-	if err := yaml.NodeToValue(node, &s, yaml.Strict()); err != nil {
-		return agent.Connection{}, errors.New(yaml.FormatError(err, false, false))
+	s, err := decode[gcpSettings](node)
+	if err != nil {
+		return agent.Connection{}, err
 	}
 	allow, err := parseAllow(s.Allow)
 	if err != nil {
@@ -50,11 +49,5 @@ func parseGCP(base string, node ast.Node, log *slog.Logger) (agent.Connection, e
 	if err := cfg.Validate(); err != nil {
 		return agent.Connection{}, err
 	}
-	return agent.Connection{Kind: s.Provider, Open: func() (agent.Provider, error) {
-		p, err := gcp.Open(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}}, nil
+	return connection(s.Provider, gcp.Open, cfg), nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"secretsbridge/kms"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awskms"
 )
 
@@ -82,9 +83,7 @@ func TestAStartFindsLocalKeysThatOpenNothingOfBefore(t *testing.T) {
 }
 
 func TestAStartFindsAConfigurationThatOpensNothingOfBefore(t *testing.T) {
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	first := kmsSettings{Backend: kmsAWS, AWSKey: server.CreateKey(fake.Symmetric), AWSMACKey: server.CreateKey(fake.HMAC), AWSEndpoint: server.Address}
 	dir := t.TempDir()

@@ -5,16 +5,13 @@ package vaulthttp
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"strconv"
 	"time"
+
+	"secretsbridge/internal/endpoint"
+	"secretsbridge/internal/patience"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -38,19 +35,12 @@ type Config struct {
 
 // NewClient makes a client without a token. It follows no redirects.
 func NewClient(cfg Config) (*api.Client, error) {
-	if err := checkAddress(cfg.Address); err != nil {
+	if _, err := endpoint.Parse("the address", cfg.Address); err != nil {
 		return nil, err
 	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the certificate authorities: %w", err)
-		}
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the certificate authorities: %s holds none", cfg.CAFile)
-		}
+	trust, err := endpoint.Trust(cfg.CAFile)
+	if err != nil {
+		return nil, err
 	}
 	client, err := api.NewClient(&api.Config{
 		Address: cfg.Address,
@@ -79,41 +69,12 @@ func NewClient(cfg Config) (*api.Client, error) {
 	return client, nil
 }
 
-func checkAddress(address string) error {
-	at, err := url.Parse(address)
-	if err != nil || at.Host == "" {
-		return errors.New("the address is no URL: write https://HOST:PORT")
-	}
-	if at.User != nil || at.RawQuery != "" || at.Fragment != "" {
-		return errors.New("the address holds more than scheme, host, port and path")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the address must be https, or http to a loopback host")
-	}
-	return nil
-}
-
 func backoff(least, most time.Duration, attempt int, res *http.Response) time.Duration {
-	if asked := RetryAfter(res); asked > 0 {
-		return asked + rand.N(least)
+	if res != nil {
+		if asked := patience.RetryAfter(res.Header); asked > 0 {
+			return asked + rand.N(least)
+		}
 	}
 	wait := min(least<<attempt, most)
 	return wait + rand.N(wait/2)
-}
-
-// RetryAfter reads the header in its two forms (RFC 9110, section 10.2.3); 0 if there is none.
-func RetryAfter(res *http.Response) time.Duration {
-	if res == nil {
-		return 0
-	}
-	text := res.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }

@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
 	"slices"
 	"time"
 
@@ -26,6 +24,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
+	"secretsbridge/internal/endpoint"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -123,7 +122,7 @@ func open(ctx context.Context, cfg Config) (*Keys, error) {
 	})
 	// Also one from the environment (AWS_ENDPOINT_URL), which the SDK takes as it is.
 	if at := k.client.Options().BaseEndpoint; at != nil {
-		if err := checkEndpoint(*at); err != nil {
+		if _, err := endpoint.Parse("the endpoint", *at); err != nil {
 			return nil, err
 		}
 	}
@@ -146,19 +145,6 @@ func regionOf(name string) (string, error) {
 		return "", fmt.Errorf("%q is no ARN of a KMS key: write arn:aws:kms:REGION:ACCOUNT:key/ID, not an alias", name)
 	}
 	return parsed.Region, nil
-}
-
-func checkEndpoint(endpoint string) error {
-	at, err := url.Parse(endpoint)
-	if err != nil || at.Host == "" || at.User != nil {
-		return errors.New("the endpoint is no URL: write https://HOST")
-	}
-	host := at.Hostname()
-	loopback := host == "localhost" || net.ParseIP(host).IsLoopback()
-	if at.Scheme != "https" && !(at.Scheme == "http" && loopback) {
-		return errors.New("the endpoint must be https, or http to a loopback host")
-	}
-	return nil
 }
 
 // Wrap implements [kms.KeyManager].

@@ -12,6 +12,7 @@ import (
 	"secretsbridge/kms/awskms"
 	"secretsbridge/kms/kmstest"
 	"secretsbridge/seal"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awskms"
 	"secretsbridge/test/servers/faults"
 )
@@ -19,14 +20,8 @@ import (
 // start serves a KMS and lets the standard chain of credentials find a way in.
 func start(t testing.TB) *fake.Server {
 	t.Helper()
-	signIn(t)
+	awsjson.SignIn(t)
 	return fake.Start(t)
-}
-
-func signIn(t testing.TB) {
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
 }
 
 func configure(server *fake.Server) awskms.Config {
@@ -100,7 +95,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	signIn(t)
+	awsjson.SignIn(t)
 	with := func(change func(*fake.Server, *awskms.Config)) func(*testing.T) kms.KeyManager {
 		return func(t *testing.T) kms.KeyManager {
 			server := fake.Start(t)

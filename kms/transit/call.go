@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"secretsbridge/internal/patience"
 	"secretsbridge/internal/vaulthttp"
 	"secretsbridge/kms"
 )
@@ -64,7 +65,7 @@ func repeatAll(ctx context.Context, res *http.Response, err error) (bool, error)
 	}
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
+		return patience.RetryAfter(res.Header) <= maxRetryAfter, nil
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout,
 		http.StatusPreconditionFailed: // a performance standby that lags behind
 		return true, nil
@@ -83,7 +84,7 @@ func repeatUnheard(ctx context.Context, res *http.Response, err error) (bool, er
 		return errors.As(err, &network) && network.Op == "dial", nil
 	}
 	refused := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable
-	return refused && vaulthttp.RetryAfter(res) <= maxRetryAfter, nil
+	return refused && patience.RetryAfter(res.Header) <= maxRetryAfter, nil
 }
 
 // errCutShort says that an answer ended too soon.

@@ -110,10 +110,7 @@ func TestAnOutageOfTheKeyManagerBurnsNothing(t *testing.T) {
 		"SB_KMS=aws-kms", "SB_KMS_AWS_ENDPOINT=" + server.Address,
 		"SB_KMS_AWS_KEY=" + server.CreateKey(fake.Symmetric), "SB_KMS_AWS_MAC_KEY=" + server.CreateKey(fake.HMAC),
 	}
-	for name, value := range fake.Environment() {
-		env = append(env, name+"="+value)
-	}
-	c := start(t, env...)
+	c := start(t, append(env, cloudEnvironment()...)...)
 	c.login(t, "developer", "approver", "admin")
 	id := c.ready(t)
 	server.Door.Set(faults.Broken)

@@ -69,6 +69,18 @@ func Answer(w http.ResponseWriter, status int, body any) {
 	_, _ = w.Write(raw)
 }
 
+// Reply answers with what an operation returned; one without output has no body.
+func Reply(w http.ResponseWriter, out any, f *Failure) {
+	switch {
+	case f != nil:
+		f.Write(w)
+	case out == nil:
+		w.Header().Set("Content-Type", ContentType)
+	default:
+		Answer(w, http.StatusOK, out)
+	}
+}
+
 // Operation is the name of the operation that a request asks of a service, which calls
 // itself target in the protocol.
 func Operation(r *http.Request, target string) (string, *Failure) {

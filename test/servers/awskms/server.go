@@ -78,10 +78,6 @@ func StartIn(t testing.TB, account, region string) *Server {
 	return s
 }
 
-// Environment is what the SDK's standard chain needs to sign as somebody that the fake
-// knows, and to ask nobody else.
-func Environment() map[string]string { return awsjson.Environment() }
-
 // CreateKey makes a key and returns its ARN.
 func (s *Server) CreateKey(spec Spec) string {
 	s.mu.Lock()
@@ -197,15 +193,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.calls[operation]++
 	out, f := run(s, body)
-	if f != nil {
-		f.Write(w)
-		return
-	}
-	if out == nil { // an operation without output has no body
-		w.Header().Set("Content-Type", awsjson.ContentType)
-		return
-	}
-	awsjson.Answer(w, http.StatusOK, out)
+	awsjson.Reply(w, out, f)
 }
 
 // Operations are the names of all operations that the fake has.

@@ -2,7 +2,6 @@ package awssm
 
 import (
 	"net/http"
-	"sync/atomic"
 
 	"secretsbridge/test/servers/awsjson"
 )
@@ -29,51 +28,17 @@ const (
 // OddWords are in the code and in the message of [Odd]: no caller may repeat them.
 const OddWords = "odd-words-6f2e91"
 
-// Say has all answers of faults hold these words as well.
-func (s *Server) Say(words string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.words = words
-}
-
-// Break begins a fault for the next calls: times of them, or all until the next Break if
-// times is negative.
-func (s *Server) Break(fault Fault, times int) {
-	var left atomic.Int64
-	left.Store(int64(times))
-	s.Script(func(string) Fault {
-		if times >= 0 && left.Add(-1) < 0 {
-			return None
-		}
-		return fault
-	})
-}
-
-// Script has f choose the fault of each call; nil ends it. f may ask the server something
-// itself, and is then asked about that call, too.
-func (s *Server) Script(f func(operation string) Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.script = f
-}
-
 // meet counts a call and says what happens to it.
 func (s *Server) meet(operation string) Fault {
 	s.mu.Lock()
 	s.calls[operation]++
-	script := s.script
 	s.mu.Unlock()
-	if script == nil {
-		return None
-	}
-	return script(operation)
+	return s.Meet(operation, nil)
 }
 
 // comes reports whether a call comes to the service. If not, it was answered.
 func (s *Server) comes(w http.ResponseWriter, r *http.Request, fault Fault) bool {
-	s.mu.Lock()
-	words := s.words
-	s.mu.Unlock()
+	words := s.Words()
 	switch fault {
 	case Throttled:
 		fail("ThrottlingException", "Rate exceeded"+words).Write(w)

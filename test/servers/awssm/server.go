@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"secretsbridge/test/servers/awsjson"
+	"secretsbridge/test/servers/faults"
 )
 
 // Account and Region are those of every secret unless a test says otherwise.
@@ -32,6 +33,8 @@ type Server struct {
 	Address string          // http://127.0.0.1:PORT
 	Callers awsjson.Callers // who may sign
 
+	faults.Plan[Fault]
+
 	account, region string
 	ended           chan struct{} // closed when the test ends: silent calls go
 
@@ -42,9 +45,7 @@ type Server struct {
 	lists   int             // a token of another generation of lists has expired
 	denied  map[string]bool // by operation
 	locked  bool            // nobody may use the KMS key
-	script  func(operation string) Fault
-	words   string         // in what faults say
-	calls   map[string]int // by operation, as they came
+	calls   map[string]int  // by operation, as they came
 }
 
 // Start serves until t ends.
@@ -193,16 +194,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, f := s.run(operation, run, r, body)
-	switch {
-	case fault == Lost:
+	if fault == Lost {
 		panic(http.ErrAbortHandler)
-	case f != nil:
-		f.Write(w)
-	case out == nil: // an operation without output has no body
-		w.Header().Set("Content-Type", awsjson.ContentType)
-	default:
-		awsjson.Answer(w, http.StatusOK, out)
 	}
+	awsjson.Reply(w, out, f)
 }
 
 func (s *Server) run(operation string, run func(*Server, []byte) (any, *failure), r *http.Request, body []byte) (any, *failure) {

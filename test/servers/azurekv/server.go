@@ -19,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"secretsbridge/test/servers/faults"
 )
 
 // Fault is what the vault does instead of answering. Signing in is not affected.
@@ -68,12 +70,10 @@ type Server struct {
 	// NextLink, if set, changes where a list says it goes on.
 	NextLink func(link string) string
 
+	faults.Plan[Fault]
 	signIn
 
 	mu      sync.Mutex
-	fault   Fault
-	times   int    // calls that it is still for; negative: all
-	words   string // in what faults say
 	held    bool
 	now     func() time.Time
 	ids     []string           // of the next versions
@@ -104,21 +104,6 @@ func Start(t testing.TB) *Server {
 	}
 	s.signIn.start(s.URL)
 	return s
-}
-
-// Break has the next calls fail: times of them, or all until the next Break if times is
-// negative.
-func (s *Server) Break(f Fault, times int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault, s.times = f, times
-}
-
-// Say has all answers of faults hold these words as well.
-func (s *Server) Say(words string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.words = words
 }
 
 // Hold keeps deletions and recoveries from taking effect for those who ask, as they do for
@@ -186,7 +171,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.seen = append(s.seen, r.Method+" "+r.URL.String())
 	s.mu.Unlock()
-	fault := s.nextFault(r)
+	fault := s.Meet(r.Method, func(f Fault) bool { return f != Lost || r.Method == http.MethodPut }) // only what stores can be lost
 	if s.spoil(w, fault) {
 		return
 	}
@@ -226,24 +211,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// nextFault takes one of the faults that are due.
-func (s *Server) nextFault(r *http.Request) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fault == NoFault || s.times == 0 || s.fault == Lost && r.Method != http.MethodPut {
-		return NoFault
-	}
-	if s.times > 0 {
-		s.times--
-	}
-	return s.fault
-}
-
 // spoil answers for faults that keep the call from the vault.
 func (s *Server) spoil(w http.ResponseWriter, fault Fault) bool {
-	s.mu.Lock()
-	words := s.words
-	s.mu.Unlock()
+	words := s.Words()
 	switch fault {
 	case Throttled:
 		if s.RetryAfter != "" {

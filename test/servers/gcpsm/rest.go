@@ -31,39 +31,6 @@ const (
 	Unsigned  Fault = "unauthorised"
 )
 
-// Break has the next calls meet a fault: times of them, or all if times is negative.
-func (s *Server) Break(f Fault, times int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault, s.faulty = f, times
-}
-
-// Say has all answers of faults hold these words as well.
-func (s *Server) Say(words string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.words = words
-}
-
-func (s *Server) said() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.words
-}
-
-// meets is the fault of this call. Only a change can be lost.
-func (s *Server) meets(r *http.Request) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.faulty == 0 || s.fault == Lost && r.Method == http.MethodGet {
-		return None
-	}
-	if s.faulty > 0 {
-		s.faulty--
-	}
-	return s.fault
-}
-
 // route is a call of REST, as the google.api.http annotations of the service bind it.
 type route struct {
 	method string // of the service
@@ -76,22 +43,22 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	switch s.meets(r) {
+	switch s.Meet(r.Method, func(f Fault) bool { return f != Lost || r.Method != http.MethodGet }) { // only a change can be lost
 	case Throttled:
 		w.Header().Set("Retry-After", "0")
-		fail(w, status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests'."+s.said()), "RATE_LIMIT_EXCEEDED")
+		fail(w, status.Error(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests'."+s.Words()), "RATE_LIMIT_EXCEEDED")
 		return
 	case Forbidden:
-		fail(w, status.Error(codes.PermissionDenied, "Permission denied for resource "+r.URL.Path+" (or it may not exist)."+s.said()), "IAM_PERMISSION_DENIED")
+		fail(w, status.Error(codes.PermissionDenied, "Permission denied for resource "+r.URL.Path+" (or it may not exist)."+s.Words()), "IAM_PERMISSION_DENIED")
 		return
 	case Failing:
-		fail(w, status.Error(codes.Internal, "Internal error encountered."+s.said()), "")
+		fail(w, status.Error(codes.Internal, "Internal error encountered."+s.Words()), "")
 		return
 	case Unsigned:
-		fail(w, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials."+s.said()), "ACCESS_TOKEN_EXPIRED")
+		fail(w, status.Error(codes.Unauthenticated, "Request had invalid authentication credentials."+s.Words()), "ACCESS_TOKEN_EXPIRED")
 		return
 	case Garbage:
-		_, _ = w.Write([]byte("<html>" + s.said() + string(body)))
+		_, _ = w.Write([]byte("<html>" + s.Words() + string(body)))
 		return
 	case Reset:
 		panic(http.ErrAbortHandler)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"secretsbridge/test/servers/faults"
+
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -48,14 +50,13 @@ type Server struct {
 	Lie       bool
 	TokenLife time.Duration
 
+	faults.Plan[Fault]
+
 	mu      sync.Mutex
 	secrets map[string]*secret // by projects/NUMBER[/locations/L]/secrets/ID
 	calls   map[string]int     // by method
 	denied  map[string]bool    // methods
 	last    int64              // microseconds of the last change; makes etags unique
-	fault   Fault
-	faulty  int    // how many calls meet the fault; negative: all
-	words   string // in what faults say
 	tokens  tokens
 }
 

@@ -4,25 +4,23 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"secretsbridge/kms"
 	"secretsbridge/kms/awskms"
 	"secretsbridge/seal"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awskms"
 )
 
 // TestAWSKMSIsAsItsModelSays drives every operation of the fake, by the product's own
 // adapter and by the SDK, and holds each exchange against AWS's model.
 func TestAWSKMSIsAsItsModelSays(t *testing.T) {
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	w := newWitness(t, "kms/2014-11-01", "TrentService")
-	endpoint := w.before(server.Address)
+	endpoint := before(t, server.Address, nil, w.look)
 	driveAdapter(t, server, endpoint)
 	driveSDK(t, server, endpoint)
 
@@ -59,23 +57,8 @@ func driveAdapter(t *testing.T, server *fake.Server, endpoint string) {
 
 func driveSDK(t *testing.T, server *fake.Server, endpoint string) {
 	ctx := t.Context()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := sdk.NewFromConfig(cfg, func(o *sdk.Options) { o.BaseEndpoint = aws.String(endpoint) })
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	fails := func(err error) {
-		t.Helper()
-		if err == nil {
-			t.Error("it was done")
-		}
-	}
+	c := sdk.NewFromConfig(settings(t), func(o *sdk.Options) { o.BaseEndpoint = aws.String(endpoint) })
+	must, fails := outcomes(t)
 	made, err := c.CreateKey(ctx, &sdk.CreateKeyInput{})
 	must(err)
 	mac, err := c.CreateKey(ctx, &sdk.CreateKeyInput{KeySpec: types.KeySpecHmac256, KeyUsage: types.KeyUsageTypeGenerateVerifyMac})

@@ -3,9 +3,7 @@ package truth
 import (
 	"encoding/hex"
 	"encoding/json"
-	"io/fs"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,32 +21,19 @@ const (
 // TestAWSKMSAnswersAsItWasRecorded replays every recorded request in its order and
 // compares status, type of content, and the JSON, which may differ in ciphertexts only.
 func TestAWSKMSAnswersAsItWasRecorded(t *testing.T) {
-	dir, err := moduleDir("gocloud.dev")
-	if err != nil {
-		t.Fatal(err)
-	}
 	counts := map[string]int{}
 	refusals := 0
-	err = filepath.WalkDir(filepath.Join(dir, "secrets", "awskms", "testdata"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".replay"), func(t *testing.T) {
-			entries := readRecording(t, path)
-			r := newReplay(t, entries)
-			for _, e := range entries {
-				r.run(e)
-				counts[e.operation()]++
-				if e.Response.StatusCode != http.StatusOK {
-					refusals++
-				}
+	eachRecording(t, "secrets/awskms/testdata", func(t *testing.T, path string) {
+		entries := readRecording(t, path)
+		r := newReplay(t, entries)
+		for _, e := range entries {
+			r.run(e)
+			counts[e.operation()]++
+			if e.Response.StatusCode != http.StatusOK {
+				refusals++
 			}
-		})
-		return nil
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := map[string]int{"TrentService.ListAliases": 6, "TrentService.Encrypt": 6, "TrentService.Decrypt": 10}
 	if diff := cmp.Diff(want, counts); diff != "" || refusals != 5 {
 		t.Errorf("replayed %d refusals, want 5, and (-want +got):\n%s", refusals, diff)

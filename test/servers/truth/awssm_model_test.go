@@ -6,24 +6,23 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	sdk "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"secretsbridge/agent"
 	provider "secretsbridge/agent/aws"
+	"secretsbridge/agent/providertest"
+	"secretsbridge/test/servers/awsjson"
 	fake "secretsbridge/test/servers/awssm"
 )
 
 // TestAWSSecretsManagerIsAsItsModelSays drives every operation of the fake, by the
 // product's own provider and by the SDK, and holds each exchange against AWS's model.
 func TestAWSSecretsManagerIsAsItsModelSays(t *testing.T) {
-	for name, value := range fake.Environment() {
-		t.Setenv(name, value)
-	}
+	awsjson.SignIn(t)
 	server := fake.Start(t)
 	w := newWitness(t, "secretsmanager/2017-10-17", "secretsmanager")
-	endpoint := w.before(server.Address)
+	endpoint := before(t, server.Address, nil, w.look)
 	driveProvider(t, server, endpoint)
 	driveSecrets(t, server, endpoint)
 	w.wants(fake.Operations(),
@@ -37,24 +36,18 @@ func TestAWSSecretsManagerIsAsItsModelSays(t *testing.T) {
 }
 
 func driveProvider(t *testing.T, server *fake.Server, endpoint string) {
-	allow, err := agent.ParseAllowList("*")
+	p, err := provider.Open(provider.Config{Endpoint: endpoint, Allow: providertest.Allow(t, "*"), RequestsPerSecond: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := provider.Open(provider.Config{Endpoint: endpoint, Allow: allow, RequestsPerSecond: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ref, err := agent.ParseRef("prod/db")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ref := providertest.Ref(t, "prod/db")
 	if err := p.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
 	version := agent.Version("")
 	for _, labels := range []map[string]string{{"team": "a", "owner": "b"}, nil, {"team": "c"}, {}} {
-		b := agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte("v"))}, Labels: labels}
+		b := providertest.Bundle("v")
+		b.Labels = labels
 		stored, err := p.Write(t.Context(), ref, b, version)
 		if err != nil {
 			t.Fatal(err)
@@ -87,23 +80,8 @@ func driveProvider(t *testing.T, server *fake.Server, endpoint string) {
 
 func driveSecrets(t *testing.T, server *fake.Server, endpoint string) {
 	ctx := t.Context()
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryMaxAttempts(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := sdk.NewFromConfig(cfg, func(o *sdk.Options) { o.BaseEndpoint = aws.String(endpoint) })
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	fails := func(err error) {
-		t.Helper()
-		if err == nil {
-			t.Error("it was done")
-		}
-	}
+	c := sdk.NewFromConfig(settings(t), func(o *sdk.Options) { o.BaseEndpoint = aws.String(endpoint) })
+	must, fails := outcomes(t)
 	name := aws.String("sdk/secret")
 	create := func(name *string) error {
 		_, err := c.CreateSecret(ctx, &sdk.CreateSecretInput{Name: name, SecretBinary: []byte("binary"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
@@ -112,7 +90,7 @@ func driveSecrets(t *testing.T, server *fake.Server, endpoint string) {
 	must(create(name))
 	fails(create(name))
 	fails(create(aws.String("no name!")))
-	_, err = c.CreateSecret(ctx, &sdk.CreateSecretInput{Name: aws.String("sdk/empty")})
+	_, err := c.CreateSecret(ctx, &sdk.CreateSecretInput{Name: aws.String("sdk/empty")})
 	must(err)
 
 	token := aws.String("0123456789abcdef0123456789abcdef")

@@ -2,11 +2,9 @@ package truth
 
 import (
 	"encoding/json"
-	"io/fs"
 	"maps"
 	"math"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,33 +18,19 @@ import (
 // and compares status, type of content, and the JSON. The random end of an ARN may differ
 // when a secret is created, and times, which must be of the same unit.
 func TestAWSSecretsManagerAnswersAsItWasRecorded(t *testing.T) {
-	dir, err := moduleDir("gocloud.dev")
-	if err != nil {
-		t.Fatal(err)
-	}
 	counts := map[string]int{}
 	refusals := 0
-	err = filepath.WalkDir(filepath.Join(dir, "runtimevar", "awssecretsmanager", "testdata"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, _ := filepath.Rel(dir, strings.TrimSuffix(path, ".replay"))
-		t.Run(strings.ReplaceAll(name, string(filepath.Separator), " "), func(t *testing.T) {
-			entries := readRecording(t, path)
-			server := startAsRecorded(t, entries)
-			for _, e := range entries {
-				replaySecret(t, server, e)
-				counts[strings.TrimPrefix(e.operation(), "secretsmanager.")]++
-				if e.Response.StatusCode != http.StatusOK {
-					refusals++
-				}
+	eachRecording(t, "runtimevar/awssecretsmanager/testdata", func(t *testing.T, path string) {
+		entries := readRecording(t, path)
+		server := startAsRecorded(t, entries)
+		for _, e := range entries {
+			replaySecret(t, server, e)
+			counts[strings.TrimPrefix(e.operation(), "secretsmanager.")]++
+			if e.Response.StatusCode != http.StatusOK {
+				refusals++
 			}
-		})
-		return nil
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := map[string]int{"CreateSecret": 18, "GetSecretValue": 58, "PutSecretValue": 6, "DescribeSecret": 68, "DeleteSecret": 18}
 	if diff := cmp.Diff(want, counts); diff != "" || refusals != 26 {
 		t.Errorf("replayed %d refusals, want 26, and (-want +got):\n%s", refusals, diff)

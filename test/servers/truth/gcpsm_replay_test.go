@@ -3,8 +3,6 @@ package truth
 import (
 	"bufio"
 	"bytes"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,41 +32,28 @@ type rpc struct {
 // TestSecretManagerAnswersAsItWasRecorded replays every recorded call in its order and
 // compares answers and errors, which may differ in times and etags only.
 func TestSecretManagerAnswersAsItWasRecorded(t *testing.T) {
-	dir, err := moduleDir("gocloud.dev")
-	if err != nil {
-		t.Fatal(err)
-	}
 	counts := map[string]int{}
 	refusals := 0
-	err = filepath.WalkDir(filepath.Join(dir, "runtimevar", "gcpsecretmanager", "testdata"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".replay"), func(t *testing.T) {
-			conn := gcpsm.StartIn(t, "go-cloud-test-216917", 892942638129).GRPC(t)
-			for _, r := range readRPCs(t, path) {
-				counts[r.method[strings.LastIndex(r.method, "/")+1:]]++
-				out := empty(t, describe(t, r.method).Output())
-				err := conn.Invoke(t.Context(), r.method, r.in, out)
-				if r.out == nil {
-					refusals++
-					if got := status.Convert(err).Err(); got == nil || got.Error() != r.fault {
-						t.Errorf("%s: %v, recorded %s", r.method, got, r.fault)
-					}
-					continue
+	eachRecording(t, "runtimevar/gcpsecretmanager/testdata", func(t *testing.T, path string) {
+		conn := gcpsm.StartIn(t, "go-cloud-test-216917", 892942638129).GRPC(t)
+		for _, r := range readRPCs(t, path) {
+			counts[r.method[strings.LastIndex(r.method, "/")+1:]]++
+			out := empty(t, describe(t, r.method).Output())
+			err := conn.Invoke(t.Context(), r.method, r.in, out)
+			if r.out == nil {
+				refusals++
+				if got := status.Convert(err).Err(); got == nil || got.Error() != r.fault {
+					t.Errorf("%s: %v, recorded %s", r.method, got, r.fault)
 				}
-				if err != nil {
-					t.Errorf("%s: %v", r.method, err)
-					continue
-				}
-				compare(t, r.method, r.out, out)
+				continue
 			}
-		})
-		return nil
+			if err != nil {
+				t.Errorf("%s: %v", r.method, err)
+				continue
+			}
+			compare(t, r.method, r.out, out)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := map[string]int{"CreateSecret": 9, "AddSecretVersion": 12, "AccessSecretVersion": 17, "GetSecretVersion": 13, "DeleteSecret": 9}
 	if diff := cmp.Diff(want, counts); diff != "" || refusals != 4 {
 		t.Errorf("replayed %d refusals, want 4, and (-want +got):\n%s", refusals, diff)

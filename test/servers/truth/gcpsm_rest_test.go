@@ -1,13 +1,9 @@
 package truth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"regexp"
 	"slices"
@@ -25,8 +21,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"secretsbridge/agent"
 	"secretsbridge/agent/gcp"
+	"secretsbridge/agent/providertest"
 	"secretsbridge/test/servers/gcpsm"
 )
 
@@ -80,40 +76,24 @@ func TestTheProductsRequestsAreAsTheServiceDefinesThem(t *testing.T) {
 	all := bindings(t)
 	var mu sync.Mutex
 	seen := map[string]int{}
-	to, err := url.Parse(server.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
-	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+	endpoint := before(t, server.Address, func(r *http.Request, body []byte) {
 		i := slices.IndexFunc(all, func(b binding) bool { return verb(b.method) == r.Method && b.path.MatchString(r.URL.Path) })
 		if i < 0 {
 			t.Errorf("%s %s is bound to no method", r.Method, r.URL.Path)
-		} else {
-			mu.Lock()
-			seen[string(all[i].rpc.Name())]++
-			mu.Unlock()
-			fits(t, all[i], r.URL.Query(), body)
+			return
 		}
-		proxy.ServeHTTP(w, r)
-	}))
-	defer door.Close()
+		mu.Lock()
+		seen[string(all[i].rpc.Name())]++
+		mu.Unlock()
+		fits(t, all[i], r.URL.Query(), body)
+	}, nil)
 
-	everything, err := agent.ParseAllowList("*")
-	if err != nil {
-		t.Fatal(err)
-	}
 	key, _ := server.KeyFile(t)
 	const kms = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k"
 	for _, cfg := range []gcp.Config{
 		{}, {KMSKey: kms}, {KMSKey: kms, ReplicaLocations: []string{"europe-west3"}}, {Location: "europe-west3", KMSKey: kms},
 	} {
-		cfg.Project, cfg.Endpoint, cfg.Allow, cfg.Auth.CredentialsFile = gcpsm.Project, door.URL, everything, key
+		cfg.Project, cfg.Endpoint, cfg.Allow, cfg.Auth.CredentialsFile = gcpsm.Project, endpoint, providertest.Allow(t, "*"), key
 		drive(t, cfg)
 	}
 	for _, method := range []string{"ListSecrets", "CreateSecret", "AddSecretVersion", "GetSecret", "UpdateSecret", "GetSecretVersion", "AccessSecretVersion"} {
@@ -130,11 +110,9 @@ func drive(t *testing.T, cfg gcp.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := agent.ParseRef("driven-" + strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(cfg.Location+cfg.KMSKey+strings.Join(cfg.ReplicaLocations, ""), "")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := agent.Bundle{Entries: map[string]agent.Entry{"k": agent.Text([]byte("v"))}, Labels: map[string]string{"team": "a"}}
+	ref := providertest.Ref(t, "driven-"+strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(cfg.Location+cfg.KMSKey+strings.Join(cfg.ReplicaLocations, ""), "")))
+	b := providertest.Bundle("v")
+	b.Labels = map[string]string{"team": "a"}
 	version, err := p.Write(t.Context(), ref, b, "")
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +48,30 @@ func (e exchange) compare(t *testing.T, status int, header http.Header) {
 	}
 	if header.Get("X-Amzn-Requestid") == "" {
 		t.Errorf("%s: no id of the request", e.operation())
+	}
+}
+
+// eachRecording runs a test of each of gocloud.dev's recordings in one of its folders.
+func eachRecording(t *testing.T, folder string, run func(t *testing.T, path string)) {
+	t.Helper()
+	dir, err := moduleDir("gocloud.dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(dir, filepath.FromSlash(folder))
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(root, strings.TrimSuffix(path, ".replay"))
+		if err != nil {
+			return err
+		}
+		t.Run(strings.ReplaceAll(name, string(filepath.Separator), " "), func(t *testing.T) { run(t, path) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,13 +2,9 @@ package truth
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +18,8 @@ var commonErrors = []string{
 	"ThrottlingException", "UnrecognizedClientException", "ValidationException",
 }
 
-// witness passes everything on to a fake of an AWS service and holds it against the model.
+// witness looks at what goes to a fake of an AWS service and comes back, and holds it
+// against the model.
 type witness struct {
 	t      *testing.T
 	target string // what the service calls itself in the protocol
@@ -47,30 +44,7 @@ func newWitness(t *testing.T, service, target string) *witness {
 	return &witness{t: t, target: target, model: m, fine: map[string]int{}, refused: map[string]int{}}
 }
 
-// before serves before an address, and returns where.
-func (w *witness) before(address string) string {
-	to, err := url.Parse(address)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // the host is signed
-		ModifyResponse: w.look,
-	}
-	door := httptest.NewServer(http.HandlerFunc(func(res http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			w.t.Error(err)
-		}
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(res, req.WithContext(context.WithValue(req.Context(), asked{}, body)))
-	}))
-	w.t.Cleanup(door.Close)
-	return door.URL
-}
-
-type asked struct{}
-
+// look sees an answer, for [before].
 func (w *witness) look(res *http.Response) error {
 	operation := strings.TrimPrefix(res.Request.Header.Get("X-Amz-Target"), w.target+".")
 	body, err := io.ReadAll(res.Body)
@@ -86,7 +60,7 @@ func (w *witness) look(res *http.Response) error {
 		return nil
 	}
 	var in, out any
-	if err := json.Unmarshal(res.Request.Context().Value(asked{}).([]byte), &in); err != nil {
+	if err := json.Unmarshal(asked(res), &in); err != nil {
 		w.t.Errorf("%s: request: %v", operation, err)
 	}
 	if len(body) > 0 {
