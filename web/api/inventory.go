@@ -140,6 +140,14 @@ type Duplicate struct {
 	Secrets []SecretName `json:"secrets"` // at most 100
 }
 
+// Coverage is what a connection has of fingerprints. Only those of one key compare.
+type Coverage struct {
+	Connection      string    `json:"connection"`
+	KeyID           string    `json:"key_id"`
+	Secrets         int       `json:"secrets"`          // that have one
+	FingerprintedAt time.Time `json:"fingerprinted_at"` // the newest of them
+}
+
 // SecretName is where a secret is, and of when its fingerprint is.
 type SecretName struct {
 	ID              string    `json:"id"`
