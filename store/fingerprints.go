@@ -112,6 +112,35 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 	return found, nil
 }
 
+// Covered is what a connection has of fingerprints that count, of one key.
+type Covered struct {
+	Connection events.ConnectionID
+	KeyID      string
+	Secrets    int       // that have one
+	Made       time.Time // the newest of them
+}
+
+// Coverage returns it for all connections, by name. One without fingerprints is not there.
+func (s Scans) Coverage(ctx context.Context) ([]Covered, error) {
+	rows, err := s.Pool.Query(ctx, `
+		SELECT   connection,
+		         key_id,
+		         count(DISTINCT secret),
+		         max(made_at)
+		FROM     private.fingerprints
+		WHERE    counts
+		GROUP BY connection, key_id
+		ORDER BY connection, key_id`)
+	if err != nil {
+		return nil, fmt.Errorf("say what has fingerprints: %w", err)
+	}
+	covered, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Covered])
+	if err != nil {
+		return nil, fmt.Errorf("say what has fingerprints: %w", err)
+	}
+	return covered, nil
+}
+
 // PlaceOf names a group without its fingerprint, for who must not see that: a job, a secret,
 // and which of its fingerprints it is.
 func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {

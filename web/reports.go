@@ -197,6 +197,23 @@ var duplicateHeader = []string{"group", "total", "id", "secret", "version", "fin
 // defaultGroups is how many a page of them has unless told.
 const defaultGroups = 50
 
+// reportCoverage tells what duplicates are looked for in: connections are few, so all come
+// in one page.
+func (a *API) reportCoverage(c *call) (reply, error) {
+	if _, err := c.query(); err != nil {
+		return reply{}, err
+	}
+	covered, err := a.Scans.Coverage(c.ctx())
+	if err != nil {
+		return reply{}, err
+	}
+	page := api.Page[api.Coverage]{Items: make([]api.Coverage, len(covered))}
+	for i, of := range covered {
+		page.Items[i] = api.Coverage{Connection: string(of.Connection), KeyID: of.KeyID, Secrets: of.Secrets, FingerprintedAt: of.Made.UTC()}
+	}
+	return reply{status: http.StatusOK, body: page}, nil
+}
+
 // duplicatesPage is one page. Its cursor names the last group by its place: the group's own
 // name is a fingerprint, and does not leave the server.
 func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (page api.Page[api.Duplicate], err error) {

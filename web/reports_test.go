@@ -253,6 +253,45 @@ func TestDuplicatesAreOfWhatIsThere(t *testing.T) {
 		"2 file/pair1 1 false", "2 file/pair2 1 true", "3 file/behind 2 false", "3 file/never 7 false", "3 file/silent  false")
 }
 
+// TestTheCoverageTellsWhichKeysCompare fingerprints two connections under two keys.
+func TestTheCoverageTellsWhichKeysCompare(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.enrol()
+	for _, name := range []string{"other", "third"} {
+		r.call(r.admin, "POST", "/connections", api.CreateConnection{Name: name, Provider: "vault", Cluster: "demo"}).wants(t, 201, "")
+	}
+	r.settled()
+	begin := func(connection, keyID string, secrets ...events.Fingerprinted) *scanner {
+		s := a.take(r.queue("fingerprint", connection).ID)
+		s.pages = 1
+		ask[events.PageTaken](a, events.ServicePrints, events.FingerprintPage{Job: s.job, Attempt: s.attempt, Number: 1, KeyID: keyID, Secrets: secrets})
+		return s
+	}
+	one, two := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	first := r.clock.Now().UTC()
+	begin("other", "00112233445566bb", events.Fingerprinted{Ref: "a", Prints: []string{one}}).finish()
+	r.clock.Add(time.Minute)
+	begin("file", "00112233445566aa", events.Fingerprinted{Ref: "a", Prints: []string{one, two}}, events.Fingerprinted{Ref: "b", Prints: []string{two}}).finish()
+	begin("third", "00112233445566aa", events.Fingerprinted{Ref: "a", Prints: []string{one}}) // not at its end
+	want := []api.Coverage{
+		{Connection: "file", KeyID: "00112233445566aa", Secrets: 2, FingerprintedAt: first.Add(time.Minute)},
+		{Connection: "other", KeyID: "00112233445566bb", Secrets: 1, FingerprintedAt: first},
+	}
+	got := read[api.Page[api.Coverage]](t, r.call(r.approver, "GET", "/reports/duplicates/coverage", nil))
+	if diff := cmp.Diff(want, got.Items); diff != "" || got.Next != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, query := range []string{"?format=csv", "?cursor=MQ", "?limit=1"} {
+		r.call(r.approver, "GET", "/reports/duplicates/coverage"+query, nil).wants(t, 400, "parameter_invalid")
+	}
+	r.call(r.developer, "GET", "/reports/duplicates/coverage", nil).wants(t, 403, "forbidden")
+	empty := newRig(t)
+	if got := empty.call(empty.approver, "GET", "/reports/duplicates/coverage", nil).wants(t, 200, ""); string(got.body) != "{\"items\":[]}\n" {
+		t.Errorf("before any: %s", got.body)
+	}
+}
+
 // TestCellsAreNoFormulas lists secrets whose names and labels a spreadsheet would run.
 func TestCellsAreNoFormulas(t *testing.T) {
 	t.Parallel()

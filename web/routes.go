@@ -106,6 +106,7 @@ var Routes = []Route{
 	{"GET", "/reports/unowned", policy.ReportRead, none, (*API).reportUnowned},
 	{"GET", "/reports/out-of-band", policy.ReportRead, none, (*API).reportOutOfBand},
 	{"GET", "/reports/duplicates", policy.ReportRead, none, (*API).reportDuplicates},
+	{"GET", "/reports/duplicates/coverage", policy.ReportRead, none, (*API).reportCoverage},
 
 	{"GET", "/agents", policy.AgentList, none, (*API).listAgents},
 	{"GET", "/agents/{id}", policy.AgentList, none, (*API).showAgent},

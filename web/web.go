@@ -127,6 +127,9 @@ type Scans interface {
 	// after one.
 	Duplicates(ctx context.Context, after string, limit, most int) ([]store.Twins, error)
 
+	// Coverage says which connections have fingerprints that count, of which key.
+	Coverage(ctx context.Context) ([]store.Covered, error)
+
 	// PlaceOf names a group without its fingerprint, and GroupAt finds it again, or returns
 	// [store.ErrNoGroup].
 	PlaceOf(ctx context.Context, group string) (string, error)

@@ -252,7 +252,7 @@ func TestARevokedAgentIsOut(t *testing.T) {
 	id := first(c.must(t, "developer", "request", "read", "file/prod/db/password", "--reason", "too late"))
 	c.must(t, "approver", "approve", id)
 	eventually(t, 10*time.Second, "told that nobody is there", func() bool {
-		return strings.Contains(c.request(t, id).Waiting, "no agent of cluster demo is online")
+		return strings.Contains(c.request(t, id).Waiting, "cluster demo has no agent")
 	})
 	if r := c.request(t, id); r.State != "approved" {
 		t.Errorf("it is %s", r.State)
