@@ -218,8 +218,11 @@ func TestFingerprintsLeaveHalfOfTheProviderToOthers(t *testing.T) {
 		s := r.queueJob(events.OperationFingerprint)
 		r.settle(59 * time.Second)
 		r.wantJob(t, s, events.JobStateRunning, "", "")
-		if n := len(s.prints); n != 1 { // half a minute old
-			t.Errorf("%d pages", n)
+		r.mu.Lock()
+		pages := len(s.prints)
+		r.mu.Unlock()
+		if pages != 1 { // half a minute old
+			t.Errorf("%d pages", pages)
 		}
 		r.settle(2 * time.Second)
 		r.wantJob(t, s, events.JobStateFinished, "", "done")

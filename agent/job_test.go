@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -205,11 +206,15 @@ func TestAnOutageNearTheEndOfTheTicketFailsAtOnce(t *testing.T) {
 // keeper is a provider that remembers what it gave away.
 type keeper struct {
 	*providertest.Memory
+
+	mu    sync.Mutex // guards what follows
 	given []agent.Bundle
 }
 
 func (k *keeper) Read(ctx context.Context, ref agent.Ref) (agent.Bundle, error) {
 	b, err := k.Memory.Read(ctx, ref)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.given = append(k.given, b)
 	return b, err
 }
