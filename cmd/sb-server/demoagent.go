@@ -74,7 +74,7 @@ func newDemoAgent(s settings, vault *demoVault) (*demoAgentProcess, error) {
 }
 
 // makeFingerprintKey has the agent make its key, once, and put it into its file: nothing of
-// it passes through this process, which must not have it (decision 0083).
+// it passes through this process, which must not have it (decision 0089).
 func (a *demoAgentProcess) makeFingerprintKey() error {
 	path := filepath.Join(a.dir, "fingerprint.key")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
