@@ -64,7 +64,6 @@ type Checkpoint struct {
 	Digest  []byte     // SHA-256 of the last page's content; empty before the first
 	Seq     events.Seq // what the views must hold before a page is compared: all that was there when the attempt began
 	Tally   events.ScanTally
-	Started time.Time
 	Changed time.Time
 }
 

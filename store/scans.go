@@ -18,7 +18,7 @@ type Scans struct{ Pool *pgxpool.Pool }
 
 var _ inventory.Scans = Scans{}
 
-const scanColumns = "job, attempt, pages, cursor, digest, seq, tally, started_at, changed_at"
+const scanColumns = "job, attempt, pages, cursor, digest, seq, tally, changed_at"
 
 // checkpoint is a row of scans.
 type checkpoint struct {
@@ -29,14 +29,13 @@ type checkpoint struct {
 	Digest    []byte           `db:"digest"`
 	Seq       events.Seq       `db:"seq"`
 	Tally     events.ScanTally `db:"tally"`
-	StartedAt time.Time        `db:"started_at"`
 	ChangedAt time.Time        `db:"changed_at"`
 }
 
 func (c checkpoint) as() inventory.Checkpoint {
 	return inventory.Checkpoint{
 		Job: c.Job, Attempt: c.Attempt, Pages: c.Pages, Cursor: c.Cursor, Digest: c.Digest, Seq: c.Seq, Tally: c.Tally,
-		Started: c.StartedAt.UTC(), Changed: c.ChangedAt.UTC(),
+		Changed: c.ChangedAt.UTC(),
 	}
 }
 
@@ -44,7 +43,7 @@ func (c checkpoint) as() inventory.Checkpoint {
 func (s Scans) Begin(ctx context.Context, job events.JobID, attempt int, seq events.Seq, now time.Time) (inventory.Checkpoint, error) {
 	_, err := s.Pool.Exec(ctx, `
 		INSERT INTO private.scans (`+scanColumns+`)
-		VALUES ($1, $2, 0, '', '', $3, $4, $5, $5)
+		VALUES ($1, $2, 0, '', '', $3, $4, $5)
 		ON CONFLICT (job) DO UPDATE
 		SET    attempt = EXCLUDED.attempt,
 		       seq = EXCLUDED.seq

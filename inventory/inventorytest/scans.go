@@ -46,7 +46,7 @@ func (s *Scans) Begin(_ context.Context, job events.JobID, attempt int, seq even
 	at, ok := s.at[job]
 	switch {
 	case !ok:
-		at = inventory.Checkpoint{Job: job, Attempt: attempt, Seq: seq, Digest: []byte{}, Started: micro(now), Changed: micro(now)}
+		at = inventory.Checkpoint{Job: job, Attempt: attempt, Seq: seq, Digest: []byte{}, Changed: micro(now)}
 		s.met[job] = map[events.SecretID]bool{}
 	case at.Attempt < attempt:
 		at.Attempt, at.Seq = attempt, seq
@@ -89,7 +89,7 @@ func (s *Scans) Advance(_ context.Context, from, to inventory.Checkpoint, met []
 			to.Tally.Secrets++
 		}
 	}
-	to.Job, to.Attempt, to.Started, to.Changed = at.Job, at.Attempt, at.Started, micro(to.Changed)
+	to.Job, to.Attempt, to.Changed = at.Job, at.Attempt, micro(to.Changed)
 	s.at[from.Job] = to
 	s.of[from.Job] = connection
 	s.prints[from.Job] = slices.DeleteFunc(s.prints[from.Job], func(p inventory.Print) bool { return slices.Contains(met, p.Secret) })

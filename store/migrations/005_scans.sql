@@ -8,7 +8,6 @@ CREATE TABLE scans (
 	digest      bytea       NOT NULL,
 	seq         bigint      NOT NULL,
 	tally       jsonb       NOT NULL,
-	started_at  timestamptz NOT NULL,
 	changed_at  timestamptz NOT NULL,
 	CONSTRAINT a_scan_has_one_row PRIMARY KEY (job)
 );
