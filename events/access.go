@@ -27,6 +27,43 @@ type AccessDenied struct {
 	Code     string `json:"code"` // the stable code that the caller got
 }
 
+// SessionRevoked says that a session ended by somebody's wish who is not in it, or by a log-out
+// at the identity provider.
+type SessionRevoked struct {
+	User    UserID    `json:"user"`
+	Session SessionID `json:"session"`
+	Cause   string    `json:"cause"` // owner, operator, disabled, erased, password, identity_provider
+}
+
+// SteppedUp says that a person proved a second factor in a session.
+type SteppedUp struct {
+	User    UserID     `json:"user"`
+	Session SessionID  `json:"session"`
+	Kind    FactorKind `json:"kind"`
+	Factor  FactorID   `json:"factor,omitempty"`
+}
+
+// StepUpFailed says that a person could not.
+type StepUpFailed struct {
+	User    UserID     `json:"user"`
+	Session SessionID  `json:"session"`
+	Kind    FactorKind `json:"kind"`
+	Code    string     `json:"code"`
+}
+
+// DirectRevealWithheld says that a rule would have let somebody read at once what is
+// production, or what nothing binds. It did not count.
+type DirectRevealWithheld struct {
+	Rule       string       `json:"rule"`
+	Connection ConnectionID `json:"connection"`
+	Ref        string       `json:"ref"`
+}
+
+func (SessionRevoked) fact()       {}
+func (SteppedUp) fact()            {}
+func (StepUpFailed) fact()         {}
+func (DirectRevealWithheld) fact() {}
+
 func (SignedIn) fact()     {}
 func (SignInFailed) fact() {}
 func (SignedOut) fact()    {}

@@ -66,6 +66,10 @@ func describe(t reflect.Type) string {
 	switch {
 	case t.String() == "time.Time":
 		return "time, RFC 3339, UTC"
+	case t == reflect.TypeFor[events.Object]():
+		return "{`kind`: ObjectKind; `name`: string; `spec`: what that kind says, as in docs/reference/governance.md}"
+	case t.Kind() == reflect.Pointer:
+		return describe(t.Elem())
 	case t.Kind() == reflect.Slice:
 		return "list of " + describe(t.Elem())
 	case t.Kind() == reflect.Struct:

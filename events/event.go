@@ -181,6 +181,8 @@ const (
 	AggregateJob        Aggregate = "job"       // that no request stands behind
 	AggregateInventory  Aggregate = "inventory" // a page of a scan
 	AggregateSecret     Aggregate = "secret"    // what people say of one
+	AggregateGovernance Aggregate = "governance"
+	AggregateUser       Aggregate = "user"
 )
 
 // RequestStream is the history of one request.
@@ -215,7 +217,7 @@ func ParseStream(s string) (Stream, error) {
 func (s Stream) Valid() bool {
 	switch s.Aggregate {
 	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting,
-		AggregateJob, AggregateInventory, AggregateSecret:
+		AggregateJob, AggregateInventory, AggregateSecret, AggregateGovernance, AggregateUser:
 		return validToken(s.ID)
 	}
 	return false

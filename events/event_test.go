@@ -249,6 +249,11 @@ func fill(v reflect.Value, name string) {
 		v.SetInt(int64(len(name)))
 	case v.Kind() == reflect.Bool:
 		v.SetBool(true)
+	case v.Type() == reflect.TypeFor[[]events.Object]():
+		v.Set(reflect.ValueOf(everyObject()))
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), name)
 	case v.Kind() == reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), name)
@@ -265,4 +270,18 @@ func fill(v reflect.Value, name string) {
 	default:
 		panic("sample does not know " + v.Type().String())
 	}
+}
+
+// everyObject is an object of each kind, with every field.
+func everyObject() []events.Object {
+	specs := []any{
+		&events.Role{}, &events.Team{}, &events.Group{}, &events.Project{}, &events.Binding{}, &events.WorkflowSpec{}, &events.Rule{}, &events.Settings{},
+	}
+	objects := make([]events.Object, len(events.ObjectKinds))
+	for i, kind := range events.ObjectKinds {
+		spec := reflect.ValueOf(specs[i]).Elem()
+		fill(spec, spec.Type().Name())
+		objects[i] = events.Object{Kind: kind, Name: "name", Spec: spec.Interface().(events.Spec)}
+	}
+	return objects
 }

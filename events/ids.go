@@ -17,6 +17,11 @@ type (
 	JobID        string // j_…
 	EnvelopeID   string // e_…
 	SessionID    string // s_…
+	GrantID      string // g_…
+	TokenID      string // t_…
+	FactorID     string // f_…
+	DelegationID string // d_…
+	AmendmentID  string // m_…
 	ConnectionID string // a name of [a-z0-9-], at most 40: people choose it
 	ClusterID    string // likewise: the workload network that an agent serves
 	StepID       string // a name inside one workflow
@@ -60,6 +65,7 @@ func NewRequestID() RequestID         { return RequestID(newID("r_")) }
 func NewAgentID() AgentID             { return AgentID(newID("a_")) }
 func NewUserID() UserID               { return UserID(newID("u_")) }
 func NewSessionID() SessionID         { return SessionID(newID("s_")) }
+func NewFactorID() FactorID           { return FactorID(newID("f_")) }
 func NewCommandID() CommandID         { return CommandID(newID("c_")) }
 func NewCorrelationID() CorrelationID { return CorrelationID(newID("x_")) }
 
@@ -84,6 +90,17 @@ func ProposalOf(request RequestID, key string) EnvelopeID {
 // command twice cannot make two requests.
 func RequestOf(id CommandID) RequestID {
 	return RequestID(derive("r_", []string{"request", string(id)}))
+}
+
+// GrantOf and its siblings are what a command makes, so that sending the same command twice
+// cannot make two.
+func GrantOf(id CommandID) GrantID { return GrantID(derive("g_", []string{"grant", string(id)})) }
+func TokenOf(id CommandID) TokenID { return TokenID(derive("t_", []string{"token", string(id)})) }
+func DelegationOf(id CommandID) DelegationID {
+	return DelegationID(derive("d_", []string{"delegation", string(id)}))
+}
+func AmendmentOf(id CommandID) AmendmentID {
+	return AmendmentID(derive("m_", []string{"amendment", string(id)}))
 }
 
 // EnvelopeOf is the envelope of one value of one attempt: asking twice for its data

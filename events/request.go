@@ -22,11 +22,19 @@ const (
 type Workflow struct {
 	Rule    string `json:"rule"`    // the policy rule that matched
 	Name    string `json:"name"`    // the workflow it led to
-	Version int    `json:"version"` // the workflow's version at submit
-	Steps   []Step `json:"steps"`   // in order, at least one
+	Version int    `json:"version"` // the governance's version at submit
+	Steps   []Step `json:"steps"`   // in order, at least one unless Direct
 
 	// Reapprove says when a patch needs its approvals again. Empty for a read.
 	Reapprove Reapprove `json:"reapprove,omitempty"`
+
+	Veto       *Approvers  `json:"veto,omitempty"`
+	Delegation bool        `json:"delegation,omitempty"`
+	StepUp     StepUp      `json:"step_up,omitzero"`
+	BreakGlass *BreakGlass `json:"break_glass,omitempty"` // how it could be, or was, done without approval
+
+	// Direct says that the rule lets the requester read at once: there are no steps.
+	Direct bool `json:"direct,omitempty"`
 }
 
 // Reapprove is what a change of the secret between the approvers' look and the write
@@ -42,8 +50,13 @@ const (
 // Step is one stage of approval.
 type Step struct {
 	ID        StepID `json:"id"`
-	Role      string `json:"role"`      // who may vote
-	Approvals int    `json:"approvals"` // how many different people must agree
+	Role      string `json:"role,omitempty"` // who may vote, in requests of before there were workflows
+	Approvals int    `json:"approvals"`      // how many different people must agree
+
+	From            Approvers `json:"from,omitzero"` // who may vote
+	RemindSeconds   int       `json:"remind_after_seconds,omitempty"`
+	EscalateSeconds int       `json:"escalate_after_seconds,omitempty"`
+	Fallback        Approvers `json:"fallback,omitzero"` // who may vote too, once the step is escalated
 }
 
 // RequestSubmitted opens a request. It is pending until the last step is approved,
@@ -66,6 +79,10 @@ type RequestSubmitted struct {
 	Changes     []Change  `json:"changes,omitempty"`     // of a patch
 	Create      bool      `json:"create,omitempty"`      // of a patch: the secret must not exist yet
 	ValuesUntil time.Time `json:"values_until,omitzero"` // of a patch: the end of its envelopes
+
+	Place  Place  `json:"place,omitzero"`
+	Ticket string `json:"ticket,omitempty"`
+	Fill   *Fill  `json:"fill,omitempty"` // of a patch whose values another team provides
 }
 
 // ApprovalGiven says that one person agreed to one step.
@@ -73,6 +90,10 @@ type ApprovalGiven struct {
 	Step     StepID `json:"step"`
 	Approver UserID `json:"approver"`
 	Comment  string `json:"comment,omitempty"`
+
+	// Via is for whom it was given, if not for oneself: whoever delegated to the approver, and
+	// whoever delegated to them, up to the one whom the step names.
+	Via []UserID `json:"via,omitempty"`
 }
 
 // RequestApproved says that the last step was approved. The job may run until
@@ -87,6 +108,8 @@ type RequestRejected struct {
 	Step     StepID `json:"step"`
 	Approver UserID `json:"approver"`
 	Comment  string `json:"comment,omitempty"`
+
+	Via []UserID `json:"via,omitempty"` // as of [ApprovalGiven]
 }
 
 // RequestCancelled ends a request by its requester's wish, before it runs.
@@ -169,6 +192,7 @@ type RequestState string
 
 // The states of a request (DESIGN, section 4).
 const (
+	StateAwaiting  RequestState = "awaiting_values" // of the team that provides them
 	StatePending   RequestState = "pending"
 	StateApproved  RequestState = "approved"
 	StateRunning   RequestState = "running"
@@ -176,6 +200,7 @@ const (
 	StateExecuted  RequestState = "executed"
 	StateFailed    RequestState = "failed"
 	StateRejected  RequestState = "rejected"
+	StateRefused   RequestState = "refused" // by the team that was to provide the values
 	StateCancelled RequestState = "cancelled"
 	StateExpired   RequestState = "expired"
 )
@@ -183,7 +208,7 @@ const (
 // Final reports whether nothing can follow but the life of envelopes.
 func (s RequestState) Final() bool {
 	switch s {
-	case StateExecuted, StateFailed, StateRejected, StateCancelled, StateExpired:
+	case StateExecuted, StateFailed, StateRejected, StateRefused, StateCancelled, StateExpired:
 		return true
 	}
 	return false
