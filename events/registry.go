@@ -161,3 +161,13 @@ func DecodeFact(typ string, data []byte) (Fact, error) {
 	}
 	return f, nil
 }
+
+// SizeOf is how many bytes a fact takes in a commit, about. One that cannot be encoded takes more
+// than any commit has.
+func SizeOf(f Fact) int {
+	data, err := marshalPlain(f)
+	if err != nil {
+		return MaxCommitBytes + 1
+	}
+	return len(data)
+}

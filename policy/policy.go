@@ -1,5 +1,3 @@
-// Package policy says who may do what, and which approval workflow a request gets. It
-// only evaluates: roles, rules and workflows come in as arguments or stand here.
 package policy
 
 import (
@@ -8,53 +6,10 @@ import (
 	"secretsbridge/events"
 )
 
-// Permission is one thing that somebody may do. Routes name theirs (package web).
-type Permission string
-
-// The catalogue of permissions.
-const (
-	RequestCreate    Permission = "request.create"
-	RequestList      Permission = "request.list"     // one's own
-	RequestListAll   Permission = "request.list.all" // everybody's
-	RequestApprove   Permission = "request.approve"
-	RequestCancel    Permission = "request.cancel"  // one's own
-	EnvelopeReveal   Permission = "envelope.reveal" // one's own
-	ConnectionList   Permission = "connection.list"
-	ConnectionManage Permission = "connection.manage"
-	AgentList        Permission = "agent.list"
-	AgentManage      Permission = "agent.manage"
-	AuditRead        Permission = "audit.read"
-
-	JobList         Permission = "job.list"
-	JobManage       Permission = "job.manage"
-	SecretList      Permission = "secret.list"   // the inventory
-	SecretKeys      Permission = "secret.keys"   // names of the keys of a secret that one may ask to read
-	SecretAssign    Permission = "secret.assign" // owner and environment, by hand
-	OwnershipManage Permission = "ownership.manage"
-	ReportRead      Permission = "report.read"
-)
-
-// Role is a set of permissions with a name.
-type Role string
-
-// The built-in roles.
-const (
-	RoleDeveloper Role = "developer"
-	RoleApprover  Role = "approver"
-	RoleAdmin     Role = "admin"
-)
-
-var grants = map[Role][]Permission{
-	RoleDeveloper: {RequestCreate, RequestList, RequestCancel, EnvelopeReveal, ConnectionList, SecretList, SecretKeys},
-	RoleApprover:  {RequestCreate, RequestList, RequestListAll, RequestCancel, RequestApprove, EnvelopeReveal, ConnectionList, SecretList, SecretKeys, ReportRead},
-	RoleAdmin: {RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead,
-		JobList, JobManage, SecretList, SecretAssign, OwnershipManage, ReportRead},
-}
-
-// Allows reports whether one of the roles has the permission. An unknown role has none.
+// Allows reports whether one of the system roles has the permission. An unknown role has none.
 func Allows(roles []string, p Permission) bool {
 	for _, r := range roles {
-		if slices.Contains(grants[Role(r)], p) {
+		if slices.Contains(System[r].Permissions, string(p)) {
 			return true
 		}
 	}
@@ -65,7 +20,9 @@ func Allows(roles []string, p Permission) bool {
 func Permissions(roles []string) []Permission {
 	var all []Permission
 	for _, r := range roles {
-		all = append(all, grants[Role(r)]...)
+		for _, p := range System[r].Permissions {
+			all = append(all, Permission(p))
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -92,7 +49,7 @@ func Resolve(a Ask) (events.Workflow, bool) {
 	}
 	w := events.Workflow{
 		Name: "one-approval", Version: 1,
-		Steps: []events.Step{{ID: "approve", Role: string(RoleApprover), Approvals: 1}},
+		Steps: []events.Step{{ID: "approve", Role: RoleApprover, Approvals: 1}},
 	}
 	switch a.Operation {
 	case events.OperationRead:

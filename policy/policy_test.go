@@ -24,7 +24,7 @@ func TestDenyIsTheDefault(t *testing.T) {
 // TestDutiesAreSeparate pins which role must not have what. An approver may ask, too:
 // that nobody decides on their own request is the decider's rule.
 func TestDutiesAreSeparate(t *testing.T) {
-	apart := map[policy.Role][]policy.Permission{
+	apart := map[string][]policy.Permission{
 		policy.RoleDeveloper: {policy.RequestApprove, policy.RequestListAll, policy.AgentManage, policy.ConnectionManage, policy.AuditRead, policy.JobManage, policy.SecretAssign, policy.OwnershipManage},
 		policy.RoleApprover:  {policy.AgentManage, policy.ConnectionManage, policy.AuditRead, policy.JobManage, policy.OwnershipManage},
 		policy.RoleAdmin:     {policy.RequestCreate, policy.RequestApprove, policy.EnvelopeReveal, policy.SecretKeys},

@@ -55,7 +55,7 @@ func inhabit(ctx context.Context, owner *pgx.Conn) error {
 	}
 	defer pool.Close()
 	noon := func() time.Time { return commandtest.Noon }
-	for who, role := range map[*person]policy.Role{
+	for who, role := range map[*person]string{
 		&developer: policy.RoleDeveloper, &other: policy.RoleDeveloper,
 		&approver: policy.RoleApprover, &second: policy.RoleApprover, &admin: policy.RoleAdmin,
 	} {

@@ -28,7 +28,7 @@ var bootstrap = events.SystemActor("dev")
 // demoPerson is somebody who can try the product.
 type demoPerson struct {
 	email, name, does string
-	role              policy.Role
+	role              string
 }
 
 var demoPeople = []demoPerson{

@@ -27,6 +27,7 @@ var rooms = []struct {
 	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
 	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
 	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
+	{"rights", []string{"events", "command", "command/commandtest", "policy"}, "it folds rights from the log, through ports, and evaluates nothing itself"},
 	{"kms/...", []string{"seal", "kms/...", "internal/endpoint", "internal/patience", "internal/vaulthttp"}, "a key manager wraps keys and knows no requests"},
 	{"projections/...", []string{"events", "command", "internal/postgres"}, "views are folds of facts; deciders lend them their words only"},
 	{"inventory/...", []string{"events", "command", "command/commandtest", "inventory"}, "it takes what agents list through ports"},
@@ -41,7 +42,7 @@ var rooms = []struct {
 	{"nats", []string{"events", "command", "nats/subject", "nats/internal/..."}, "the store speaks command's errors, and nothing else of the product"},
 	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api", "web/signed"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/signed", []string{"seal"}, "both ends sign and check with it, so it drags neither along"},
-	{"web/...", []string{"events", "command", "custody", "gateway", "inventory", "policy", "projections", "seal", "store", "internal/secret", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
+	{"web/...", []string{"events", "command", "custody", "gateway", "inventory", "policy", "projections", "rights", "seal", "store", "internal/secret", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
 	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
 	{"test/...", []string{"..."}, "whole-system tests see everything"},
 }

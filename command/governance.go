@@ -1,0 +1,343 @@
+package command
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"secretsbridge/events"
+)
+
+// Bounds of the governance.
+const (
+	MaxObjects     = 20_000
+	MaxChanged     = 5_000 // objects of one change; the commit has a size too
+	MaxAmendments  = 100   // open at the same time
+	AmendmentLife  = 14 * 24 * time.Hour
+	maxChangeBytes = events.MaxCommitBytes - 64<<10
+)
+
+// What can be wrong with a change of the governance.
+var (
+	ErrGovernanceMoved    = &Rejection{"governance_moved", "somebody else changed it since you read it; read it again and change that"}
+	ErrGovernanceInvalid  = &Rejection{"governance_invalid", "the objects do not fit together"}
+	ErrTooManyObjects     = &Rejection{"too_many_objects", fmt.Sprintf("at most %d objects are allowed, and %d in one change", MaxObjects, MaxChanged)}
+	ErrObjectUnknown      = &Rejection{"object_unknown", "there is no such object"}
+	ErrObjectTwice        = &Rejection{"object_twice", "an object is named twice in one change"}
+	ErrAmendmentUnknown   = &Rejection{"amendment_unknown", "there is no such amendment"}
+	ErrAmendmentOver      = &Rejection{"amendment_over", "this amendment was decided, taken back, or reached its end"}
+	ErrAmendmentStale     = &Rejection{"amendment_stale", "the governance has changed since; propose it again on top of what is there now"}
+	ErrOwnAmendment       = &Rejection{"own_amendment", "you cannot decide on your own amendment; ask somebody else"}
+	ErrAmendmentVoted     = &Rejection{"already_voted", ErrAlreadyVoted.Detail}
+	ErrNotAnAmender       = &Rejection{"not_an_approver", "the settings do not name you for this"}
+	ErrTooManyAmendments  = &Rejection{"too_many_amendments", fmt.Sprintf("at most %d amendments may be open; decide some", MaxAmendments)}
+	ErrNotYourAmendment   = &Rejection{"not_your_amendment", "only who proposed it can take it back"}
+	ErrGovernanceTooLarge = &Rejection{"governance_too_large", "the change is too large for one step; make several"}
+)
+
+// Governance is all objects, as the history tells them.
+type Governance struct {
+	Version    int // 0: nobody changed what the installation began with
+	Objects    map[events.ObjectRef]events.Object
+	Amendments []Amendment // in the order they were proposed
+
+	taken taken
+}
+
+// Amendment is a change that others must approve.
+type Amendment struct {
+	events.AmendmentProposed
+	Approved []events.UserID
+	State    AmendmentState
+	Version  int // that it made
+}
+
+// AmendmentState is where an amendment stands. An open one that reached its end counts as over.
+type AmendmentState string
+
+const (
+	AmendmentOpen      AmendmentState = "open"
+	AmendmentApplied   AmendmentState = "applied"
+	AmendmentRejected  AmendmentState = "rejected"
+	AmendmentWithdrawn AmendmentState = "withdrawn"
+)
+
+// Evolve implements [State].
+func (g Governance) Evolve(e events.Event) Governance {
+	g.taken = g.taken.with(e.Command)
+	switch f := e.Fact.(type) {
+	case events.GovernanceChanged:
+		g.Version, g.Objects = f.Version, amended(g.Objects, f.Set, f.Removed)
+		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State, a.Version = AmendmentApplied, f.Version })
+	case events.AmendmentProposed:
+		g.Amendments = append(slices.Clip(g.Amendments), Amendment{AmendmentProposed: f, State: AmendmentOpen})
+	case events.AmendmentApproved:
+		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.Approved = append(slices.Clip(a.Approved), f.By) })
+	case events.AmendmentRejected:
+		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State = AmendmentRejected })
+	case events.AmendmentWithdrawn:
+		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State = AmendmentWithdrawn })
+	}
+	return g
+}
+
+// Took implements [State].
+func (g Governance) Took(id events.CommandID) bool { return g.taken.has(id) }
+
+func (g Governance) moved(id events.AmendmentID, move func(*Amendment)) []Amendment {
+	i := slices.IndexFunc(g.Amendments, func(a Amendment) bool { return a.Amendment == id })
+	if i < 0 {
+		return g.Amendments
+	}
+	next := slices.Clone(g.Amendments)
+	move(&next[i])
+	return next
+}
+
+// Amendment finds an amendment.
+func (g Governance) Amendment(id events.AmendmentID) (Amendment, bool) {
+	for _, a := range g.Amendments {
+		if a.Amendment == id {
+			return a, true
+		}
+	}
+	return Amendment{}, false
+}
+
+// amended is the objects after a change.
+func amended(objects map[events.ObjectRef]events.Object, set []events.Object, removed []events.ObjectRef) map[events.ObjectRef]events.Object {
+	next := make(map[events.ObjectRef]events.Object, len(objects)+len(set))
+	maps.Copy(next, objects)
+	for _, ref := range removed {
+		delete(next, ref)
+	}
+	for _, o := range set {
+		next[o.Ref()] = o
+	}
+	return next
+}
+
+// Change wants other objects.
+type Change struct {
+	By      events.UserID
+	On      int // the version that the caller has read
+	Set     []events.Object
+	Removed []events.ObjectRef
+	Note    string
+
+	// Initial are the objects of a governance that nobody changed yet.
+	Initial map[events.ObjectRef]events.Object
+
+	// Check says what is wrong with all objects together, as a [*Rejection]: package policy knows.
+	Check func(objects map[events.ObjectRef]events.Object) error
+}
+
+// Change decides a change, or that it is an amendment which others must approve first. What
+// is the same already is left out; nothing left is nothing to decide.
+func (g Governance) Change(meta Meta, cmd Change) ([]events.Fact, error) {
+	if cmd.On != g.Version {
+		return nil, ErrGovernanceMoved
+	}
+	if utf8.RuneCountInString(cmd.Note) > MaxReason {
+		return nil, ErrReasonTooLong
+	}
+	base := g.Objects
+	if g.Version == 0 {
+		base = cmd.Initial
+	}
+	set, removed, err := difference(base, cmd.Set, cmd.Removed)
+	if err != nil || len(set)+len(removed) == 0 {
+		return nil, err
+	}
+	next := amended(base, set, removed)
+	if len(next) > MaxObjects || len(set)+len(removed) > MaxChanged {
+		return nil, ErrTooManyObjects
+	}
+	if err := cmd.Check(next); err != nil {
+		return nil, err
+	}
+	if needs := amendments(base, set, removed); needs != nil {
+		if g.open(meta.Time) >= MaxAmendments {
+			return nil, ErrTooManyAmendments
+		}
+		return fits(events.AmendmentProposed{
+			Amendment: events.AmendmentOf(meta.Command), By: cmd.By, On: g.Version, Set: set, Removed: removed, Note: cmd.Note,
+			Approvals: needs.Approvals, From: needs.From, Until: meta.Time.Add(AmendmentLife).UTC(),
+		})
+	}
+	return g.changed(events.GovernanceChanged{Set: set, Removed: removed, Note: cmd.Note}, cmd.Initial)
+}
+
+// changed is the fact of a change. The first one holds what the installation began with, too:
+// from then on the log alone tells everything.
+func (g Governance) changed(f events.GovernanceChanged, initial map[events.ObjectRef]events.Object) ([]events.Fact, error) {
+	f.Version = g.Version + 1
+	if g.Version == 0 {
+		next := amended(initial, f.Set, f.Removed)
+		f.Set, f.Removed = sorted(next), nil
+	}
+	return fits(f)
+}
+
+// fits refuses a fact that no commit can hold.
+func fits(f events.Fact) ([]events.Fact, error) {
+	if events.SizeOf(f) > maxChangeBytes {
+		return nil, ErrGovernanceTooLarge
+	}
+	return []events.Fact{f}, nil
+}
+
+func sorted(objects map[events.ObjectRef]events.Object) []events.Object {
+	return slices.SortedFunc(maps.Values(objects), func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+}
+
+func compareRefs(a, b events.ObjectRef) int {
+	if a.Kind != b.Kind {
+		return slices.Index(events.ObjectKinds, a.Kind) - slices.Index(events.ObjectKinds, b.Kind)
+	}
+	if a.Name < b.Name {
+		return -1
+	}
+	if a.Name > b.Name {
+		return 1
+	}
+	return 0
+}
+
+// difference is what of a change is one.
+func difference(base map[events.ObjectRef]events.Object, set []events.Object, removed []events.ObjectRef) ([]events.Object, []events.ObjectRef, error) {
+	seen := map[events.ObjectRef]bool{}
+	var news []events.Object
+	for _, o := range set {
+		if seen[o.Ref()] {
+			return nil, nil, ErrObjectTwice.because(o.Ref().String() + " is named twice in one change")
+		}
+		seen[o.Ref()] = true
+		if had, ok := base[o.Ref()]; !ok || !reflect.DeepEqual(had, o) {
+			news = append(news, o)
+		}
+	}
+	for _, ref := range removed {
+		if seen[ref] {
+			return nil, nil, ErrObjectTwice.because(ref.String() + " is named twice in one change")
+		}
+		seen[ref] = true
+		if _, ok := base[ref]; !ok {
+			return nil, nil, ErrObjectUnknown.because("there is no " + ref.String())
+		}
+	}
+	slices.SortFunc(news, func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+	removed = slices.Clone(removed)
+	slices.SortFunc(removed, compareRefs)
+	return news, removed, nil
+}
+
+// amendments says whether a change needs approval by the settings that count now. Once they
+// ask for any, changing the settings needs it too.
+func amendments(base map[events.ObjectRef]events.Object, set []events.Object, removed []events.ObjectRef) *events.Amendments {
+	settings, _ := base[events.ObjectRef{Kind: events.KindSettings, Name: "installation"}].Spec.(events.Settings)
+	needs := settings.Amendments
+	if needs == nil {
+		return nil
+	}
+	asks := func(k events.ObjectKind) bool { return k == events.KindSettings || slices.Contains(needs.Kinds, k) }
+	if slices.ContainsFunc(set, func(o events.Object) bool { return asks(o.Kind) }) ||
+		slices.ContainsFunc(removed, func(r events.ObjectRef) bool { return asks(r.Kind) }) {
+		return needs
+	}
+	return nil
+}
+
+func (g Governance) open(now time.Time) (n int) {
+	for _, a := range g.Amendments {
+		if a.State == AmendmentOpen && now.Before(a.Until) {
+			n++
+		}
+	}
+	return n
+}
+
+// Amend is one word on an amendment.
+type Amend struct {
+	By      events.UserID
+	Fits    bool // whether the amendment's approvers name them
+	Comment string
+
+	// As of [Change].
+	Initial map[events.ObjectRef]events.Object
+	Check   func(objects map[events.ObjectRef]events.Object) error
+}
+
+// ApproveAmendment decides a yes. With the last one the change counts at once, if the governance
+// is still the one that it was written for.
+func (g Governance) ApproveAmendment(meta Meta, id events.AmendmentID, cmd Amend) ([]events.Fact, error) {
+	a, err := g.mayAmend(meta, id, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if a.On != g.Version {
+		return nil, ErrAmendmentStale
+	}
+	approved := events.AmendmentApproved{Amendment: id, By: cmd.By, Comment: cmd.Comment}
+	if len(a.Approved)+1 < a.Approvals {
+		return []events.Fact{approved}, nil
+	}
+	base := g.Objects
+	if g.Version == 0 {
+		base = cmd.Initial
+	}
+	if err := cmd.Check(amended(base, a.Set, a.Removed)); err != nil {
+		return nil, err
+	}
+	changed, err := g.changed(events.GovernanceChanged{Set: a.Set, Removed: a.Removed, Note: a.Note, Amendment: id}, cmd.Initial)
+	if err != nil {
+		return nil, err
+	}
+	return append([]events.Fact{approved}, changed...), nil
+}
+
+// RejectAmendment decides a no: one is enough.
+func (g Governance) RejectAmendment(meta Meta, id events.AmendmentID, cmd Amend) ([]events.Fact, error) {
+	if _, err := g.mayAmend(meta, id, cmd); err != nil {
+		return nil, err
+	}
+	return []events.Fact{events.AmendmentRejected{Amendment: id, By: cmd.By, Comment: cmd.Comment}}, nil
+}
+
+// WithdrawAmendment decides that who proposed it takes it back.
+func (g Governance) WithdrawAmendment(meta Meta, id events.AmendmentID, by events.UserID) ([]events.Fact, error) {
+	a, known := g.Amendment(id)
+	switch {
+	case !known:
+		return nil, ErrAmendmentUnknown
+	case a.By != by:
+		return nil, ErrNotYourAmendment
+	case a.State == AmendmentWithdrawn:
+		return nil, nil
+	case a.State != AmendmentOpen || !meta.Time.Before(a.Until):
+		return nil, ErrAmendmentOver
+	}
+	return []events.Fact{events.AmendmentWithdrawn{Amendment: id}}, nil
+}
+
+func (g Governance) mayAmend(meta Meta, id events.AmendmentID, cmd Amend) (Amendment, error) {
+	a, known := g.Amendment(id)
+	switch {
+	case !known:
+		return a, ErrAmendmentUnknown
+	case a.State != AmendmentOpen || !meta.Time.Before(a.Until):
+		return a, ErrAmendmentOver
+	case a.By == cmd.By:
+		return a, ErrOwnAmendment
+	case slices.Contains(a.Approved, cmd.By):
+		return a, ErrAmendmentVoted
+	case !cmd.Fits:
+		return a, ErrNotAnAmender
+	case utf8.RuneCountInString(cmd.Comment) > MaxComment:
+		return a, ErrCommentTooLong
+	}
+	return a, nil
+}

@@ -1,0 +1,239 @@
+// Package rights knows who may do what, as of now. It folds the governance and the rights of
+// people from the log into memory, so that a permission is looked up and not asked for.
+//
+// It starts from the views and follows the log from there. Whoever decides something waits
+// first until it has seen all that the log holds: a right that was taken decides nothing after
+// its taking was acknowledged, on whatever server.
+package rights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+)
+
+// ErrBehind says that the rights did not catch up in time. Nobody may do anything meanwhile.
+var ErrBehind = errors.New("rights have not caught up with the log")
+
+// followBatch is how many commits are folded together.
+const followBatch = 512
+
+// Start tells everybody's rights as of a commit. The views have it.
+type Start interface {
+	Users(ctx context.Context) (users []command.User, at events.Seq, err error)
+}
+
+// Register is what counts now. Use it from any goroutine.
+type Register struct {
+	log   command.Log
+	feed  command.Feed
+	start Start
+
+	mu         sync.Mutex
+	at         events.Seq
+	moved      chan struct{} // closed and made anew with each move of at
+	governed   events.Seq // the commit that history holds at least
+	history    command.Governance
+	governance *policy.Governance
+	users      map[events.UserID]command.User
+	powers     map[events.UserID]*policy.Powers // of the governance that counts; forgotten with it
+}
+
+// New makes a register. It knows nothing before [Register.Run].
+func New(log command.Log, feed command.Feed, start Start) *Register {
+	return &Register{log: log, feed: feed, start: start, moved: make(chan struct{})}
+}
+
+// Run follows the log until ctx ends or the log fails.
+func (r *Register) Run(ctx context.Context) error {
+	if err := r.load(ctx); err != nil {
+		return fmt.Errorf("load rights: %w", err)
+	}
+	r.mu.Lock()
+	at := r.at
+	r.mu.Unlock()
+	return r.feed.Follow(ctx, at, followBatch, func(_ context.Context, commits []events.Recorded) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, c := range commits {
+			r.take(c)
+		}
+		return nil
+	})
+}
+
+// load starts from the views. The governance is one history, which the log gives by itself,
+// and may be newer than the users; folding begins with what neither has seen.
+func (r *Register) load(ctx context.Context) error {
+	users, at, err := r.start.Users(ctx)
+	if err != nil {
+		return err
+	}
+	history, seq, err := command.Load[command.Governance](ctx, r.log, events.GovernanceStream())
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.users = make(map[events.UserID]command.User, len(users))
+	for _, u := range users {
+		r.users[u.ID] = u
+	}
+	r.history = history
+	r.compile()
+	r.governed = seq
+	r.reach(at)
+	return nil
+}
+
+// take folds one commit. r.mu is held.
+func (r *Register) take(c events.Recorded) {
+	switch {
+	case c.Seq <= r.at:
+		return
+	case c.Stream == events.GovernanceStream() && c.Seq > r.governed:
+		for _, e := range c.Events {
+			r.history = r.history.Evolve(e)
+		}
+		r.governed = c.Seq
+		r.compile()
+	case c.Stream.Aggregate == events.AggregateUser:
+		id := events.UserID(c.Stream.ID)
+		user := r.users[id]
+		for _, e := range c.Events {
+			user = user.Evolve(e)
+		}
+		r.users[id] = user
+		delete(r.powers, id)
+	}
+	r.reach(c.Seq)
+}
+
+func (r *Register) compile() {
+	if r.governance != nil && r.governance.Version == r.history.Version {
+		return // an amendment moved, and nothing that counts
+	}
+	objects := r.history.Objects
+	if r.history.Version == 0 {
+		objects = policy.Initial()
+	}
+	r.governance, r.powers = policy.Compile(r.history.Version, objects), map[events.UserID]*policy.Powers{}
+}
+
+func (r *Register) reach(seq events.Seq) {
+	if seq > r.at {
+		r.at = seq
+	}
+	close(r.moved)
+	r.moved = make(chan struct{})
+}
+
+// WaitFor returns once the register holds a commit, or [ErrBehind] when ctx ends before.
+func (r *Register) WaitFor(ctx context.Context, seq events.Seq) error {
+	for {
+		r.mu.Lock()
+		at, moved, ready := r.at, r.moved, r.governance != nil
+		r.mu.Unlock()
+		if ready && at >= seq {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: at %d, waiting for %d", ErrBehind, at, seq)
+		}
+	}
+}
+
+// Fresh waits until the register holds all that the log held when it was asked.
+func (r *Register) Fresh(ctx context.Context) error {
+	last, err := r.feed.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("last position of the log: %w", err)
+	}
+	return r.WaitFor(ctx, last)
+}
+
+// Governance is what counts now.
+func (r *Register) Governance() *policy.Governance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.governance
+}
+
+// History is what the governance's history tells, with its amendments.
+func (r *Register) History() command.Governance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.history
+}
+
+// User is somebody as facts tell them; the zero User was never added.
+func (r *Register) User(id events.UserID) command.User {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.users[id]
+}
+
+// Users are all that were ever added, in no order.
+func (r *Register) Users() []command.User {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]command.User, 0, len(r.users))
+	for _, u := range r.users {
+		all = append(all, u)
+	}
+	return all
+}
+
+// Powers are what somebody may do.
+func (r *Register) Powers(id events.UserID) *policy.Powers {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.powers[id]; ok {
+		return p
+	}
+	p := r.governance.Powers(SubjectOf(r.users[id], nil))
+	r.powers[id] = p
+	return p
+}
+
+// Limited are what somebody may do by a token of that limit.
+func (r *Register) Limited(id events.UserID, limit policy.Limit) *policy.Powers {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.governance.Powers(SubjectOf(r.users[id], &limit))
+}
+
+// Delegators are those for whom somebody may vote at a time.
+func (r *Register) Delegators(to events.UserID, now time.Time) []events.UserID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []events.UserID
+	for id, u := range r.users {
+		for _, d := range u.Delegated {
+			if d.To == to && !now.Before(d.Since) && now.Before(d.Until) && u.State == command.UserActive {
+				all = append(all, id)
+				break
+			}
+		}
+	}
+	return all
+}
+
+// SubjectOf is somebody as policy looks at them.
+func SubjectOf(u command.User, limit *policy.Limit) policy.Subject {
+	s := policy.Subject{
+		User: u.ID, Machine: u.Kind == events.UserMachine, Disabled: u.State != command.UserActive, Groups: u.Groups, Limit: limit,
+	}
+	for _, g := range u.Grants {
+		s.Grants = append(s.Grants, policy.Held{Grant: events.Grant{Role: g.Role, Scope: g.Scope}, Until: g.Until})
+	}
+	return s
+}
