@@ -146,10 +146,11 @@ func (p People) verify(ctx context.Context, email string, password secret.Value)
 	var person Person
 	var hash string
 	err := p.Pool.QueryRow(ctx, `
-		SELECT id, password_hash
+		SELECT id, coalesce(password_hash, '')
 		FROM   private.people
 		WHERE  email = $1`, normalEmail(email)).Scan(&person.ID, &hash)
-	unknown := errors.Is(err, pgx.ErrNoRows)
+	// Whoever comes in by an identity provider alone has no password.
+	unknown := errors.Is(err, pgx.ErrNoRows) || err == nil && hash == ""
 	if unknown {
 		hash, err = dummyHash()
 	}

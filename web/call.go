@@ -44,6 +44,8 @@ type call struct {
 	taken   bool             // the body was read
 	body    []byte
 	command events.CommandID
+	token   secret.Value // of the session; empty on public routes
+	cookie  bool         // the token came in a cookie: a browser sends it, whoever wants it to
 	now     time.Time
 }
 
@@ -57,6 +59,7 @@ type reply struct {
 	seq         events.Seq // of a command's outcome
 	etag        string
 	written     bool
+	location    string // of a redirect
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -103,8 +106,11 @@ func (a *API) admit(c *call, route Route) error {
 		if err := c.authenticate(a.Sessions); err != nil {
 			return err
 		}
+		if c.cookie && route.Method != http.MethodGet && c.r.Header.Get(api.HeaderRequestedWith) == "" {
+			return errForbidden.because("a call with a session's cookie needs the header " + api.HeaderRequestedWith + ", which no page of another site can send")
+		}
 		if c.found.Key != (seal.VerifyKey{}) {
-			if err := c.read(route.maxBody()); err != nil {
+			if err := c.read(route); err != nil {
 				if route.Method != http.MethodPost {
 					return errSignature // no query has a body
 				}
@@ -123,7 +129,7 @@ func (a *API) admit(c *call, route Route) error {
 		}
 	}
 	if route.Method == http.MethodPost && !c.taken {
-		if err := c.read(route.maxBody()); err != nil {
+		if err := c.read(route); err != nil {
 			return err
 		}
 	}
@@ -133,13 +139,18 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token.
+// authenticate finds the session of the bearer token, or of a browser's cookie where there is
+// no such header.
 func (c *call) authenticate(sessions Sessions) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if len(c.r.Header.Values("Authorization")) == 0 {
+		scheme, token, c.cookie = "Bearer", cookieOf(c.r, sessionCookie), true
+	}
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	c.token = secret.New([]byte(token))
+	found, err := sessions.Lookup(c.ctx(), c.token)
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}
@@ -257,6 +268,9 @@ func (a *API) write(c *call, answer reply) {
 	if answer.seq > 0 {
 		a.saw(answer.seq)
 		header.Set(api.HeaderSequence, strconv.FormatUint(uint64(answer.seq), 10))
+	}
+	if answer.location != "" {
+		header.Set("Location", answer.location)
 	}
 	if answer.etag != "" {
 		header.Set("ETag", answer.etag)

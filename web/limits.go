@@ -24,6 +24,9 @@ const (
 	perDenied  = 60
 	perKeyJobs = 60 // of one person; each reads a secret at its provider
 
+	perSignOn      = 120 // a sign-in by the identity provider is two calls, or three; many people may share an address
+	perBackchannel = 600 // the provider is one address, and logs out whoever leaves in the evening
+
 	// maxTracked bounds the memory of each kind: beyond it, the one unseen for longest
 	// is forgotten, and begins anew.
 	maxTracked = 20_000

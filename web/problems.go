@@ -9,8 +9,10 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/identity/oidc"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
+	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
 
@@ -82,6 +84,9 @@ var statuses = map[string]int{
 	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
 	"too_many_rules": 422, "report_too_long": 413,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
+
+	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,
+	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -140,6 +145,10 @@ func explain(err error) (p *problem, known bool) {
 		return errNotFound, true
 	case errors.Is(err, projections.ErrCursor):
 		return errCursor, true
+	case errors.Is(err, oidc.ErrAway):
+		return errSignOnAway, false
+	case errors.Is(err, store.ErrFull):
+		return errUnavailable, false
 	case errors.Is(err, custody.ErrNoEnvelope):
 		return (*problem)(command.ErrEnvelopeUnknown), true
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
@@ -168,7 +177,7 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	if status == http.StatusUnauthorized {
 		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
 	}
-	if p == errUnavailable || p == errViewBehind || p == errInFlight {
+	if p == errUnavailable || p == errViewBehind || p == errInFlight || p == errSignOnAway {
 		header.Set("Retry-After", "1")
 	}
 	body, err := json.Marshal(api.Problem{

@@ -116,6 +116,12 @@ var Routes = []Route{
 
 	{"GET", "/audit/events", policy.AuditRead, none, (*API).listAudit},
 	{"GET", "/openapi.yaml", public, none, (*API).contract},
+
+	{"GET", "/auth/oidc/start", public, none, (*API).beginSignOn},
+	{"GET", "/auth/oidc/callback", public, none, (*API).finishSignOn},
+	{"POST", "/auth/oidc/logout", session, none, (*API).signOff},
+	{"POST", "/auth/oidc/backchannel", public, none, (*API).backchannel},
+	{"POST", "/sessions/redeem", public, none, (*API).redeem},
 }
 
 func (a *API) router() http.Handler {

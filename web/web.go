@@ -136,7 +136,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string) (string, error)
 }
 
-// Config is what the API works with. Every field is needed.
+// Config is what the API works with. Every field but SignOn is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -163,6 +163,9 @@ type Config struct {
 
 	Logger *slog.Logger
 	Now    func() time.Time
+
+	// SignOn is sign-in by an identity provider; nil: there is none.
+	SignOn SignOn
 }
 
 // API is the handler of all routes.
@@ -171,6 +174,7 @@ type API struct {
 	http.Handler
 
 	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
+	signOns, backchannels                                     *limits
 	streams, exports, held                                    places
 
 	started time.Time // no signature from before is taken
@@ -195,6 +199,7 @@ func New(cfg Config) *API {
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
 	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
 	a.keyJobs = newLimits(perKeyJobs, cfg.Now)
+	a.signOns, a.backchannels = newLimits(perSignOn, cfg.Now), newLimits(perBackchannel, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()
