@@ -79,11 +79,11 @@ func Load(yaml []byte) (*Contract, error) {
 
 // options make the validator strict: a field in an answer that the text does not name
 // is an error, although callers must bear it. Facts and labels have names of their own,
-// and headers other than ours are HTTP's.
+// and headers other than ours, and cookies, are HTTP's.
 func options() []config.Option {
 	return []config.Option{
 		config.WithFormatAssertions(), config.WithStrictMode(),
-		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.items[*].data.**",
+		config.WithStrictIgnorePaths("$.headers.*", "$.cookies.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.items[*].data.**",
 			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels"),
 	}
 }
