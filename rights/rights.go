@@ -38,7 +38,7 @@ type Register struct {
 	mu         sync.Mutex
 	at         events.Seq
 	moved      chan struct{} // closed and made anew with each move of at
-	governed   events.Seq // the commit that history holds at least
+	governed   events.Seq    // the commit that history holds at least
 	history    command.Governance
 	governance *policy.Governance
 	users      map[events.UserID]command.User
