@@ -403,7 +403,7 @@ func TestSignInsGoBackToPathsOfOurs(t *testing.T) {
 		"https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "evil.example", "javascript:alert(1)", " /x", "/x y", "/\n", "/x\x00", "/x//y", "/ü",
 		"http:evil", "/" + strings.Repeat("x", 512), "?x", "#x", "/x?to=https://evil.example",
 	} {
-		got := b.get("/auth/oidc/start?return_to=" + url.QueryEscape(to)).wants(t, 400, "parameter_invalid")
+		got := b.get("/auth/oidc/start?return_to="+url.QueryEscape(to)).wants(t, 400, "parameter_invalid")
 		if _, there := cookies(got)["__Host-sb_login"]; there {
 			t.Errorf("%q began a sign-in", to)
 		}

@@ -84,7 +84,7 @@ func newSignOnRig(t *testing.T, change ...func(*oidc.Config)) *signOnRig {
 			Issuer: op.Issuer, ClientID: s.client, Scopes: []string{"openid", "email", "profile", "groups"}, GroupsClaim: "groups", PublicURL: publicURL,
 			Secret:     func() (secret.Value, error) { return secret.New([]byte(clientSecret)), nil },
 			Trust:      &tls.Config{RootCAs: op.Roots(), MinVersion: tls.VersionTLS12},
-			Identities: s.ids, Groups: s.groups, Log: cfg.Log, Now: now,
+			Identities: s.ids, Groups: func(context.Context) (oidc.Groups, error) { return s.groups, nil }, Log: cfg.Log, Now: now,
 		}
 		for _, f := range change {
 			f(&with)
@@ -213,7 +213,7 @@ func (b *browser) post(path, body string, options ...option) answer {
 // bringing it to our server.
 func (b *browser) begin(who servers.OIDCPerson, query string) *url.URL {
 	b.s.t.Helper()
-	got := b.get("/auth/oidc/start" + query).wants(b.s.t, 303, "")
+	got := b.get("/auth/oidc/start"+query).wants(b.s.t, 303, "")
 	at := got.Header.Get("Location")
 	b.s.remember(cookies(got)["__Host-sb_login"].Value, at, "state", "nonce", "code_challenge")
 	for range 10 {

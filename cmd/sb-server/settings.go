@@ -36,6 +36,8 @@ type settings struct {
 
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
+	OIDC       oidcSettings
+	PublicURL  string   `env:"SB_PUBLIC_URL"` // under which browsers reach this server
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites []seal.Suite `env:"-"` // of SuiteNames
@@ -78,7 +80,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, s.validateKMS()
+	return s, errors.Join(s.validateKMS(), s.validateOIDC())
 }
 
 // explainSetting says which variable is wrong and what to write, where the library

@@ -20,7 +20,11 @@ func (p *Provider) arrive(ctx context.Context, who told) (store.Person, error) {
 	if person.Disabled {
 		return person, &Refused{CodeDisabled, "disabled", person.ID}
 	}
-	groups := slices.Compact(slices.Sorted(slices.Values(p.Groups.GroupsByClaim(who.groups))))
+	by, err := p.Groups(ctx)
+	if err != nil {
+		return person, err
+	}
+	groups := slices.Compact(slices.Sorted(slices.Values(by.GroupsByClaim(who.groups))))
 	meta := command.Meta{Command: events.NewCommandID(), Actor: identityProvider, Time: p.Now()}
 	_, err = command.Execute(ctx, p.Log, events.UserStream(person.ID), meta, func(u command.User) ([]events.Fact, error) {
 		return welcome(u, person.ID, p.Issuer, groups)

@@ -107,7 +107,7 @@ type Config struct {
 	Trust       *tls.Config                  // how the provider is known
 
 	Identities Identities
-	Groups     Groups
+	Groups     func(context.Context) (Groups, error) // as they count now
 	Log        command.Log
 	Now        func() time.Time
 }
