@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sb": main})
+	testscript.Main(m, map[string]func(){"sb": main, "browser": browse})
 }
 
 // TestScripts types what a user would, against the API in memory. Scripts steer it with
@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
+//	fake refuse CODE      the next sign-in by the identity provider ends with a code
 //	fake owner PATH...    only the owner may read these
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -167,6 +168,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "rotate":
 		f.rotate()
+	case "refuse":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.refusal = args[1]
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))
