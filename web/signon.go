@@ -57,9 +57,6 @@ const challengeLength = 43
 
 // beginSignOn sends a browser to the identity provider.
 func (a *API) beginSignOn(c *call) (reply, error) {
-	if a.SignOn == nil {
-		return reply{}, errNoSignOn
-	}
 	if err := limited(c.w, a.signOns, network(c.r)); err != nil {
 		return reply{}, err
 	}
@@ -67,9 +64,12 @@ func (a *API) beginSignOn(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if a.SignOn == nil {
+		return a.signOnEnds(c, wish.Port, errNoSignOn)
+	}
 	begun, err := a.SignOn.Begin(c.ctx(), wish)
 	if err != nil {
-		return reply{}, err
+		return a.signOnEnds(c, wish.Port, err)
 	}
 	defer begun.Cookie.Zero()
 	setCookie(c.w, loginCookie, string(begun.Cookie.Expose()), oidc.LoginEnd, http.SameSiteLaxMode) // lax: it must come back from another site
@@ -129,16 +129,8 @@ func (a *API) finishSignOn(c *call) (reply, error) {
 	if err == nil {
 		opened, token, seq, err = a.openSignedOn(c, arrived, seal.VerifyKey{})
 	}
-	if err = a.signOnRefused(c, err); err != nil && arrived.Port != 0 {
-		// The command line waits for an answer; this one says nothing but a code.
-		p, known := explain(err)
-		if !known {
-			a.Logger.Error("call failed", "call", c.id, "route", "GET /auth/oidc/callback", "err", err)
-		}
-		return redirect(commandLine(arrived.Port, "error", p.Code)), nil
-	}
-	if err != nil {
-		return reply{}, err
+	if err = a.signOnRefused(c, err); err != nil {
+		return a.signOnEnds(c, arrived.Port, err)
 	}
 	defer token.Zero()
 	// Strict: the page that follows needs no cookie, only the calls that it makes.
@@ -200,6 +192,19 @@ func (a *API) signOnRefused(c *call, err error) error {
 		return err
 	}
 	return signOnProblems[refused.Code]
+}
+
+// signOnEnds tells why a sign-in ends: the browser, or the command line that waits for it, which
+// gets nothing but a code.
+func (a *API) signOnEnds(c *call, port int, err error) (reply, error) {
+	if port == 0 {
+		return reply{}, err
+	}
+	p, known := explain(err)
+	if !known {
+		a.Logger.Error("call failed", "call", c.id, "route", c.r.Method+" "+c.r.URL.EscapedPath(), "err", err)
+	}
+	return redirect(commandLine(port, "error", p.Code)), nil
 }
 
 // toCommandLine sends the browser to the command line that began, with a code (RFC 8252,

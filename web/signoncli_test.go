@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/oidc"
 	"secretsbridge/seal"
 	"secretsbridge/test/servers"
 	"secretsbridge/web/api"
@@ -125,6 +126,15 @@ func TestACommandLineIsToldWhyItWaitsInVain(t *testing.T) {
 	query := "?cli_port=43117&code_challenge=" + oauth2.S256ChallengeFromVerifier(oauth2.GenerateVerifier())
 	got := b.do("GET", b.begin(ann, query).String(), "").wants(t, 303, "")
 	if to := got.Header.Get("Location"); to != "http://127.0.0.1:43117/done?error=sso_email_unverified" {
+		t.Errorf("goes to %s", to)
+	}
+	away := newSignOnRig(t, func(cfg *oidc.Config) { cfg.Issuer = "https://127.0.0.1:1" })
+	got = away.browser().get("/auth/oidc/start"+query).wants(t, 303, "")
+	if to := got.Header.Get("Location"); to != "http://127.0.0.1:43117/done?error=sso_unavailable" {
+		t.Errorf("goes to %s", to)
+	}
+	got = newRig(t).call(nobody, "GET", "/auth/oidc/start"+query, nil).wants(t, 303, "")
+	if to := got.Header.Get("Location"); to != "http://127.0.0.1:43117/done?error=sso_not_configured" {
 		t.Errorf("goes to %s", to)
 	}
 }
