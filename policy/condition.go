@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"secretsbridge/events"
 )
 
 // Bounds of a condition. A unit of cost is about one operation, or ten characters looked at:
@@ -27,7 +29,7 @@ const (
 	// What a condition looks at is at most this long. Beyond it the cost is counted while the
 	// condition runs, and it ends at MaxConditionCost.
 	maxListed = 500
-	maxText   = 2048
+	maxText   = events.MaxLabelValue
 )
 
 // A condition is the When of a rule, ready to run.
