@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -80,8 +81,8 @@ var environment = sync.OnceValue(func() *cel.Env {
 		options = append(options, cel.Variable(v.Name, v.Type))
 	}
 	for function, overload := range clocks {
-		options = append(options, cel.Function(function, cel.MemberOverload(overload+"_with_tz",
-			[]*cel.Type{cel.TimestampType, cel.StringType}, cel.IntType, cel.BinaryBinding(inZone(function, overload)))))
+		options = append(options, cel.Function(function, cel.MemberOverload(overload.zone,
+			[]*cel.Type{cel.TimestampType, cel.StringType}, cel.IntType, cel.BinaryBinding(inZone(function)))))
 	}
 	env, err := cel.NewEnv(options...)
 	if err != nil {
@@ -207,26 +208,34 @@ func (inputs) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *c
 	return nil
 }
 
-// clocks are the functions that read a clock in a zone, with the overload that reads it in UTC.
-var clocks = map[string]string{
-	"getFullYear": "timestamp_to_year", "getMonth": "timestamp_to_month", "getDayOfYear": "timestamp_to_day_of_year",
-	"getDayOfMonth": "timestamp_to_day_of_month", "getDate": "timestamp_to_day_of_month_1_based", "getDayOfWeek": "timestamp_to_day_of_week",
-	"getHours": "timestamp_to_hours", "getMinutes": "timestamp_to_minutes", "getSeconds": "timestamp_to_seconds", "getMilliseconds": "timestamp_to_milliseconds",
+// clocks are the functions that read a clock, with their overloads in UTC and in a zone.
+var clocks = map[string]struct{ utc, zone string }{
+	"getFullYear":     {overloads.TimestampToYear, overloads.TimestampToYearWithTz},
+	"getMonth":        {overloads.TimestampToMonth, overloads.TimestampToMonthWithTz},
+	"getDayOfYear":    {overloads.TimestampToDayOfYear, overloads.TimestampToDayOfYearWithTz},
+	"getDayOfMonth":   {overloads.TimestampToDayOfMonthZeroBased, overloads.TimestampToDayOfMonthZeroBasedWithTz},
+	"getDate":         {overloads.TimestampToDayOfMonthOneBased, overloads.TimestampToDayOfMonthOneBasedWithTz},
+	"getDayOfWeek":    {overloads.TimestampToDayOfWeek, overloads.TimestampToDayOfWeekWithTz},
+	"getHours":        {overloads.TimestampToHours, overloads.TimestampToHoursWithTz},
+	"getMinutes":      {overloads.TimestampToMinutes, overloads.TimestampToMinutesWithTz},
+	"getSeconds":      {overloads.TimestampToSeconds, overloads.TimestampToSecondsWithTz},
+	"getMilliseconds": {overloads.TimestampToMilliseconds, overloads.TimestampToMillisecondsWithTz},
 }
 
 // inZone reads a clock in a zone. The library loads the zone from disk each time; here it is
 // loaded once.
-func inZone(function, overload string) func(ref.Val, ref.Val) ref.Val {
+func inZone(function string) func(ref.Val, ref.Val) ref.Val {
+	overload := clocks[function]
 	return func(at, zone ref.Val) ref.Val {
 		name := string(zone.(types.String))
 		if strings.Contains(name, ":") {
-			return at.(types.Timestamp).Receive(function, overload+"_with_tz", []ref.Val{zone})
+			return at.(types.Timestamp).Receive(function, overload.zone, []ref.Val{zone})
 		}
 		location, err := locationOf(name)
 		if err != nil {
 			return types.WrapErr(err)
 		}
-		return types.Timestamp{Time: at.(types.Timestamp).In(location)}.Receive(function, overload, nil)
+		return types.Timestamp{Time: at.(types.Timestamp).In(location)}.Receive(function, overload.utc, nil)
 	}
 }
 
@@ -251,7 +260,10 @@ func locationOf(name string) (*time.Location, error) {
 func zones(tree *ast.AST) error {
 	var found error
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if found != nil || e.Kind() != ast.CallKind || len(e.AsCall().Args()) != 1 || clocks[e.AsCall().FunctionName()] == "" {
+		if found != nil || e.Kind() != ast.CallKind || len(e.AsCall().Args()) != 1 {
+			return
+		}
+		if _, clock := clocks[e.AsCall().FunctionName()]; !clock {
 			return
 		}
 		zone := e.AsCall().Args()[0]
@@ -259,7 +271,7 @@ func zones(tree *ast.AST) error {
 			found = errZone
 			return
 		}
-		out := inZone("getHours", "timestamp_to_hours")(types.Timestamp{Time: time.Unix(0, 0)}, zone.AsLiteral())
+		out := inZone("getHours")(types.Timestamp{Time: time.Unix(0, 0)}, zone.AsLiteral())
 		if types.IsError(out) {
 			found = fmt.Errorf("%w: %q", errUnknownZone, zone.AsLiteral().Value())
 		}
