@@ -36,6 +36,7 @@ const (
 // A condition is the When of a rule, ready to run.
 type condition struct {
 	text  string
+	quick quick       // what can be known without a program; nil: nothing
 	plain cel.Program // for inputs within the bounds: the estimate holds
 	meter cel.Program // counts, and ends at the limit
 }
@@ -123,7 +124,7 @@ func compile(text string) (*condition, error) {
 	if estimate.Max > MaxConditionCost {
 		return nil, errTooCostly
 	}
-	c := &condition{text: text}
+	c := &condition{text: text, quick: hasten(checked.NativeRep(), checked.NativeRep().Expr())}
 	if c.plain, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize)); err != nil {
 		return nil, err
 	}
@@ -147,6 +148,11 @@ func told(issues *cel.Issues) error {
 
 // holds runs the condition. An error is of the inputs: a label that is missing, or the cost.
 func (c *condition) holds(v *view) (bool, error) {
+	if c.quick != nil {
+		if known := c.quick(v); known != unsure {
+			return known == yes, nil
+		}
+	}
 	program := c.plain
 	if v.long {
 		program = c.meter

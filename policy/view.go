@@ -16,16 +16,18 @@ type view struct {
 	place events.Place
 	long  bool // something is longer than estimates reckon with
 
-	user                       events.UserID
-	machine                    bool
-	groups, teams, roles, keys ref.Val
-	labels                     ref.Val
-	now                        time.Time
+	user                        events.UserID
+	machine                     bool
+	inGroups, inTeams, hasRoles []string
+	groups, teams, roles, keys  ref.Val
+	labels                      ref.Val
+	now                         time.Time
 }
 
 func newView(a *Ask, p *Powers, at Spot) *view {
 	v := &view{ask: a, place: at.Place, user: p.subject.User, machine: p.subject.Machine, now: a.Now.UTC()}
-	v.groups, v.teams, v.roles, v.keys = v.list(p.groups), v.list(p.Teams()), v.list(p.Roles(at, a.Now)), v.list(a.Keys)
+	v.inGroups, v.inTeams, v.hasRoles = p.groups, p.Teams(), p.Roles(at, a.Now)
+	v.groups, v.teams, v.roles, v.keys = v.list(v.inGroups), v.list(v.inTeams), v.list(v.hasRoles), v.list(a.Keys)
 	v.labels = types.NewStringStringMap(types.DefaultTypeAdapter, a.Labels)
 	v.long = v.long || len(a.Labels) > maxListed || len(a.Ref) > maxText
 	for name, value := range a.Labels {
@@ -47,9 +49,10 @@ func (v *view) Parent() cel.Activation { return nil }
 
 // ResolveName implements [cel.Activation].
 func (v *view) ResolveName(name string) (any, bool) {
+	if of, ok := texts[name]; ok {
+		return types.String(of(v)), true
+	}
 	switch name {
-	case "requester.id":
-		return types.String(v.user), true
 	case "requester.groups":
 		return v.groups, true
 	case "requester.teams":
@@ -58,30 +61,10 @@ func (v *view) ResolveName(name string) (any, bool) {
 		return v.roles, true
 	case "requester.machine":
 		return types.Bool(v.machine), true
-	case "operation":
-		return types.String(v.ask.Operation), true
 	case "create":
 		return types.Bool(v.ask.Create), true
-	case "secret.provider":
-		return types.String(v.ask.Provider), true
-	case "secret.cluster":
-		return types.String(v.ask.Cluster), true
-	case "secret.connection":
-		return types.String(v.ask.Connection), true
-	case "secret.ref":
-		return types.String(v.ask.Ref), true
 	case "secret.labels":
 		return v.labels, true
-	case "secret.project":
-		return types.String(v.place.Project), true
-	case "secret.environment":
-		return types.String(v.place.Environment), true
-	case "secret.environment_kind":
-		return types.String(v.place.Kind), true
-	case "secret.team":
-		return types.String(v.place.Team), true
-	case "secret.owner":
-		return types.String(v.place.Owner), true
 	case "keys":
 		return v.keys, true
 	case "now":
