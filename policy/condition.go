@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +30,10 @@ const (
 
 	// What a condition looks at is at most this long. Beyond it the cost is counted while the
 	// condition runs, and it ends at MaxConditionCost.
-	maxListed = 500
-	maxText   = events.MaxLabelValue
+	maxNames = 500 // groups, teams or roles of one person
+	maxFew   = 64  // keys, and labels
+	maxName  = 64  // bytes of a name that somebody chose
+	maxText  = events.MaxLabelValue
 )
 
 // A condition is the When of a rule, ready to run.
@@ -43,29 +46,33 @@ type condition struct {
 
 // variables are all that a condition knows, with their types. A name with a dot is one
 // variable: what is not listed does not exist.
-var variables = []struct {
-	Name string
-	Type *cel.Type
-}{
-	{"requester.id", cel.StringType},
-	{"requester.groups", cel.ListType(cel.StringType)},
-	{"requester.teams", cel.ListType(cel.StringType)},
-	{"requester.roles", cel.ListType(cel.StringType)},
-	{"requester.machine", cel.BoolType},
-	{"operation", cel.StringType},
-	{"create", cel.BoolType},
-	{"secret.provider", cel.StringType},
-	{"secret.cluster", cel.StringType},
-	{"secret.connection", cel.StringType},
-	{"secret.ref", cel.StringType},
-	{"secret.labels", cel.MapType(cel.StringType, cel.StringType)},
-	{"secret.project", cel.StringType},
-	{"secret.environment", cel.StringType},
-	{"secret.environment_kind", cel.StringType},
-	{"secret.team", cel.StringType},
-	{"secret.owner", cel.StringType},
-	{"keys", cel.ListType(cel.StringType)},
-	{"now", cel.TimestampType},
+var variables = []variable{
+	{"requester.id", cel.StringType, 0, maxName},
+	{"requester.groups", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.teams", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.roles", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.machine", cel.BoolType, 0, 0},
+	{"operation", cel.StringType, 0, maxName},
+	{"create", cel.BoolType, 0, 0},
+	{"secret.provider", cel.StringType, 0, maxName},
+	{"secret.cluster", cel.StringType, 0, maxName},
+	{"secret.connection", cel.StringType, 0, maxName},
+	{"secret.ref", cel.StringType, 0, maxPrefix},
+	{"secret.labels", cel.MapType(cel.StringType, cel.StringType), maxFew, maxText},
+	{"secret.project", cel.StringType, 0, maxName},
+	{"secret.environment", cel.StringType, 0, maxName},
+	{"secret.environment_kind", cel.StringType, 0, maxName},
+	{"secret.team", cel.StringType, 0, maxName},
+	{"secret.owner", cel.StringType, 0, maxKey},
+	{"keys", cel.ListType(cel.StringType), maxFew, maxKey},
+	{"now", cel.TimestampType, 0, 0},
+}
+
+type variable struct {
+	name  string
+	is    *cel.Type
+	items uint64 // of a list or a map, at most
+	bytes uint64 // of a text, or of each item
 }
 
 // environment is made once: the standard functions, four macros, and zones that come with the
@@ -79,7 +86,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(1)),
 	}
 	for _, v := range variables {
-		options = append(options, cel.Variable(v.Name, v.Type))
+		options = append(options, cel.Variable(v.name, v.is))
 	}
 	for function, overload := range clocks {
 		options = append(options, cel.Function(function, cel.MemberOverload(overload.zone,
@@ -139,7 +146,7 @@ func told(issues *cel.Issues) error {
 	if strings.Contains(message, "undeclared reference") {
 		names := make([]string, len(variables))
 		for i, v := range variables {
-			names[i] = v.Name
+			names[i] = v.name
 		}
 		message += "; there are " + strings.Join(names, ", ")
 	}
@@ -203,11 +210,14 @@ func (inputs) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	if len(path) == 0 {
 		return nil
 	}
-	limit := uint64(maxText)
-	if kind := node.Type().Kind(); kind == types.ListKind || kind == types.MapKind {
-		limit = maxListed
+	i := slices.IndexFunc(variables, func(v variable) bool { return v.name == path[0] })
+	switch {
+	case i < 0:
+		return nil
+	case len(path) == 1 && variables[i].items > 0:
+		return &cost.SizeEstimate{Max: variables[i].items}
 	}
-	return &cost.SizeEstimate{Max: limit}
+	return &cost.SizeEstimate{Max: variables[i].bytes}
 }
 
 func (inputs) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
