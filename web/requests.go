@@ -13,14 +13,21 @@ import (
 
 func (a *API) approve(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment, Comparison: m.Comparison})
+		return r.Approve(meta, command.Vote{By: c.person.ID, Voices: c.voices(), Comment: m.Comment, Comparison: m.Comparison})
 	})
 }
 
 func (a *API) reject(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		return r.Reject(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment})
+		return r.Reject(meta, command.Vote{By: c.person.ID, Voices: c.voices(), Comment: m.Comment})
 	})
+}
+
+// voices are in whose name the caller may vote.
+func (c *call) voices() []command.Voice {
+	return []command.Voice{{Fits: func(who events.Approvers) bool {
+		return slices.ContainsFunc(who.Roles, func(role string) bool { return slices.Contains(c.person.Roles, role) })
+	}}}
 }
 
 func (a *API) cancel(c *call) (reply, error) {
