@@ -17,6 +17,10 @@ const (
 	PresenceTTL   = 5 * time.Minute // an agent unheard for longer is not listed
 	deadLetterAge = 7 * 24 * time.Hour
 	maxClusters   = 20_000 // consumers of JOBS; the server's default is 1000
+
+	// maxWindowBytes bounds the memory of rate windows: about half a million addresses or
+	// people within a minute. Beyond it, whoever is not counted yet is refused.
+	maxWindowBytes = 128 << 20
 )
 
 // unlimited is how JetStream writes "no limit".
@@ -66,6 +70,9 @@ func bucketConfigs(replicas int) []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
 		{Bucket: subject.MarksBucket, Storage: jetstream.FileStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second},
 		{Bucket: subject.PresenceBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, TTL: PresenceTTL},
+		// In memory: after a restart of NATS everybody begins anew, who waits a minute or an
+		// hour at most anyway, and locks of accounts are not here (decision 0094).
+		{Bucket: subject.WindowsBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second, MaxBytes: maxWindowBytes},
 	}
 }
 
