@@ -19,7 +19,6 @@ func BenchmarkTake(b *testing.B) {
 			b.Run(fmt.Sprintf("writers=%d/known=%t", writers, known), func(b *testing.B) {
 				r := newRig(b, 1)
 				w := openWindows(b, r.nc, time.Now)
-				w.rates = window.Rates{Person: 1e9, Address: 1e9}
 				bucket, err := r.streams.js.KeyValue(b.Context(), subject.WindowsBucket)
 				if err != nil {
 					b.Fatal(err)

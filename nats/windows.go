@@ -181,12 +181,13 @@ func (w *Windows) write(ctx context.Context, key string, revision uint64, until 
 	return ack.Sequence, nil
 }
 
-// recall returns a count that this process read or wrote, if it can still matter.
+// recall returns a count that this process read or wrote, if its key still lives: it was
+// given a grace beyond the count.
 func (w *Windows) recall(key string) (counted, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	at, known := w.recalled.Get(key)
-	return at, known && at.until.After(w.now())
+	return at, known && at.until.Add(windowGrace).After(w.now())
 }
 
 func (w *Windows) remember(key string, at counted) {
