@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -158,6 +159,9 @@ func (a *API) reveal(c *call) (reply, error) {
 	}
 	id, err := c.requestID()
 	if err != nil {
+		return reply{}, err
+	}
+	if err := a.limit(c, window.Reveals, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")), m.Recipient)
