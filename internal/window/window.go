@@ -110,7 +110,8 @@ func (r Rates) Of(p Purpose) (Limit, bool) {
 // nobody takes anything meanwhile; for a cost above the burst, that is never.
 //
 // A time that is further ahead than a whole Per was kept by a clock that is ahead of
-// this one. It counts as a Per, so that nobody waits longer than that for it.
+// this one. It counts as a Per: nobody waits longer than that for it, and nobody gains
+// by going from one server to another. Clocks of servers are to be within seconds.
 func (l Limit) Take(kept, now time.Time, cost int) (next time.Time, wait time.Duration, left int) {
 	end := now.Add(l.Per)
 	if kept.Before(now) {

@@ -68,6 +68,13 @@ func (m *Memory) Break(fault error) {
 	m.away = fault
 }
 
+// Forget is what a restart does to a keeper in memory.
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.kept)
+}
+
 // Taken is how much of a purpose was granted so far, to all together.
 func (m *Memory) Taken(purpose window.Purpose) int {
 	m.mu.Lock()
