@@ -99,8 +99,8 @@ func (w *Windows) Limit(purpose window.Purpose) window.Limit {
 
 // Take counts a cost, 1 or more, of whoever does something. If wait is 0 it is granted,
 // and left is how much more is granted now. Otherwise nothing was counted, and it is
-// granted after wait if nothing else is. Where it cannot be counted, because NATS is away
-// or full, the error says so and nothing is granted.
+// granted after wait if nothing else is. Where it cannot be counted, because NATS is away,
+// the error says so and nothing is granted.
 //
 // Several servers that count the same at once try again, some times; then it is too much.
 func (w *Windows) Take(ctx context.Context, purpose window.Purpose, who string, cost int) (wait time.Duration, left int, err error) {
@@ -152,8 +152,8 @@ func (w *Windows) take(ctx context.Context, key string, limit window.Limit, cost
 	return contended, 0, nil
 }
 
-// read asks for the newest message under a key. That may be the server's marker that one
-// has ended: it says nothing, and has a revision to write over.
+// read asks for the newest message under a key. There is none if its time is over, or if
+// the bucket was full and forgot it.
 func (w *Windows) read(ctx context.Context, key string) (counted, error) {
 	msg, err := w.stream.GetLastMsgForSubject(ctx, subject.KeyValue(subject.WindowsBucket, key))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -162,13 +162,11 @@ func (w *Windows) read(ctx context.Context, key string) (counted, error) {
 	if err != nil {
 		return counted{}, fmt.Errorf("read window: %w", err)
 	}
-	at := counted{revision: msg.Sequence}
-	if len(msg.Data) > 0 {
-		if at.until, err = time.Parse(time.RFC3339Nano, string(msg.Data)); err != nil {
-			return counted{}, fmt.Errorf("read window: %w", err)
-		}
+	until, err := time.Parse(time.RFC3339Nano, string(msg.Data))
+	if err != nil {
+		return counted{}, fmt.Errorf("read window: %w", err)
 	}
-	return at, nil
+	return counted{until: until, revision: msg.Sequence}, nil
 }
 
 // write keeps a count over the revision that was read.

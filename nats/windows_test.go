@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,7 +96,7 @@ func TestNobodyIsNamedInNATS(t *testing.T) {
 	}
 }
 
-// TestAWindowThatEndedIsBegunAnew writes over the marker that the server leaves.
+// TestAWindowThatEndedIsBegunAnew lets NATS end a key while the count goes on.
 func TestAWindowThatEndedIsBegunAnew(t *testing.T) {
 	r := newRig(t, 1)
 	w := openWindows(t, r.nc, time.Now)
@@ -141,6 +142,33 @@ func TestWhoIsOverIsRefusedWithoutAsking(t *testing.T) {
 	now = now.Add(time.Hour)
 	if _, _, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err == nil {
 		t.Error("somebody was granted what nobody counted")
+	}
+}
+
+// TestAFullBucketForgetsTheOldest: a flood from many addresses does not keep others out.
+func TestAFullBucketForgetsTheOldest(t *testing.T) {
+	r := newRig(t, 1)
+	w := openWindows(t, r.nc, time.Now)
+	small := windowsConfig(1)
+	small.MaxBytes = 64 << 10
+	if _, err := r.streams.js.UpdateStream(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if wait, left, err := w.Take(t.Context(), window.CallsOfAddress, fmt.Sprint("2001:db8:", i), 1); err != nil || wait != 0 || left != 1199 {
+			t.Fatalf("address %d: wait %s, %d left, %v", i, wait, left, err)
+		}
+		// Whoever goes on is not the oldest, and stays counted.
+		if _, left, err := w.Take(t.Context(), window.Invitations, "user:u_1", 1); err != nil || left > max(0, 99-i)+1 {
+			t.Fatalf("call %d: %d left, %v", i, left, err)
+		}
+	}
+	info, err := w.stream.Info(t.Context())
+	if err != nil || info.State.Bytes > 64<<10 || info.State.Msgs < 50 {
+		t.Errorf("%+v, %v", info.State, err)
+	}
+	if _, left, err := w.Take(t.Context(), window.CallsOfAddress, "2001:db8:0", 1); err != nil || left != 1199 {
+		t.Errorf("%d left, %v, want to begin anew", left, err)
 	}
 }
 

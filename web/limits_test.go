@@ -89,6 +89,24 @@ func TestCallsOfOnePersonHaveAnEnd(t *testing.T) {
 	}
 }
 
+// TestAThiefOfATokenUsesNothingUp: without the session's key a call is not the person's.
+func TestAThiefOfATokenUsesNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	who, key := r.keyed(r.developer)
+	before := r.limits.Taken(window.CallsOfPerson)
+	for range 10 {
+		r.call(who, "GET", "/me", nil).wants(t, 401, "signature_invalid")
+	}
+	if got := r.limits.Taken(window.CallsOfPerson); got != before {
+		t.Errorf("%d were counted of the person", got-before)
+	}
+	r.call(who, "GET", "/me", nil, r.signs(key)).wants(t, 200, "")
+	if got := r.limits.Taken(window.CallsOfPerson); got != before+1 {
+		t.Errorf("%d were counted of the person, want 1", got-before)
+	}
+}
+
 // TestCallsOfOneAddressHaveAnEnd: also of callers who are nobody, of whom nothing is
 // recorded.
 func TestCallsOfOneAddressHaveAnEnd(t *testing.T) {
