@@ -1,6 +1,9 @@
 package window_test
 
 import (
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +82,38 @@ func TestNoWindowHoldsMoreThanTwoBursts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheReferenceSaysWhatCounts compares docs/reference/limits.md with the table.
+func TestTheReferenceSaysWhatCounts(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/reference/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, sentence := range map[window.Purpose]string{
+		window.CallsOfAddress:   "| %s a minute (`SB_CALLS_PER_ADDRESS`, 60 to 1,000,000)",
+		window.CallsOfPerson:    "| %s a minute (`SB_CALLS_PER_PERSON`, 60 to 100,000); whatever is no GET counts as 5;",
+		window.SignInsOfAddress: "| sign-in attempts | %s a minute from one address,",
+		window.SignInsOfAccount: "one address, %s a minute for one account |",
+		window.Intakes:          "| intake keys | %s a minute to one address |",
+		window.Enrolments:       "| enrolment attempts | %s a minute from one address |",
+		window.Denials:          "| denials of one person | %s a minute,",
+		window.Refusals:         "it is recorded, once a minute.",
+		window.KeyJobs:          "| jobs for names of keys of one person | %s a minute |",
+		window.Submits:          "| submits of one person | %s a minute: a tenth of",
+		window.Reveals:          "| attempts of one person to reveal | %s in ten minutes: a third of",
+		window.Invitations:      "| invitations of one person | %s an hour |",
+		window.StepUps:          "| attempts of one person to prove a factor | %s in five minutes |",
+	} {
+		l, _ := window.DefaultRates.Of(p)
+		number := strconv.Itoa(l.Burst)
+		if l.Burst >= 1000 {
+			number = number[:len(number)-3] + "," + number[len(number)-3:]
+		}
+		if want := strings.Replace(sentence, "%s", number, 1); !strings.Contains(string(reference), want) {
+			t.Errorf("%s: the reference lacks %q", p, want)
+		}
+	}
 }
 
 func TestAClockThatIsAheadCostsOnePerAtMost(t *testing.T) {
