@@ -74,7 +74,7 @@ var purposes = map[Purpose]line{
 	Submits:          {name: "submits", ofPerson: 10, per: time.Minute},
 	Reveals:          {name: "reveals", ofPerson: 3, per: 10 * time.Minute},
 	Invitations:      {name: "invitations", burst: 100, per: time.Hour},
-	StepUps:          {name: "step-ups", burst: 10, per: 5 * time.Minute},
+	StepUps:          {name: "step-ups", burst: 20, per: time.Minute},
 }
 
 // Purposes are all that there are, in ascending order.

@@ -103,7 +103,7 @@ func TestTheReferenceSaysWhatCounts(t *testing.T) {
 		window.Submits:          "| submits of one person | %s a minute: a tenth of",
 		window.Reveals:          "| attempts of one person to reveal | %s in ten minutes: a third of",
 		window.Invitations:      "| invitations of one person | %s an hour |",
-		window.StepUps:          "| attempts of one person to prove a factor | %s in five minutes |",
+		window.StepUps:          "| attempts of one person to prove a factor | %s a minute |",
 	} {
 		l, _ := window.DefaultRates.Of(p)
 		number := strconv.Itoa(l.Burst)
