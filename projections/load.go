@@ -21,7 +21,8 @@ func attach(requests map[string]*Request, envelopes []*Envelope) {
 // Rows come from Postgres in the local zone; facts are in UTC.
 
 func (r *Request) inUTC() {
-	utc(&r.SubmittedAt, &r.ChangedAt, &r.PendingUntil, r.ApprovedAt, r.Until, r.StartedAt, r.EndedAt, r.DueAt)
+	utc(&r.SubmittedAt, &r.ChangedAt, &r.PendingUntil, r.ApprovedAt, r.Until, r.StartedAt, r.EndedAt, r.DueAt,
+		r.ReviewUntil, r.OpenedAt, r.RemindedAt, r.NextPromptAt)
 }
 
 func (c *Connection) inUTC() { utc(&c.CreatedAt, &c.ChangedAt) }
@@ -29,6 +30,8 @@ func (c *Connection) inUTC() { utc(&c.CreatedAt, &c.ChangedAt) }
 func (a *Agent) inUTC() {
 	utc(&a.TokenExpiresAt, &a.InvitedAt, a.EnrolledAt, a.CredentialsExpireAt, a.ConnectedAt, a.LostAt, a.LastSeenAt, a.RevokedAt)
 }
+
+func (u *User) inUTC() { utc(&u.AddedAt) }
 
 func utc(times ...*time.Time) {
 	for _, t := range times {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -173,6 +174,23 @@ var requestTable = newTable("requests", []string{"id"},
 	number("ready_envelopes", func(r *Request) int { return r.ReadyEnvelopes }),
 	perhaps("due_at", func(r *Request) *time.Time { return r.DueAt }),
 	document("patch", func(r *Request) *Patch { return r.Patch }),
+	text("project", func(r *Request) string { return r.Project }),
+	text("environment", func(r *Request) string { return r.Environment }),
+	text("environment_kind", func(r *Request) events.EnvironmentKind { return r.Kind }),
+	text("team", func(r *Request) string { return r.Team }),
+	text("owner", func(r *Request) string { return r.Owner }),
+	text("ticket", func(r *Request) string { return r.Ticket }),
+	text("fill_team", func(r *Request) string { return r.FillTeam }),
+	document("fill", func(r *Request) *Fill { return r.Fill }),
+	document("glass", func(r *Request) *Glass { return r.Glass }),
+	text("review", func(r *Request) ReviewState { return r.Review }),
+	perhaps("review_until", func(r *Request) *time.Time { return r.ReviewUntil }),
+	text("step", func(r *Request) events.StepID { return r.Step }),
+	perhaps("step_opened_at", func(r *Request) *time.Time { return r.OpenedAt }),
+	number("reminders", func(r *Request) int { return r.Reminders }),
+	perhaps("reminded_at", func(r *Request) *time.Time { return r.RemindedAt }),
+	document("escalated", func(r *Request) []events.StepID { return r.Escalated }),
+	perhaps("next_prompt_at", func(r *Request) *time.Time { return r.NextPromptAt }),
 )
 
 var envelopeTable = newTable("envelopes", []string{"request", "id"},
@@ -226,4 +244,20 @@ var agentTable = newTable("agents", []string{"id"},
 	perhaps("last_seen_at", func(a *Agent) *time.Time { return a.LastSeenAt }),
 	perhaps("revoked_at", func(a *Agent) *time.Time { return a.RevokedAt }),
 	text("revoked_reason", func(a *Agent) string { return a.RevokedReason }),
+)
+
+var userTable = newTable("users", []string{"id"},
+	text("id", func(u *User) events.UserID { return u.ID }),
+	number("seq", func(u *User) events.Seq { return u.Seq }),
+	number("last_seq", func(u *User) events.Seq { return u.LastSeq }),
+	text("kind", func(u *User) events.UserKind { return u.Kind }),
+	text("state", func(u *User) command.UserState { return u.State }),
+	gather("break_glass", "boolean", func(u *User) bool { return u.BreakGlass }),
+	instant("added_at", func(u *User) time.Time { return u.AddedAt }),
+	text("added_by", func(u *User) events.Actor { return u.AddedBy }),
+	documentAs("jsonb", "grants", func(u *User) []events.GrantGiven { return u.Grants }),
+	documentAs("jsonb", "groups", func(u *User) []string { return u.Groups }),
+	documentAs("jsonb", "tokens", func(u *User) []events.TokenIssued { return u.Tokens }),
+	documentAs("jsonb", "delegations", func(u *User) []events.DelegationGiven { return u.Delegations }),
+	documentAs("jsonb", "factors", func(u *User) []events.FactorEnrolled { return u.Factors }),
 )

@@ -97,7 +97,7 @@ func (i Identities) Take(ctx context.Context, state [32]byte) (Login, error) {
 // Find returns the person of an identity, or ErrNotFound.
 func (i Identities) Find(ctx context.Context, issuer, subject string) (Person, error) {
 	return People{Pool: i.Pool}.one(ctx, `
-		SELECT p.id, p.email, p.name, p.roles, p.disabled
+		SELECT p.id, p.email, p.name, p.disabled
 		FROM   private.identities i
 		JOIN   private.people p ON p.id = i.person
 		WHERE  i.issuer = $1
@@ -107,7 +107,7 @@ func (i Identities) Find(ctx context.Context, issuer, subject string) (Person, e
 // Create stores a person without a password, who comes in by an identity alone. ErrConflict if
 // the e-mail is another person's, ErrLinked if the identity has one by now.
 func (i Identities) Create(ctx context.Context, issuer, subject string, person Person) (Person, error) {
-	person.ID, person.Email, person.Roles = events.NewUserID(), normalEmail(person.Email), []string{}
+	person.ID, person.Email = events.NewUserID(), normalEmail(person.Email)
 	err := pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO private.people (id, kind, email, name, roles, disabled, created_at)

@@ -16,6 +16,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
@@ -36,11 +37,13 @@ const (
 type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
 	person  store.Person     // zero on public routes
 	session events.SessionID // likewise
 	found   store.Session    // likewise, with the key that signs its calls, if it has one
+	powers  *policy.Powers   // likewise: what the caller may do
 	taken   bool             // the body was read
 	body    []byte
 	command events.CommandID
@@ -71,13 +74,8 @@ func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
 
-func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Roles, p) }
-
-// holds reports whether the caller may call a route of that permission.
-func (c *call) holds(p policy.Permission) bool { return p == session || c.may(p) }
-
-// guard is what stands before every handler, in this order: session and its signature,
-// permission, body, idempotency.
+// guard is what stands before every handler, in this order: the limit of the address,
+// session and its signature, the limit of the person, permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() && !long(r) {
@@ -85,7 +83,7 @@ func (a *API) guard(route Route) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous}
+		c := &call{w: w, r: r, route: route, id: callID(r.Context()), actor: events.Anonymous}
 		err := a.admit(c, route)
 		c.now = a.Now() // not before: a caller may take long to send a body
 		var answer reply
@@ -102,6 +100,9 @@ func (a *API) guard(route Route) http.Handler {
 
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
+	if err := a.limit(c, window.CallsOfAddress, a.network(c.r), route.cost()); err != nil {
+		return err
+	}
 	if route.Permission != public {
 		if err := c.authenticate(a.Sessions); err != nil {
 			return err
@@ -120,12 +121,16 @@ func (a *API) admit(c *call, route Route) error {
 				return err
 			}
 		}
-		// Only now: who has the token and not the key does not keep a session open.
+		// Only now: who has the token and not the key uses nothing up, and does not keep a
+		// session open.
+		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
+			return err
+		}
 		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
 			return err
 		}
-		if !c.holds(route.Permission) {
-			return errForbidden
+		if err := a.weigh(c); err != nil {
+			return err
 		}
 	}
 	if route.Method == http.MethodPost && !c.taken {
@@ -243,21 +248,30 @@ func checkKey(key string) error {
 // freshEnough waits until the views hold what this process last answered, and what the
 // caller asks for.
 func (a *API) freshEnough(c *call) error {
-	at := events.Seq(a.newest.Load())
-	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
-		asked, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return errParameter.because(api.HeaderNotOlderThan + " is no sequence")
-		}
-		at = max(at, events.Seq(asked))
+	at, err := a.asOf(c)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
 	defer cancel()
-	err := a.Views.WaitFor(ctx, at)
+	err = a.Views.WaitFor(ctx, at)
 	if errors.Is(err, projections.ErrBehind) && c.ctx().Err() == nil {
 		return errViewBehind
 	}
 	return err
+}
+
+// asOf is the commit that a query must know.
+func (a *API) asOf(c *call) (events.Seq, error) {
+	at := events.Seq(a.newest.Load())
+	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return 0, errParameter.because(api.HeaderNotOlderThan + " is no sequence")
+		}
+		at = max(at, events.Seq(asked))
+	}
+	return at, nil
 }
 
 func (a *API) write(c *call, answer reply) {

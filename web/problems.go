@@ -10,8 +10,10 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/identity/oidc"
+	"secretsbridge/internal/window"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -115,14 +117,19 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] && limited(c.w, a.denied, string(c.actor)) != nil {
-		p = errTooMany // each denial is a fact, so there is an end to them
+	if denials[p.Code] { // each is a fact, so there is an end to them
+		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
+			p, _ = explain(err)
+		}
 	}
 	if denials[p.Code] {
 		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
 		if _, err := a.record(c, c.actor, denied); err != nil {
 			p = errUnavailable
 		}
+	}
+	if p.Code == errTooMany.Code && c.session != "" && a.recordTooMany(c, route) != nil {
+		p = errUnavailable
 	}
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
@@ -154,7 +161,7 @@ func explain(err error) (p *problem, known bool) {
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrLogUnsafe),
 		errors.Is(err, kms.ErrUnavailable), errors.Is(err, kms.ErrRefused), errors.Is(err, kms.ErrUnknownKey),
-		errors.Is(err, projections.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, projections.ErrBehind), errors.Is(err, rights.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		unreachable(err):
 		return errUnavailable, false
 	}

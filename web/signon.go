@@ -13,6 +13,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/identity/oidc"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -57,7 +58,7 @@ const challengeLength = 43
 
 // beginSignOn sends a browser to the identity provider.
 func (a *API) beginSignOn(c *call) (reply, error) {
-	if err := limited(c.w, a.signOns, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	wish, err := c.beginning()
@@ -108,15 +109,15 @@ func notBase64URL(r rune) bool {
 
 // finishSignOn takes what a browser brings from the identity provider.
 func (a *API) finishSignOn(c *call) (reply, error) {
-	if a.SignOn == nil {
-		return reply{}, errNoSignOn
-	}
-	if err := limited(c.w, a.signOns, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	answer, err := c.providerAnswer()
 	if err != nil {
 		return reply{}, err
+	}
+	if a.SignOn == nil {
+		return reply{}, errNoSignOn
 	}
 	dropCookie(c.w, loginCookie) // it counts once
 	arrived, err := a.SignOn.Finish(c.ctx(), answer)
@@ -140,6 +141,10 @@ func (a *API) finishSignOn(c *call) (reply, error) {
 	return answered, nil
 }
 
+// answerParameters are those that count, with how long they may be, in bytes. Codes are as long as
+// a provider likes.
+var answerParameters = map[string]int{"state": 128, "code": 4 << 10, "iss": 512, "error": 128}
+
 // providerAnswer reads the parameters of the authorization response. Providers add some of
 // their own; what counts is there at most once.
 func (c *call) providerAnswer() (oidc.Answer, error) {
@@ -147,9 +152,9 @@ func (c *call) providerAnswer() (oidc.Answer, error) {
 	if err != nil {
 		return oidc.Answer{}, errParameter.because("the query string is malformed")
 	}
-	for _, name := range []string{"state", "code", "iss", "error"} {
-		if len(q[name]) > 1 {
-			return oidc.Answer{}, errParameter.because(name + " is there twice")
+	for name, most := range answerParameters {
+		if len(q[name]) > 1 || len(q.Get(name)) > most {
+			return oidc.Answer{}, errParameter.because(name + " is there twice, or has more than " + strconv.Itoa(most) + " bytes")
 		}
 	}
 	answer := oidc.Answer{State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error")}
@@ -172,6 +177,9 @@ func (a *API) openSignedOn(c *call, arrived oidc.Arrived, key seal.VerifyKey) (s
 		return opened, token, 0, err
 	}
 	seq, err := a.record(c, events.UserActor(opened.Person.ID), events.SignedIn{User: opened.Person.ID, Session: opened.ID})
+	if err == nil {
+		err = a.await(c, seq)
+	}
 	if err != nil {
 		err = errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
 	}
@@ -232,7 +240,7 @@ func (a *API) redeem(c *call) (reply, error) {
 	if a.SignOn == nil {
 		return reply{}, errNoSignOn
 	}
-	if err := limited(c.w, a.signOns, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	var in api.SealedRedeem
@@ -255,7 +263,7 @@ func (a *API) redeem(c *call) (reply, error) {
 		return reply{}, a.signOnRefused(c, err)
 	}
 	return reply{status: http.StatusCreated, seq: seq, body: api.Session{
-		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person),
+		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person, a.Rights.Powers(opened.Person.ID), a.Now()),
 	}}, nil
 }
 
@@ -285,7 +293,7 @@ func (a *API) backchannel(c *call) (reply, error) {
 	if a.SignOn == nil {
 		return reply{}, errNoSignOn
 	}
-	if err := limited(c.w, a.backchannels, network(c.r)); err != nil {
+	if err := a.limit(c, window.Logouts, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	form, err := url.ParseQuery(string(c.body))

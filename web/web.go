@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -63,6 +65,17 @@ type Views interface {
 type People interface {
 	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
+}
+
+// Rights know who may do what. Package rights has it.
+type Rights interface {
+	// Fresh waits until all counts that the log holds now, WaitFor until a commit does.
+	// Errors: [rights.ErrBehind], and what is wrong with the log.
+	Fresh(ctx context.Context) error
+	WaitFor(ctx context.Context, seq events.Seq) error
+
+	User(id events.UserID) command.User
+	Powers(id events.UserID) *policy.Powers
 }
 
 // Sessions are the open sessions. Package store has it.
@@ -142,11 +155,13 @@ type Config struct {
 	Views     Views
 	People    People
 	Sessions  Sessions
+	Rights    Rights
 	Marks     Marks
 	Custody   Custody
 	Fleet     Fleet
 	Inventory Inventory
 	Scans     Scans
+	Limits    Limits
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey
@@ -161,6 +176,10 @@ type Config struct {
 	// do not show yet is not counted.
 	OpenRequests int
 
+	// TrustedProxies say from whom they have a call; none is needed. All others are taken
+	// for the callers themselves.
+	TrustedProxies []netip.Prefix
+
 	Logger *slog.Logger
 	Now    func() time.Time
 
@@ -173,9 +192,7 @@ type API struct {
 	Config
 	http.Handler
 
-	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
-	signOns, backchannels                                     *limits
-	streams, exports, held                                    places
+	streams, exports, held places
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -196,10 +213,6 @@ func New(cfg Config) *API {
 		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, exportRows: maxExportRows,
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
-	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
-	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
-	a.keyJobs = newLimits(perKeyJobs, cfg.Now)
-	a.signOns, a.backchannels = newLimits(perSignOn, cfg.Now), newLimits(perBackchannel, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()

@@ -18,10 +18,11 @@ func (st *stack) api() (*web.API, error) {
 		return nil, err
 	}
 	cfg := web.Config{
-		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions,
+		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions, Rights: st.rights,
 		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
+		Limits: st.windows, TrustedProxies: st.settings.Proxies,
 		Logger: st.log, Now: time.Now,
 	}
 	if provider != nil { // a nil pointer in an interface is not nil

@@ -10,12 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"secretsbridge/command"
-	"secretsbridge/events"
 	"secretsbridge/identity/oidc"
 	"secretsbridge/internal/endpoint"
 	"secretsbridge/internal/secret"
-	"secretsbridge/policy"
 	"secretsbridge/store"
 )
 
@@ -92,12 +89,8 @@ func (st *stack) signOn() (*oidc.Provider, error) {
 
 // groups are those of the governance that counts now.
 func (st *stack) groups(ctx context.Context) (oidc.Groups, error) {
-	history, _, err := command.Load[command.Governance](ctx, st.store, events.GovernanceStream())
-	if err != nil {
+	if err := st.rights.Fresh(ctx); err != nil {
 		return nil, err
 	}
-	if history.Version == 0 {
-		return policy.Compile(0, policy.Initial()), nil
-	}
-	return policy.Compile(history.Version, history.Objects), nil
+	return st.rights.Governance(), nil
 }

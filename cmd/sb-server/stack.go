@@ -20,9 +20,11 @@ import (
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
+	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/store"
 	"secretsbridge/worker"
 )
@@ -44,6 +46,7 @@ type stack struct {
 	store    *nats.Store
 	jobs     *nats.Jobs
 	marks    *nats.Marks
+	windows  *nats.Windows
 	presence *nats.Presence
 
 	progress  *projections.Progress
@@ -51,6 +54,7 @@ type stack struct {
 	inventory *inventory.Inventory
 	gateway   *gateway.Gateway
 	worker    *worker.Worker
+	rights    *rights.Register
 	people    store.People
 	sessions  store.Sessions
 }
@@ -154,8 +158,29 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if st.presence, err = nats.OpenPresence(ctx, st.core); err != nil {
 		return err
 	}
+	if err := st.openWindows(ctx); err != nil {
+		return err
+	}
 	registry.Store(&answer)
 	return nil
+}
+
+// windowsLabel is what the key of rate windows is derived for. No connection has such a
+// name, so it is no key of fingerprints.
+const windowsLabel = "rate windows"
+
+// openWindows derives the key that hides who is counted from the key manager, which all
+// servers of an installation share and NATS does not hold.
+func (st *stack) openWindows(ctx context.Context) error {
+	key, err := st.keys.wrapping.FingerprintKey(ctx, windowsLabel)
+	if err != nil {
+		return fmt.Errorf("derive the key of rate windows: %w", err)
+	}
+	st.windows, err = nats.OpenWindows(ctx, nats.WindowsConfig{
+		Conn: st.core, Key: key.Expose(), Now: time.Now,
+		Rates: window.Rates{Person: st.settings.CallsPerPerson, Address: st.settings.CallsPerAddress},
+	})
+	return err
 }
 
 // provision creates missing streams with rights that the running system has not.
@@ -188,6 +213,7 @@ func (st *stack) assemble(caPEM string) {
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
+	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
@@ -217,9 +243,13 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
+	group.Go(func() error { return st.followRights(ctx) })
 	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := st.settleRights(ctx); err != nil {
 			return err
 		}
 		inner, ctx := errgroup.WithContext(ctx)
