@@ -49,6 +49,9 @@ func TestAnExplanationSaysOfEachRuleWhatBecameOfIt(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	if x.Clauses[0].Name != "web-live" || x.Clauses[1].Name != "f-best" || x.Clauses[len(x.Clauses)-1].Outcome == policy.OutcomeFits {
+		t.Errorf("what matters does not come first: %+v", x.Clauses)
+	}
 	for _, c := range x.Clauses {
 		if r, ok := o[events.ObjectRef{Kind: events.KindRule, Name: c.Name}]; ok && c.When != r.Spec.(events.Rule).When {
 			t.Errorf("%s does not say its condition: %q", c.Name, c.When)
