@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -204,4 +205,23 @@ func TestPowersOfAnOldGovernanceCountUnderTheNewOne(t *testing.T) {
 	if d := policy.Compile(4, o).Decide(a); d.Refusal != policy.RefusedNoPermission {
 		t.Errorf("%+v", d)
 	}
+}
+
+func TestManyMayBeDecidedAtOnce(t *testing.T) {
+	g := policy.Compile(3, sound())
+	a := asked(g)
+	a.Labels = map[string]string{"tier": "gold"}
+	want := g.Decide(a)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				if diff := cmp.Diff(want, g.Decide(a)); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				policy.Check(sound(), known())
+			}
+		})
+	}
+	all.Wait()
 }
