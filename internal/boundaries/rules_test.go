@@ -68,6 +68,7 @@ var owners = []struct {
 	{"google.golang.org/...", []string{"agent/gcp", "test/..."}, "an SDK stays in its provider's folder; it links gRPC, and nothing of ours speaks it (decision 0100)"},
 	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
+	{"cel.dev/...", []string{"policy"}, "conditions are policy's alone"},
 	{"github.com/goccy/go-yaml/...", []string{"cmd/...", "policy/..."}, "rooms get values, not files"},
 }
 
