@@ -116,6 +116,16 @@ var Routes = []Route{
 
 	{"GET", "/audit/events", policy.AuditRead, none, (*API).listAudit},
 	{"GET", "/openapi.yaml", public, none, (*API).contract},
+
+	{"GET", "/me/factors", session, none, (*API).listFactors},
+	{"POST", "/me/factors/totp", session, shown, (*API).startTOTP},
+	{"POST", "/me/factors/totp/{id}/confirm", session, replayed, (*API).confirmTOTP},
+	{"POST", "/me/factors/passkeys", session, shown, (*API).startPasskey},
+	{"POST", "/me/factors/passkeys/finish", session, replayed, (*API).finishPasskey},
+	{"POST", "/me/factors/{id}/remove", session, replayed, (*API).removeFactor},
+	{"POST", "/me/recovery-codes", session, shown, (*API).makeRecoveryCodes},
+	{"POST", "/me/step-up/passkey", session, shown, (*API).askPasskey},
+	{"POST", "/me/step-up", session, replayed, (*API).stepUp},
 }
 
 func (a *API) router() http.Handler {

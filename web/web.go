@@ -20,6 +20,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
 	"secretsbridge/projections"
@@ -71,6 +72,7 @@ type Sessions interface {
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 }
 
 // Marks remembers answers by idempotency key. Package nats has it.
@@ -147,6 +149,7 @@ type Config struct {
 	Fleet     Fleet
 	Inventory Inventory
 	Scans     Scans
+	Factors   *factors.Keeper
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey
@@ -171,6 +174,7 @@ type API struct {
 	http.Handler
 
 	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
+	proofs                                                    *limits
 	streams, exports, held                                    places
 
 	started time.Time // no signature from before is taken
@@ -195,6 +199,7 @@ func New(cfg Config) *API {
 	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
 	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
 	a.keyJobs = newLimits(perKeyJobs, cfg.Now)
+	a.proofs = newLimits(perProofs, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()
