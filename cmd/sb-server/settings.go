@@ -13,6 +13,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/seal"
 )
 
@@ -39,6 +40,10 @@ type settings struct {
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites []seal.Suite `env:"-"` // of SuiteNames
+
+	RPID      string         `env:"SB_WEBAUTHN_RP_ID"`
+	RPOrigins []string       `env:"SB_WEBAUTHN_ORIGINS"`
+	Party     *factors.Party `env:"-"` // of both
 }
 
 func loadSettings() (settings, error) {
@@ -50,6 +55,9 @@ func loadSettings() (settings, error) {
 		return settings{}, err
 	}
 	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
+		return settings{}, err
+	}
+	if s.Party, err = s.relyingParty(); err != nil {
 		return settings{}, err
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {

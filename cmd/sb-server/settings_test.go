@@ -18,6 +18,11 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"an unknown suite":    {"SB_HPKE_SUITES", "xwing,rsa", "write xwing,x25519"},
 		"a suite twice":       {"SB_HPKE_SUITES", "xwing,xwing", "write xwing,x25519"},
 		"too long":            {"SB_PENDING_TTL", "9999h", "choose 1s to 720h"},
+		"a party with a port": {"SB_WEBAUTHN_RP_ID", "bridge.example.org:443", "relying party"},
+		"a party by address":  {"SB_WEBAUTHN_RP_ID", "192.0.2.1", "relying party"},
+		"an origin elsewhere": {"SB_WEBAUTHN_ORIGINS", "https://localhost:8443,https://evil.example", "is not of localhost"},
+		"an origin in clear":  {"SB_WEBAUTHN_ORIGINS", "http://localhost.localhost", "is not https"},
+		"an origin and more":  {"SB_WEBAUTHN_ORIGINS", "https://localhost/app", "scheme, host and port"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +87,23 @@ func TestTheBannerCanBePasted(t *testing.T) {
 		}
 		if got := callable(tcp); got != want {
 			t.Errorf("callable(%s) = %s, want %s", addr, got, want)
+		}
+	}
+}
+
+func TestPasskeysBelongToTheHostOfTheAPI(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8443": "https://localhost:8443", ":8443": "https://localhost:8443", "[::]:443": "https://localhost",
+		"bridge.example.org:443": "https://bridge.example.org", "bridge.example.org:8443": "https://bridge.example.org:8443",
+	} {
+		s := settings{HTTPAddr: addr}
+		party, err := s.relyingParty()
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+			continue
+		}
+		if got := party.Origins(); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: passkeys are used at %v, want %s", addr, got, want)
 		}
 	}
 }
