@@ -2,8 +2,6 @@ package factors
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -18,23 +16,11 @@ func bindingOf(f Factor) seal.Binding {
 	return seal.Binding{Direction: seal.Factor, Envelope: string(f.ID), Key: string(f.Kind), Agent: string(f.User)}
 }
 
-// contextOf is what the data key of a factor is wrapped in: whose it is, for whoever reads the
-// log of the key manager, and a digest of the whole binding.
-func contextOf(f Factor) kms.EncryptionContext {
-	digest := sha256.Sum256(bindingOf(f).Bytes())
-	return kms.EncryptionContext{
-		"purpose": "secretsbridge-factor-v1",
-		"user":    string(f.User),
-		"factor":  string(f.ID),
-		"binding": hex.EncodeToString(digest[:]),
-	}
-}
-
 // close seals what a factor is recognised by, under a data key of its own.
 func (k *Keeper) close(ctx context.Context, f *Factor, plain []byte) error {
 	key := seal.NewDataKey()
 	defer key.Zero()
-	wrapped, err := k.Keys.Wrap(ctx, key, contextOf(*f))
+	wrapped, err := k.Keys.Wrap(ctx, key, kms.ContextOf(bindingOf(*f)))
 	if err != nil {
 		return fmt.Errorf("wrap the data key of factor %s: %w", f.ID, err)
 	}
@@ -48,7 +34,7 @@ func (k *Keeper) close(ctx context.Context, f *Factor, plain []byte) error {
 // open is the way back; the bytes are the caller's to clear. [errBox] if the row was changed,
 // or is not that person's.
 func (k *Keeper) open(ctx context.Context, f Factor) ([]byte, error) {
-	key, err := k.Keys.Unwrap(ctx, kms.Wrapped{KeyID: f.KMSKey, Ciphertext: f.Wrapped}, contextOf(f))
+	key, err := k.Keys.Unwrap(ctx, kms.Wrapped{KeyID: f.KMSKey, Ciphertext: f.Wrapped}, kms.ContextOf(bindingOf(f)))
 	if errors.Is(err, kms.ErrWrongContext) {
 		return nil, fmt.Errorf("%w: %s", errBox, f.ID)
 	}
