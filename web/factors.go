@@ -103,6 +103,9 @@ func (a *API) startTOTP(c *call) (reply, error) {
 	if _, err := a.mayEnrol(c); err != nil {
 		return reply{}, err
 	}
+	if err := limited(c.w, a.proofs, string(c.actor)); err != nil {
+		return reply{}, err
+	}
 	made, err := a.Factors.StartTOTP(c.ctx(), c.meta(), m.Name, c.person.Email)
 	if err != nil {
 		return reply{}, err
@@ -181,6 +184,9 @@ func (a *API) makeRecoveryCodes(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if err := a.requireStepUp(c, factorFreshness); err != nil {
+		return reply{}, err
+	}
+	if err := limited(c.w, a.proofs, string(c.actor)); err != nil {
 		return reply{}, err
 	}
 	codes, seq, err := a.Factors.MakeCodes(c.ctx(), c.meta())

@@ -23,7 +23,7 @@ const (
 	perIntake  = 600 // many people may share an address, and each patch asks
 	perDenied  = 60
 	perKeyJobs = 60 // of one person; each reads a secret at its provider
-	perProofs  = 20 // of second factors by one person; each that fails is a fact
+	perProofs  = 20 // of second factors by one person, and what makes new ones; each leaves a fact
 
 	// maxTracked bounds the memory of each kind: beyond it, the one unseen for longest
 	// is forgotten, and begins anew.
