@@ -63,7 +63,8 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \
 	echo "== pages of a million secrets by a label (p99-ms, aim 10)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
-	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
+	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)," && \
+	echo "== sign-ins (sign-ins/s, ms and MiB each)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench Append -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
@@ -74,6 +75,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench SignIn -benchtime 100x ./store && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'
 

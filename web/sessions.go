@@ -44,12 +44,12 @@ func (a *API) signIn(c *call) (reply, error) {
 	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
 	}
-	if err := limited(c.w, a.accounts, email); err != nil {
+	if err := limited(c.w, a.accounts, email+" "+network(c.r)); err != nil {
 		return reply{}, err
 	}
 	password := secret.New([]byte(m.Password))
 	defer password.Zero()
-	person, err := a.People.Verify(c.ctx(), email, password)
+	person, err := a.People.Verify(c.ctx(), email, password, network(c.r))
 	if code, refused := signInCode(err); refused {
 		return reply{}, a.refuseSignIn(c, person.ID, code)
 	}

@@ -61,7 +61,7 @@ type Views interface {
 
 // People are those who can sign in. Package store has it.
 type People interface {
-	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
+	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 }
 
