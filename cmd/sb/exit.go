@@ -59,6 +59,7 @@ var localCodes = []localCode{
 	{"request_ended", exitEnded, "the request that `--watch` followed ended without being executed: it failed, was rejected or cancelled, or expired"},
 	{"job_ended", exitEnded, "the job that was followed was cancelled; one that failed has the code of its failure"},
 	{"ownership_rules_moved", exitRefused, "the rules in the file are made from another version than the one in force; also a code of the server's"},
+	{"person_unknown", exitNotFound, "nobody has that id, e-mail or name; also a code of the server's"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
