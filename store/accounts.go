@@ -44,8 +44,8 @@ func scanAccount(row pgx.CollectableRow) (Account, error) {
 func (p People) Add(ctx context.Context, a Account) (Account, error) {
 	a.Email, a.Created = normalEmail(a.Email), p.now()
 	tag, err := p.Pool.Exec(ctx, `
-		INSERT INTO private.people (id, kind, email, name, description, break_glass, roles, created_at)
-		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, '{}', $7)
+		INSERT INTO private.people (id, kind, email, name, description, break_glass, created_at)
+		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7)
 		ON CONFLICT DO NOTHING`, a.ID, a.Kind, a.Email, a.Name, a.Description, a.BreakGlass, a.Created)
 	if err != nil {
 		return Account{}, fmt.Errorf("add somebody: %w", err)

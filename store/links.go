@@ -58,7 +58,7 @@ func (l Links) Look(ctx context.Context, token secret.Value) (Link, error) {
 	}
 	var link Link
 	err := l.Pool.QueryRow(ctx, `
-		SELECT l.purpose, p.id, coalesce(p.email, ''), p.name, p.roles, p.disabled
+		SELECT l.purpose, p.id, coalesce(p.email, ''), p.name, p.disabled
 		FROM   private.links l
 		JOIN   private.people p ON p.id = l.person
 		WHERE  l.token_hash = $1
@@ -91,7 +91,7 @@ func (l Links) Redeem(ctx context.Context, token, password secret.Value, record 
 			AND    l.ends_at > $2
 			AND    p.id = l.person
 			AND    NOT p.disabled
-			RETURNING l.purpose, p.id, coalesce(p.email, ''), p.name, p.roles, p.disabled`,
+			RETURNING l.purpose, p.id, coalesce(p.email, ''), p.name, p.disabled`,
 			hashOf(token), l.now()).Scan(append([]any{&link.Purpose}, link.Person.fields()...)...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound

@@ -75,7 +75,7 @@ func (p People) settle(ctx context.Context, id events.UserID, network string, ma
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) (err error) {
 		var breakGlass bool
 		err = tx.QueryRow(ctx, `
-			SELECT id, coalesce(email, ''), name, roles, disabled, break_glass
+			SELECT id, coalesce(email, ''), name, disabled, break_glass
 			FROM   private.people
 			WHERE  id = $1
 			FOR NO KEY UPDATE`, id).Scan(append(person.fields(), &breakGlass)...)

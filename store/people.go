@@ -22,12 +22,12 @@ var (
 	ErrLocked        = errors.New("too many wrong passwords")
 )
 
-// Person is somebody who can sign in. Only ID may appear in a fact.
+// Person is somebody who can sign in. Only ID may appear in a fact. What they may do is facts
+// (package rights).
 type Person struct {
 	ID       events.UserID `json:"id"`
 	Email    string        `json:"email"` // lower case
 	Name     string        `json:"name"`
-	Roles    []string      `json:"roles"`
 	Disabled bool          `json:"disabled"`
 }
 
@@ -52,14 +52,11 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 	if err != nil {
 		return Person{}, err
 	}
-	if person.Roles == nil {
-		person.Roles = []string{}
-	}
 	tag, err := p.Pool.Exec(ctx, `
-		INSERT INTO private.people (id, kind, email, name, password_hash, roles, disabled, created_at)
-		VALUES ($1, 'person', $2, $3, $4, $5, $6, $7)
+		INSERT INTO private.people (id, kind, email, name, password_hash, disabled, created_at)
+		VALUES ($1, 'person', $2, $3, $4, $5, $6)
 		ON CONFLICT (email) DO NOTHING`,
-		person.ID, person.Email, person.Name, hash, person.Roles, person.Disabled, p.now())
+		person.ID, person.Email, person.Name, hash, person.Disabled, p.now())
 	if err != nil {
 		return Person{}, fmt.Errorf("create a person: %w", err)
 	}
@@ -70,7 +67,7 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 }
 
 const selectPerson = `
-	SELECT id, coalesce(email, ''), name, roles, disabled
+	SELECT id, coalesce(email, ''), name, disabled
 	FROM   private.people
 	WHERE  `
 
@@ -163,17 +160,6 @@ func (p People) verify(ctx context.Context, email string, password secret.Value,
 		return Person{ID: id}, err
 	}
 	return person, nil
-}
-
-// SetRoles replaces a person's roles. It acts at once: sessions read them live.
-func (p People) SetRoles(ctx context.Context, id events.UserID, roles []string) error {
-	if roles == nil {
-		roles = []string{} // none, not unknown
-	}
-	return p.change(ctx, "set roles", `
-		UPDATE private.people
-		SET    roles = $2
-		WHERE  id = $1`, id, roles)
 }
 
 // SetPassword replaces a person's password and forgets their failed attempts. Sessions

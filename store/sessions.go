@@ -74,13 +74,13 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 			WHERE  id = $3
 			AND    kind = 'person'
 			AND    NOT disabled
-			RETURNING id, email, name, roles, disabled
+			RETURNING id, email, name, disabled
 		), opened AS (
 			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key)
 			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
 			FROM   owner
 		)
-		SELECT id, email, name, roles, disabled
+		SELECT id, email, name, disabled
 		FROM   owner`,
 		session.ID, hash[:], person, session.Created, session.Ends, key.String()).Scan(session.Person.fields()...)
 	var refused *pgconn.PgError
@@ -104,7 +104,7 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 	var session Session
 	var key string
 	err := s.Pool.QueryRow(ctx, `
-		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.roles, p.disabled
+		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.disabled
 		FROM   private.sessions s
 		JOIN   private.people p ON p.id = s.person
 		WHERE  s.token_hash = $1
@@ -175,5 +175,5 @@ func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (i
 	return int(tag.RowsAffected()), nil
 }
 
-// fields are where the columns id, email, name, roles, disabled go.
-func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Roles, &p.Disabled} }
+// fields are where the columns id, email, name, disabled go.
+func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Disabled} }

@@ -71,7 +71,7 @@ func (t Tokens) Lookup(ctx context.Context, token secret.Value) (MachineToken, e
 	var found MachineToken
 	var used *time.Time
 	err := t.Pool.QueryRow(ctx, `
-		SELECT t.id, t.ends_at, t.used_at, p.id, coalesce(p.email, ''), p.name, p.roles, p.disabled
+		SELECT t.id, t.ends_at, t.used_at, p.id, coalesce(p.email, ''), p.name, p.disabled
 		FROM   private.tokens t
 		JOIN   private.people p ON p.id = t.machine
 		WHERE  t.token_hash = $1

@@ -36,12 +36,15 @@ const (
 type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
-	person  store.Person     // zero on public routes
-	session events.SessionID // likewise
-	found   store.Session    // likewise, with the key that signs its calls, if it has one
-	taken   bool             // the body was read
+	person  store.Person       // zero on public routes
+	session events.SessionID   // likewise, and of a machine
+	found   store.Session      // likewise, with the key that signs its calls, if it has one
+	token   store.MachineToken // of a machine, which has no session
+	powers  *policy.Powers     // likewise: what the caller may do
+	taken   bool               // the body was read
 	body    []byte
 	command events.CommandID
 	now     time.Time
@@ -63,15 +66,10 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 
 func (c *call) param(name string) string { return mux.Vars(c.r)[name] }
 
-// meta is the command's circumstance. Whoever acts is the session's owner.
+// meta is the command's circumstance. Whoever acts is the owner of the session or the token.
 func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
-
-func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Roles, p) }
-
-// holds reports whether the caller may call a route of that permission.
-func (c *call) holds(p policy.Permission) bool { return p == session || c.may(p) }
 
 // guard is what stands before every handler, in this order: session and its signature,
 // permission, body, idempotency.
@@ -82,7 +80,7 @@ func (a *API) guard(route Route) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous}
+		c := &call{w: w, r: r, route: route, id: callID(r.Context()), actor: events.Anonymous}
 		err := a.admit(c, route)
 		c.now = a.Now() // not before: a caller may take long to send a body
 		var answer reply
@@ -100,7 +98,7 @@ func (a *API) guard(route Route) http.Handler {
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
 	if route.Permission != public {
-		if err := c.authenticate(a.Sessions); err != nil {
+		if err := a.authenticate(c); err != nil {
 			return err
 		}
 		if c.found.Key != (seal.VerifyKey{}) {
@@ -115,16 +113,22 @@ func (a *API) admit(c *call, route Route) error {
 			}
 		}
 		// Only now: who has the token and not the key does not keep a session open.
-		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
+		if err := a.touch(c); err != nil {
 			return err
 		}
-		if !c.holds(route.Permission) {
-			return errForbidden
+		if err := a.weigh(c); err != nil {
+			return err
 		}
 	}
 	if route.Method == http.MethodPost && !c.taken {
 		if err := c.read(route.maxBody()); err != nil {
 			return err
+		}
+		if route.Permission != public { // a body may be long on its way, and the caller be out by now
+			if err := a.authenticate(c); err != nil {
+				return err
+			}
+			return a.fresh(c)
 		}
 	}
 	if route.Method == http.MethodGet && route.Permission != public {
@@ -133,13 +137,24 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token.
-func (c *call) authenticate(sessions Sessions) error {
+// touch says that the session or the token of the caller is used.
+func (a *API) touch(c *call) error {
+	if c.session == "" {
+		return a.MachineTokens.Touch(c.ctx(), c.token)
+	}
+	return a.Sessions.Touch(c.ctx(), c.found)
+}
+
+// authenticate finds the session of the bearer token, or the machine that it is of.
+func (a *API) authenticate(c *call) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	if store.IsToken(token) {
+		return a.authenticateMachine(c, token)
+	}
+	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}
@@ -232,21 +247,30 @@ func checkKey(key string) error {
 // freshEnough waits until the views hold what this process last answered, and what the
 // caller asks for.
 func (a *API) freshEnough(c *call) error {
-	at := events.Seq(a.newest.Load())
-	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
-		asked, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return errParameter.because(api.HeaderNotOlderThan + " is no sequence")
-		}
-		at = max(at, events.Seq(asked))
+	at, err := a.asOf(c)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
 	defer cancel()
-	err := a.Views.WaitFor(ctx, at)
+	err = a.Views.WaitFor(ctx, at)
 	if errors.Is(err, projections.ErrBehind) && c.ctx().Err() == nil {
 		return errViewBehind
 	}
 	return err
+}
+
+// asOf is the commit that a query must know.
+func (a *API) asOf(c *call) (events.Seq, error) {
+	at := events.Seq(a.newest.Load())
+	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return 0, errParameter.because(api.HeaderNotOlderThan + " is no sequence")
+		}
+		at = max(at, events.Seq(asked))
+	}
+	return at, nil
 }
 
 func (a *API) write(c *call, answer reply) {

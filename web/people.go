@@ -77,7 +77,7 @@ func (a *API) pageOf(c *call, kind events.UserKind) ([]store.Account, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	after, err := placeOf(q)
+	after, err := pagePlace(q)
 	if err != nil {
 		return nil, "", err
 	}
@@ -94,7 +94,7 @@ func (a *API) pageOf(c *call, kind events.UserKind) ([]store.Account, string, er
 	return found, base64.RawURLEncoding.EncodeToString([]byte(cursor)), nil
 }
 
-func placeOf(q url.Values) (store.Place, error) {
+func pagePlace(q url.Values) (store.Place, error) {
 	text := q.Get("cursor")
 	if text == "" {
 		return store.Place{}, nil

@@ -12,6 +12,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/web/api"
 )
 
@@ -110,9 +111,11 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
+	errGrantHidden = (*problem)(accounts.ErrGrantHidden)
+
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
-		accounts.ErrGrantHidden.Code: (*problem)(command.ErrGrantUnknown),
+		errGrantHidden.Code: (*problem)(command.ErrGrantUnknown),
 	}
 )
 
@@ -145,6 +148,8 @@ func explain(err error) (p *problem, known bool) {
 	switch {
 	case errors.As(err, &p):
 		return p, true
+	case errors.Is(err, accounts.ErrGrantHidden):
+		return errGrantHidden, true
 	case errors.As(err, &rejection):
 		if _, listed := statuses[rejection.Code]; listed {
 			return (*problem)(rejection), true
@@ -158,7 +163,7 @@ func explain(err error) (p *problem, known bool) {
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrLogUnsafe),
 		errors.Is(err, kms.ErrUnavailable), errors.Is(err, kms.ErrRefused), errors.Is(err, kms.ErrUnknownKey),
-		errors.Is(err, projections.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, projections.ErrBehind), errors.Is(err, rights.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		unreachable(err):
 		return errUnavailable, false
 	}

@@ -22,6 +22,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -65,12 +66,24 @@ type People interface {
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 }
 
+// Rights know who may do what. Package rights has it.
+type Rights interface {
+	// Fresh waits until all counts that the log holds now, WaitFor until a commit does.
+	// Errors: [rights.ErrBehind], and what is wrong with the log.
+	Fresh(ctx context.Context) error
+	WaitFor(ctx context.Context, seq events.Seq) error
+
+	User(id events.UserID) command.User
+	Powers(id events.UserID) *policy.Powers
+}
+
 // Sessions are the open sessions. Package store has it.
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
 
 // Marks remembers answers by idempotency key. Package nats has it.
@@ -142,11 +155,16 @@ type Config struct {
 	Views     Views
 	People    People
 	Sessions  Sessions
+	Rights    Rights
 	Marks     Marks
 	Custody   Custody
 	Fleet     Fleet
 	Inventory Inventory
 	Scans     Scans
+
+	Accounts      Accounts
+	Directory     Directory
+	MachineTokens MachineTokens
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey

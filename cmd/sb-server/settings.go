@@ -32,6 +32,8 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
+
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
 
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
@@ -59,6 +61,9 @@ func loadSettings() (settings, error) {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
+	if err := checkPublicURL(s.PublicURL); err != nil {
+		return settings{}, err
 	}
 	if s.OpenRequests < 1 || s.OpenRequests > 10_000 {
 		return settings{}, fmt.Errorf("SB_OPEN_REQUESTS is %d: choose 1 to 10000", s.OpenRequests)
