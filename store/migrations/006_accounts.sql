@@ -1,6 +1,5 @@
 -- What somebody may do is told by facts. Machines come in by tokens only, and whoever was invited has no password yet.
 ALTER TABLE people ADD COLUMN kind text NOT NULL DEFAULT 'person';
-ALTER TABLE people ALTER COLUMN kind DROP DEFAULT;
 ALTER TABLE people ALTER COLUMN roles SET DEFAULT '{}';
 ALTER TABLE people ADD COLUMN break_glass boolean NOT NULL DEFAULT false;
 ALTER TABLE people ADD COLUMN description text NOT NULL DEFAULT '';
