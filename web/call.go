@@ -16,6 +16,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
@@ -71,8 +72,8 @@ func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
 
-// guard is what stands before every handler, in this order: session and its signature,
-// permission, body, idempotency.
+// guard is what stands before every handler, in this order: the limit of the address,
+// session and its signature, the limit of the person, permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() && !long(r) {
@@ -97,6 +98,9 @@ func (a *API) guard(route Route) http.Handler {
 
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
+	if err := a.limit(c, window.CallsOfAddress, a.network(c.r), route.cost()); err != nil {
+		return err
+	}
 	if route.Permission != public {
 		if err := a.authenticate(c); err != nil {
 			return err
@@ -112,7 +116,11 @@ func (a *API) admit(c *call, route Route) error {
 				return err
 			}
 		}
-		// Only now: who has the token and not the key does not keep a session open.
+		// Only now: who has the token and not the key uses nothing up, and does not keep a
+		// session open.
+		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
+			return err
+		}
 		if err := a.touch(c); err != nil {
 			return err
 		}

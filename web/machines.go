@@ -10,6 +10,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -103,6 +104,9 @@ func (a *API) issueToken(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if _, _, err := a.subject(c, events.UserMachine); err != nil {
+		return reply{}, err
+	}
+	if err := a.limit(c, window.Invitations, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	got, id, err := a.Accounts.IssueToken(c.ctx(), c.meta(), c.person.ID, events.UserID(c.param("id")), events.TokenIssued{

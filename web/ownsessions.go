@@ -6,6 +6,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -101,7 +102,7 @@ func (a *API) changePassword(c *call) (reply, error) {
 	if err := c.personally(); err != nil {
 		return reply{}, err
 	}
-	if err := limited(c.w, a.accounts, "password "+string(c.person.ID)); err != nil {
+	if err := a.limit(c, window.SignInsOfAccount, string(c.person.ID), 1); err != nil {
 		return reply{}, err
 	}
 	if len(m.Sealed) > 0 {
@@ -124,7 +125,7 @@ func (a *API) changePassword(c *call) (reply, error) {
 	defer password.Zero()
 	meta := c.meta()
 	meta.Command = events.DeriveCommandID("password", string(c.actor), c.r.Header.Get(api.HeaderIdempotencyKey))
-	return doneReply(a.Accounts.ChangePassword(c.ctx(), meta, c.person, c.session, network(c.r), old, password))
+	return doneReply(a.Accounts.ChangePassword(c.ctx(), meta, c.person, c.session, a.network(c.r), old, password))
 }
 
 // redeemLink sets a password by a link. Nobody is signed in by it.
@@ -133,7 +134,7 @@ func (a *API) redeemLink(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	if err := limited(c.w, a.addresses, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignInsOfAddress, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	if len(m.Sealed) > 0 {

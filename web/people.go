@@ -14,6 +14,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -183,6 +184,9 @@ func (a *API) invitePerson(c *call) (reply, error) {
 	if !c.may(policy.PersonList, policy.Spot{}) {
 		return reply{}, errForbidden.because("whoever invites people must be able to list them, too (person.list)")
 	}
+	if err := a.limit(c, window.Invitations, string(c.actor), 1); err != nil {
+		return reply{}, err
+	}
 	got, err := a.Accounts.Invite(c.ctx(), c.meta(), accounts.Invitation{Email: m.Email, Name: m.Name, BreakGlass: m.BreakGlass})
 	return linkReply(got, err)
 }
@@ -193,6 +197,9 @@ func (a *API) resetPerson(c *call) (reply, error) {
 		return reply{}, err
 	}
 	if _, _, err := a.subject(c, events.UserPerson); err != nil {
+		return reply{}, err
+	}
+	if err := a.limit(c, window.Invitations, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	got, err := a.Accounts.Reset(c.ctx(), c.meta(), c.person.ID, events.UserID(c.param("id")))

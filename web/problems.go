@@ -10,6 +10,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
 	"secretsbridge/rights"
@@ -126,14 +127,19 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] && limited(c.w, a.denied, string(c.actor)) != nil {
-		p = errTooMany // each denial is a fact, so there is an end to them
+	if denials[p.Code] { // each is a fact, so there is an end to them
+		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
+			p, _ = explain(err)
+		}
 	}
 	if denials[p.Code] {
 		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
 		if _, err := a.record(c, c.actor, denied); err != nil {
 			p = errUnavailable
 		}
+	}
+	if p.Code == errTooMany.Code && c.session != "" && a.recordTooMany(c, route) != nil {
+		p = errUnavailable
 	}
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
