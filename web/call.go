@@ -40,14 +40,15 @@ type call struct {
 	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
-	person  store.Person     // zero on public routes
-	session events.SessionID // likewise
-	found   store.Session    // likewise, with the key that signs its calls, if it has one
-	powers  *policy.Powers   // likewise: what the caller may do
-	taken   bool             // the body was read
+	person  store.Person       // zero on public routes
+	session events.SessionID   // likewise, and of a machine
+	found   store.Session      // likewise, with the key that signs its calls, if it has one
+	token   store.MachineToken // of a machine, which has no session
+	powers  *policy.Powers     // likewise: what the caller may do
+	taken   bool               // the body was read
 	body    []byte
 	command events.CommandID
-	token   secret.Value // of the session; empty on public routes
+	bearer  secret.Value // of the session; empty on public routes, and of a machine
 	cookie  bool         // the token came in a cookie: a browser sends it, whoever wants it to
 	now     time.Time
 }
@@ -69,7 +70,7 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 
 func (c *call) param(name string) string { return mux.Vars(c.r)[name] }
 
-// meta is the command's circumstance. Whoever acts is the session's owner.
+// meta is the command's circumstance. Whoever acts is the owner of the session or the token.
 func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
@@ -104,7 +105,7 @@ func (a *API) admit(c *call, route Route) error {
 		return err
 	}
 	if route.Permission != public {
-		if err := c.authenticate(a.Sessions); err != nil {
+		if err := a.authenticate(c); err != nil {
 			return err
 		}
 		if c.cookie && route.Method != http.MethodGet && c.r.Header.Get(api.HeaderRequestedWith) == "" {
@@ -126,7 +127,7 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
 			return err
 		}
-		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
+		if err := a.touch(c); err != nil {
 			return err
 		}
 		if err := a.weigh(c); err != nil {
@@ -137,6 +138,12 @@ func (a *API) admit(c *call, route Route) error {
 		if err := c.read(route); err != nil {
 			return err
 		}
+		if route.Permission != public { // a body may be long on its way, and the caller be out by now
+			if err := a.authenticate(c); err != nil {
+				return err
+			}
+			return a.fresh(c)
+		}
 	}
 	if route.Method == http.MethodGet && route.Permission != public {
 		return a.freshEnough(c)
@@ -144,9 +151,17 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token, or of a browser's cookie where there is
-// no such header.
-func (c *call) authenticate(sessions Sessions) error {
+// touch says that the session or the token of the caller is used.
+func (a *API) touch(c *call) error {
+	if c.session == "" {
+		return a.MachineTokens.Touch(c.ctx(), c.token)
+	}
+	return a.Sessions.Touch(c.ctx(), c.found)
+}
+
+// authenticate finds the session of the bearer token, or of a browser's cookie where there is no
+// such header, or the machine that it is of.
+func (a *API) authenticate(c *call) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if len(c.r.Header.Values("Authorization")) == 0 {
 		scheme, token, c.cookie = "Bearer", cookieOf(c.r, sessionCookie), true
@@ -154,8 +169,11 @@ func (c *call) authenticate(sessions Sessions) error {
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	c.token = secret.New([]byte(token))
-	found, err := sessions.Lookup(c.ctx(), c.token)
+	if store.IsToken(token) && !c.cookie { // a machine has no browser
+		return a.authenticateMachine(c, token)
+	}
+	c.bearer = secret.New([]byte(token))
+	found, err := a.Sessions.Lookup(c.ctx(), c.bearer)
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/command/commandtest"
 	"secretsbridge/custody"
@@ -121,6 +122,7 @@ type rig struct {
 	people    store.People
 	sessions  store.Sessions
 	rights    *rights.Register
+	accounts  *accounts.Accounts
 	signer    seal.SigningKey
 	reader    seal.RecipientKey // of whoever reveals
 	clock     *clock
@@ -177,9 +179,15 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
-		Reapprove: events.ReapproveTouched, OpenRequests: 200,
+		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
 	}
+	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
+	r.accounts = accounts.New(accounts.Config{
+		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,
+		URL: "https://secrets.example.org", Logger: logger, Now: r.clock.Now,
+	})
+	cfg.Accounts, cfg.Directory, cfg.MachineTokens = r.accounts, r.people, tokens
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -230,10 +230,10 @@ func commandLine(port int, name, value string) string {
 	return "http://127.0.0.1:" + strconv.Itoa(port) + "/done?" + url.Values{name: {value}}.Encode()
 }
 
-// redeem trades a code of the command line for a session of a key. The call is sealed and signed
+// redeemCode trades a code of the command line for a session of a key. The call is sealed and signed
 // like a sign-in.
-func (a *API) redeem(c *call) (reply, error) {
-	var m api.Redeem
+func (a *API) redeemCode(c *call) (reply, error) {
+	var m api.RedeemCode
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
@@ -243,7 +243,7 @@ func (a *API) redeem(c *call) (reply, error) {
 	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
-	var in api.SealedRedeem
+	var in api.SealedCode
 	key, err := a.openSealed(c, m.Sealed, &in, func() string { return in.Key })
 	if err != nil {
 		return reply{}, err
@@ -276,7 +276,7 @@ func (a *API) signOff(c *call) (reply, error) {
 	if a.SignOn == nil {
 		return reply{}, errNoSignOn
 	}
-	to, err := a.SignOn.Leave(c.ctx(), c.session, c.token)
+	to, err := a.SignOn.Leave(c.ctx(), c.session, c.bearer)
 	if err != nil {
 		return reply{}, err
 	}

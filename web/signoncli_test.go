@@ -39,9 +39,9 @@ func (s *signOnRig) code(who servers.OIDCPerson, verifier string) string {
 }
 
 // redemption seals a code with its verifier and a key.
-func (s *signOnRig) redemption(code, verifier string, key seal.SigningKey) api.Redeem {
+func (s *signOnRig) redemption(code, verifier string, key seal.SigningKey) api.RedeemCode {
 	s.t.Helper()
-	return api.Redeem{Sealed: s.sealed(s.intakeKey(), api.SealedRedeem{Code: code, Verifier: verifier, Key: key.Public().String()}).Sealed}
+	return api.RedeemCode{Sealed: s.sealed(s.intakeKey(), api.SealedCode{Code: code, Verifier: verifier, Key: key.Public().String()}).Sealed}
 }
 
 func TestACommandLineTradesItsCodeForASignedSession(t *testing.T) {
@@ -89,8 +89,8 @@ func TestACodeAloneIsWorthNothing(t *testing.T) {
 	code = s.code(ann, verifier)
 	redeem(s.redemption(code, verifier, own)).wants(t, 401, "signature_invalid")
 	redeem(s.redemption(code, verifier, own), s.signsNow(newSigningKey(t))).wants(t, 401, "signature_invalid")
-	redeem(api.Redeem{Sealed: []byte("nothing")}, s.signsNow(own)).wants(t, 422, "sign_in_unreadable")
-	redeem(api.Redeem{Sealed: s.sealedOf(s.developer.Email, own).Sealed}, s.signsNow(own)).wants(t, 422, "sign_in_unreadable")
+	redeem(api.RedeemCode{Sealed: []byte("nothing")}, s.signsNow(own)).wants(t, 422, "sign_in_unreadable")
+	redeem(api.RedeemCode{Sealed: s.sealedOf(s.developer.Email, own).Sealed}, s.signsNow(own)).wants(t, 422, "sign_in_unreadable")
 	redeem(sent(`{"code":"`+code+`","verifier":"`+verifier+`"}`), s.signsNow(own)).wants(t, 400, "body_malformed")
 	s.call(nobody, "POST", "/sessions", api.SignIn{Sealed: s.redemption(code, verifier, own).Sealed}, key(""), s.signsNow(own)).wants(t, 422, "sign_in_unreadable")
 	redeem(s.redemption(code, verifier, own), s.signsNow(own)).wants(t, 201, "") // none of that used it up

@@ -14,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/seal"
 )
 
@@ -33,6 +34,8 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
+
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
 
 	CallsPerPerson  int      `env:"SB_CALLS_PER_PERSON" envDefault:"600"`
@@ -42,11 +45,14 @@ type settings struct {
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
-	PublicURL  string   `env:"SB_PUBLIC_URL"` // under which browsers reach this server
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
 	Proxies []netip.Prefix `env:"-"` // of ProxyNames
+
+	RPID      string         `env:"SB_WEBAUTHN_RP_ID"`
+	RPOrigins []string       `env:"SB_WEBAUTHN_ORIGINS"`
+	Party     *factors.Party `env:"-"` // of both
 }
 
 func loadSettings() (settings, error) {
@@ -63,6 +69,9 @@ func loadSettings() (settings, error) {
 	if s.Proxies, err = parseProxies(s.ProxyNames); err != nil {
 		return settings{}, err
 	}
+	if s.Party, err = s.relyingParty(); err != nil {
+		return settings{}, err
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		return settings{}, fmt.Errorf("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
 	}
@@ -70,6 +79,9 @@ func loadSettings() (settings, error) {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
+	if err := checkPublicURL(s.PublicURL); err != nil {
+		return settings{}, err
 	}
 	for _, n := range []struct {
 		name             string

@@ -33,7 +33,7 @@ type oidcSettings struct {
 // validateOIDC says what to write where a part of the identity provider is missing, or left over.
 func (s settings) validateOIDC() error {
 	if s.OIDC.Issuer == "" {
-		for _, name := range []string{"SB_OIDC_CLIENT_ID", "SB_OIDC_CLIENT_SECRET_FILE", "SB_OIDC_SCOPES", "SB_OIDC_GROUPS_CLAIM", "SB_OIDC_CA_FILE", "SB_PUBLIC_URL"} {
+		for _, name := range []string{"SB_OIDC_CLIENT_ID", "SB_OIDC_CLIENT_SECRET_FILE", "SB_OIDC_SCOPES", "SB_OIDC_GROUPS_CLAIM", "SB_OIDC_CA_FILE"} {
 			if os.Getenv(name) != "" {
 				return fmt.Errorf("%s is set and SB_OIDC_ISSUER is not: docs/how-to/single-sign-on.md says what to write", name)
 			}

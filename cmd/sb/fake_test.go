@@ -30,7 +30,7 @@ const (
 	canaryPassword = "canary-password-7e1"
 	canaryToken    = "canary-token-52b"
 	canaryValue    = "canary-value-90d"
-	canaryCode     = "canary-code-8a4-of-43-characters-0123456789"
+	canarySignOn   = "canary-code-8a4-of-43-characters-0123456789"
 )
 
 // fake is the API in memory, for one script. It checks its callers: what no client may
@@ -62,8 +62,14 @@ type fake struct {
 	misplaced bool       // secrets are said to be elsewhere
 	empty     bool       // nothing was scanned yet
 	many      bool       // there are 51 secrets
-	challenge string     // of a sign-in by the identity provider
-	refusal   string     // of the next one
+
+	factors   api.Factors
+	careful   bool // commands need a second factor
+	steppedUp bool
+	told      any // what the last command about people or machines said
+
+	challenge string // of a sign-in by the identity provider
+	refusal   string // of the next one
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -213,10 +219,17 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		return
 	}
 	if r.Method == "POST" && path == "sessions/redeem" {
+		f.redeemCode(w, r, body)
+		return
+	}
+	if r.Method == "POST" && path == "links/redeem" {
 		f.redeem(w, r, body)
 		return
 	}
 	switch r.Header.Get("Authorization") {
+	case "Bearer " + canaryMachine: // signs nothing, and has no session
+		f.query(w, r, path)
+		return
 	case "Bearer " + canaryToken:
 	case "":
 		problem(w, 401, "not_signed_in")
@@ -251,7 +264,11 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 			_, _ = w.WriteString(before)
 			return
 		}
-		defer func() { f.keys[key] = w.Body.String() }()
+		defer func() {
+			if w.Code < 300 { // what was refused was not done
+				f.keys[key] = w.Body.String()
+			}
+		}()
 	}
 	f.command(w, r, path, body)
 }
@@ -290,7 +307,7 @@ func (f *fake) signIn(w *httptest.ResponseRecorder, r *http.Request, body []byte
 func (f *fake) startSignOn(w *httptest.ResponseRecorder, r *http.Request) {
 	q := r.URL.Query()
 	f.challenge = q.Get("code_challenge")
-	answer := "code=" + canaryCode
+	answer := "code=" + canarySignOn
 	if f.refusal != "" {
 		answer = "error=" + f.refusal
 	}
@@ -299,14 +316,14 @@ func (f *fake) startSignOn(w *httptest.ResponseRecorder, r *http.Request) {
 	w.WriteHeader(303)
 }
 
-func (f *fake) redeem(w *httptest.ResponseRecorder, r *http.Request, body []byte) {
-	var outer api.Redeem
+func (f *fake) redeemCode(w *httptest.ResponseRecorder, r *http.Request, body []byte) {
+	var outer api.RedeemCode
 	f.decode(body, &outer)
 	plain, err := seal.OpenProposal(f.intake, seal.Binding{Direction: seal.SignIn, AgentKey: f.intake.Public().ID()}, outer.Sealed)
 	if err != nil {
 		f.t.Errorf("the redemption does not open: %v", err)
 	}
-	var in api.SealedRedeem
+	var in api.SealedCode
 	f.decode(plain, &in)
 	key, err := seal.ParseVerifyKey(in.Key)
 	if err != nil {
@@ -314,7 +331,7 @@ func (f *fake) redeem(w *httptest.ResponseRecorder, r *http.Request, body []byte
 	}
 	f.signed(r, body, key)
 	challenge := sha256.Sum256([]byte(in.Verifier))
-	if len(in.Verifier) != 43 || base64.RawURLEncoding.EncodeToString(challenge[:]) != f.challenge || in.Code != canaryCode {
+	if len(in.Verifier) != 43 || base64.RawURLEncoding.EncodeToString(challenge[:]) != f.challenge || in.Code != canarySignOn {
 		problem(w, 403, "sso_code_invalid")
 		return
 	}
@@ -328,9 +345,14 @@ func me(email string) api.Me {
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
 	part := strings.Split(path, "/")
+	if f.queryPeople(w, r, path) {
+		return
+	}
 	switch {
 	case path == "me":
 		reply(w, 200, me("dana@example.org"))
+	case path == "me/factors":
+		reply(w, 200, f.factors)
 	case path == "requests":
 		var found []api.Request
 		for _, q := range slices.Backward(f.requests) {
@@ -381,7 +403,14 @@ func agent(id string) api.Agent {
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
 	part := strings.Split(path, "/")
+	if r.Method == "POST" && f.commandPeople(w, path, body) {
+		return
+	}
 	switch {
+	case part[0] == "me":
+		f.commandFactors(w, path, body)
+	case f.careful && !f.steppedUp:
+		problem(w, 401, "step_up_required")
 	case r.Method == "DELETE" && path == "sessions/current":
 		f.revoked = true
 		w.WriteHeader(204)

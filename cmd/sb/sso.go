@@ -56,7 +56,7 @@ func signOn(c *cobra.Command, to *client.Client, open bool) (client.Item[api.Ses
 		return none, err
 	}
 	defer code.Zero()
-	return client.Redeem(c.Context(), to, code, verifier)
+	return client.RedeemCode(c.Context(), to, code, verifier)
 }
 
 func randomBytes() []byte {

@@ -1,14 +1,14 @@
 package api
 
-// Redeem trades a code that a sign-in by the identity provider gave to a command line for a
+// RedeemCode trades a code that a sign-in by the identity provider gave to a command line for a
 // session of a key, which signs the call.
-type Redeem struct {
-	Sealed []byte `json:"sealed"` // base64 of a SealedRedeem in JSON, sealed to an intake key
+type RedeemCode struct {
+	Sealed []byte `json:"sealed"` // base64 of a SealedCode in JSON, sealed to an intake key
 }
 
-// SealedRedeem is what is sealed to redeem a code: a proposal of package seal in the direction
+// SealedCode is what is sealed to redeem a code: a proposal of package seal in the direction
 // sign-in.
-type SealedRedeem struct {
+type SealedCode struct {
 	Code     string `json:"code"`
 	Verifier string `json:"verifier"` // of PKCE, whose challenge began the sign-in
 	Key      string `json:"key"`      // public Ed25519 key of the session, "ed25519:…"

@@ -19,7 +19,7 @@ var taken = map[string]any{
 	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{},
 	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 	"Invite": api.Invite{}, "Enrol": events.Enrol{},
-	"Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{},
+	"RedeemCode": api.RedeemCode{}, "SealedCode": api.SealedCode{},
 }
 
 // TestEveryInputHasALimit walks all that a caller can send, in the text and in Go: no
@@ -51,7 +51,7 @@ func TestEveryInputHasALimit(t *testing.T) {
 			}
 		}
 	}
-	named["SealedSignIn"], named["SealedRedeem"] = true, true // inside of SignIn and Redeem
+	named["SealedSignIn"], named["SealedCode"] = true, true // inside of SignIn and RedeemCode
 	for name, shape := range taken {
 		schema := load(t).Schema(name)
 		if schema == nil || !named[name] {
