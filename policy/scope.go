@@ -57,8 +57,11 @@ func (a Areas) Touch(connection events.ConnectionID) bool {
 
 // areas are where a scope reaches.
 func (g *Governance) areas(s events.Scope) Areas {
-	if s == (events.Scope{}) {
+	switch {
+	case s == (events.Scope{}):
 		return Areas{Everywhere: true}
+	case s.Prefix != "" && s.Connection == "":
+		return Areas{} // as Covers has it
 	}
 	if s.Project == "" && s.Environment == "" && s.Kind == "" && s.Team == "" {
 		return Areas{Areas: []Area{{Connection: s.Connection, Prefix: s.Prefix}}}
