@@ -29,3 +29,6 @@ func (a *API) Remembered() (n int) {
 	}
 	return n
 }
+
+// Placed reports whether a route's permission is held in scopes.
+func (r Route) Placed() bool { return r.Reach == placed }

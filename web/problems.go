@@ -90,7 +90,7 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
-	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -99,8 +99,12 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
+	errSecretHidden     = &problem{"secret_hidden", command.ErrSecretUnlisted.Detail}
+	errConnectionHidden = &problem{"connection_hidden", command.ErrConnectionUnknown.Detail}
+
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
+		errSecretHidden.Code: (*problem)(command.ErrSecretUnlisted), errConnectionHidden.Code: (*problem)(command.ErrConnectionUnknown),
 	}
 )
 
