@@ -1,6 +1,10 @@
 package web
 
-import "time"
+import (
+	"net/http"
+	"net/netip"
+	"time"
+)
 
 // Statuses is the table of codes.
 var Statuses = statuses
@@ -32,3 +36,8 @@ func (a *API) Remembered() (n int) {
 
 // Placed reports whether a route's permission is held in scopes.
 func (r Route) Placed() bool { return r.Reach == placed }
+
+// NetworkOf is whom a call's address belongs to.
+func NetworkOf(r *http.Request, proxies []netip.Prefix) string {
+	return (&API{Config: Config{TrustedProxies: proxies}}).network(r)
+}
