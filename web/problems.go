@@ -52,6 +52,12 @@ var (
 	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
 	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
+	errStepUpRequired   = &problem{"step_up_required", "prove a second factor first: `sb step-up`, or a passkey in a browser"}
+	errSignInStale      = &problem{"sign_in_stale", "the first factor is enrolled within five minutes after signing in; sign in again: `sb login`"}
+	errFactorMissing    = &problem{"factor_missing", "this needs a second factor and you have none; enrol one first: `sb factor add-totp`"}
+	errStepUpFailed     = &problem{"step_up_failed", "this proves no factor of yours: the code is wrong or was used, or the passkey's answer is not to the newest challenge, for this site, with user verification; try again"}
+	errFactorLocked     = &problem{"factor_locked", "too many codes were wrong, so none counts for a while; wait as long as Retry-After says, or use another factor"}
+	errFactorCloned     = &problem{"factor_cloned", "the counter of this passkey went back, so there may be a copy of it; it was removed. Step up with another factor, and tell an operator"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
@@ -86,6 +92,8 @@ var statuses = map[string]int{
 	"job_not_finished": 409, "key_names_gone": 410, "schedule_invalid": 422,
 	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
 	"too_many_rules": 422, "report_too_long": 413,
+	"step_up_required": 401, "sign_in_stale": 401, "factor_missing": 403, "step_up_failed": 403, "factor_locked": 429, "factor_cloned": 403,
+	"factor_unknown": 404, "too_many_factors": 409, "factor_exists": 409, "factor_name_invalid": 422, "factor_proof_invalid": 422,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
 
 	"token_refused": 401, "people_only": 403, "person_unknown": 404, "person_erased": 409, "person_disabled": 409, "person_above_you": 403,
@@ -102,6 +110,7 @@ var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
 	"grant_hidden": true,
 }
@@ -189,8 +198,12 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
-	if status == http.StatusUnauthorized {
+	switch {
+	case p.Code == errStepUpRequired.Code || p.Code == errSignInStale.Code: // it says how fresh a proof must be
+	case status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
+	default:
+		header.Del("WWW-Authenticate")
 	}
 	if p == errUnavailable || p == errViewBehind || p == errInFlight {
 		header.Set("Retry-After", "1")

@@ -21,6 +21,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
 	"secretsbridge/policy"
@@ -84,6 +85,7 @@ type Sessions interface {
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
 
@@ -163,6 +165,7 @@ type Config struct {
 	Inventory Inventory
 	Scans     Scans
 	Limits    Limits
+	Factors   *factors.Keeper
 
 	Accounts      Accounts
 	Directory     Directory

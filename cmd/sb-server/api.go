@@ -19,7 +19,7 @@ func (st *stack) api() *web.API {
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
-		Limits: st.windows, TrustedProxies: st.settings.Proxies,
+		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now,
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/seal"
 )
 
@@ -47,6 +48,10 @@ type settings struct {
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
 	Proxies []netip.Prefix `env:"-"` // of ProxyNames
+
+	RPID      string         `env:"SB_WEBAUTHN_RP_ID"`
+	RPOrigins []string       `env:"SB_WEBAUTHN_ORIGINS"`
+	Party     *factors.Party `env:"-"` // of both
 }
 
 func loadSettings() (settings, error) {
@@ -61,6 +66,9 @@ func loadSettings() (settings, error) {
 		return settings{}, err
 	}
 	if s.Proxies, err = parseProxies(s.ProxyNames); err != nil {
+		return settings{}, err
+	}
+	if s.Party, err = s.relyingParty(); err != nil {
 		return settings{}, err
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {

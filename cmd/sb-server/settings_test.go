@@ -26,6 +26,11 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"no network":          {"SB_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example", "proxy.example"},
 		"every address":       {"SB_TRUSTED_PROXIES", "0.0.0.0/0", "such as 10.0.0.0/8"},
 		"too many proxies":    {"SB_TRUSTED_PROXIES", strings.Repeat("10.0.0.1,", 64) + "10.0.0.1", "64 at most"},
+		"a party with a port": {"SB_WEBAUTHN_RP_ID", "bridge.example.org:443", "relying party"},
+		"a party by address":  {"SB_WEBAUTHN_RP_ID", "192.0.2.1", "relying party"},
+		"an origin elsewhere": {"SB_WEBAUTHN_ORIGINS", "https://localhost:8443,https://evil.example", "is not of localhost"},
+		"an origin in clear":  {"SB_WEBAUTHN_ORIGINS", "http://localhost.localhost", "is not https"},
+		"an origin and more":  {"SB_WEBAUTHN_ORIGINS", "https://localhost/app", "scheme, host and port"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -102,6 +107,23 @@ func TestTheBannerCanBePasted(t *testing.T) {
 		}
 		if got := callable(tcp); got != want {
 			t.Errorf("callable(%s) = %s, want %s", addr, got, want)
+		}
+	}
+}
+
+func TestPasskeysBelongToTheHostOfTheAPI(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8443": "https://localhost:8443", ":8443": "https://localhost:8443", "[::]:443": "https://localhost",
+		"bridge.example.org:443": "https://bridge.example.org", "bridge.example.org:8443": "https://bridge.example.org:8443",
+	} {
+		s := settings{HTTPAddr: addr}
+		party, err := s.relyingParty()
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+			continue
+		}
+		if got := party.Origins(); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: passkeys are used at %v, want %s", addr, got, want)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func Load(yaml []byte) (*Contract, error) {
 func options() []config.Option {
 	return []config.Option{
 		config.WithFormatAssertions(), config.WithStrictMode(),
-		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.items[*].data.**",
+		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.public_key.**", "$.body.passkey.**", "$.body.items[*].data.**",
 			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels"),
 	}
 }
