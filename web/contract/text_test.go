@@ -172,7 +172,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Factors": api.Factors{}, "Factor": api.Factor{}, "NewTotp": api.NewTOTP{}, "Totp": api.TOTP{}, "TotpCode": api.TOTPCode{}, "PasskeyOptions": api.PasskeyOptions{},
 		"NewPasskey": api.NewPasskey{}, "Enrolled": api.Enrolled{}, "RecoveryCodes": api.RecoveryCodes{}, "StepUp": api.StepUp{},
 		"InvitePerson": api.InvitePerson{}, "Link": api.Link{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
-		"SealedPassword": api.SealedPassword{}, "Account": api.Account{}, "PersonGrant": api.PersonGrant{}, "GiveGrant": api.GiveGrant{}, "Made": api.Made{},
+		"SealedPassword": api.SealedPassword{}, "Account": api.Account{}, "PersonGrant": api.PersonGrant{}, "GiveGrant": api.GiveGrant{}, "GivenScope": api.Scope{}, "Made": api.Made{},
 		"OpenSession": api.OpenSession{}, "Ended": api.Ended{}, "CreateMachine": api.CreateMachine{}, "Machine": api.Machine{}, "MachineToken": api.MachineToken{},
 		"IssueToken": api.IssueToken{}, "IssuedToken": api.IssuedToken{}, "Delegate": api.Delegate{}, "Delegation": api.Delegation{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
