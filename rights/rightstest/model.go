@@ -14,6 +14,7 @@ import (
 
 // Model is what facts have told so far.
 type Model struct {
+	who     []events.UserID
 	users   map[events.UserID]*user
 	objects map[events.ObjectRef]events.Object
 }
@@ -24,9 +25,10 @@ type user struct {
 	told   []string
 }
 
-// New makes a model of an empty log. Fixed are roles that always exist, with their permissions.
-func New(fixed map[string]events.Role) *Model {
-	m := &Model{users: map[events.UserID]*user{}, objects: map[events.ObjectRef]events.Object{}}
+// New makes a model of an empty log. Fixed are roles that always exist, with their permissions, and
+// who are those that changes are about.
+func New(fixed map[string]events.Role, who ...events.UserID) *Model {
+	m := &Model{who: who, users: map[events.UserID]*user{}, objects: map[events.ObjectRef]events.Object{}}
 	for name, role := range fixed {
 		m.objects[events.ObjectRef{Kind: events.KindRole, Name: name}] = events.Object{Kind: events.KindRole, Name: name, Spec: role}
 	}
@@ -170,7 +172,6 @@ func (m *Model) above(team, other string) bool {
 
 // The world that changes are made of: small, so that they often meet.
 var (
-	Users       = []events.UserID{"u_ann", "u_bob", "u_cid", "u_dot"}
 	Connections = []events.ConnectionID{"vault", "cloud"}
 	Refs        = []string{"", "prod", "prod/db", "prod/db/main", "prod-eu/db", "product", "test/db"}
 	prefixes    = []string{"", "prod", "prod/", "prod/db", "prod-", "test"}
@@ -200,7 +201,7 @@ func AnyScope(random *rand.Rand) events.Scope {
 // Change draws something that changes who may do what: facts of a stream, of which those about
 // the governance have no version yet.
 func (m *Model) Change(random *rand.Rand, now time.Time) (events.Stream, events.Fact) {
-	who := pick(random, Users)
+	who := pick(random, m.who)
 	grant := func() events.Grant { return events.Grant{Role: pick(random, roles), Scope: AnyScope(random)} }
 	set := func(kind events.ObjectKind, name string, spec events.Spec) (events.Stream, events.Fact) {
 		ref := events.ObjectRef{Kind: kind, Name: name}
@@ -230,7 +231,7 @@ func (m *Model) Change(random *rand.Rand, now time.Time) (events.Stream, events.
 	case 6:
 		return events.UserStream(who), events.GroupsTold{Groups: perhaps(random, []string{"told"}, []string{"by-hand", "told"})}
 	case 7:
-		return set(events.KindGroup, "by-hand", events.Group{Members: []events.UserID{who, pick(random, Users)}, Grants: []events.Grant{grant()}})
+		return set(events.KindGroup, "by-hand", events.Group{Members: []events.UserID{who, pick(random, m.who)}, Grants: []events.Grant{grant()}})
 	case 8:
 		return set(events.KindGroup, "told", events.Group{Claim: perhaps(random, "claim"), Grants: []events.Grant{grant(), grant()}})
 	case 9:
