@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 
 	"secretsbridge/events"
 )
@@ -15,30 +13,27 @@ type Governance struct {
 	Version int
 	Objects map[events.ObjectRef]events.Object // do not write to it
 
-	roles    map[string]map[Permission]bool
+	roles    map[string][]int // numbers of permissions
 	teams    map[string]events.Team
+	lines    map[string][]string // team → itself and the teams above it, nearest first
 	groups   map[string]events.Group
+	shared   map[string]*grants // of groups with many grants, for all who are in one
 	projects map[string]events.Project
-	bindings map[events.ConnectionID][]Bound // longest prefix first
-	claims   map[string][]string             // value of the groups claim → groups
-	members  map[events.UserID][]string      // → groups by hand
-	heads    map[events.UserID][]string      // → teams
-	of       map[events.UserID][]string      // → teams one is a member or a head of
-}
-
-// Bound is a binding with its name and where it leads.
-type Bound struct {
-	Name string
-	events.Binding
-	Place events.Place
+	bindings map[events.ConnectionID]*bounds
+	reached  reached
+	claims   map[string][]string        // value of the groups claim → groups
+	members  map[events.UserID][]string // → groups by hand
+	heads    map[events.UserID][]string // → teams
+	of       map[events.UserID][]string // → teams one is a member or a head of
+	rules    ruleset
 }
 
 // Compile makes the governance of a version. It takes any objects: see [Check] for what is
 // wrong with them.
 func Compile(version int, objects map[events.ObjectRef]events.Object) *Governance {
 	g := &Governance{
-		Version: version, Objects: objects, roles: map[string]map[Permission]bool{}, teams: map[string]events.Team{},
-		groups: map[string]events.Group{}, projects: map[string]events.Project{}, bindings: map[events.ConnectionID][]Bound{},
+		Version: version, Objects: objects, roles: map[string][]int{}, teams: map[string]events.Team{}, lines: map[string][]string{},
+		groups: map[string]events.Group{}, shared: map[string]*grants{}, projects: map[string]events.Project{},
 		claims: map[string][]string{}, members: map[events.UserID][]string{}, heads: map[events.UserID][]string{}, of: map[events.UserID][]string{},
 	}
 	for ref, o := range objects {
@@ -57,14 +52,13 @@ func Compile(version int, objects map[events.ObjectRef]events.Object) *Governanc
 		g.roles[name] = permissionsOf(role)
 	}
 	for name, team := range g.teams {
+		g.lines[name] = g.climb(name)
 		for _, head := range team.Heads {
 			g.heads[head] = append(g.heads[head], name)
 			g.of[head] = append(g.of[head], name)
 		}
 		for _, member := range team.Members {
-			if !slices.Contains(g.of[member], name) {
-				g.of[member] = append(g.of[member], name)
-			}
+			g.of[member] = append(g.of[member], name)
 		}
 	}
 	for name, group := range g.groups {
@@ -74,53 +68,32 @@ func Compile(version int, objects map[events.ObjectRef]events.Object) *Governanc
 		if group.Claim != "" {
 			g.claims[group.Claim] = append(g.claims[group.Claim], name)
 		}
+		if len(group.Grants) > manyGrants {
+			g.shared[name] = newGrants()
+			for _, grant := range group.Grants {
+				g.shared[name].add(g, Held{Grant: grant})
+			}
+		}
+	}
+	for _, sets := range []map[events.UserID][]string{g.heads, g.of, g.members} {
+		for user, names := range sets {
+			slices.Sort(names)
+			sets[user] = slices.Compact(names)
+		}
 	}
 	g.bind()
+	g.rules = g.rank()
 	return g
 }
 
-func permissionsOf(r events.Role) map[Permission]bool {
-	all := make(map[Permission]bool, len(r.Permissions))
+func permissionsOf(r events.Role) []int {
+	var all []int
 	for _, p := range r.Permissions {
-		if Permission(p).Sentence() != "" {
-			all[Permission(p)] = true
+		if n, ok := numbers[Permission(p)]; ok {
+			all = append(all, n)
 		}
 	}
 	return all
-}
-
-// bind sorts the bindings of each connection, longest prefix first. One to an environment that
-// does not exist keeps its place, so that no shorter one takes over, and leads nowhere.
-func (g *Governance) bind() {
-	for ref, o := range g.Objects {
-		b, ok := o.Spec.(events.Binding)
-		if !ok {
-			continue
-		}
-		bound := Bound{Name: ref.Name, Binding: b}
-		project := g.projects[b.Project]
-		for _, e := range project.Environments {
-			if e.Name == b.Environment {
-				bound.Place = events.Place{Project: b.Project, Environment: e.Name, Kind: e.Kind, Team: project.Team}
-			}
-		}
-		g.bindings[b.Connection] = append(g.bindings[b.Connection], bound)
-	}
-	for _, bound := range g.bindings {
-		slices.SortFunc(bound, func(a, b Bound) int {
-			return cmp.Or(cmp.Compare(len(b.Prefix), len(a.Prefix)), cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Name, b.Name))
-		})
-	}
-}
-
-// Binding finds the binding of a ref. False: nothing binds it, and its place is zero.
-func (g *Governance) Binding(connection events.ConnectionID, ref string) (Bound, bool) {
-	for _, b := range g.bindings[connection] {
-		if Below(ref, b.Prefix) {
-			return b, true
-		}
-	}
-	return Bound{}, false
 }
 
 // GroupsByClaim are the groups that some values of the groups claim lead to, in order.
@@ -133,19 +106,20 @@ func (g *Governance) GroupsByClaim(claims []string) []string {
 	return slices.Compact(groups)
 }
 
-// lineage is a team and all teams above it, nearest first. A circle ends where it closes.
-func (g *Governance) lineage(team string) []string {
+// climb is a team and all teams above it, nearest first. A circle ends where it closes, and a
+// team that does not exist is none.
+func (g *Governance) climb(team string) []string {
 	var line []string
-	for team != "" && !slices.Contains(line, team) {
+	for !slices.Contains(line, team) {
+		spec, ok := g.teams[team]
+		if !ok {
+			break
+		}
 		line = append(line, team)
-		team = g.teams[team].Parent
+		team = spec.Parent
 	}
 	return line
 }
 
-// Below reports whether a ref lies below a prefix. A prefix that ends in one of "/-_." is taken
-// as text; any other is a whole segment: "prod" is "prod" and "prod/…", not "production".
-func Below(ref, prefix string) bool {
-	rest, ok := strings.CutPrefix(ref, prefix)
-	return ok && (prefix == "" || rest == "" || rest[0] == '/' || strings.ContainsRune("/-_.", rune(prefix[len(prefix)-1])))
-}
+// lineage is a team and all teams above it, nearest first; none for a team that does not exist.
+func (g *Governance) lineage(team string) []string { return g.lines[team] }

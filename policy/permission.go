@@ -71,6 +71,16 @@ func Catalogue() []Permission { return slices.Sorted(maps.Keys(sentences)) }
 // Sentence says what a permission lets somebody do; empty if there is none of that name.
 func (p Permission) Sentence() string { return sentences[p] }
 
+// placelessPermissions are about what has no place.
+var placelessPermissions = map[Permission]bool{
+	AgentList: true, AgentManage: true, AuditRead: true, OwnershipManage: true, GovernanceRead: true, GovernanceManage: true,
+	AmendmentApprove: true, PersonList: true, PersonManage: true, MachineManage: true,
+}
+
+// Placeless reports whether a permission is about what has no place, such as agents: a grant
+// with a scope never gives it.
+func (p Permission) Placeless() bool { return placelessPermissions[p] }
+
 // The names of the system roles. They always exist and cannot be changed.
 const (
 	RoleDeveloper = "developer"

@@ -28,8 +28,8 @@ func Permissions(roles []string) []Permission {
 	return slices.Compact(all)
 }
 
-// Ask is what a request wants, for the rules to look at.
-type Ask struct {
+// BuiltInAsk is what a request wants, for the built-in rules to look at.
+type BuiltInAsk struct {
 	Requester  events.UserID
 	Roles      []string
 	Operation  events.Operation
@@ -43,7 +43,7 @@ type Ask struct {
 // Resolve finds the workflow of an ask. False means that no rule allows it: deny is the
 // default. There are two built-in rules: whoever may create requests may ask to read and
 // to change, and one approver decides.
-func Resolve(a Ask) (events.Workflow, bool) {
+func Resolve(a BuiltInAsk) (events.Workflow, bool) {
 	if !Allows(a.Roles, RequestCreate) {
 		return events.Workflow{}, false
 	}

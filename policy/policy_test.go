@@ -12,11 +12,11 @@ func TestDenyIsTheDefault(t *testing.T) {
 		if got := policy.Permissions(roles); len(got) != 0 {
 			t.Errorf("%q may %v", roles, got)
 		}
-		if _, ok := policy.Resolve(policy.Ask{Roles: roles, Operation: events.OperationRead}); ok {
+		if _, ok := policy.Resolve(policy.BuiltInAsk{Roles: roles, Operation: events.OperationRead}); ok {
 			t.Errorf("%q may ask", roles)
 		}
 	}
-	if _, ok := policy.Resolve(policy.Ask{Roles: []string{"developer"}, Operation: "erase"}); ok {
+	if _, ok := policy.Resolve(policy.BuiltInAsk{Roles: []string{"developer"}, Operation: "erase"}); ok {
 		t.Error("an unknown operation is allowed")
 	}
 }
@@ -39,7 +39,7 @@ func TestDutiesAreSeparate(t *testing.T) {
 }
 
 func TestARequestNeedsAnApprover(t *testing.T) {
-	w, ok := policy.Resolve(policy.Ask{Roles: []string{"developer"}, Operation: events.OperationRead})
+	w, ok := policy.Resolve(policy.BuiltInAsk{Roles: []string{"developer"}, Operation: events.OperationRead})
 	if !ok || len(w.Steps) != 1 || w.Steps[0].Approvals != 1 {
 		t.Fatalf("workflow %+v, %v", w, ok)
 	}

@@ -37,19 +37,12 @@ type Powers struct {
 	g       *Governance
 	subject Subject
 	groups  []string
-	scopes  map[Permission][]reach
+	held    []*grants // one's own with those of small groups, and those of large groups
 }
-
-type reach struct {
-	scope events.Scope
-	until time.Time
-}
-
-func (r reach) counts(now time.Time) bool { return r.until.IsZero() || now.Before(r.until) }
 
 // Powers works out what somebody may do.
 func (g *Governance) Powers(s Subject) *Powers {
-	p := &Powers{g: g, subject: s, scopes: map[Permission][]reach{}}
+	p := &Powers{g: g, subject: s}
 	if s.Disabled || s.User == "" {
 		return p
 	}
@@ -61,29 +54,47 @@ func (g *Governance) Powers(s Subject) *Powers {
 	}
 	slices.Sort(p.groups)
 	p.groups = slices.Compact(p.groups)
-	held := slices.Clone(s.Grants)
-	for _, name := range p.groups {
-		for _, grant := range g.groups[name].Grants {
-			held = append(held, Held{Grant: grant})
-		}
+	own := newGrants()
+	p.held = []*grants{own}
+	for _, h := range s.Grants {
+		own.add(g, h)
 	}
-	for _, h := range held {
-		for permission := range g.roles[h.Role] {
-			if s.Limit == nil || slices.Contains(s.Limit.Permissions, permission) {
-				p.scopes[permission] = append(p.scopes[permission], reach{h.Scope, h.Until})
-			}
+	for _, name := range p.groups {
+		if shared, ok := g.shared[name]; ok {
+			p.held = append(p.held, shared)
+			continue
+		}
+		for _, grant := range g.groups[name].Grants {
+			own.add(g, Held{Grant: grant})
 		}
 	}
 	return p
 }
 
+// Within are the powers that a token of that limit has.
+func (p *Powers) Within(l Limit) *Powers {
+	limited := *p
+	limited.subject.Limit = &l
+	return &limited
+}
+
+// allows reports whether the limit lets a permission be used at all.
+func (p *Powers) allows(permission Permission) bool {
+	return p.subject.Limit == nil || slices.Contains(p.subject.Limit.Permissions, permission)
+}
+
 // Hold reports whether somebody has a permission at a spot.
 func (p *Powers) Hold(permission Permission, at Spot, now time.Time) bool {
+	n, ok := numbers[permission]
+	if !ok || !p.allows(permission) {
+		return false
+	}
 	if l := p.subject.Limit; l != nil && !p.g.Covers(l.Scope, at) {
 		return false
 	}
-	for _, r := range p.scopes[permission] {
-		if r.counts(now) && p.g.Covers(r.scope, at) {
+	moment, lineage := now.UnixMicro(), p.g.lineage(at.Place.Team)
+	for _, held := range p.held {
+		if held.latest[n] > moment && !held.find(at, lineage, func(_ events.Scope, e *entry) bool { return e.until[n] <= moment }) {
 			return true
 		}
 	}
@@ -92,26 +103,53 @@ func (p *Powers) Hold(permission Permission, at Spot, now time.Time) bool {
 
 // Anywhere reports whether somebody has a permission in any scope at all.
 func (p *Powers) Anywhere(permission Permission, now time.Time) bool {
-	return slices.ContainsFunc(p.scopes[permission], func(r reach) bool { return r.counts(now) })
+	n, ok := numbers[permission]
+	moment := now.UnixMicro()
+	return ok && p.allows(permission) && slices.ContainsFunc(p.held, func(held *grants) bool { return held.latest[n] > moment })
 }
 
 // Permissions are those that somebody has anywhere, in order.
 func (p *Powers) Permissions(now time.Time) []Permission {
 	var all []Permission
-	for permission := range p.scopes {
+	for _, permission := range Catalogue() {
 		if p.Anywhere(permission, now) {
 			all = append(all, permission)
 		}
 	}
-	slices.Sort(all)
 	return all
 }
+
+// User is whose powers they are.
+func (p *Powers) User() events.UserID { return p.subject.User }
 
 // Groups are those that somebody is in, by hand or as told, in order.
 func (p *Powers) Groups() []string { return p.groups }
 
-// Teams are those that somebody is a member or a head of.
-func (p *Powers) Teams() []string { return p.g.of[p.subject.User] }
+// Teams are those that somebody is a member or a head of, in order.
+func (p *Powers) Teams() []string {
+	if p.subject.Disabled {
+		return nil
+	}
+	return p.g.of[p.subject.User]
+}
+
+// Roles are those that somebody has at a spot, in order.
+func (p *Powers) Roles(at Spot, now time.Time) []string {
+	var all []string
+	moment, lineage := now.UnixMicro(), p.g.lineage(at.Place.Team)
+	for _, held := range p.held {
+		held.find(at, lineage, func(_ events.Scope, e *entry) bool {
+			for role, until := range e.roles {
+				if until > moment {
+					all = append(all, role)
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // Fit reports whether somebody is one of some approvers for a spot, owner being the owner of
 // the secret. Whether they may do it too, [Powers.Hold] says.
@@ -130,28 +168,35 @@ func (p *Powers) Fit(a events.Approvers, at Spot, now time.Time) bool {
 }
 
 func (p *Powers) hasRole(role string, at Spot, now time.Time) bool {
-	fits := func(grant events.Grant, until time.Time) bool {
-		return grant.Role == role && (reach{until: until}).counts(now) && p.g.Covers(grant.Scope, at)
-	}
-	if slices.ContainsFunc(p.subject.Grants, func(h Held) bool { return fits(h.Grant, h.Until) }) {
-		return true
-	}
-	return slices.ContainsFunc(p.groups, func(name string) bool {
-		return slices.ContainsFunc(p.g.groups[name].Grants, func(grant events.Grant) bool { return fits(grant, time.Time{}) })
+	moment, lineage := now.UnixMicro(), p.g.lineage(at.Place.Team)
+	return slices.ContainsFunc(p.held, func(held *grants) bool {
+		return !held.find(at, lineage, func(_ events.Scope, e *entry) bool {
+			until, has := e.roles[role]
+			return !has || until <= moment
+		})
 	})
 }
 
 // Areas are where somebody has a permission now, for lists: what lies in one of them is covered,
 // and nothing else.
 func (p *Powers) Areas(permission Permission, now time.Time) Areas {
+	n, ok := numbers[permission]
+	if !ok || !p.allows(permission) {
+		return Areas{}
+	}
 	var all Areas
-	for _, r := range p.scopes[permission] {
-		if r.counts(now) {
-			all = all.with(p.g.areas(r.scope))
+	moment := now.UnixMicro()
+	for _, held := range p.held {
+		for _, s := range held.shapes {
+			for scope, e := range s.at {
+				if e.until[n] > moment {
+					all = all.with(p.g.areas(scope))
+				}
+			}
 		}
 	}
 	if l := p.subject.Limit; l != nil {
 		all = all.within(p.g.areas(l.Scope))
 	}
-	return all
+	return all.ordered()
 }

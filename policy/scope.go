@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 
 	"secretsbridge/events"
@@ -57,35 +58,42 @@ func (a Areas) Touch(connection events.ConnectionID) bool {
 
 // areas are where a scope reaches.
 func (g *Governance) areas(s events.Scope) Areas {
-	if s == (events.Scope{}) {
+	switch {
+	case s == (events.Scope{}):
 		return Areas{Everywhere: true}
-	}
-	if s.Project == "" && s.Environment == "" && s.Kind == "" && s.Team == "" {
+	case s.Prefix != "" && s.Connection == "":
+		return Areas{}
+	case s.Project == "" && s.Environment == "" && s.Kind == "" && s.Team == "":
 		return Areas{Areas: []Area{{Connection: s.Connection, Prefix: s.Prefix}}}
 	}
 	var all Areas
-	for connection, bounds := range g.bindings {
-		for i, b := range bounds {
-			at := Spot{Connection: connection, Ref: s.Prefix, Place: b.Place} // the prefix is looked at below
-			if !g.Covers(s, at) || g.twin(bounds[:i], b) {
-				continue
-			}
-			if area, ok := (Area{Connection: connection, Prefix: b.Prefix}).within(Area{Connection: s.Connection, Prefix: s.Prefix}); ok {
-				for _, other := range bounds[:i] { // longer prefixes, which take their refs away
-					if other.Prefix != b.Prefix && Below(other.Prefix, b.Prefix) {
-						area.Except = append(area.Except, other.Prefix)
-					}
-				}
-				all.Areas = append(all.Areas, area)
-			}
+	for _, b := range g.within(s) {
+		at := Spot{Connection: b.Connection, Ref: s.Prefix, Place: b.Place} // the prefix is looked at below
+		if !g.Covers(s, at) {
+			continue
+		}
+		area := Area{Connection: b.Connection, Prefix: b.Prefix, Except: b.except}
+		if area, ok := area.within(Area{Connection: s.Connection, Prefix: s.Prefix}); ok {
+			all.Areas = append(all.Areas, area)
 		}
 	}
 	return all
 }
 
-// twin reports whether a binding of the same prefix comes before: only the first counts.
-func (g *Governance) twin(before []Bound, b Bound) bool {
-	return slices.ContainsFunc(before, func(o Bound) bool { return o.Prefix == b.Prefix })
+// within are the bindings that a scope may reach.
+func (g *Governance) within(s events.Scope) []*Bound {
+	switch {
+	case s.Connection != "":
+		if of, ok := g.bindings[s.Connection]; ok {
+			return of.all
+		}
+		return nil
+	case s.Project != "":
+		return g.reached.project[s.Project]
+	case s.Team != "":
+		return g.reached.team[s.Team]
+	}
+	return g.reached.all
 }
 
 func (a Areas) with(b Areas) Areas {
@@ -128,8 +136,28 @@ func (a Area) within(b Area) (Area, bool) {
 	default:
 		return Area{}, false
 	}
-	a.Except = append(slices.Clone(a.Except), b.Except...)
+	var except []string
+	for _, e := range slices.Concat(a.Except, b.Except) {
+		switch {
+		case Below(a.Prefix, e):
+			return Area{}, false // nothing is left
+		case Below(e, a.Prefix):
+			except = append(except, e)
+		}
+	}
+	a.Except = except
 	return a, true
+}
+
+// ordered is the same areas in order, each once.
+func (a Areas) ordered() Areas {
+	slices.SortFunc(a.Areas, func(x, y Area) int {
+		return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Prefix, y.Prefix), slices.Compare(x.Except, y.Except))
+	})
+	a.Areas = slices.CompactFunc(a.Areas, func(x, y Area) bool {
+		return x.Connection == y.Connection && x.Prefix == y.Prefix && slices.Equal(x.Except, y.Except)
+	})
+	return a
 }
 
 // Has reports whether a secret lies in the areas.

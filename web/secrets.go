@@ -157,7 +157,7 @@ func (a *API) assignSecret(c *call) (reply, error) {
 // mayListKeys reports whether the caller may learn the names of a secret's keys: whoever
 // may ask to read it.
 func (c *call) mayListKeys(connection events.ConnectionID, ref string) bool {
-	_, ok := policy.Resolve(policy.Ask{
+	_, ok := policy.Resolve(policy.BuiltInAsk{
 		Requester: c.person.ID, Roles: c.person.Roles, Operation: events.OperationRead, Connection: connection, Ref: ref,
 	})
 	return ok && c.may(policy.SecretKeys)

@@ -47,7 +47,7 @@ func (a *API) submit(c *call) (reply, error) {
 		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
 			return reply{}, err
 		}
-		cmd.Workflow, _ = policy.Resolve(policy.Ask{ // none is refused by the decider
+		cmd.Workflow, _ = policy.Resolve(policy.BuiltInAsk{ // none is refused by the decider
 			Requester: c.person.ID, Roles: c.person.Roles, Operation: operation, Connection: cmd.Connection.ID, Ref: cmd.Ref,
 			Reapprove: a.Reapprove,
 		})
