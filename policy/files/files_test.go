@@ -253,3 +253,42 @@ func indents(depth int) string {
 	}
 	return b.String()
 }
+
+func TestLintTellsWhatDoesNotFitTogetherWithItsPlace(t *testing.T) {
+	t.Parallel()
+	set, faults := read(t, dir("all.yaml", `kind: Team
+name: payments
+spec:
+  members:
+  - olu@example.org
+  - dana@example.org
+  - eve@example.org
+  - dana@example.org
+---
+kind: Project
+name: shop
+spec:
+  team: payment
+  environments:
+  - name: prod
+    kind: prod
+---
+kind: Rule
+name: reads
+spec:
+  effect: require
+  workflow: nowhere
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	var places []string
+	for _, f := range files.Lint(set) {
+		places = append(places, f.String())
+	}
+	want := []string{`all.yaml:8: Team/payments: members[1]: "dana@example.org" is there twice; take one out`,
+		`all.yaml:13: Project/shop: team: there is no team "payment"; make it in the same change, or name another`, `all.yaml:22: Rule/reads: workflow: there is no workflow "nowhere"; make it in the same change, or name another`}
+	if diff := cmp.Diff(want, places); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%v", diff, files.Lint(set))
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -319,6 +320,27 @@ func (d *document) fields(n ast.Node, v reflect.Value, path string) {
 		}
 		d.lines[below] = d.line(e.Key)
 		d.fill(e.Value, v.Field(i), below)
+		if slices.Contains(sets[v.Type()], name) {
+			d.sort(v.Field(i), below)
+		}
+	}
+}
+
+// sort brings a set into its order, and the lines of its items with them: places are then
+// right for the object as everybody else sees it.
+func (d *document) sort(list reflect.Value, path string) {
+	type item struct {
+		text string
+		line int
+	}
+	items := make([]item, list.Len())
+	for i := range items {
+		items[i] = item{list.Index(i).String(), d.lines[fmt.Sprintf("%s[%d]", path, i)]}
+	}
+	slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.text, b.text) })
+	for i, one := range items {
+		list.Index(i).SetString(one.text)
+		d.lines[fmt.Sprintf("%s[%d]", path, i)] = one.line
 	}
 }
 

@@ -23,10 +23,15 @@ func IsEmail(who events.UserID) bool {
 // MapPeople puts others in place of the people that an object names, wherever it does. Path is
 // of the field, such as "members[0]". The object that it is given stays as it is.
 func MapPeople(o events.Object, to func(path string, who events.UserID) events.UserID) events.Object {
+	return Tidy(inOrder(o, to))
+}
+
+// inOrder is likewise, and leaves lists in the order that they have.
+func inOrder(o events.Object, to func(path string, who events.UserID) events.UserID) events.Object {
 	v := reflect.New(reflect.TypeOf(o.Spec)).Elem()
 	v.Set(reflect.ValueOf(o.Spec))
 	o.Spec = mapped(v, "", to).Interface().(events.Spec)
-	return Tidy(o)
+	return o
 }
 
 // mapped is a copy of a value, with other people.
