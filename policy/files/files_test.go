@@ -292,3 +292,47 @@ spec:
 		t.Errorf("(-want +got):\n%s\n%v", diff, files.Lint(set))
 	}
 }
+
+func TestNoDifferenceHides(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		for _, o := range governance(t) {
+			if d := files.Diff(o.Spec, o.Spec); len(d) > 0 {
+				t.Fatalf("it differs from itself: %v", d)
+			}
+			other := reflect.New(reflect.TypeOf(o.Spec)).Elem()
+			fill(t, other, 0)
+			changed := files.Tidy(events.Object{Kind: o.Kind, Name: o.Name, Spec: other.Interface().(events.Spec)})
+			if d := files.Diff(o.Spec, changed.Spec); (len(d) == 0) != reflect.DeepEqual(o, changed) {
+				t.Fatalf("%v between\n%s and\n%s", d, files.Text(o), files.Text(changed))
+			}
+		}
+	})
+}
+
+func TestDifferencesAreOfFields(t *testing.T) {
+	t.Parallel()
+	step := func(id string, n int) events.StepSpec {
+		return events.StepSpec{ID: events.StepID(id), Approvals: n, From: events.Approvers{Roles: []string{"approver"}}}
+	}
+	got := files.Diff(
+		events.WorkflowSpec{Description: "old", Steps: []events.StepSpec{step("a", 1), step("b", 1)}},
+		events.WorkflowSpec{Steps: []events.StepSpec{step("b", 2), step("a", 1)}, BreakGlass: &events.BreakGlass{}})
+	want := []files.FieldChange{
+		{Field: "steps[b].approvals", Before: "1", After: "2"}, {Field: "steps", Before: "a, b", After: "b, a"},
+		{Field: "break_glass", After: "{}"}, {Field: "description", Before: "old"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = files.Diff(
+		events.Group{Members: []events.UserID{"b", "a"}, Grants: []events.Grant{{Role: "approver", Scope: events.Scope{Project: "shop", Kind: "prod"}}}},
+		events.Group{Members: []events.UserID{"c", "b"}, Grants: []events.Grant{{Role: "approver"}}})
+	want = []files.FieldChange{
+		{Field: "members", After: "c"}, {Field: "grants", After: "approver"},
+		{Field: "members", Before: "a"}, {Field: "grants", Before: "approver, project shop, environment_kind prod"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
