@@ -135,28 +135,16 @@ func (c *checker) binding(b events.Binding) {
 	})
 }
 
-// warnOfBindings finds bindings below which no rule allows anything. A rule counts for a
-// binding that its scope covers as a whole, or where its own prefix lies.
+// warnOfBindings finds bindings below which no rule allows anything.
 func (c *checker) warnOfBindings() {
-	served := map[*Bound]bool{}
-	serves := func(b *Bound, r *rule) bool {
-		return r.Effect != events.EffectDeny && slices.ContainsFunc(b.Operations, r.offers)
-	}
-	for _, r := range c.g.rules.all {
-		of, ok := c.g.bindings[r.Scope.Connection]
-		if !ok || r.Disabled || r.Scope.Prefix == "" {
-			continue
-		}
-		if b := of.find(r.Scope.Prefix, len(r.Scope.Prefix)); b != nil && serves(b, r) && c.g.Covers(r.Scope, Spot{b.Connection, r.Scope.Prefix, b.Place}) {
-			served[b] = true
-		}
-	}
 	for _, b := range c.g.reached.all {
+		serves := func(r *rule) bool { return slices.ContainsFunc(b.Operations, r.offers) }
+		served := slices.ContainsFunc(c.g.rules.below[b], serves)
 		c.g.rules.allow.find(Spot{b.Connection, b.Prefix, b.Place}, c.g.lineage(b.Place.Team), func(_ events.Scope, rules []*rule) bool {
-			served[b] = served[b] || slices.ContainsFunc(rules, func(r *rule) bool { return serves(b, r) })
-			return !served[b]
+			served = served || slices.ContainsFunc(rules, serves)
+			return !served
 		})
-		if !served[b] {
+		if !served {
 			c.object = events.ObjectRef{Kind: events.KindBinding, Name: b.Name}
 			c.warn("", "no rule allows to ask for anything there; make one, or take the binding out")
 		}

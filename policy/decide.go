@@ -61,10 +61,7 @@ func (g *Governance) Decide(a Ask) Decision {
 	bound, isBound := g.Binding(a.Connection, a.Ref)
 	d := Decision{Spot: Spot{Connection: a.Connection, Ref: a.Ref, Place: bound.Place}}
 	d.Spot.Place.Owner = a.Owner
-	powers := a.Powers
-	if powers != nil && powers.g != g {
-		powers = g.Powers(powers.subject) // the governance moved meanwhile
-	}
+	powers := g.current(a.Powers)
 	if powers == nil || !powers.Hold(RequestCreate, d.Spot, a.Now) {
 		return d.refuse(RefusedNoPermission, Clause{Outcome: OutcomeDecided, Why: fmt.Sprintf("nothing gives %s at this place", RequestCreate)})
 	}

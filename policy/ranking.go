@@ -13,6 +13,8 @@ type ruleset struct {
 	deny  tuples[[]*rule] // the first of each list counts most
 	allow tuples[[]*rule]
 	all   []*rule // disabled ones too, in the order in which they count; of deny first
+
+	below map[*Bound][]*rule // those that allow and whose own prefix lies below the binding's
 }
 
 // rule is a rule ready to be asked.
@@ -40,7 +42,7 @@ func (g *Governance) rank() ruleset {
 	slices.SortFunc(all, func(a, b *rule) int {
 		return cmp.Or(first(a.Effect == events.EffectDeny, b.Effect == events.EffectDeny), g.precede(a, b))
 	})
-	set := ruleset{all: all}
+	set := ruleset{all: all, below: map[*Bound][]*rule{}}
 	for i, r := range all {
 		r.rank = i
 		if r.Disabled {
@@ -56,9 +58,26 @@ func (g *Governance) rank() ruleset {
 		if r.Effect == events.EffectDeny {
 			among = &set.deny
 		}
+		if b := g.holding(r.Scope); b != nil && r.Effect != events.EffectDeny {
+			set.below[b] = append(set.below[b], r)
+		}
 		among.put(r.Scope, func(known []*rule) []*rule { return append(known, r) })
 	}
 	return set
+}
+
+// holding is the binding that the prefix of a scope lies below, longer than the binding's own,
+// if the scope covers what is there.
+func (g *Governance) holding(s events.Scope) *Bound {
+	of, ok := g.bindings[s.Connection]
+	if !ok || s.Prefix == "" {
+		return nil
+	}
+	b := of.find(s.Prefix, len(s.Prefix)-1)
+	if b == nil || !g.Covers(s, Spot{Connection: b.Connection, Ref: s.Prefix, Place: b.Place}) {
+		return nil
+	}
+	return b
 }
 
 // precede orders rules: the higher priority first, then the more specific scope, then by name.
