@@ -60,9 +60,12 @@ type User struct {
 	taken taken
 }
 
-// Evolve implements [State].
+// Evolve implements [State]. Nothing counts before somebody was added.
 func (u User) Evolve(e events.Event) User {
 	u.taken = u.taken.with(e.Command)
+	if _, added := e.Fact.(events.UserAdded); u.ID == "" && !added {
+		return u
+	}
 	switch f := e.Fact.(type) {
 	case events.UserAdded:
 		u.ID, u.Kind, u.BreakGlass, u.State = f.User, f.Kind, f.BreakGlass, UserActive

@@ -200,3 +200,32 @@ func (p *Powers) Areas(permission Permission, now time.Time) Areas {
 	}
 	return all.ordered()
 }
+
+// Governance is the one that the powers were worked out under.
+func (p *Powers) Governance() *Governance { return p.g }
+
+// Grants are those that count now, one's own and then those of the groups, with the group that
+// each comes from. A token's limit is not in them.
+func (p *Powers) Grants(now time.Time) []GroupGrant {
+	var all []GroupGrant
+	if p.subject.Disabled || p.subject.User == "" {
+		return nil
+	}
+	for _, h := range p.subject.Grants {
+		if endOf(h.Until) > now.UnixMicro() {
+			all = append(all, GroupGrant{Held: h})
+		}
+	}
+	for _, name := range p.groups {
+		for _, grant := range p.g.groups[name].Grants {
+			all = append(all, GroupGrant{Held: Held{Grant: grant}, Group: name})
+		}
+	}
+	return all
+}
+
+// GroupGrant is a grant with the group that gives it; empty: it is one's own.
+type GroupGrant struct {
+	Held
+	Group string
+}

@@ -41,6 +41,7 @@ type folder struct {
 	connections view[Connection]
 	agents      view[Agent]
 	jobs        view[Job]
+	users       view[User]
 	inventory   inventory
 }
 
@@ -57,7 +58,7 @@ func openFolder(ctx context.Context, config *pgx.ConnConfig, where schemas, owne
 		return nil, fmt.Errorf("connect to fold facts: %w", err)
 	}
 	return &folder{
-		conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView(), jobs: newJobView(),
+		conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView(), jobs: newJobView(), users: newUserView(),
 	}, nil
 }
 
@@ -157,6 +158,7 @@ func (f *folder) write(ctx context.Context, b *batch) error {
 	f.connections.trim()
 	f.agents.trim()
 	f.jobs.trim()
+	f.users.trim()
 	if f.folded != nil {
 		f.folded(b.last.Seq, streams)
 	}
@@ -218,6 +220,10 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 	if err != nil {
 		return nil, err
 	}
+	users, err := f.users.take(ctx, f.conn, kinds[events.AggregateUser])
+	if err != nil {
+		return nil, err
+	}
 	found, err := f.inventory.take(ctx, f.conn, b.commits, f.jobs.rows)
 	if err != nil {
 		return nil, err
@@ -240,6 +246,7 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 		connectionTable.queue(queue, connections),
 		agentTable.queue(queue, agents),
 		jobTable.queue(queue, jobs),
+		userTable.queue(queue, users),
 		found.queue(queue, rules, patchedSecrets(requests)),
 		commitTable.queue(queue, b.few.commits),
 		eventTable.queue(queue, b.few.events))

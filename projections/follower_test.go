@@ -78,7 +78,7 @@ func dump(t testing.TB, pool *pgxpool.Pool) string {
 	var out bytes.Buffer
 	for _, from := range []string{
 		"views.positions ORDER BY projection", "views.requests ORDER BY id", "views.envelopes ORDER BY request, id",
-		"views.connections ORDER BY name", "views.agents ORDER BY id", "views.jobs ORDER BY id",
+		"views.connections ORDER BY name", "views.agents ORDER BY id", "views.jobs ORDER BY id", "views.users ORDER BY id",
 		"views.scanned_connections ORDER BY connection", "views.secrets ORDER BY place", "views.secret_labels ORDER BY label, place",
 		"views.secret_owners ORDER BY place", "views.secret_assignments ORDER BY secret", "views.ownership_rules ORDER BY setting",
 		"views.secret_counts ORDER BY connection, status", "views.label_counts ORDER BY label, connection", "views.version_changes ORDER BY place",
@@ -188,6 +188,7 @@ func TestVerifyNamesTheRowThatWasChanged(t *testing.T) {
 		"views.envelopes":       "DELETE FROM views.envelopes WHERE id = (SELECT max(id) FROM views.envelopes)",
 		"views.agents":          "UPDATE views.agents SET account = 'AEVIL'",
 		"views.connections":     "INSERT INTO views.connections SELECT 'zzz', seq, last_seq, state, provider, cluster, description, disabled_reason, created_at, created_by, changed_at, discover_every FROM views.connections",
+		"views.users":           "UPDATE views.users SET grants = '[]'",
 		"views.secrets":         "UPDATE views.secrets SET version = 'evil' WHERE place = (SELECT min(place) FROM views.secrets)",
 		"views.secret_labels":   "DELETE FROM views.secret_labels WHERE label = (SELECT min(label::text)::uuid FROM views.secret_labels)",
 		"views.secret_owners":   "UPDATE views.secret_owners SET owner = 'me'",

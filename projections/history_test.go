@@ -107,6 +107,10 @@ func fill(t testing.TB, log *commandtest.Memory, n int) {
 			w.append(events.SettingOwnership(), "user:u_1", events.OwnershipRulesSet{Version: w.n, Rules: []events.OwnershipRule{
 				{Prefix: fmt.Sprintf("s/%d", random.IntN(10)), Owner: "first"}, {OwnerLabel: "team", Environment: "rest"},
 			}})
+		case random.IntN(40) == 0:
+			id := events.UserID(fmt.Sprintf("u_%d", random.IntN(4)))
+			w.append(events.UserStream(id), "user:u_1", events.UserAdded{User: id, Kind: events.UserPerson},
+				events.GrantGiven{Grant: events.GrantID(fmt.Sprintf("g_%06d", w.n)), Role: "developer", Scope: events.Scope{Project: "shop"}})
 		case random.IntN(50) == 0:
 			w.append(events.AgentStream("a_1"), "system:worker", events.AgentConnected{Version: "1"})
 		case len(live) > 0:

@@ -30,6 +30,8 @@ func (a *Agent) inUTC() {
 	utc(&a.TokenExpiresAt, &a.InvitedAt, a.EnrolledAt, a.CredentialsExpireAt, a.ConnectedAt, a.LostAt, a.LastSeenAt, a.RevokedAt)
 }
 
+func (u *User) inUTC() { utc(&u.AddedAt) }
+
 func utc(times ...*time.Time) {
 	for _, t := range times {
 		if t != nil {

@@ -76,7 +76,7 @@ func anyCommit(r *rapid.T) []events.Event {
 	streams := []events.Stream{
 		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
 		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
-		events.SettingKMS(), events.SettingOwnership(), events.JobStream("j_1"), events.PageStream("j_1", 1),
+		events.SettingKMS(), events.SettingOwnership(), events.UserStream("u_1"), events.UserStream("u_2"), events.GovernanceStream(), events.JobStream("j_1"), events.PageStream("j_1", 1),
 		events.SecretStream(events.SecretOf("c1", "a")),
 	}
 	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
@@ -147,8 +147,11 @@ func anyFact(r *rapid.T) events.Fact {
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
 		events.AgentKeyRotated{BoxKey: s("box")},
 	}
-	if rapid.Bool().Draw(r, "of the inventory") {
+	switch rapid.IntRange(0, 4).Draw(r, "about") {
+	case 0, 1:
 		facts = anyInventoryFact(r)
+	case 2:
+		facts = anyUserFact(r)
 	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }
@@ -203,5 +206,28 @@ func anyInventoryFact(r *rapid.T) []events.Fact {
 		events.JobCancelled{Reason: s("reason")},
 		events.RequestSubmitted{Operation: events.OperationPatch, Connection: connection(), Ref: few("ref", "a", "b", "c")},
 		events.RequestExecuted{Outcome: events.PatchWritten, PreviousVersion: version(), ProviderVersion: version()},
+	}
+}
+
+// anyUserFact is about somebody's rights, or about the governance.
+func anyUserFact(r *rapid.T) []events.Fact {
+	s := func(label string) string { return anyText(r, label) }
+	t := func(label string) time.Time { return anyTime(r, label) }
+	scope := events.Scope{Team: s("team"), Project: s("project"), Connection: events.ConnectionID(s("connection")), Prefix: s("prefix")}
+	added := events.UserAdded{User: "u_1", Kind: events.UserKind(s("kind")), BreakGlass: rapid.Bool().Draw(r, "break glass")}
+	return []events.Fact{
+		added, added, added,
+		events.UserDisabled{Reason: s("reason")}, events.UserEnabled{}, events.UserErased{},
+		events.GrantGiven{Grant: events.GrantID(s("grant")), Role: s("role"), Scope: scope, Until: t("until"), Reason: s("reason")},
+		events.GrantGiven{Grant: events.GrantID(s("grant")), Role: s("role")},
+		events.GrantTaken{Grant: events.GrantID(s("grant"))},
+		events.GroupsTold{Groups: []string{s("group"), s("another group")}}, events.GroupsTold{},
+		events.TokenIssued{Token: events.TokenID(s("token")), Name: s("name"), Permissions: []string{s("permission")}, Scope: scope, Until: t("until")},
+		events.TokenRevoked{Token: events.TokenID(s("token"))},
+		events.DelegationGiven{Delegation: events.DelegationID(s("delegation")), To: events.UserID(s("to")), Since: t("since"), Until: t("until"), Reason: s("reason")},
+		events.DelegationEnded{Delegation: events.DelegationID(s("delegation"))},
+		events.FactorEnrolled{Factor: events.FactorID(s("factor")), Kind: events.FactorKind(s("kind"))},
+		events.FactorRemoved{Factor: events.FactorID(s("factor"))},
+		events.GovernanceChanged{Version: 1, Set: []events.Object{{Kind: events.KindTeam, Name: "a", Spec: events.Team{Description: s("description")}}}},
 	}
 }

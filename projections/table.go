@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -226,4 +227,20 @@ var agentTable = newTable("agents", []string{"id"},
 	perhaps("last_seen_at", func(a *Agent) *time.Time { return a.LastSeenAt }),
 	perhaps("revoked_at", func(a *Agent) *time.Time { return a.RevokedAt }),
 	text("revoked_reason", func(a *Agent) string { return a.RevokedReason }),
+)
+
+var userTable = newTable("users", []string{"id"},
+	text("id", func(u *User) events.UserID { return u.ID }),
+	number("seq", func(u *User) events.Seq { return u.Seq }),
+	number("last_seq", func(u *User) events.Seq { return u.LastSeq }),
+	text("kind", func(u *User) events.UserKind { return u.Kind }),
+	text("state", func(u *User) command.UserState { return u.State }),
+	gather("break_glass", "boolean", func(u *User) bool { return u.BreakGlass }),
+	instant("added_at", func(u *User) time.Time { return u.AddedAt }),
+	text("added_by", func(u *User) events.Actor { return u.AddedBy }),
+	documentAs("jsonb", "grants", func(u *User) []events.GrantGiven { return u.Grants }),
+	documentAs("jsonb", "groups", func(u *User) []string { return u.Groups }),
+	documentAs("jsonb", "tokens", func(u *User) []events.TokenIssued { return u.Tokens }),
+	documentAs("jsonb", "delegations", func(u *User) []events.DelegationGiven { return u.Delegations }),
+	documentAs("jsonb", "factors", func(u *User) []events.FactorEnrolled { return u.Factors }),
 )

@@ -30,6 +30,7 @@ var comparedTables = []struct{ schema, table, order string }{
 	{ViewsSchema, "connections", "name"},
 	{ViewsSchema, "agents", "id"},
 	{ViewsSchema, "jobs", "id"},
+	{ViewsSchema, "users", "id"},
 	{ViewsSchema, "scanned_connections", "connection"},
 	{ViewsSchema, "secrets", "place"},
 	{ViewsSchema, "secret_labels", "label, place"},

@@ -141,6 +141,17 @@ func newJobView() view[Job] {
 	}
 }
 
+func newUserView() view[User] {
+	return view[User]{
+		find: func(ctx context.Context, conn *pgx.Conn, ids []string) (map[string]*User, error) {
+			rows, err := userTable.rows(ctx, conn, ids)
+			return byKey(rows, func(u *User) string { u.inUTC(); return string(u.ID) }), err
+		},
+		fold: (*User).fold, done: never[User],
+		known: func(u *User) bool { return u.ID != "" },
+	}
+}
+
 func byKey[K comparable, T any](rows []*T, key func(*T) K) map[K]*T {
 	found := make(map[K]*T, len(rows))
 	for _, row := range rows {

@@ -36,6 +36,7 @@ type Register struct {
 	start Start
 
 	mu         sync.Mutex
+	loaded     bool
 	at         events.Seq
 	moved      chan struct{} // closed and made anew with each move of at
 	governed   events.Seq    // the commit that history holds at least
@@ -45,19 +46,27 @@ type Register struct {
 	powers     map[events.UserID]*policy.Powers // of the governance that counts; forgotten with it
 }
 
-// New makes a register. It knows nothing before [Register.Run].
+// New makes a register. It knows nothing before [Register.Run], and nobody may do anything.
 func New(log command.Log, feed command.Feed, start Start) *Register {
-	return &Register{log: log, feed: feed, start: start, moved: make(chan struct{})}
+	return &Register{
+		log: log, feed: feed, start: start, moved: make(chan struct{}),
+		governance: policy.Compile(0, nil), users: map[events.UserID]command.User{}, powers: map[events.UserID]*policy.Powers{},
+	}
 }
 
-// Run follows the log until ctx ends or the log fails.
+// Run follows the log until ctx ends or the log fails. It may run again: what the register holds
+// stays true, so it goes on from there. To start from the views once more could take it back,
+// and with it a right that was taken meanwhile.
 func (r *Register) Run(ctx context.Context) error {
-	if err := r.load(ctx); err != nil {
-		return fmt.Errorf("load rights: %w", err)
-	}
 	r.mu.Lock()
-	at := r.at
+	at, loaded := r.at, r.loaded
 	r.mu.Unlock()
+	if !loaded {
+		var err error
+		if at, err = r.load(ctx); err != nil {
+			return fmt.Errorf("load rights: %w", err)
+		}
+	}
 	return r.feed.Follow(ctx, at, followBatch, func(_ context.Context, commits []events.Recorded) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -70,26 +79,25 @@ func (r *Register) Run(ctx context.Context) error {
 
 // load starts from the views. The governance is one history, which the log gives by itself,
 // and may be newer than the users; folding begins with what neither has seen.
-func (r *Register) load(ctx context.Context) error {
+func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
 	users, at, err := r.start.Users(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	history, seq, err := command.Load[command.Governance](ctx, r.log, events.GovernanceStream())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.users = make(map[events.UserID]command.User, len(users))
 	for _, u := range users {
 		r.users[u.ID] = u
 	}
-	r.history = history
+	r.history, r.governed = history, seq
 	r.compile()
-	r.governed = seq
+	r.loaded = true
 	r.reach(at)
-	return nil
+	return at, nil
 }
 
 // take folds one commit. r.mu is held.
@@ -116,7 +124,7 @@ func (r *Register) take(c events.Recorded) {
 }
 
 func (r *Register) compile() {
-	if r.governance != nil && r.governance.Version == r.history.Version {
+	if r.loaded && r.governance.Version == r.history.Version {
 		return // an amendment moved, and nothing that counts
 	}
 	objects := r.history.Objects
@@ -138,7 +146,7 @@ func (r *Register) reach(seq events.Seq) {
 func (r *Register) WaitFor(ctx context.Context, seq events.Seq) error {
 	for {
 		r.mu.Lock()
-		at, moved, ready := r.at, r.moved, r.governance != nil
+		at, moved, ready := r.at, r.moved, r.loaded
 		r.mu.Unlock()
 		if ready && at >= seq {
 			return nil

@@ -30,12 +30,12 @@ const (
 	longestLock  = 15 * time.Minute
 )
 
-// Person is somebody who can sign in. Only ID may appear in a fact.
+// Person is somebody who can sign in. Only ID may appear in a fact. What they may do is facts
+// (package rights).
 type Person struct {
 	ID       events.UserID `json:"id"`
 	Email    string        `json:"email"` // lower case
 	Name     string        `json:"name"`
-	Roles    []string      `json:"roles"`
 	Disabled bool          `json:"disabled"`
 }
 
@@ -60,14 +60,11 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 	if err != nil {
 		return Person{}, err
 	}
-	if person.Roles == nil {
-		person.Roles = []string{}
-	}
 	tag, err := p.Pool.Exec(ctx, `
 		INSERT INTO private.people (id, email, name, password_hash, roles, disabled, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		VALUES ($1, $2, $3, $4, '{}', $5, $6)
 		ON CONFLICT (email) DO NOTHING`,
-		person.ID, person.Email, person.Name, hash, person.Roles, person.Disabled, p.now())
+		person.ID, person.Email, person.Name, hash, person.Disabled, p.now())
 	if err != nil {
 		return Person{}, fmt.Errorf("create a person: %w", err)
 	}
@@ -78,7 +75,7 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 }
 
 const selectPerson = `
-	SELECT id, email, name, roles, disabled
+	SELECT id, email, name, disabled
 	FROM   private.people
 	WHERE  `
 
@@ -177,7 +174,7 @@ func (p People) admit(ctx context.Context, id events.UserID) (Person, error) {
 		WHERE  id = $1
 		AND    NOT disabled
 		AND    (locked_until IS NULL OR locked_until <= $2)
-		RETURNING id, email, name, roles, disabled`, id, p.now())
+		RETURNING id, email, name, disabled`, id, p.now())
 	if !errors.Is(err, ErrNotFound) {
 		return person, err
 	}
@@ -213,17 +210,6 @@ func (p People) countFailure(ctx context.Context, id events.UserID) error {
 		return ErrLocked
 	}
 	return ErrWrongPassword
-}
-
-// SetRoles replaces a person's roles. It acts at once: sessions read them live.
-func (p People) SetRoles(ctx context.Context, id events.UserID, roles []string) error {
-	if roles == nil {
-		roles = []string{} // none, not unknown
-	}
-	return p.change(ctx, "set roles", `
-		UPDATE private.people
-		SET    roles = $2
-		WHERE  id = $1`, id, roles)
 }
 
 // SetPassword replaces a person's password and forgets their failed attempts. Sessions

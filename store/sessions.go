@@ -69,7 +69,7 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
-			SELECT id, email, name, roles, disabled
+			SELECT id, email, name, disabled
 			FROM   private.people
 			WHERE  id = $3
 			AND    NOT disabled
@@ -78,7 +78,7 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
 			FROM   owner
 		)
-		SELECT id, email, name, roles, disabled
+		SELECT id, email, name, disabled
 		FROM   owner`,
 		session.ID, hash[:], person, session.Created, session.Ends, key.String()).Scan(session.Person.fields()...)
 	var refused *pgconn.PgError
@@ -102,7 +102,7 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 	var session Session
 	var key string
 	err := s.Pool.QueryRow(ctx, `
-		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.roles, p.disabled
+		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.disabled
 		FROM   private.sessions s
 		JOIN   private.people p ON p.id = s.person
 		WHERE  s.token_hash = $1
@@ -169,5 +169,5 @@ func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (i
 	return int(tag.RowsAffected()), nil
 }
 
-// fields are where the columns id, email, name, roles, disabled go.
-func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Roles, &p.Disabled} }
+// fields are where the columns id, email, name, disabled go.
+func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Disabled} }

@@ -35,6 +35,9 @@ var migrations embed.FS
 
 // Migrate brings the schema to the newest version. See [postgres.Migrate].
 func Migrate(ctx context.Context, owner *pgx.Conn) error {
+	if err := keepFormerRoles(ctx, owner); err != nil {
+		return fmt.Errorf("set aside the roles of people: %w", err)
+	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("read the migrations of package store: %w", err)

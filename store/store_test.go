@@ -57,7 +57,7 @@ func wantErr(t *testing.T, what string, err, want error) {
 
 func ada(t *testing.T, pool *pgxpool.Pool) store.Person {
 	t.Helper()
-	person, err := store.People{Pool: pool}.Create(t.Context(), store.Person{Email: "Ada@Example.org ", Name: "Ada", Roles: []string{"developer"}}, text("correct horse"))
+	person, err := store.People{Pool: pool}.Create(t.Context(), store.Person{Email: "Ada@Example.org ", Name: "Ada"}, text("correct horse"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,16 +223,6 @@ func TestWhatHappensToAPersonActsOnOpenSessionsAtOnce(t *testing.T) {
 	_, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if err := people.SetRoles(t.Context(), person.ID, []string{"auditor"}); err != nil {
-		t.Fatal(err)
-	}
-	session, err := sessions.Lookup(t.Context(), token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"auditor"}, session.Person.Roles); diff != "" {
-		t.Errorf("roles (-want +got):\n%s", diff)
 	}
 	if err := people.SetDisabled(t.Context(), person.ID, true); err != nil {
 		t.Fatal(err)

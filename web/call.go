@@ -36,11 +36,13 @@ const (
 type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
 	person  store.Person     // zero on public routes
 	session events.SessionID // likewise
 	found   store.Session    // likewise, with the key that signs its calls, if it has one
+	powers  *policy.Powers   // likewise: what the caller may do
 	taken   bool             // the body was read
 	body    []byte
 	command events.CommandID
@@ -68,11 +70,6 @@ func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
 
-func (c *call) may(p policy.Permission) bool { return policy.Allows(c.person.Roles, p) }
-
-// holds reports whether the caller may call a route of that permission.
-func (c *call) holds(p policy.Permission) bool { return p == session || c.may(p) }
-
 // guard is what stands before every handler, in this order: session and its signature,
 // permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
@@ -82,7 +79,7 @@ func (a *API) guard(route Route) http.Handler {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous}
+		c := &call{w: w, r: r, route: route, id: callID(r.Context()), actor: events.Anonymous}
 		err := a.admit(c, route)
 		c.now = a.Now() // not before: a caller may take long to send a body
 		var answer reply
@@ -118,8 +115,8 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
 			return err
 		}
-		if !c.holds(route.Permission) {
-			return errForbidden
+		if err := a.weigh(c); err != nil {
+			return err
 		}
 	}
 	if route.Method == http.MethodPost && !c.taken {
@@ -232,21 +229,30 @@ func checkKey(key string) error {
 // freshEnough waits until the views hold what this process last answered, and what the
 // caller asks for.
 func (a *API) freshEnough(c *call) error {
-	at := events.Seq(a.newest.Load())
-	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
-		asked, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return errParameter.because(api.HeaderNotOlderThan + " is no sequence")
-		}
-		at = max(at, events.Seq(asked))
+	at, err := a.asOf(c)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
 	defer cancel()
-	err := a.Views.WaitFor(ctx, at)
+	err = a.Views.WaitFor(ctx, at)
 	if errors.Is(err, projections.ErrBehind) && c.ctx().Err() == nil {
 		return errViewBehind
 	}
 	return err
+}
+
+// asOf is the commit that a query must know.
+func (a *API) asOf(c *call) (events.Seq, error) {
+	at := events.Seq(a.newest.Load())
+	if text := c.r.Header.Get(api.HeaderNotOlderThan); text != "" {
+		asked, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return 0, errParameter.because(api.HeaderNotOlderThan + " is no sequence")
+		}
+		at = max(at, events.Seq(asked))
+	}
+	return at, nil
 }
 
 func (a *API) write(c *call, answer reply) {

@@ -98,9 +98,7 @@ func TestAnAnswerIsRepeatedOnlyToWhoMayStillAsk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.call(r.developer, "POST", "/requests", wanted, key("k")).wants(t, 201, "")
-	if err := r.people.SetRoles(t.Context(), r.developer.ID, []string{"admin"}); err != nil {
-		t.Fatal(err)
-	}
+	r.setRoles(r.developer.ID, "admin")
 	r.call(r.developer, "POST", "/requests", wanted, key("k")).wants(t, 403, "forbidden")
 }
 

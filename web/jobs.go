@@ -105,8 +105,11 @@ func (a *API) visibleJob(c *call) (projections.Job, error) {
 	switch {
 	case isNotFound(err):
 		return job, command.ErrJobUnknown
-	case err == nil && job.QueuedBy != c.actor && !c.may(policy.JobList):
-		return job, errJobHidden
+	case err == nil:
+		err = a.abreast(c, job.LastSeq)
+	}
+	if err == nil && job.QueuedBy != c.actor && !c.may(policy.JobList, c.spot(job.Connection, job.Ref)) {
+		err = errJobHidden
 	}
 	return job, err
 }

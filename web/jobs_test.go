@@ -189,9 +189,7 @@ func TestAStreamOfAJobEndsForWhoMayNotSeeItAnyMore(t *testing.T) {
 		t.Fatalf("%v %+v", ok, shown)
 	}
 	l.wantsComment()
-	if err := r.people.SetRoles(t.Context(), reader.ID, []string{"developer"}); err != nil {
-		t.Fatal(err)
-	}
+	r.setRoles(reader.ID, "developer")
 	l.wantsEnd()
 }
 
@@ -270,10 +268,7 @@ func TestNamesOfKeysNeedTheRightToAsk(t *testing.T) {
 	a := r.enrol()
 	job := r.keysJob()
 	a.tellKeys(job.ID, "password")
-	if err := r.people.SetRoles(t.Context(), r.developer.ID, []string{"admin"}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.people.SetRoles(t.Context(), r.developer.ID, []string{"developer"}) })
+	r.setRoles(r.developer.ID, "admin")
 	r.call(r.developer, "GET", "/jobs/"+job.ID+"/keys", nil).wants(t, 404, "job_unknown")
 	scan := r.queue("discover", "file")
 	r.call(r.admin, "GET", "/jobs/"+scan.ID+"/keys", nil).wants(t, 410, "key_names_gone")

@@ -20,7 +20,7 @@ func (a *API) streamJob(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return a.follow(c, "job", events.JobStream(job.ID), session, func() (told, error) {
+	return a.follow(c, "job", events.JobStream(job.ID), func() (told, error) {
 		job, err := a.visibleJob(c)
 		if err != nil {
 			return told{}, err
@@ -41,6 +41,9 @@ func (a *API) keyNames(c *call) (reply, error) {
 	id := events.JobID(c.param("id"))
 	if !events.ValidID(string(id), "j_") {
 		return reply{}, command.ErrJobUnknown
+	}
+	if err := a.fresh(c); err != nil { // what is told here is told once and for all
+		return reply{}, err
 	}
 	history, err := a.Log.Load(c.ctx(), events.JobStream(id))
 	if err != nil {
@@ -64,7 +67,7 @@ func (a *API) keyNames(c *call) (reply, error) {
 		return reply{}, errJobHidden
 	case secret.Operation != events.OperationKeys:
 		return reply{}, errNamesGone.because("a job of this type has no names of keys")
-	case !c.mayListKeys(secret.Connection, secret.Ref):
+	case !a.mayListKeys(c, secret.Connection, secret.Ref):
 		return reply{}, errJobHidden // not any more
 	case !job.State.Over():
 		return reply{}, errNotFinished

@@ -313,7 +313,7 @@ func TestCellsAreNoFormulas(t *testing.T) {
 	r.settled()
 	rows := r.table(r.approver, "/reports/stale?format=csv&older_than_days=1")
 	r.clock.Add(2 * 24 * time.Hour)
-	later := person{r.approver.Person, r.session(r.approver.ID)}
+	later := person{r.approver.Person, r.session(r.approver.ID), r.approver.roles}
 	if rows = append(rows, r.table(later, "/reports/stale?format=csv&older_than_days=1")...); len(rows) != len(evil) {
 		t.Fatalf("%d rows of %d", len(rows), len(evil))
 	}

@@ -13,20 +13,29 @@ import (
 
 func (a *API) approve(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment, Comparison: m.Comparison})
+		if err := c.reaches(r, policy.RequestApprove); err != nil {
+			return nil, err
+		}
+		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.rolesFor(r), Comment: m.Comment, Comparison: m.Comparison})
 	})
 }
 
 func (a *API) reject(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		return r.Reject(meta, command.Vote{By: c.person.ID, Roles: c.person.Roles, Comment: m.Comment})
+		if err := c.reaches(r, policy.RequestApprove); err != nil {
+			return nil, err
+		}
+		return r.Reject(meta, command.Vote{By: c.person.ID, Roles: c.rolesFor(r), Comment: m.Comment})
 	})
 }
 
 func (a *API) cancel(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if !c.sees(r.Requester) && r.State != "" {
+		if r.State != "" && !c.sees(r.Requester, c.spot(r.Submitted.Connection, r.Submitted.Ref)) {
 			return nil, errHidden
+		}
+		if err := c.reaches(r, policy.RequestCancel); err != nil {
+			return nil, err
 		}
 		return r.Cancel(meta, command.Cancel{By: c.person.ID, Comment: m.Comment})
 	})
@@ -59,9 +68,34 @@ func (c *call) requestID() (events.RequestID, error) {
 	return events.RequestID(id), nil
 }
 
-// sees reports whether the caller may see a request of somebody.
-func (c *call) sees(requester events.UserID) bool {
-	return requester == c.person.ID || c.may(policy.RequestListAll)
+// sees reports whether the caller may see a request of somebody about a secret.
+func (c *call) sees(requester events.UserID, at policy.Spot) bool {
+	return requester == c.person.ID && c.may(policy.RequestList, at) || c.may(policy.RequestListAll, at)
+}
+
+// reaches refuses a command on a request that lies outside of where the caller has the
+// permission. To who does not see it either it is not there.
+func (c *call) reaches(r command.Request, p policy.Permission) error {
+	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
+	switch {
+	case r.State == "" || c.may(p, at):
+		return nil // one that is not there is refused by its decider
+	case c.sees(r.Requester, at):
+		return errForbidden
+	}
+	return errHidden
+}
+
+// rolesFor are those of the roles that a request's steps name which the caller has at its place.
+func (c *call) rolesFor(r command.Request) []string {
+	var roles []string
+	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
+	for _, step := range r.Submitted.Workflow.Steps {
+		if c.powers.Fit(events.Approvers{Roles: []string{step.Role}}, at, c.now) {
+			roles = append(roles, step.Role)
+		}
+	}
+	return roles
 }
 
 // visible loads a request that the caller may see; to others it is not there.
@@ -74,7 +108,10 @@ func (a *API) visible(c *call) (projections.Request, error) {
 	if isNotFound(err) {
 		return projections.Request{}, command.ErrRequestUnknown
 	}
-	if err == nil && !c.sees(r.Requester) {
+	if err == nil {
+		err = a.abreast(c, r.LastSeq)
+	}
+	if err == nil && !c.sees(r.Requester, c.spot(r.Connection, r.Ref)) {
 		err = errHidden
 	}
 	return r, err
@@ -108,7 +145,7 @@ func (a *API) listRequests(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if mine || !c.may(policy.RequestListAll) {
+	if mine || !c.anywhere(policy.RequestListAll) {
 		filter.Requester = c.person.ID
 	}
 	found, err := a.Views.Requests(c.ctx(), filter)
@@ -157,6 +194,13 @@ func (a *API) reveal(c *call) (reply, error) {
 		return reply{}, err
 	}
 	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	r, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
+	if err == nil {
+		err = c.reaches(r, policy.EnvelopeReveal)
+	}
 	if err != nil {
 		return reply{}, err
 	}

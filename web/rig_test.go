@@ -34,6 +34,7 @@ import (
 	"secretsbridge/kms/local"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/seal"
 	"secretsbridge/store"
 	"secretsbridge/web"
@@ -66,15 +67,15 @@ func inhabit(ctx context.Context, owner *pgx.Conn) error {
 	return nil
 }
 
-// join makes somebody with those roles and signs them in.
+// join makes somebody and signs them in. Their roles are facts of a rig's log.
 func join(ctx context.Context, people store.People, sessions store.Sessions, roles ...string) (person, error) {
 	name := string(events.NewUserID())[2:10]
-	made, err := people.Create(ctx, store.Person{Email: name + "@example.org", Name: "Name " + name, Roles: roles}, secret.New([]byte(password)))
+	made, err := people.Create(ctx, store.Person{Email: name + "@example.org", Name: "Name " + name}, secret.New([]byte(password)))
 	if err != nil {
 		return person{}, err
 	}
 	_, token, err := sessions.Open(ctx, made.ID, seal.VerifyKey{})
-	return person{made, string(token.Expose())}, err
+	return person{made, string(token.Expose()), roles}, err
 }
 
 func TestMain(m *testing.M) {
@@ -116,6 +117,7 @@ type rig struct {
 	links     *links
 	people    store.People
 	sessions  store.Sessions
+	rights    *rights.Register
 	signer    seal.SigningKey
 	reader    seal.RecipientKey // of whoever reveals
 	clock     *clock
@@ -133,6 +135,7 @@ type rig struct {
 type person struct {
 	store.Person
 	token string
+	roles []string
 }
 
 // nobody is not signed in.
@@ -166,8 +169,9 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	})
 	held := r.hold(logger)
 	progress := r.follow()
+	r.rights = r.register()
 	cfg := web.Config{
-		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Marks: r.marks,
+		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks,
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200,
 		Logger: logger, Now: r.clock.Now,
@@ -177,7 +181,10 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	}
 	r.api = web.New(cfg)
 	r.serve()
-	r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"})
+	for _, p := range []person{developer, other, approver, second, admin} {
+		r.admit(p)
+	}
+	r.settle(r.record(events.ConnectionStream("file"), events.ConnectionCreated{Connection: "file", Provider: events.ProviderFile, Cluster: "demo"}))
 	return r
 }
 
@@ -240,6 +247,19 @@ func (r *rig) follow() *projections.Progress {
 	return progress
 }
 
+// register follows the log until the test ends.
+func (r *rig) register() *rights.Register {
+	register := rights.New(r.log, r.log, projections.Users{Pool: r.pool})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = register.Run(ctx)
+	}()
+	r.t.Cleanup(func() { cancel(); <-done })
+	return register
+}
+
 // serve starts a server of the API as the product does, on a free port. Calls go to the
 // newest one.
 func (r *rig) serve(change ...func(*httptest.Server)) {
@@ -260,7 +280,62 @@ func (r *rig) join(roles ...string) person {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.admit(made)
 	return made
+}
+
+// admit records that somebody may sign in, with their roles everywhere.
+func (r *rig) admit(p person) {
+	r.t.Helper()
+	added := []events.Fact{events.UserAdded{User: p.ID, Kind: events.UserPerson}}
+	for _, role := range p.roles {
+		added = append(added, granted(events.Grant{Role: role}))
+	}
+	r.record(events.UserStream(p.ID), added...)
+}
+
+func granted(g events.Grant) events.GrantGiven {
+	return events.GrantGiven{Grant: events.GrantOf(events.NewCommandID()), Role: g.Role, Scope: g.Scope}
+}
+
+// regrant takes all that somebody has and gives them grants instead. It acts at once, also on
+// another server, which is what a test's next query looks at.
+func (r *rig) regrant(who events.UserID, grants ...events.Grant) {
+	r.t.Helper()
+	had, _, err := command.Load[command.User](r.t.Context(), r.log, events.UserStream(who))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var change []events.Fact
+	for _, g := range had.Grants {
+		change = append(change, events.GrantTaken{Grant: g.Grant})
+	}
+	for _, g := range grants {
+		change = append(change, granted(g))
+	}
+	if len(change) > 0 {
+		r.settle(r.record(events.UserStream(who), change...))
+	}
+}
+
+// setRoles is regrant with roles that count everywhere.
+func (r *rig) setRoles(who events.UserID, roles ...string) {
+	r.t.Helper()
+	var grants []events.Grant
+	for _, role := range roles {
+		grants = append(grants, events.Grant{Role: role})
+	}
+	r.regrant(who, grants...)
+}
+
+// settle waits until rights hold a fact.
+func (r *rig) settle(seq events.Seq) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.rights.WaitFor(ctx, seq); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func (r *rig) session(id events.UserID) string {

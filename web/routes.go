@@ -42,11 +42,21 @@ const (
 	single                      // the command itself happens once, whatever the key
 )
 
+// reach is where a permission must be held.
+type reach int
+
+const (
+	unasked   reach = iota // of routes that everybody, or everybody with a session, may call
+	placeless              // by a grant without a scope: what the route is about has no place
+	placed                 // in some scope; the handler looks whether it covers what is asked for
+)
+
 // Route is one line of the table.
 type Route struct {
 	Method     string
 	Path       string // below [Prefix]
 	Permission policy.Permission
+	Reach      reach
 	Twice      idempotency
 	handle     func(*API, *call) (reply, error)
 }
@@ -64,58 +74,58 @@ func (r Route) maxBody() int64 {
 
 // Routes is the table of all routes: a route that is not here does not exist.
 var Routes = []Route{
-	{"POST", "/sessions", public, none, (*API).signIn},
-	{"DELETE", "/sessions/current", session, none, (*API).signOut},
-	{"GET", "/me", session, none, (*API).me},
+	{"POST", "/sessions", public, unasked, none, (*API).signIn},
+	{"DELETE", "/sessions/current", session, unasked, none, (*API).signOut},
+	{"GET", "/me", session, unasked, none, (*API).me},
 
-	{"GET", "/intake", public, none, (*API).intakeKeys},
-	{"POST", "/requests", policy.RequestCreate, replayed, (*API).submit},
-	{"GET", "/requests", policy.RequestList, none, (*API).listRequests},
-	{"GET", "/requests/{id}", policy.RequestList, none, (*API).showRequest},
-	{"GET", "/requests/{id}/events", policy.RequestList, none, (*API).requestHistory},
-	{"GET", "/requests/{id}/stream", policy.RequestList, none, (*API).streamRequest},
-	{"POST", "/requests/{id}/approve", policy.RequestApprove, replayed, (*API).approve},
-	{"POST", "/requests/{id}/reject", policy.RequestApprove, replayed, (*API).reject},
-	{"POST", "/requests/{id}/cancel", policy.RequestCancel, replayed, (*API).cancel},
-	{"POST", "/requests/{id}/envelopes/{envelope}/reveal", policy.EnvelopeReveal, single, (*API).reveal},
+	{"GET", "/intake", public, unasked, none, (*API).intakeKeys},
+	{"POST", "/requests", policy.RequestCreate, placed, replayed, (*API).submit},
+	{"GET", "/requests", policy.RequestList, placed, none, (*API).listRequests},
+	{"GET", "/requests/{id}", policy.RequestList, placed, none, (*API).showRequest},
+	{"GET", "/requests/{id}/events", policy.RequestList, placed, none, (*API).requestHistory},
+	{"GET", "/requests/{id}/stream", policy.RequestList, placed, none, (*API).streamRequest},
+	{"POST", "/requests/{id}/approve", policy.RequestApprove, placed, replayed, (*API).approve},
+	{"POST", "/requests/{id}/reject", policy.RequestApprove, placed, replayed, (*API).reject},
+	{"POST", "/requests/{id}/cancel", policy.RequestCancel, placed, replayed, (*API).cancel},
+	{"POST", "/requests/{id}/envelopes/{envelope}/reveal", policy.EnvelopeReveal, placed, single, (*API).reveal},
 
-	{"GET", "/connections", policy.ConnectionList, none, (*API).listConnections},
-	{"POST", "/connections", policy.ConnectionManage, replayed, (*API).createConnection},
-	{"GET", "/connections/{name}", policy.ConnectionList, none, (*API).showConnection},
-	{"POST", "/connections/{name}/disable", policy.ConnectionManage, replayed, (*API).disableConnection},
-	{"POST", "/connections/{name}/enable", policy.ConnectionManage, replayed, (*API).enableConnection},
-	{"POST", "/connections/{name}/schedule", policy.ConnectionManage, replayed, (*API).scheduleConnection},
+	{"GET", "/connections", policy.ConnectionList, placed, none, (*API).listConnections},
+	{"POST", "/connections", policy.ConnectionManage, placed, replayed, (*API).createConnection},
+	{"GET", "/connections/{name}", policy.ConnectionList, placed, none, (*API).showConnection},
+	{"POST", "/connections/{name}/disable", policy.ConnectionManage, placed, replayed, (*API).disableConnection},
+	{"POST", "/connections/{name}/enable", policy.ConnectionManage, placed, replayed, (*API).enableConnection},
+	{"POST", "/connections/{name}/schedule", policy.ConnectionManage, placed, replayed, (*API).scheduleConnection},
 
-	{"POST", "/jobs", policy.JobManage, replayed, (*API).queueJob},
-	{"GET", "/jobs", policy.JobList, none, (*API).listJobs},
-	{"GET", "/jobs/{id}", session, none, (*API).showJob},
-	{"GET", "/jobs/{id}/stream", session, none, (*API).streamJob},
-	{"POST", "/jobs/{id}/cancel", policy.JobManage, replayed, (*API).cancelJob},
-	{"GET", "/jobs/{id}/keys", session, none, (*API).keyNames},
+	{"POST", "/jobs", policy.JobManage, placed, replayed, (*API).queueJob},
+	{"GET", "/jobs", policy.JobList, placed, none, (*API).listJobs},
+	{"GET", "/jobs/{id}", session, unasked, none, (*API).showJob},
+	{"GET", "/jobs/{id}/stream", session, unasked, none, (*API).streamJob},
+	{"POST", "/jobs/{id}/cancel", policy.JobManage, placed, replayed, (*API).cancelJob},
+	{"GET", "/jobs/{id}/keys", session, unasked, none, (*API).keyNames},
 
-	{"GET", "/secrets", policy.SecretList, none, (*API).listSecrets},
-	{"GET", "/secrets/count", policy.SecretList, none, (*API).countSecrets},
-	{"GET", "/secrets/facets", policy.SecretList, none, (*API).labelFacets},
-	{"GET", "/secrets/{id}", policy.SecretList, none, (*API).showSecret},
-	{"POST", "/secrets/{id}/assign", policy.SecretAssign, replayed, (*API).assignSecret},
-	{"POST", "/secrets/{id}/keys", policy.SecretKeys, replayed, (*API).queueKeys},
-	{"GET", "/ownership", policy.SecretList, none, (*API).showOwnership},
-	{"POST", "/ownership", policy.OwnershipManage, replayed, (*API).setOwnership},
+	{"GET", "/secrets", policy.SecretList, placed, none, (*API).listSecrets},
+	{"GET", "/secrets/count", policy.SecretList, placed, none, (*API).countSecrets},
+	{"GET", "/secrets/facets", policy.SecretList, placed, none, (*API).labelFacets},
+	{"GET", "/secrets/{id}", policy.SecretList, placed, none, (*API).showSecret},
+	{"POST", "/secrets/{id}/assign", policy.SecretAssign, placed, replayed, (*API).assignSecret},
+	{"POST", "/secrets/{id}/keys", policy.SecretKeys, placed, replayed, (*API).queueKeys},
+	{"GET", "/ownership", policy.SecretList, placed, none, (*API).showOwnership},
+	{"POST", "/ownership", policy.OwnershipManage, placeless, replayed, (*API).setOwnership},
 
-	{"GET", "/reports/stale", policy.ReportRead, none, (*API).reportStale},
-	{"GET", "/reports/unowned", policy.ReportRead, none, (*API).reportUnowned},
-	{"GET", "/reports/out-of-band", policy.ReportRead, none, (*API).reportOutOfBand},
-	{"GET", "/reports/duplicates", policy.ReportRead, none, (*API).reportDuplicates},
-	{"GET", "/reports/duplicates/coverage", policy.ReportRead, none, (*API).reportCoverage},
+	{"GET", "/reports/stale", policy.ReportRead, placed, none, (*API).reportStale},
+	{"GET", "/reports/unowned", policy.ReportRead, placed, none, (*API).reportUnowned},
+	{"GET", "/reports/out-of-band", policy.ReportRead, placed, none, (*API).reportOutOfBand},
+	{"GET", "/reports/duplicates", policy.ReportRead, placed, none, (*API).reportDuplicates},
+	{"GET", "/reports/duplicates/coverage", policy.ReportRead, placed, none, (*API).reportCoverage},
 
-	{"GET", "/agents", policy.AgentList, none, (*API).listAgents},
-	{"GET", "/agents/{id}", policy.AgentList, none, (*API).showAgent},
-	{"POST", "/agents/invitations", policy.AgentManage, shown, (*API).inviteAgent},
-	{"POST", "/agents/enrol", public, none, (*API).enrolAgent},
-	{"POST", "/agents/{id}/revoke", policy.AgentManage, replayed, (*API).revokeAgent},
+	{"GET", "/agents", policy.AgentList, placeless, none, (*API).listAgents},
+	{"GET", "/agents/{id}", policy.AgentList, placeless, none, (*API).showAgent},
+	{"POST", "/agents/invitations", policy.AgentManage, placeless, shown, (*API).inviteAgent},
+	{"POST", "/agents/enrol", public, unasked, none, (*API).enrolAgent},
+	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
 
-	{"GET", "/audit/events", policy.AuditRead, none, (*API).listAudit},
-	{"GET", "/openapi.yaml", public, none, (*API).contract},
+	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
+	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 }
 
 func (a *API) router() http.Handler {

@@ -97,7 +97,7 @@ func TestEveryRouteNeedsItsSessionAndPermission(t *testing.T) {
 				denied := facts[events.AccessDenied](r)
 				want := events.AccessDenied{Action: string(route.Permission), Resource: route.Method + " " + web.Prefix + path, Code: "forbidden"}
 				if len(denied) != before+1 || denied[before].Fact != want || denied[before].Actor != events.UserActor(who.ID) {
-					t.Errorf("denials of %v: %+v, want %+v", who.Roles, denied[before:], want)
+					t.Errorf("denials of %v: %+v, want %+v", who.roles, denied[before:], want)
 				}
 			}
 		})

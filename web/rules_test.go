@@ -108,7 +108,7 @@ func TestVotesAndCancelsThatComeTooLate(t *testing.T) {
 		id := r.submit(r.developer)
 		r.clock.Add(pendingTTL)
 		defer r.clock.Add(-pendingTTL)
-		post(person{r.approver.Person, r.session(r.approver.ID)}, id, "/approve").wants(t, 409, "request_expired")
+		post(person{r.approver.Person, r.session(r.approver.ID), r.approver.roles}, id, "/approve").wants(t, 409, "request_expired")
 	})
 	t.Run("a comment that is too long", func(t *testing.T) {
 		id := r.submit(r.developer)

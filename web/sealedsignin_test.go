@@ -20,7 +20,7 @@ func TestASealedSignInCountsOnce(t *testing.T) {
 	body := r.sealedOf(r.developer.Email, own)
 	first := r.request(nobody, "POST", "/sessions", body, r.signs(own))
 	got := r.isSigned(r.call(nobody, "POST", "/sessions", body, replay(first)).wants(t, 201, ""), true)
-	who := person{r.developer.Person, read[api.Session](t, got).Token}
+	who := person{r.developer.Person, read[api.Session](t, got).Token, r.developer.roles}
 	r.isSigned(r.call(nobody, "POST", "/sessions", body, replay(first)).wants(t, 401, "signature_used"), true)
 	r.call(nobody, "POST", "/sessions", body, r.signs(own)).wants(t, 401, "signature_used")
 	r.call(who, "DELETE", "/sessions/current", nil, r.signs(own)).wants(t, 204, "")

@@ -156,11 +156,10 @@ func (a *API) assignSecret(c *call) (reply, error) {
 
 // mayListKeys reports whether the caller may learn the names of a secret's keys: whoever
 // may ask to read it.
-func (c *call) mayListKeys(connection events.ConnectionID, ref string) bool {
-	_, ok := policy.Resolve(policy.BuiltInAsk{
-		Requester: c.person.ID, Roles: c.person.Roles, Operation: events.OperationRead, Connection: connection, Ref: ref,
-	})
-	return ok && c.may(policy.SecretKeys)
+func (a *API) mayListKeys(c *call, connection events.ConnectionID, ref string) bool {
+	at := c.spot(connection, ref)
+	_, ok := a.resolve(c, events.OperationRead, at)
+	return ok && c.may(policy.SecretKeys, at)
 }
 
 // queueKeys opens a job for the names of a secret's keys.
@@ -181,7 +180,7 @@ func (a *API) queueKeys(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if !c.mayListKeys(found.Connection, found.Ref) {
+	if !a.mayListKeys(c, found.Connection, found.Ref) {
 		return reply{}, command.ErrPolicyDenied
 	}
 	if err := limited(c.w, a.keyJobs, string(c.actor)); err != nil {

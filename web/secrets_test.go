@@ -205,7 +205,7 @@ func TestASecretHasAnETagAndAnAge(t *testing.T) {
 		t.Errorf("%q %q", again.body, again.Header.Get("ETag"))
 	}
 	r.clock.Add(24 * time.Hour)
-	older := person{r.developer.Person, r.session(r.developer.ID)}
+	older := person{r.developer.Person, r.session(r.developer.ID), r.developer.roles}
 	if got := read[api.Secret](t, r.call(older, "GET", path, nil, with("If-None-Match", tag))); *got.AgeDays != 101 {
 		t.Errorf("a day later it is %d days old", *got.AgeDays)
 	}

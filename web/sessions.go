@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/custody"
@@ -70,11 +72,14 @@ func (a *API) signIn(c *call) (reply, error) {
 	}
 	actor := events.UserActor(person.ID)
 	seq, err := a.record(c, actor, events.SignedIn{User: person.ID, Session: opened.ID})
+	if err == nil {
+		err = a.await(c, seq)
+	}
 	if err != nil {
 		return reply{}, errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
 	}
 	return reply{status: http.StatusCreated, seq: seq, body: api.Session{
-		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person),
+		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person, a.Rights.Powers(person.ID), a.Now()),
 	}}, nil
 }
 
@@ -144,15 +149,36 @@ func (a *API) signOut(c *call) (reply, error) {
 
 // me says who is signed in.
 func (a *API) me(c *call) (reply, error) {
-	return reply{status: http.StatusOK, body: meOf(c.person)}, nil
+	return reply{status: http.StatusOK, body: meOf(c.person, c.powers, c.now)}, nil
 }
 
-func meOf(p store.Person) api.Me {
-	me := api.Me{ID: string(p.ID), Email: p.Email, Name: p.Name, Roles: p.Roles, Permissions: []string{}}
-	for _, permission := range policy.Permissions(p.Roles) {
+func meOf(p store.Person, powers *policy.Powers, now time.Time) api.Me {
+	me := api.Me{
+		ID: string(p.ID), Email: p.Email, Name: p.Name, Roles: []string{}, Permissions: []string{},
+		Grants: []api.Grant{}, Groups: append([]string{}, powers.Groups()...), Teams: append([]string{}, powers.Teams()...),
+	}
+	for _, permission := range powers.Permissions(now) {
 		me.Permissions = append(me.Permissions, string(permission))
 	}
+	for _, g := range powers.Grants(now) {
+		me.Grants = append(me.Grants, grantOf(g))
+		me.Roles = append(me.Roles, g.Role)
+	}
+	slices.Sort(me.Roles)
+	me.Roles = slices.Compact(me.Roles)
+	slices.Sort(me.Teams)
 	return me
+}
+
+func grantOf(g policy.GroupGrant) api.Grant {
+	shown := api.Grant{Role: g.Role, Group: g.Group, Scope: api.Scope{
+		Team: g.Scope.Team, Project: g.Scope.Project, Environment: g.Scope.Environment, Kind: string(g.Scope.Kind),
+		Connection: string(g.Scope.Connection), Prefix: g.Scope.Prefix,
+	}}
+	if !g.Until.IsZero() {
+		shown.Until = &g.Until
+	}
+	return shown
 }
 
 // record appends to the access stream of an actor, also when the caller has gone. What

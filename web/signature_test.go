@@ -111,7 +111,7 @@ func (r *rig) keyed(who person) (person, seal.SigningKey) {
 	r.t.Helper()
 	own := newSigningKey(r.t)
 	got := r.isSigned(r.call(nobody, "POST", "/sessions", r.sealedOf(who.Email, own), key(""), r.signs(own)).wants(r.t, 201, ""), true)
-	return person{who.Person, read[api.Session](r.t, got).Token}, own
+	return person{who.Person, read[api.Session](r.t, got).Token, who.roles}, own
 }
 
 func TestASessionWithAKeyTakesWhatTheKeySigned(t *testing.T) {

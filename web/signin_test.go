@@ -26,7 +26,7 @@ func TestSignInOpensASessionThatSignOutEnds(t *testing.T) {
 	if session.Person.ID != string(r.developer.ID) || !session.Expires.Equal(r.clock.Now().Add(8*time.Hour)) || len(session.Token) != 43 {
 		t.Errorf("%+v", session.Person)
 	}
-	who := person{r.developer.Person, session.Token}
+	who := person{r.developer.Person, session.Token, r.developer.roles}
 	me := read[api.Me](t, r.call(who, "GET", "/me", nil))
 	if diff := cmp.Diff(session.Person, me); diff != "" {
 		t.Error(diff)
@@ -140,11 +140,7 @@ func TestRolesActAtOnce(t *testing.T) {
 	r := newRig(t)
 	id := r.submit(r.other)
 	r.call(r.developer, "GET", at(id, ""), nil).wants(t, 404, "request_unknown")
-	set := func(roles ...string) {
-		if err := r.people.SetRoles(t.Context(), r.developer.ID, append([]string{}, roles...)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	set := func(roles ...string) { r.setRoles(r.developer.ID, roles...) }
 	set("approver")
 	r.call(r.developer, "GET", at(id, ""), nil).wants(t, 200, "")
 	set()

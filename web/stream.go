@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"secretsbridge/events"
-	"secretsbridge/policy"
 )
 
 const (
@@ -73,7 +72,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return a.follow(c, "request", events.RequestStream(r.ID), policy.RequestList, func() (told, error) {
+	return a.follow(c, "request", events.RequestStream(r.ID), func() (told, error) {
 		r, err := a.visible(c)
 		if err != nil {
 			return told{}, err
@@ -87,7 +86,7 @@ func (a *API) streamRequest(c *call) (reply, error) {
 // event is the sequence; a client that comes back with it gets nothing it has seen, and
 // one that has seen the end gets 204, which ends an EventSource (WHATWG HTML, section
 // 9.2.3).
-func (a *API) follow(c *call, event string, stream events.Stream, needs policy.Permission, look func() (told, error)) (reply, error) {
+func (a *API) follow(c *call, event string, stream events.Stream, look func() (told, error)) (reply, error) {
 	var seen uint64    // of the facts that were told
 	var marked *string // what was told beside them, nil for nothing yet
 	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
@@ -144,7 +143,7 @@ func (a *API) follow(c *call, event string, stream events.Stream, needs policy.P
 		case <-changes:
 		case <-again:
 		case <-beat.C:
-			if c.mayStill(a.Sessions, needs) != nil || a.send(c, ": still here\n\n") != nil {
+			if a.mayStill(c) != nil || a.send(c, ": still here\n\n") != nil {
 				return written, nil
 			}
 		}

@@ -208,7 +208,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			return nil
 		},
 		"disabled":     func(r *rig) error { return r.people.SetDisabled(r.t.Context(), r.developer.ID, true) },
-		"without role": func(r *rig) error { return r.people.SetRoles(r.t.Context(), r.developer.ID, []string{}) },
+		"without role": func(r *rig) error { r.setRoles(r.developer.ID); return nil },
 		"8 hours":      func(r *rig) error { r.clock.Add(8 * time.Hour); return nil },
 	}
 	for name, end := range ends {

@@ -7,7 +7,6 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
-	"secretsbridge/policy"
 	"secretsbridge/web/api"
 )
 
@@ -47,10 +46,7 @@ func (a *API) submit(c *call) (reply, error) {
 		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
 			return reply{}, err
 		}
-		cmd.Workflow, _ = policy.Resolve(policy.BuiltInAsk{ // none is refused by the decider
-			Requester: c.person.ID, Roles: c.person.Roles, Operation: operation, Connection: cmd.Connection.ID, Ref: cmd.Ref,
-			Reapprove: a.Reapprove,
-		})
+		cmd.Workflow, _ = a.resolve(c, operation, c.spot(cmd.Connection.ID, cmd.Ref)) // none is refused by the decider
 		if err := a.mayOpen(c); err != nil {
 			return reply{}, err
 		}

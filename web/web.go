@@ -22,6 +22,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -63,6 +64,17 @@ type Views interface {
 type People interface {
 	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
+}
+
+// Rights know who may do what. Package rights has it.
+type Rights interface {
+	// Fresh waits until all counts that the log holds now, WaitFor until a commit does.
+	// Errors: [rights.ErrBehind], and what is wrong with the log.
+	Fresh(ctx context.Context) error
+	WaitFor(ctx context.Context, seq events.Seq) error
+
+	User(id events.UserID) command.User
+	Powers(id events.UserID) *policy.Powers
 }
 
 // Sessions are the open sessions. Package store has it.
@@ -142,6 +154,7 @@ type Config struct {
 	Views     Views
 	People    People
 	Sessions  Sessions
+	Rights    Rights
 	Marks     Marks
 	Custody   Custody
 	Fleet     Fleet

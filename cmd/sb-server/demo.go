@@ -85,13 +85,30 @@ func (st *stack) invitePeople(ctx context.Context, password string) error {
 		case err == nil:
 			err = st.people.SetPassword(ctx, there.ID, value)
 		case errors.Is(err, store.ErrNotFound):
-			_, err = st.people.Create(ctx, store.Person{Email: p.email, Name: p.name, Roles: []string{string(p.role)}}, value)
+			there, err = st.people.Create(ctx, store.Person{Email: p.email, Name: p.name}, value)
+		}
+		if err == nil {
+			err = st.addDemoPerson(ctx, there.ID, p.role)
 		}
 		if err != nil {
 			return fmt.Errorf("demo person %s: %w", p.email, err)
 		}
 	}
 	return nil
+}
+
+// addDemoPerson records who they are and what they may do, once: what was taken from them since
+// stays taken.
+func (st *stack) addDemoPerson(ctx context.Context, id events.UserID, role string) error {
+	meta := command.Meta{Command: events.DeriveCommandID("demo person", string(id)), Actor: bootstrap, Time: time.Now()}
+	_, err := command.Execute(ctx, st.store, events.UserStream(id), meta, func(u command.User) ([]events.Fact, error) {
+		added, err := u.Add(meta, events.UserAdded{User: id, Kind: events.UserPerson})
+		if err != nil || len(added) == 0 {
+			return nil, err // of an installation from before, with the roles it had
+		}
+		return append(added, events.GrantGiven{Grant: events.GrantOf(meta.Command), Role: role, Reason: "a demo person"}), nil
+	})
+	return err
 }
 
 // nameConnection creates a demo connection if there is none of that name.

@@ -23,6 +23,7 @@ import (
 	"secretsbridge/inventory"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/store"
 	"secretsbridge/worker"
 )
@@ -51,6 +52,7 @@ type stack struct {
 	inventory *inventory.Inventory
 	gateway   *gateway.Gateway
 	worker    *worker.Worker
+	rights    *rights.Register
 	people    store.People
 	sessions  store.Sessions
 }
@@ -188,6 +190,7 @@ func (st *stack) assemble(caPEM string) {
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
+	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
@@ -217,9 +220,13 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
+	group.Go(func() error { return st.followRights(ctx) })
 	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
+			return err
+		}
+		if err := st.settleRights(ctx); err != nil {
 			return err
 		}
 		inner, ctx := errgroup.WithContext(ctx)

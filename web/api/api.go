@@ -59,8 +59,29 @@ type Me struct {
 	ID          string   `json:"id"`
 	Email       string   `json:"email"`
 	Name        string   `json:"name"`
-	Roles       []string `json:"roles"`
-	Permissions []string `json:"permissions"`
+	Roles       []string `json:"roles"`       // in any scope
+	Permissions []string `json:"permissions"` // in any scope
+	Grants      []Grant  `json:"grants"`      // the roles with their scopes
+	Groups      []string `json:"groups"`
+	Teams       []string `json:"teams"`
+}
+
+// Grant is a role in a scope.
+type Grant struct {
+	Role  string     `json:"role"`
+	Scope Scope      `json:"scope"`           // empty: everywhere
+	Until *time.Time `json:"until,omitempty"` // exclusive
+	Group string     `json:"group,omitempty"` // that gives it; empty: it is one's own
+}
+
+// Scope is a part of the world. Every field that is set narrows it.
+type Scope struct {
+	Team        string `json:"team,omitempty"`
+	Project     string `json:"project,omitempty"`
+	Environment string `json:"environment,omitempty"`
+	Kind        string `json:"environment_kind,omitempty"`
+	Connection  string `json:"connection,omitempty"`
+	Prefix      string `json:"prefix,omitempty"`
 }
 
 // Person is somebody else. Name is empty for one who was erased.

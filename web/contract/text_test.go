@@ -69,7 +69,7 @@ func model(t *testing.T) *v3.Document {
 func TestEveryOperationIsWholeAndHasOneName(t *testing.T) {
 	names := map[string]bool{}
 	permissions := []string{"public", "session"}
-	for _, p := range catalogue() {
+	for _, p := range policy.Catalogue() {
 		permissions = append(permissions, string(p))
 	}
 	for _, op := range load(t).Operations() {
@@ -100,18 +100,13 @@ func TestEveryOperationIsWholeAndHasOneName(t *testing.T) {
 	}
 }
 
-// catalogue is what all roles together may do.
-func catalogue() []policy.Permission {
-	return policy.Permissions([]string{string(policy.RoleDeveloper), string(policy.RoleApprover), string(policy.RoleAdmin)})
-}
-
 func TestWordsAreThoseOfTheCode(t *testing.T) {
 	c := load(t)
 	var codes, permissions []string
 	for _, p := range c.Problems() {
 		codes = append(codes, p.Code)
 	}
-	for _, p := range catalogue() {
+	for _, p := range policy.Catalogue() {
 		permissions = append(permissions, string(p))
 	}
 	tests := map[string][]string{

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/store"
+)
+
+// migration is the actor of what an older installation kept in rows, and facts tell now.
+var migration = events.SystemActor("migration")
+
+// followRights keeps what people may do up to date. What is wrong with the log ends the server;
+// what is wrong with Postgres, which it starts from, is waited out.
+func (st *stack) followRights(ctx context.Context) error {
+	for {
+		err := st.rights.Run(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, command.ErrLogUnsafe) {
+			return err
+		}
+		st.log.Warn("rights stand still and are tried again", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// settleRights moves what an older installation kept in rows, and waits until everybody's rights
+// are known.
+func (st *stack) settleRights(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
+	defer cancel()
+	if err := moveRoles(ctx, st.store, store.FormerRoles{Pool: st.pool}, time.Now); err != nil {
+		return err
+	}
+	return st.rights.Fresh(ctx)
+}
+
+// moveRoles makes facts of the roles that rows of people had before rights were facts. Who has
+// facts already keeps those: a start that stopped half way is finished by the next.
+func moveRoles(ctx context.Context, log command.Log, rows store.FormerRoles, now func() time.Time) error {
+	all, err := rows.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, former := range all {
+		id := former.Person
+		meta := command.Meta{Command: events.DeriveCommandID("former roles", string(id)), Actor: migration, Time: now()}
+		_, err := command.Execute(ctx, log, events.UserStream(id), meta, func(u command.User) ([]events.Fact, error) {
+			facts, err := u.Add(meta, events.UserAdded{User: id, Kind: events.UserPerson})
+			if err != nil || len(facts) == 0 {
+				return nil, err
+			}
+			for _, role := range former.Roles {
+				grant := events.GrantOf(events.DeriveCommandID("former role", string(id), role))
+				facts = append(facts, events.GrantGiven{Grant: grant, Role: role, Reason: "as it was before"})
+			}
+			if former.Disabled {
+				facts = append(facts, events.UserDisabled{Reason: "as it was before"})
+			}
+			return facts, nil
+		})
+		if err != nil {
+			return fmt.Errorf("move the roles of %s: %w", id, err)
+		}
+		if err := rows.Forget(ctx, id); err != nil { // from here on they are facts
+			return err
+		}
+	}
+	return nil
+}

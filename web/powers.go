@@ -1,0 +1,107 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/rights"
+)
+
+// What a caller may do is looked up for each call, as the log tells it: a command waits for
+// all that the log holds, a query for what it must show. Where that cannot be known nobody
+// may do anything.
+
+// weigh finds what the caller may do, and refuses who may not call the route at all.
+func (a *API) weigh(c *call) error {
+	if c.route.Method != http.MethodGet {
+		return a.fresh(c)
+	}
+	at, err := a.asOf(c)
+	if err != nil {
+		return err
+	}
+	err = a.await(c, at)
+	if errors.Is(err, rights.ErrBehind) && c.ctx().Err() == nil {
+		return errViewBehind
+	}
+	if err != nil {
+		return err
+	}
+	return a.permit(c)
+}
+
+// fresh looks at what the caller may do as of all that the log holds.
+func (a *API) fresh(c *call) error {
+	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
+	defer cancel()
+	if err := a.Rights.Fresh(ctx); err != nil {
+		a.Logger.Error("rights are not known", "call", c.id, "err", err)
+		return errUnavailable
+	}
+	return a.permit(c)
+}
+
+// permit looks at what the caller may do now, also when a call takes long.
+func (a *API) permit(c *call) error {
+	c.now = a.Now()
+	if a.Rights.User(c.person.ID).State != command.UserActive {
+		return errSessionExpired
+	}
+	c.powers = a.Rights.Powers(c.person.ID)
+	switch {
+	case c.route.Reach == placeless && !c.may(c.route.Permission, policy.Spot{}),
+		c.route.Reach == placed && !c.anywhere(c.route.Permission):
+		return errForbidden
+	}
+	return nil
+}
+
+// abreast looks again at what the caller may do, as of a fact at least that is about to be
+// shown: nobody sees what came after they lost the right to.
+func (a *API) abreast(c *call, seq events.Seq) error {
+	if err := a.await(c, seq); err != nil {
+		return err
+	}
+	return a.permit(c)
+}
+
+// await waits until rights hold a fact.
+func (a *API) await(c *call, seq events.Seq) error {
+	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
+	defer cancel()
+	return a.Rights.WaitFor(ctx, seq)
+}
+
+// mayStill is whether a caller who came in may go on.
+func (a *API) mayStill(c *call) error {
+	if err := c.authenticate(a.Sessions); err != nil {
+		return err
+	}
+	return a.permit(c)
+}
+
+// may reports whether the caller has a permission at a spot. The zero spot is what has no
+// place, and needs a grant without a scope.
+func (c *call) may(p policy.Permission, at policy.Spot) bool { return c.powers.Hold(p, at, c.now) }
+
+// anywhere reports whether the caller has a permission in any scope.
+func (c *call) anywhere(p policy.Permission) bool { return c.powers.Anywhere(p, c.now) }
+
+// spot is where a secret lies; without a ref, a connection.
+func (c *call) spot(connection events.ConnectionID, ref string) policy.Spot {
+	return c.powers.Governance().Spot(connection, ref)
+}
+
+// resolve finds the workflow of what the caller wants to ask for. False: they may not.
+func (a *API) resolve(c *call, op events.Operation, at policy.Spot) (events.Workflow, bool) {
+	if !c.may(policy.RequestCreate, at) {
+		return events.Workflow{}, false
+	}
+	return policy.Resolve(policy.BuiltInAsk{
+		Requester: c.person.ID, Roles: []string{policy.RoleDeveloper}, Operation: op, Connection: at.Connection, Ref: at.Ref, Reapprove: a.Reapprove,
+	})
+}
