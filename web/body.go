@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -94,14 +95,20 @@ func checkFields(body []byte, kind reflect.Type) error {
 	return nil
 }
 
-// checkList goes over the objects of a list, and the names of a map. What is neither is
-// left to package json.
+// checkList goes over an object, the objects of a list, and the names of a map. What is none of
+// them is left to package json.
 func checkList(body []byte, kind reflect.Type) error {
 	if kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
 	}
-	if kind.Kind() == reflect.Map {
+	switch kind.Kind() {
+	case reflect.Map:
 		return checkNames(body)
+	case reflect.Struct:
+		if kind == reflect.TypeFor[time.Time]() || string(bytes.TrimSpace(body)) == "null" {
+			return nil
+		}
+		return checkFields(body, kind)
 	}
 	if kind.Kind() != reflect.Slice || kind.Elem().Kind() != reflect.Struct {
 		return nil

@@ -55,6 +55,13 @@ var (
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 
+// Of the governance.
+var (
+	errInvalidGovernance = &problem{command.ErrGovernanceInvalid.Code, command.ErrGovernanceInvalid.Detail}
+	errOwnRights         = &problem{command.ErrOwnRights.Code, command.ErrOwnRights.Detail}
+	errVersion           = &problem{"version_unknown", "there is no such version; `sb governance history` lists them"}
+)
+
 // statuses is the one table of codes. What is not in it is "internal" outside, and
 // logged inside.
 var statuses = map[string]int{
@@ -83,6 +90,10 @@ var statuses = map[string]int{
 	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
 	"too_many_rules": 422, "report_too_long": 413,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
+
+	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
+	"version_unknown": 404, "own_rights": 403, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
+	"not_your_amendment": 403, "too_many_amendments": 409, "person_unknown": 404,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -91,6 +102,7 @@ var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"own_rights": true, "own_amendment": true, "not_your_amendment": true, "policy_hidden": true, "person_hidden": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -99,8 +111,12 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
+	errPolicyHidden = &problem{"policy_hidden", command.ErrSecretUnlisted.Detail}
+	errPersonHidden = &problem{"person_hidden", command.ErrUserUnknown.Detail}
+
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
+		errPolicyHidden.Code: (*problem)(command.ErrSecretUnlisted), errPersonHidden.Code: (*problem)(command.ErrUserUnknown),
 	}
 )
 

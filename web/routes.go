@@ -36,7 +36,7 @@ const (
 type idempotency int
 
 const (
-	none     idempotency = iota // GET, DELETE, and POSTs of callers without a session
+	none     idempotency = iota // GET, DELETE, and POSTs of callers without a session, or that change nothing
 	replayed                    // the first answer is repeated
 	shown                       // likewise, but it holds something that is shown once
 	single                      // the command itself happens once, whatever the key
@@ -68,6 +68,9 @@ func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 func (r Route) maxBody() int64 {
 	if r.Method == http.MethodPost && r.Path == "/requests" {
 		return maxPatchBody
+	}
+	if r.Method == http.MethodPost && slices.Contains([]string{"/governance/plan", "/governance/apply", "/policy/simulate"}, r.Path) {
+		return maxGovernanceBody
 	}
 	return maxBody
 }
@@ -126,6 +129,20 @@ var Routes = []Route{
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
+
+	{"GET", "/governance", policy.GovernanceRead, placeless, none, (*API).showGovernance},
+	{"GET", "/governance/history", policy.GovernanceRead, placeless, none, (*API).governanceHistory},
+	{"GET", "/governance/versions/{n}", policy.GovernanceRead, placeless, none, (*API).showVersion},
+	{"POST", "/governance/plan", policy.GovernanceRead, placeless, none, (*API).planGovernance},
+	{"POST", "/governance/apply", policy.GovernanceManage, placeless, replayed, (*API).applyGovernance},
+	{"GET", "/amendments", policy.GovernanceRead, placeless, none, (*API).listAmendments},
+	{"GET", "/amendments/{id}", policy.GovernanceRead, placeless, none, (*API).showAmendment},
+	{"POST", "/amendments/{id}/approve", policy.AmendmentApprove, placeless, replayed, (*API).approveAmendment},
+	{"POST", "/amendments/{id}/reject", policy.AmendmentApprove, placeless, replayed, (*API).rejectAmendment},
+	{"POST", "/amendments/{id}/withdraw", policy.GovernanceManage, placeless, replayed, (*API).withdrawAmendment},
+	{"GET", "/permissions", session, unasked, none, (*API).listPermissions},
+	{"POST", "/policy/explain", session, unasked, none, (*API).explainPolicy},
+	{"POST", "/policy/simulate", policy.GovernanceRead, placeless, none, (*API).simulatePolicy},
 }
 
 func (a *API) router() http.Handler {
