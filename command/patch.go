@@ -30,8 +30,13 @@ var (
 )
 
 // evolvePatch folds what only patches have.
-func (r Request) evolvePatch(fact events.Fact) Request {
-	switch f := fact.(type) {
+func (r Request) evolvePatch(e events.Event) Request {
+	switch f := e.Fact.(type) {
+	case events.ValuesProvided:
+		r.State, r.Filler, r.Submitted.Changes = events.StatePending, f.By, f.Changes
+		r.steps = stepClock{opened: e.Time}
+	case events.ValuesRefused:
+		r.State = events.StateRefused
 	case events.PatchCompared:
 		r.looks, r.problem = f.Number, f.Problem
 		if f.Job == r.Job {
@@ -42,7 +47,8 @@ func (r Request) evolvePatch(fact events.Fact) Request {
 		}
 	case events.ApprovalsVoided:
 		r.State, r.Until, r.votes = events.StatePending, time.Time{}, nil
-		r.Begun, r.begunOn, r.doubted = nil, nil, false
+		r.Begun, r.begunOn, r.doubted, r.unseen = nil, nil, false, false
+		r.steps = stepClock{opened: e.Time}
 	case events.EnvelopeDelivered:
 		r.Delivered = append(r.Delivered[:len(r.Delivered):len(r.Delivered)], f)
 	case events.WriteBegun:
@@ -275,9 +281,10 @@ func (r Request) blocked(now events.PatchCompared) events.FailureCode {
 	return ""
 }
 
-// stale reports whether the approvals were given for something else.
+// stale reports whether the approvals were given for something else. Whoever broke the glass
+// approved whatever is there.
 func (r Request) stale(now events.PatchCompared) bool {
-	if now.Problem != "" {
+	if now.Problem != "" || r.unseen {
 		return false // nothing is known to have changed
 	}
 	switch r.Submitted.Workflow.Reapprove {

@@ -255,18 +255,18 @@ func TestPatchesAreCheckedAtSubmit(t *testing.T) {
 }
 
 func TestApproversHaveSeenWhatTheyApprove(t *testing.T) {
-	vote := func(comparison int, given ...events.Fact) error {
-		_, err := folded(given...).Approve(meta, command.Vote{By: ann, Roles: approver, Comparison: comparison})
+	votes := func(comparison int, given ...events.Fact) error {
+		_, err := folded(given...).Approve(meta, command.Vote{By: ann, Voices: own(approver...), Comparison: comparison})
 		return err
 	}
 	for name, tt := range map[string]struct {
 		err, want error
 	}{
-		"nobody has looked":              {vote(0, patch), command.ErrNotCompared},
-		"nobody needs to":                {vote(0, reapprove(events.ReapproveNever)), nil},
-		"compared":                       {vote(0, patch, compared), nil},
-		"compared, and this is the look": {vote(1, patch, compared), nil},
-		"it looked different":            {vote(2, patch, compared), command.ErrComparisonMoved},
+		"nobody has looked":              {votes(0, patch), command.ErrNotCompared},
+		"nobody needs to":                {votes(0, reapprove(events.ReapproveNever)), nil},
+		"compared":                       {votes(0, patch, compared), nil},
+		"compared, and this is the look": {votes(1, patch, compared), nil},
+		"it looked different":            {votes(2, patch, compared), command.ErrComparisonMoved},
 	} {
 		if !errors.Is(tt.err, tt.want) {
 			t.Errorf("%s: error = %v, want %v", name, tt.err, tt.want)
@@ -276,7 +276,7 @@ func TestApproversHaveSeenWhatTheyApprove(t *testing.T) {
 	if r.State != events.StatePending {
 		t.Fatalf("after the approvals are void it is %s", r.State)
 	}
-	facts, err := r.Approve(meta, command.Vote{By: ann, Roles: approver})
+	facts, err := r.Approve(meta, vote(ann, "approver"))
 	if err != nil || len(facts) != 2 {
 		t.Errorf("the same person approves again: %v, %v", facts, err)
 	}
@@ -476,7 +476,7 @@ func (w *patchWorld) seen(attempt int) command.Compare {
 func (w *patchWorld) look() { w.decide(w.r.Compare(w.meta(), w.seen(0))) }
 
 func (w *patchWorld) approve() {
-	w.decide(w.r.Approve(w.meta(), command.Vote{By: ann, Roles: approver}))
+	w.decide(w.r.Approve(w.meta(), vote(ann, "approver")))
 }
 
 func (w *patchWorld) start() {

@@ -12,7 +12,9 @@ type Request struct {
 	ID           events.RequestID
 	State        events.RequestState // empty: not submitted
 	Requester    events.UserID
-	Submitted    events.RequestSubmitted
+	Filler       events.UserID           // who filled the values in, if another team had to
+	Submitted    events.RequestSubmitted // with the changes that were filled in since
+	Glass        *Glass                  // of one that went without approval
 	PendingUntil time.Time
 	Until        time.Time // end of an approved or running request
 	Job          events.JobID
@@ -31,7 +33,9 @@ type Request struct {
 	begunOn   *events.PatchCompared // what Begun is on top of
 	doubted   bool                  // before Begun there was another attempt's, whose outcome nobody told
 	before    int                   // attempts before the approval that stands
+	unseen    bool                  // the approval that stands is the requester's own: the glass is broken
 	votes     []events.ApprovalGiven
+	steps     stepClock
 	startedBy events.CommandID // the command that began the current attempt
 	taken     taken
 }
@@ -61,8 +65,16 @@ func (r Request) Evolve(e events.Event) Request {
 	case events.RequestSubmitted:
 		r.ID, r.State, r.Requester, r.Submitted = f.Request, events.StatePending, f.Requester, f
 		r.PendingUntil = f.PendingUntil
+		if f.Fill != nil {
+			r.State = events.StateAwaiting
+		}
+		r.steps = stepClock{opened: e.Time}
 	case events.ApprovalGiven:
+		before, _ := r.openStep()
 		r.votes = append(r.votes[:len(r.votes):len(r.votes)], f)
+		if after, _ := r.openStep(); after.ID != before.ID {
+			r.steps = stepClock{opened: e.Time}
+		}
 	case events.RequestApproved:
 		r.State, r.Job, r.Until, r.before = events.StateApproved, f.Job, f.Until, r.Attempt
 	case events.RequestRejected:
@@ -85,8 +97,14 @@ func (r Request) Evolve(e events.Event) Request {
 		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeRevealed)
 	case events.EnvelopeExpired:
 		r.Envelopes = moved(r.Envelopes, f.Envelope, EnvelopeExpired)
+	case events.StepReminded:
+		r.steps.reminded, r.steps.prompted = f.Number, e.Time
+	case events.StepEscalated:
+		r.steps.escalated = true
+	case events.GlassBroken, events.GlassReviewed, events.ReviewOverdue:
+		return r.evolveGlass(e.Fact)
 	default:
-		return r.evolvePatch(e.Fact)
+		return r.evolvePatch(e)
 	}
 	return r
 }
@@ -118,15 +136,6 @@ func (r Request) openStep() (events.Step, bool) {
 		}
 	}
 	return events.Step{}, false
-}
-
-func (r Request) voted(by events.UserID) bool {
-	for _, v := range r.votes {
-		if v.Approver == by {
-			return true
-		}
-	}
-	return false
 }
 
 func moved(envelopes []Envelope, id events.EnvelopeID, to EnvelopeState) []Envelope {

@@ -2,6 +2,8 @@ package command_test
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +54,17 @@ var (
 	approver = []string{"approver"}
 )
 
+// own is the voice of somebody who has roles, and votes for nobody else.
+func own(roles ...string) []command.Voice {
+	return []command.Voice{{Fits: func(a events.Approvers) bool {
+		return slices.ContainsFunc(a.Roles, func(role string) bool { return slices.Contains(roles, role) })
+	}}}
+}
+
+func vote(by events.UserID, roles ...string) command.Vote {
+	return command.Vote{By: by, Voices: own(roles...)}
+}
+
 func workflow(w events.Workflow) events.RequestSubmitted {
 	s := submitted
 	s.Workflow = w
@@ -61,12 +74,12 @@ func workflow(w events.Workflow) events.RequestSubmitted {
 func TestVotes(t *testing.T) {
 	yes := func(by events.UserID, roles ...string) func(command.Request, command.Meta) ([]events.Fact, error) {
 		return func(r command.Request, m command.Meta) ([]events.Fact, error) {
-			return r.Approve(m, command.Vote{By: by, Roles: roles})
+			return r.Approve(m, vote(by, roles...))
 		}
 	}
 	no := func(by events.UserID, roles ...string) func(command.Request, command.Meta) ([]events.Fact, error) {
 		return func(r command.Request, m command.Meta) ([]events.Fact, error) {
-			return r.Reject(m, command.Vote{By: by, Roles: roles})
+			return r.Reject(m, vote(by, roles...))
 		}
 	}
 	cancel := func(by events.UserID) func(command.Request, command.Meta) ([]events.Fact, error) {
@@ -299,7 +312,7 @@ func TestAnyOrderOfCommandsKeepsThePromises(t *testing.T) {
 			}
 			before := r
 			for i, f := range facts {
-				e := events.Event{ID: events.EventIDOf(cmd, i), Command: cmd, Fact: f}
+				e := events.Event{ID: events.EventIDOf(cmd, i), Command: cmd, Time: now, Fact: f}
 				history = append(history, e)
 				r = r.Evolve(e)
 			}
@@ -326,11 +339,11 @@ func TestAnyOrderOfCommandsKeepsThePromises(t *testing.T) {
 				}
 			case "approve":
 				apply(op, cmd, func(m command.Meta) ([]events.Fact, error) {
-					return r.Approve(m, command.Vote{By: who, Roles: []string{"approver", "security"}})
+					return r.Approve(m, vote(who, "approver", "security"))
 				})
 			case "reject":
 				apply(op, cmd, func(m command.Meta) ([]events.Fact, error) {
-					return r.Reject(m, command.Vote{By: who, Roles: approver})
+					return r.Reject(m, vote(who, "approver"))
 				})
 			case "cancel":
 				apply(op, cmd, func(m command.Meta) ([]events.Fact, error) { return r.Cancel(m, command.Cancel{By: who}) })
@@ -359,7 +372,7 @@ func TestAnyOrderOfCommandsKeepsThePromises(t *testing.T) {
 		for _, e := range history {
 			refolded = refolded.Evolve(e)
 		}
-		if diff := cmp.Diff(r, refolded, cmp.AllowUnexported(command.Request{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(r, refolded, cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("refolded differs (-want +got):\n%s", diff)
 		}
 	})

@@ -61,7 +61,8 @@ func (r Request) RevealFailed(envelope events.EnvelopeID) ([]events.Fact, error)
 // envelopes of an executed one. Nothing due is nothing to do.
 func (r Request) Expire(meta Meta) ([]events.Fact, error) {
 	switch {
-	case r.State == events.StatePending && !meta.Time.Before(r.PendingUntil),
+	case r.State == events.StateAwaiting && !meta.Time.Before(r.Submitted.Fill.Until),
+		r.State == events.StatePending && !meta.Time.Before(r.PendingUntil),
 		(r.State == events.StateApproved || r.State == events.StateRunning) && r.Begun == nil && !meta.Time.Before(r.Until):
 		return []events.Fact{events.RequestExpired{From: r.State}}, nil
 	case (r.State == events.StateRunning || r.State == events.StateUnknown) && !meta.Time.Before(r.Until):

@@ -35,19 +35,29 @@ var (
 	ErrPolicyDenied       = &Rejection{"policy_denied", "no policy lets you do this with this secret; ask a security team"}
 )
 
-// Submit asks to read or to change a secret. The connection's facts and the workflow are
-// looked up by the caller: the decider takes them as they stood.
+// Submit asks to read or to change a secret. The connection's facts, the place and what policy
+// says are looked up by the caller: the decider takes them as they stood.
 type Submit struct {
-	Requester  events.UserID
-	Connection Connection
-	Ref        string
-	Keys       []string // of a read; none means all
-	Reason     string
-	Workflow   events.Workflow
+	Requester     events.UserID
+	Connection    Connection
+	Ref           string
+	Keys          []string // of a read; none means all
+	Reason        string
+	Ticket        string
+	Place         events.Place
+	Workflow      events.Workflow
+	Justification events.Justification // what the reason and the ticket must be
 
-	// Changes make it a patch. Create says that it makes a new secret.
+	// Changes make it a patch. Create says that it makes a new secret. With Fill another team
+	// brings the values.
 	Changes []events.Change
 	Create  bool
+	Fill    *events.Fill
+
+	// BreakGlass asks to do without approval. OverdueReviews is how often the requester did so
+	// and was not reviewed in time.
+	BreakGlass     *BreakGlass
+	OverdueReviews int
 
 	PendingTTL  time.Duration
 	ApprovalTTL time.Duration
@@ -57,44 +67,84 @@ type Submit struct {
 // Submit decides a new request. Its id follows from the command's, so the stream
 // of a fresh command is empty.
 func (r Request) Submit(meta Meta, cmd Submit) ([]events.Fact, error) {
-	reason := strings.TrimSpace(cmd.Reason)
+	submitted, err := cmd.submitted(meta)
+	if err != nil {
+		return nil, err
+	}
+	facts := []events.Fact{submitted}
+	approved := events.RequestApproved{Job: events.JobOf(submitted.Request), Until: meta.Time.Add(cmd.ApprovalTTL).UTC()}
+	switch {
+	case cmd.BreakGlass != nil:
+		broken, err := cmd.breakGlass(meta, submitted.Reason)
+		if err != nil {
+			return nil, err
+		}
+		return append(facts, broken, approved), nil
+	case cmd.Workflow.Direct:
+		// The requester waits for it: it is read now, or asked for again.
+		approved.Until = meta.Time.Add(min(cmd.ApprovalTTL, cmd.RevealTTL)).UTC()
+		return append(facts, approved), nil
+	}
+	return facts, nil
+}
+
+// submitted is the request as it is asked for, if that may be asked at all.
+func (cmd Submit) submitted(meta Meta) (events.RequestSubmitted, error) {
+	reason, ticket := strings.TrimSpace(cmd.Reason), strings.TrimSpace(cmd.Ticket)
+	none := events.RequestSubmitted{}
 	switch {
 	case reason == "":
-		return nil, ErrReasonMissing
+		return none, ErrReasonMissing
 	case utf8.RuneCountInString(reason) > MaxReason:
-		return nil, ErrReasonTooLong
+		return none, ErrReasonTooLong
 	case hasControl(reason):
-		return nil, &Rejection{"reason_invalid", "the reason holds control characters; write plain text"}
+		return none, &Rejection{"reason_invalid", "the reason holds control characters; write plain text"}
 	case cmd.Connection.State == "":
-		return nil, ErrConnectionUnknown
+		return none, ErrConnectionUnknown
 	case cmd.Connection.State == ConnectionDisabled:
-		return nil, ErrConnectionDisabled
-	case len(cmd.Workflow.Steps) == 0:
-		return nil, ErrPolicyDenied
+		return none, ErrConnectionDisabled
+	case !cmd.allowed():
+		return none, ErrPolicyDenied
 	}
 	if err := checkRef(cmd.Ref); err != nil {
-		return nil, err
+		return none, err
 	}
 	submitted := events.RequestSubmitted{
 		Request: events.RequestOf(meta.Command), Requester: cmd.Requester, Operation: events.OperationRead,
 		Connection: cmd.Connection.ID, Cluster: cmd.Connection.Cluster, Ref: cmd.Ref, Keys: cmd.Keys,
-		Reason: reason, Workflow: cmd.Workflow,
+		Reason: reason, Ticket: ticket, Workflow: cmd.Workflow, Place: cmd.Place, Fill: cmd.Fill,
 		PendingUntil:    meta.Time.Add(cmd.PendingTTL).UTC(),
 		ApprovalSeconds: int(cmd.ApprovalTTL / time.Second),
 		RevealSeconds:   int(cmd.RevealTTL / time.Second),
 	}
-	if len(cmd.Changes) > 0 || cmd.Create {
+	if cmd.patches() {
 		if err := checkChanges(cmd.Changes, cmd.Create); err != nil {
-			return nil, err
+			return none, err
 		}
 		submitted.Operation, submitted.Create, submitted.Changes = events.OperationPatch, cmd.Create, cmd.Changes
 		submitted.Keys = keysOf(cmd.Changes)
 		submitted.ValuesUntil = cmd.ValuesUntil(meta.Time)
 	}
 	if err := checkKeys(submitted.Keys); err != nil {
-		return nil, err
+		return none, err
 	}
-	return []events.Fact{submitted}, nil
+	if err := cmd.checkFill(meta); err != nil {
+		return none, err
+	}
+	return submitted, justified(reason, ticket, cmd.Justification)
+}
+
+func (cmd Submit) patches() bool { return len(cmd.Changes) > 0 || cmd.Create }
+
+// allowed reports whether a rule lets this be asked: somebody has to agree to it, or it is a
+// read that nobody has to agree to.
+func (cmd Submit) allowed() bool {
+	if cmd.Workflow.Direct {
+		return !cmd.patches()
+	}
+	asked := Request{Submitted: events.RequestSubmitted{Workflow: cmd.Workflow}}
+	_, open := asked.openStep()
+	return open
 }
 
 // ValuesUntil is the end of the envelopes of a patch that is submitted now: nobody may

@@ -66,10 +66,10 @@ func (c *Custody) FingerprintKey(ctx context.Context, h Holder, m events.AskFing
 func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m events.FetchValue) (events.ProposedValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
-	if err := c.mayFetch(ctx, h, m); err != nil {
+	id, err := c.mayFetch(ctx, h, m)
+	if err != nil {
 		return events.ProposedValue{}, err
 	}
-	id := events.ProposalOf(m.Request, m.Key)
 	seen, err := c.Envelopes.Get(ctx, id)
 	if err == nil && (seen.Request != m.Request || seen.Direction != seal.Patch) {
 		err = ErrNoEnvelope
@@ -92,7 +92,7 @@ func (c *Custody) Fetch(ctx context.Context, meta command.Meta, h Holder, m even
 	}
 	if errors.Is(err, ErrNoEnvelope) {
 		// Where the job is over since, that is the better answer.
-		if err := c.mayFetch(ctx, h, m); err != nil {
+		if _, err := c.mayFetch(ctx, h, m); err != nil {
 			return events.ProposedValue{}, err
 		}
 		return events.ProposedValue{}, ErrValuesLost
@@ -145,14 +145,16 @@ func (c *Custody) delivered(ctx context.Context, meta command.Meta, cmd deliver)
 	return err
 }
 
-// mayFetch asks the rules before anything is touched.
-func (c *Custody) mayFetch(ctx context.Context, h Holder, m events.FetchValue) error {
+// mayFetch asks the rules before anything is touched, and finds the envelope that the request
+// speaks of.
+func (c *Custody) mayFetch(ctx context.Context, h Holder, m events.FetchValue) (events.EnvelopeID, error) {
 	request, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(m.Request))
 	if err != nil {
-		return err
+		return "", err
 	}
+	change, _ := request.Change(m.Key) // the rules refuse one that is not there
 	_, err = request.Deliver(command.Meta{Time: c.Now()}, deliverOf(h, m, h.Key.ID(), true).Deliver)
-	return err
+	return change.Envelope, err
 }
 
 // deliver is the command about one value of one request.

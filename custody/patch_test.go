@@ -109,7 +109,7 @@ func (r *patchRig) proposal(t *testing.T) custody.Proposal {
 	t.Helper()
 	to := r.intakeKey(t)
 	return custody.Proposal{
-		Requester: dev, IdempotencyKey: postKey, Request: patchReq, Connection: "file", Ref: "prod/db",
+		By: dev, IdempotencyKey: postKey, Request: patchReq, Connection: "file", Ref: "prod/db",
 		Changes: []events.Change{
 			{Key: "password", Action: events.ChangeSet}, {Key: "port", Action: events.ChangeSet}, {Key: "legacy", Action: events.ChangeUnset},
 		},
@@ -514,7 +514,7 @@ func TestAProposalOpensForItsOwnSubmitOnly(t *testing.T) {
 		"another idempotency key": {func(_ *testing.T, _ *patchRig, p *custody.Proposal) { p.IdempotencyKey = "another" }, custody.ErrProposalInvalid},
 		"another ref":             {func(_ *testing.T, _ *patchRig, p *custody.Proposal) { p.Ref = "prod/other" }, custody.ErrProposalInvalid},
 		"another connection":      {func(_ *testing.T, _ *patchRig, p *custody.Proposal) { p.Connection = "vault" }, custody.ErrProposalInvalid},
-		"another requester":       {func(_ *testing.T, _ *patchRig, p *custody.Proposal) { p.Requester = ann }, custody.ErrProposalInvalid},
+		"another requester":       {func(_ *testing.T, _ *patchRig, p *custody.Proposal) { p.By = ann }, custody.ErrProposalInvalid},
 		"two values changed over": {func(_ *testing.T, _ *patchRig, p *custody.Proposal) {
 			p.Sealed = map[string][]byte{"password": p.Sealed["port"], "port": p.Sealed["password"]}
 		}, custody.ErrProposalInvalid},

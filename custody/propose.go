@@ -24,9 +24,10 @@ var ErrProposalInvalid = &command.Rejection{Code: "value_invalid", Detail: "a va
 // Proposal is the values of a patch as they came, each sealed to an intake key, with what
 // they are bound to.
 type Proposal struct {
-	Requester      events.UserID
-	IdempotencyKey string // of the submit
+	By             events.UserID // who sealed them: the requester, or whoever fills them in
+	IdempotencyKey string        // of the call that brings them
 	Request        events.RequestID
+	Provided       events.CommandID // that fills them in; empty: they come with the submit
 	Connection     events.ConnectionID
 	Ref            string
 	Changes        []events.Change
@@ -113,7 +114,7 @@ func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerpri
 	}
 	defer clear(canonical)
 	row := Envelope{
-		Direction: seal.Patch, ID: events.ProposalOf(p.Request, key), Request: p.Request, Job: events.JobOf(p.Request),
+		Direction: seal.Patch, ID: p.envelope(key), Request: p.Request, Job: events.JobOf(p.Request),
 		Key: key, Connection: p.Connection, Ref: p.Ref, Expires: p.Until, Created: c.Now().UTC(),
 		Fingerprint: seal.Fingerprint(fingerprints, string(p.Connection), p.Ref, key, canonical),
 	}
@@ -130,10 +131,19 @@ func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerpri
 	return row, nil
 }
 
+// envelope is the id of one value. Two of a team may fill values in at once: what one of them
+// stores must not take the place of what the other's fact speaks of.
+func (p Proposal) envelope(key string) events.EnvelopeID {
+	if p.Provided != "" {
+		return events.ProvidedOf(p.Provided, key)
+	}
+	return events.ProposalOf(p.Request, key)
+}
+
 // openProposal returns one value with its kind, for the caller to clear.
 func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
 	return c.openIntake(seal.Binding{
 		Direction: seal.Propose, Request: p.IdempotencyKey, Key: key,
-		Connection: string(p.Connection), Ref: p.Ref, Agent: string(p.Requester),
+		Connection: string(p.Connection), Ref: p.Ref, Agent: string(p.By),
 	}, p.Sealed[key], ErrProposalInvalid)
 }

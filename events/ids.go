@@ -86,6 +86,12 @@ func ProposalOf(request RequestID, key string) EnvelopeID {
 	return EnvelopeID(derive("e_", []string{"proposal", string(request), key}))
 }
 
+// ProvidedOf is the envelope of a value that another team fills in. Each command has its own, so
+// that of two at once the one that is refused leaves the other's values alone.
+func ProvidedOf(id CommandID, key string) EnvelopeID {
+	return EnvelopeID(derive("e_", []string{"provided", string(id), key}))
+}
+
 // RequestOf is the request that a submit command makes, so that sending the same
 // command twice cannot make two requests.
 func RequestOf(id CommandID) RequestID {

@@ -119,7 +119,7 @@ type RequestCancelled struct {
 
 // RequestExpired ends a request that reached its time limit in that state.
 type RequestExpired struct {
-	From RequestState `json:"from"` // pending, approved or running
+	From RequestState `json:"from"` // awaiting values, pending, approved or running
 }
 
 // JobStarted says that an agent took the job. Attempt counts from 1 and is the

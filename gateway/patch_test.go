@@ -64,7 +64,7 @@ func newPatchRig(t *testing.T) *patchRig {
 		t.Fatal(err)
 	}
 	changes, err := r.Custody.Propose(t.Context(), custody.Proposal{
-		Requester: dev, IdempotencyKey: "k", Request: req, Connection: "file", Ref: "prod/db",
+		By: dev, IdempotencyKey: "k", Request: req, Connection: "file", Ref: "prod/db",
 		Changes: []events.Change{{Key: "password", Action: events.ChangeSet}},
 		Sealed:  map[string][]byte{"password": sealed}, Until: noon.Add(2 * time.Hour),
 	})

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -28,42 +30,49 @@ const (
 
 	// What a condition looks at is at most this long. Beyond it the cost is counted while the
 	// condition runs, and it ends at MaxConditionCost.
-	maxListed = 500
-	maxText   = events.MaxLabelValue
+	maxNames = 500 // groups, teams or roles of one person
+	maxFew   = 64  // keys, and labels
+	maxName  = 64  // bytes of a name that somebody chose
+	maxText  = events.MaxLabelValue
 )
 
 // A condition is the When of a rule, ready to run.
 type condition struct {
 	text  string
+	quick quick       // what can be known without a program; nil: nothing
 	plain cel.Program // for inputs within the bounds: the estimate holds
 	meter cel.Program // counts, and ends at the limit
 }
 
 // variables are all that a condition knows, with their types. A name with a dot is one
 // variable: what is not listed does not exist.
-var variables = []struct {
-	Name string
-	Type *cel.Type
-}{
-	{"requester.id", cel.StringType},
-	{"requester.groups", cel.ListType(cel.StringType)},
-	{"requester.teams", cel.ListType(cel.StringType)},
-	{"requester.roles", cel.ListType(cel.StringType)},
-	{"requester.machine", cel.BoolType},
-	{"operation", cel.StringType},
-	{"create", cel.BoolType},
-	{"secret.provider", cel.StringType},
-	{"secret.cluster", cel.StringType},
-	{"secret.connection", cel.StringType},
-	{"secret.ref", cel.StringType},
-	{"secret.labels", cel.MapType(cel.StringType, cel.StringType)},
-	{"secret.project", cel.StringType},
-	{"secret.environment", cel.StringType},
-	{"secret.environment_kind", cel.StringType},
-	{"secret.team", cel.StringType},
-	{"secret.owner", cel.StringType},
-	{"keys", cel.ListType(cel.StringType)},
-	{"now", cel.TimestampType},
+var variables = []variable{
+	{"requester.id", cel.StringType, 0, maxName},
+	{"requester.groups", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.teams", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.roles", cel.ListType(cel.StringType), maxNames, maxName},
+	{"requester.machine", cel.BoolType, 0, 0},
+	{"operation", cel.StringType, 0, maxName},
+	{"create", cel.BoolType, 0, 0},
+	{"secret.provider", cel.StringType, 0, maxName},
+	{"secret.cluster", cel.StringType, 0, maxName},
+	{"secret.connection", cel.StringType, 0, maxName},
+	{"secret.ref", cel.StringType, 0, maxPrefix},
+	{"secret.labels", cel.MapType(cel.StringType, cel.StringType), maxFew, maxText},
+	{"secret.project", cel.StringType, 0, maxName},
+	{"secret.environment", cel.StringType, 0, maxName},
+	{"secret.environment_kind", cel.StringType, 0, maxName},
+	{"secret.team", cel.StringType, 0, maxName},
+	{"secret.owner", cel.StringType, 0, maxKey},
+	{"keys", cel.ListType(cel.StringType), maxFew, maxKey},
+	{"now", cel.TimestampType, 0, 0},
+}
+
+type variable struct {
+	name  string
+	is    *cel.Type
+	items uint64 // of a list or a map, at most
+	bytes uint64 // of a text, or of each item
 }
 
 // environment is made once: the standard functions, four macros, and zones that come with the
@@ -77,11 +86,11 @@ var environment = sync.OnceValue(func() *cel.Env {
 			cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(1)),
 	}
 	for _, v := range variables {
-		options = append(options, cel.Variable(v.Name, v.Type))
+		options = append(options, cel.Variable(v.name, v.is))
 	}
 	for function, overload := range clocks {
-		options = append(options, cel.Function(function, cel.MemberOverload(overload+"_with_tz",
-			[]*cel.Type{cel.TimestampType, cel.StringType}, cel.IntType, cel.BinaryBinding(inZone(function, overload)))))
+		options = append(options, cel.Function(function, cel.MemberOverload(overload.zone,
+			[]*cel.Type{cel.TimestampType, cel.StringType}, cel.IntType, cel.BinaryBinding(inZone(function)))))
 	}
 	env, err := cel.NewEnv(options...)
 	if err != nil {
@@ -122,7 +131,7 @@ func compile(text string) (*condition, error) {
 	if estimate.Max > MaxConditionCost {
 		return nil, errTooCostly
 	}
-	c := &condition{text: text}
+	c := &condition{text: text, quick: hasten(checked.NativeRep(), checked.NativeRep().Expr())}
 	if c.plain, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize)); err != nil {
 		return nil, err
 	}
@@ -137,7 +146,7 @@ func told(issues *cel.Issues) error {
 	if strings.Contains(message, "undeclared reference") {
 		names := make([]string, len(variables))
 		for i, v := range variables {
-			names[i] = v.Name
+			names[i] = v.name
 		}
 		message += "; there are " + strings.Join(names, ", ")
 	}
@@ -146,6 +155,11 @@ func told(issues *cel.Issues) error {
 
 // holds runs the condition. An error is of the inputs: a label that is missing, or the cost.
 func (c *condition) holds(v *view) (bool, error) {
+	if c.quick != nil {
+		if known := c.quick(v); known != unsure {
+			return known == yes, nil
+		}
+	}
 	program := c.plain
 	if v.long {
 		program = c.meter
@@ -196,37 +210,48 @@ func (inputs) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	if len(path) == 0 {
 		return nil
 	}
-	limit := uint64(maxText)
-	if kind := node.Type().Kind(); kind == types.ListKind || kind == types.MapKind {
-		limit = maxListed
+	i := slices.IndexFunc(variables, func(v variable) bool { return v.name == path[0] })
+	switch {
+	case i < 0:
+		return nil
+	case len(path) == 1 && variables[i].items > 0:
+		return &cost.SizeEstimate{Max: variables[i].items}
 	}
-	return &cost.SizeEstimate{Max: limit}
+	return &cost.SizeEstimate{Max: variables[i].bytes}
 }
 
 func (inputs) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
 
-// clocks are the functions that read a clock in a zone, with the overload that reads it in UTC.
-var clocks = map[string]string{
-	"getFullYear": "timestamp_to_year", "getMonth": "timestamp_to_month", "getDayOfYear": "timestamp_to_day_of_year",
-	"getDayOfMonth": "timestamp_to_day_of_month", "getDate": "timestamp_to_day_of_month_1_based", "getDayOfWeek": "timestamp_to_day_of_week",
-	"getHours": "timestamp_to_hours", "getMinutes": "timestamp_to_minutes", "getSeconds": "timestamp_to_seconds", "getMilliseconds": "timestamp_to_milliseconds",
+// clocks are the functions that read a clock, with their overloads in UTC and in a zone.
+var clocks = map[string]struct{ utc, zone string }{
+	"getFullYear":     {overloads.TimestampToYear, overloads.TimestampToYearWithTz},
+	"getMonth":        {overloads.TimestampToMonth, overloads.TimestampToMonthWithTz},
+	"getDayOfYear":    {overloads.TimestampToDayOfYear, overloads.TimestampToDayOfYearWithTz},
+	"getDayOfMonth":   {overloads.TimestampToDayOfMonthZeroBased, overloads.TimestampToDayOfMonthZeroBasedWithTz},
+	"getDate":         {overloads.TimestampToDayOfMonthOneBased, overloads.TimestampToDayOfMonthOneBasedWithTz},
+	"getDayOfWeek":    {overloads.TimestampToDayOfWeek, overloads.TimestampToDayOfWeekWithTz},
+	"getHours":        {overloads.TimestampToHours, overloads.TimestampToHoursWithTz},
+	"getMinutes":      {overloads.TimestampToMinutes, overloads.TimestampToMinutesWithTz},
+	"getSeconds":      {overloads.TimestampToSeconds, overloads.TimestampToSecondsWithTz},
+	"getMilliseconds": {overloads.TimestampToMilliseconds, overloads.TimestampToMillisecondsWithTz},
 }
 
 // inZone reads a clock in a zone. The library loads the zone from disk each time; here it is
 // loaded once.
-func inZone(function, overload string) func(ref.Val, ref.Val) ref.Val {
+func inZone(function string) func(ref.Val, ref.Val) ref.Val {
+	overload := clocks[function]
 	return func(at, zone ref.Val) ref.Val {
 		name := string(zone.(types.String))
 		if strings.Contains(name, ":") {
-			return at.(types.Timestamp).Receive(function, overload+"_with_tz", []ref.Val{zone})
+			return at.(types.Timestamp).Receive(function, overload.zone, []ref.Val{zone})
 		}
 		location, err := locationOf(name)
 		if err != nil {
 			return types.WrapErr(err)
 		}
-		return types.Timestamp{Time: at.(types.Timestamp).In(location)}.Receive(function, overload, nil)
+		return types.Timestamp{Time: at.(types.Timestamp).In(location)}.Receive(function, overload.utc, nil)
 	}
 }
 
@@ -251,7 +276,10 @@ func locationOf(name string) (*time.Location, error) {
 func zones(tree *ast.AST) error {
 	var found error
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if found != nil || e.Kind() != ast.CallKind || len(e.AsCall().Args()) != 1 || clocks[e.AsCall().FunctionName()] == "" {
+		if found != nil || e.Kind() != ast.CallKind || len(e.AsCall().Args()) != 1 {
+			return
+		}
+		if _, clock := clocks[e.AsCall().FunctionName()]; !clock {
 			return
 		}
 		zone := e.AsCall().Args()[0]
@@ -259,7 +287,7 @@ func zones(tree *ast.AST) error {
 			found = errZone
 			return
 		}
-		out := inZone("getHours", "timestamp_to_hours")(types.Timestamp{Time: time.Unix(0, 0)}, zone.AsLiteral())
+		out := inZone("getHours")(types.Timestamp{Time: time.Unix(0, 0)}, zone.AsLiteral())
 		if types.IsError(out) {
 			found = fmt.Errorf("%w: %q", errUnknownZone, zone.AsLiteral().Value())
 		}

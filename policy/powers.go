@@ -212,7 +212,7 @@ func (p *Powers) Grants(now time.Time) []GroupGrant {
 		return nil
 	}
 	for _, h := range p.subject.Grants {
-		if endOf(h.Until) > now.UnixMicro() {
+		if h.Until.IsZero() || now.Before(h.Until) {
 			all = append(all, GroupGrant{Held: h})
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"secretsbridge/policy"
 )
 
-// world is a governance to change: two teams, two projects, a group and a role.
-func world(change ...events.Object) *policy.Governance {
+// shiftWorld is a governance to change: two teams, two projects, a group and a role.
+func shiftWorld(change ...events.Object) *policy.Governance {
 	objects := policy.Initial()
 	for _, o := range append([]events.Object{
 		{Kind: "Role", Name: "reader", Spec: events.Role{Permissions: []string{"request.create"}}},
@@ -71,7 +71,7 @@ func TestNobodyIsLiftedUnseen(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := policy.Lifts(world(), world(test.change), author, noonOfShift); got != test.want {
+			if got := policy.Lifts(shiftWorld(), shiftWorld(test.change), author, noonOfShift); got != test.want {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
@@ -81,8 +81,8 @@ func TestNobodyIsLiftedUnseen(t *testing.T) {
 func TestShiftsTellWhereAndBothWays(t *testing.T) {
 	t.Parallel()
 	s := policy.Subject{User: "u_a", Grants: []policy.Held{held("reader", events.Scope{Project: "shop"}), held("reader", events.Scope{Connection: "vault", Prefix: "x"})}}
-	before := world()
-	after := world(events.Object{Kind: "Binding", Name: "shop-prod", Spec: events.Binding{Connection: "file", Prefix: "moved/", Project: "shop", Environment: "prod"}})
+	before := shiftWorld()
+	after := shiftWorld(events.Object{Kind: "Binding", Name: "shop-prod", Spec: events.Binding{Connection: "file", Prefix: "moved/", Project: "shop", Environment: "prod"}})
 	want := policy.Shift{
 		Gained: []policy.Part{{Permission: "request.create", Areas: []policy.Area{{Connection: "file", Prefix: "moved/"}}}},
 		Lost:   []policy.Part{{Permission: "request.create", Areas: []policy.Area{{Connection: "file", Prefix: "shop/"}}}},
@@ -127,7 +127,7 @@ func TestNoRefIsGainedWithoutAShift(t *testing.T) {
 		for _, sc := range rapid.SliceOfN(scope, 0, 2).Draw(t, "scopes") {
 			s.Grants = append(s.Grants, held("reader", sc))
 		}
-		before, after := world(objects.Draw(t, "before")...), world(objects.Draw(t, "after")...)
+		before, after := shiftWorld(objects.Draw(t, "before")...), shiftWorld(objects.Draw(t, "after")...)
 		shift := policy.Compare(before, after, []policy.Subject{s}).Shift(s, s, noonOfShift)
 		for _, connection := range []events.ConnectionID{"", "file", "vault", "else"} {
 			for _, ref := range []string{"", "a", "a/b", "a/b/c", "a/c", "ab", "ab/c", "abc", "b-", "b-x", "c", "shop/x", "net", "net/x"} {

@@ -16,30 +16,37 @@ type view struct {
 	place events.Place
 	long  bool // something is longer than estimates reckon with
 
-	user                       events.UserID
-	machine                    bool
-	groups, teams, roles, keys ref.Val
-	labels                     ref.Val
-	now                        time.Time
+	user                        events.UserID
+	machine                     bool
+	inGroups, inTeams, hasRoles []string
+	groups, teams, roles, keys  ref.Val
+	labels                      ref.Val
+	now                         time.Time
 }
 
 func newView(a *Ask, p *Powers, at Spot) *view {
 	v := &view{ask: a, place: at.Place, user: p.subject.User, machine: p.subject.Machine, now: a.Now.UTC()}
-	v.groups, v.teams, v.roles, v.keys = v.list(p.groups), v.list(p.Teams()), v.list(p.Roles(at, a.Now)), v.list(a.Keys)
-	v.labels = types.NewStringStringMap(types.DefaultTypeAdapter, a.Labels)
-	v.long = v.long || len(a.Labels) > maxListed || len(a.Ref) > maxText
+	v.inGroups, v.inTeams, v.hasRoles = p.groups, p.Teams(), p.Roles(at, a.Now)
+	for _, names := range [][]string{v.inGroups, v.inTeams, v.hasRoles} {
+		v.long = v.long || len(names) > maxNames // and names are never longer than objects may have
+	}
+	for _, key := range a.Keys {
+		v.long = v.long || len(key) > maxKey
+	}
 	for name, value := range a.Labels {
 		v.long = v.long || len(name) > maxText || len(value) > maxText
 	}
+	v.long = v.long || len(a.Keys) > maxFew || len(a.Labels) > maxFew || len(a.Ref) > maxPrefix || len(a.Owner) > maxKey ||
+		len(a.Provider) > maxName || len(a.Cluster) > maxName || len(a.Connection) > maxName || len(a.Operation) > maxName
 	return v
 }
 
-func (v *view) list(items []string) ref.Val {
-	v.long = v.long || len(items) > maxListed
-	for _, item := range items {
-		v.long = v.long || len(item) > maxText
+// listed is a list of the language, made when a condition asks for it.
+func listed(made *ref.Val, items []string) ref.Val {
+	if *made == nil {
+		*made = types.NewStringList(types.DefaultTypeAdapter, items)
 	}
-	return types.NewStringList(types.DefaultTypeAdapter, items)
+	return *made
 }
 
 // Parent implements [cel.Activation].
@@ -47,43 +54,27 @@ func (v *view) Parent() cel.Activation { return nil }
 
 // ResolveName implements [cel.Activation].
 func (v *view) ResolveName(name string) (any, bool) {
+	if of, ok := texts[name]; ok {
+		return types.String(of(v)), true
+	}
 	switch name {
-	case "requester.id":
-		return types.String(v.user), true
 	case "requester.groups":
-		return v.groups, true
+		return listed(&v.groups, v.inGroups), true
 	case "requester.teams":
-		return v.teams, true
+		return listed(&v.teams, v.inTeams), true
 	case "requester.roles":
-		return v.roles, true
+		return listed(&v.roles, v.hasRoles), true
 	case "requester.machine":
 		return types.Bool(v.machine), true
-	case "operation":
-		return types.String(v.ask.Operation), true
 	case "create":
 		return types.Bool(v.ask.Create), true
-	case "secret.provider":
-		return types.String(v.ask.Provider), true
-	case "secret.cluster":
-		return types.String(v.ask.Cluster), true
-	case "secret.connection":
-		return types.String(v.ask.Connection), true
-	case "secret.ref":
-		return types.String(v.ask.Ref), true
 	case "secret.labels":
+		if v.labels == nil {
+			v.labels = types.NewStringStringMap(types.DefaultTypeAdapter, v.ask.Labels)
+		}
 		return v.labels, true
-	case "secret.project":
-		return types.String(v.place.Project), true
-	case "secret.environment":
-		return types.String(v.place.Environment), true
-	case "secret.environment_kind":
-		return types.String(v.place.Kind), true
-	case "secret.team":
-		return types.String(v.place.Team), true
-	case "secret.owner":
-		return types.String(v.place.Owner), true
 	case "keys":
-		return v.keys, true
+		return listed(&v.keys, v.ask.Keys), true
 	case "now":
 		return types.Timestamp{Time: v.now}, true
 	}

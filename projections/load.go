@@ -21,7 +21,8 @@ func attach(requests map[string]*Request, envelopes []*Envelope) {
 // Rows come from Postgres in the local zone; facts are in UTC.
 
 func (r *Request) inUTC() {
-	utc(&r.SubmittedAt, &r.ChangedAt, &r.PendingUntil, r.ApprovedAt, r.Until, r.StartedAt, r.EndedAt, r.DueAt)
+	utc(&r.SubmittedAt, &r.ChangedAt, &r.PendingUntil, r.ApprovedAt, r.Until, r.StartedAt, r.EndedAt, r.DueAt,
+		r.ReviewUntil, r.OpenedAt, r.RemindedAt, r.NextPromptAt)
 }
 
 func (c *Connection) inUTC() { utc(&c.CreatedAt, &c.ChangedAt) }

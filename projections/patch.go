@@ -40,11 +40,15 @@ func patchOf(f events.RequestSubmitted) *Patch {
 	if f.Operation != events.OperationPatch {
 		return nil
 	}
-	p := &Patch{Create: f.Create, Changes: make([]PatchChange, len(f.Changes))}
-	for i, c := range f.Changes {
-		p.Changes[i] = PatchChange{Key: clean(c.Key), Action: clean(c.Action)}
+	return &Patch{Create: f.Create, Changes: changesOf(f.Changes)}
+}
+
+func changesOf(changes []events.Change) []PatchChange {
+	all := make([]PatchChange, len(changes))
+	for i, c := range changes {
+		all[i] = PatchChange{Key: clean(c.Key), Action: clean(c.Action)}
 	}
-	return p
+	return all
 }
 
 // compared takes a look. What does not fit the patch leaves its effects empty.
@@ -74,6 +78,7 @@ func (r *Request) foldPatch(fact events.Fact, at time.Time) {
 	case events.ApprovalsVoided:
 		r.State, r.Votes, r.ApprovedAt, r.Until = events.StatePending, []Vote{}, nil, nil
 		r.Patch.Voided++
+		r.StepClock = StepClock{Escalated: []events.StepID{}}
 	case events.OutcomeUnknown:
 		r.State, r.Until = events.StateUnknown, storedAt(f.Until)
 	case events.RequestExecuted:

@@ -30,7 +30,7 @@ func TestARequestIsSeenAsItsFactsTellIt(t *testing.T) {
 		Connection: "file", Cluster: "demo", Ref: "prod/db/password", Keys: []string{"password", "user"}, Reason: "incident 42",
 		Workflow: twoSteps, Votes: []projections.Vote{}, Correlation: "x_r_1",
 		SubmittedAt: at(time.Second), PendingUntil: at(time.Hour), ApprovalSeconds: 900, RevealSeconds: 600,
-		DueAt: pointer(at(time.Hour)),
+		DueAt: pointer(at(time.Hour)), StepClock: projections.StepClock{Escalated: []events.StepID{}},
 	}
 	ends := at(20 * time.Minute)
 	changes := []func(){
@@ -104,6 +104,9 @@ func TestHowRequestsEnd(t *testing.T) {
 		}},
 		"r_expired": {events.RequestExpired{From: events.StatePending}, func(r projections.Request) bool {
 			return r.State == events.StateExpired && r.ExpiredFrom == events.StatePending
+		}},
+		"r_refused": {events.ValuesRefused{By: "u_2", Comment: "not ours"}, func(r projections.Request) bool {
+			return r.State == events.StateRefused && r.ClosingComment == "not ours"
 		}},
 		"r_failed": {events.RequestFailed{Code: events.FailureAgentLost, Detail: "sorry"}, func(r projections.Request) bool {
 			return r.State == events.StateFailed && r.FailureCode == events.FailureAgentLost && r.FailureDetail == "sorry"

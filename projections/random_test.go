@@ -100,7 +100,33 @@ func anyFact(r *rapid.T) events.Fact {
 	id := func() events.EnvelopeID { return events.EnvelopeID(s("envelope")) }
 	t := func(label string) time.Time { return anyTime(r, label) }
 	n := rapid.SampledFrom([]int{0, 1, -1, 1 << 40}).Draw(r, "number")
+	seconds := rapid.SampledFrom([]int{0, 1, -1, 60, 1 << 60}).Draw(r, "seconds")
+	approvers := events.Approvers{People: []events.UserID{events.UserID(s("person"))}, Groups: []string{s("group")}}
 	facts := []events.Fact{
+		events.RequestSubmitted{
+			Request: "r_1", PendingUntil: t("pending until"), Ticket: s("ticket"),
+			Place: events.Place{Project: s("project"), Environment: s("environment"), Kind: events.EnvironmentKind(s("kind")), Team: s("team"), Owner: s("owner")},
+			Workflow: events.Workflow{
+				Veto: &approvers, Delegation: n > 0, BreakGlass: &events.BreakGlass{From: approvers, ReviewSeconds: n}, Direct: n < 0,
+				Steps: []events.Step{
+					{ID: "a", Approvals: 1, From: approvers, RemindSeconds: seconds, EscalateSeconds: seconds, Fallback: approvers},
+					{ID: events.StepID(s("step")), Approvals: n, From: approvers, RemindSeconds: seconds},
+				},
+			},
+		},
+		events.RequestSubmitted{
+			Request: "r_1", Operation: events.Operation(s("operation")), Changes: []events.Change{{Key: "a"}},
+			Fill:     &events.Fill{Team: s("team"), Until: t("fill until")},
+			Workflow: events.Workflow{Steps: []events.Step{{ID: "a", Approvals: 1, RemindSeconds: seconds}}}, PendingUntil: t("pending until"),
+		},
+		events.ValuesProvided{By: events.UserID(s("by")), Changes: []events.Change{{Key: s("key")}}, Comment: s("comment")},
+		events.ValuesRefused{By: events.UserID(s("by")), Comment: s("comment")},
+		events.ApprovalGiven{Step: "a", Via: []events.UserID{events.UserID(s("via"))}},
+		events.StepReminded{Step: events.StepID(s("step")), Number: n},
+		events.StepEscalated{Step: events.StepID(s("step"))},
+		events.GlassBroken{Reason: s("reason"), ReviewUntil: t("review until")},
+		events.GlassReviewed{By: events.UserID(s("by")), Outcome: events.ReviewOutcome(s("outcome")), Comment: s("comment")},
+		events.ReviewOverdue{},
 		events.RequestSubmitted{
 			Request: "r_1", Requester: events.UserID(s("requester")), Ref: s("ref"), Keys: []string{s("key")}, Reason: s("reason"),
 			Workflow:     events.Workflow{Name: s("workflow"), Steps: []events.Step{{ID: events.StepID(s("step")), Approvals: n}}},

@@ -42,10 +42,29 @@ type Request struct {
 	FailureDetail   string             `json:"failure_detail,omitempty" db:"failure_detail"`
 	ClosingComment  string             `json:"closing_comment,omitempty" db:"closing_comment"`
 
+	Project     string                 `json:"project,omitempty" db:"project"` // where the secret lies, as of the submit
+	Environment string                 `json:"environment,omitempty" db:"environment"`
+	Kind        events.EnvironmentKind `json:"environment_kind,omitempty" db:"environment_kind"`
+	Team        string                 `json:"team,omitempty" db:"team"`
+	Owner       string                 `json:"owner,omitempty" db:"owner"`
+	Ticket      string                 `json:"ticket,omitempty" db:"ticket"`
+
+	FillTeam    string      `json:"-" db:"fill_team"`         // of Fill
+	Fill        *Fill       `json:"fill,omitempty" db:"fill"` // nil: the requester brought the values
+	Glass       *Glass      `json:"glass,omitempty" db:"glass"`
+	Review      ReviewState `json:"review,omitempty" db:"review"`
+	ReviewUntil *time.Time  `json:"-" db:"review_until"` // of Glass
+
+	StepClock
+
+	// NextPromptAt is when the worker has a word to say: a reminder, an escalation, a review
+	// that is overdue.
+	NextPromptAt *time.Time `json:"-" db:"next_prompt_at"`
+
 	ExpiredFrom    events.RequestState `json:"expired_from,omitempty" db:"expired_from"`
 	ReadyEnvelopes int                 `json:"ready_envelopes" db:"ready_envelopes"`
 
-	// DueAt is the next deadline: of the pending request, of the job, or of the first
+	// DueAt is the next deadline: of the values, of the pending request, of the job, or of the first
 	// envelope that is still ready.
 	DueAt *time.Time `json:"due_at,omitempty" db:"due_at"`
 
@@ -63,6 +82,8 @@ type Vote struct {
 	Decision Decision      `json:"decision"`
 	Comment  string        `json:"comment,omitempty"`
 	At       time.Time     `json:"at"`
+
+	Via []events.UserID `json:"via,omitempty"` // for whom it was given, if not for oneself
 }
 
 // Decision is a yes or a no.
@@ -114,9 +135,9 @@ func (r *Request) fold(seq events.Seq, e events.Event) {
 	r.LastSeq, r.ChangedAt = seq, at
 	switch f := e.Fact.(type) {
 	case events.ApprovalGiven:
-		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Approved, clean(f.Comment), at})
+		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Approved, clean(f.Comment), at, cleanAll(f.Via)})
 	case events.RequestRejected:
-		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Rejected, clean(f.Comment), at})
+		r.Votes = append(r.Votes, Vote{clean(f.Step), clean(f.Approver), Rejected, clean(f.Comment), at, cleanAll(f.Via)})
 		r.end(events.StateRejected, at)
 	case events.RequestApproved:
 		r.State, r.ApprovedAt = events.StateApproved, &at
@@ -146,7 +167,9 @@ func (r *Request) fold(seq events.Seq, e events.Event) {
 		r.move(f.Envelope, func(v *Envelope) { v.State, v.At = EnvelopeExpired, at })
 	}
 	r.foldPatch(e.Fact, at)
+	r.foldApproval(e.Fact, at)
 	r.summarise()
+	r.clock(at)
 }
 
 func (r *Request) submitted(seq events.Seq, e events.Event, f events.RequestSubmitted) {
@@ -158,6 +181,12 @@ func (r *Request) submitted(seq events.Seq, e events.Event, f events.RequestSubm
 		Workflow: cleanWorkflow(f.Workflow), Votes: []Vote{}, Correlation: clean(e.Correlation),
 		SubmittedAt: stored(e.Time), PendingUntil: stored(f.PendingUntil),
 		ApprovalSeconds: f.ApprovalSeconds, RevealSeconds: f.RevealSeconds, Patch: patchOf(f),
+		Project: clean(f.Place.Project), Environment: clean(f.Place.Environment), Kind: clean(f.Place.Kind),
+		Team: clean(f.Place.Team), Owner: clean(f.Place.Owner), Ticket: clean(f.Ticket), StepClock: StepClock{Escalated: []events.StepID{}},
+	}
+	if f.Fill != nil {
+		r.State, r.FillTeam = events.StateAwaiting, clean(f.Fill.Team)
+		r.Fill = &Fill{Team: r.FillTeam, Until: stored(f.Fill.Until)}
 	}
 }
 
@@ -173,7 +202,18 @@ func cleanKeys(keys []string) []string {
 func cleanWorkflow(w events.Workflow) events.Workflow {
 	w.Rule, w.Name, w.Steps, w.Reapprove = clean(w.Rule), clean(w.Name), slices.Clone(w.Steps), clean(w.Reapprove)
 	for i := range w.Steps {
-		w.Steps[i].ID, w.Steps[i].Role = clean(w.Steps[i].ID), clean(w.Steps[i].Role)
+		step := &w.Steps[i]
+		step.ID, step.Role = clean(step.ID), clean(step.Role)
+		step.From, step.Fallback = cleanApprovers(step.From), cleanApprovers(step.Fallback)
+	}
+	if w.Veto != nil {
+		veto := cleanApprovers(*w.Veto)
+		w.Veto = &veto
+	}
+	if w.BreakGlass != nil {
+		glass := *w.BreakGlass
+		glass.From, glass.Review = cleanApprovers(glass.From), cleanApprovers(glass.Review)
+		w.BreakGlass = &glass
 	}
 	return w
 }
@@ -215,6 +255,8 @@ func (r *Request) summarise() {
 		}
 	}
 	switch r.State {
+	case events.StateAwaiting:
+		r.DueAt = &r.Fill.Until
 	case events.StatePending:
 		r.DueAt = &r.PendingUntil
 	case events.StateApproved, events.StateRunning, events.StateUnknown:

@@ -20,6 +20,11 @@ type RequestFilter struct {
 	Connection events.ConnectionID
 	Cursor     string
 	Limit      int // at most [MaxLimit]
+
+	Project     string
+	Environment string   // of any project, unless Project is set
+	FillTeams   []string // whom the request asks for its values
+	Reviews     []ReviewState
 }
 
 const selectRequests = "SELECT * FROM views.requests"
@@ -37,6 +42,18 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	}
 	if filter.Connection != "" {
 		q.and("connection = ?", filter.Connection)
+	}
+	if filter.Project != "" {
+		q.and("project <> '' AND left(project, 200) = left(?, 200) AND project = ?", filter.Project, filter.Project)
+	}
+	if filter.Environment != "" {
+		q.and("environment = ?", filter.Environment)
+	}
+	if len(filter.FillTeams) > 0 {
+		q.and("fill_team = ANY (?)", filter.FillTeams)
+	}
+	if len(filter.Reviews) > 0 {
+		q.and("review = ANY (?)", filter.Reviews)
 	}
 	if err := q.before(filter.Cursor); err != nil {
 		return Page[Request]{}, err
@@ -68,7 +85,7 @@ func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEven
 }
 
 // openStates are those that a request can leave.
-var openStates = []events.RequestState{events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}
+var openStates = []events.RequestState{events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}
 
 // OpenOf counts the open requests of one person.
 func (r Requests) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
@@ -84,7 +101,35 @@ func (r Requests) OpenOf(ctx context.Context, requester events.UserID) (int, err
 	return n, nil
 }
 
-// Open returns requests that are pending, approved, running or unknown, oldest first, that were
+// OverdueReviews counts what one person did without approval and nobody reviewed by a time.
+func (r Requests) OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error) {
+	var n int
+	err := r.Pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM   views.requests
+		WHERE  review IN ('pending', 'overdue')
+		AND    review_until <= $2
+		AND    requester = $1`, requester, now).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count overdue reviews: %w", err)
+	}
+	return n, nil
+}
+
+// Prompts returns requests of which there is a word to say at a time: a reminder, an
+// escalation or an overdue review. The longest overdue come first.
+func (r Requests) Prompts(ctx context.Context, now time.Time, limit int) ([]Request, error) {
+	found, err := r.fetch(ctx, selectRequests+`
+		WHERE  next_prompt_at <= $1
+		ORDER  BY next_prompt_at, seq
+		LIMIT  $2`, now, limited(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list requests to prompt: %w", err)
+	}
+	return found, nil
+}
+
+// Open returns requests that await values, are pending, approved, running or unknown, oldest first, that were
 // submitted after a commit: 0, then the Seq of the last one returned, until there is
 // none. It is how whoever drives them finds its work after a start.
 func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Request, error) {
@@ -100,10 +145,10 @@ func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Requ
 	return found, nil
 }
 
-// DuePending returns pending requests whose end is at or before a time, the longest
-// overdue first.
+// DuePending returns requests that are pending, or await values, and whose end is at or before
+// a time, the longest overdue first.
 func (r Requests) DuePending(ctx context.Context, before time.Time, limit int) ([]Request, error) {
-	return r.due(ctx, before, limit, events.StatePending)
+	return r.due(ctx, before, limit, events.StateAwaiting, events.StatePending)
 }
 
 // DueRunning returns approved, running and unknown requests whose end is at or before a time.
@@ -115,7 +160,7 @@ func (r Requests) DueRunning(ctx context.Context, before time.Time, limit int) (
 // before a time, with all their envelopes.
 func (r Requests) DueEnvelopes(ctx context.Context, before time.Time, limit int) ([]Request, error) {
 	found, err := r.due(ctx, before, limit, events.StateExecuted, events.StateFailed,
-		events.StateRejected, events.StateCancelled, events.StateExpired)
+		events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired)
 	if err != nil {
 		return nil, err
 	}

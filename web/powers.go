@@ -98,10 +98,12 @@ func (c *call) spot(connection events.ConnectionID, ref string) policy.Spot {
 
 // resolve finds the workflow of what the caller wants to ask for. False: they may not.
 func (a *API) resolve(c *call, op events.Operation, at policy.Spot) (events.Workflow, bool) {
-	if !c.may(policy.RequestCreate, at) {
-		return events.Workflow{}, false
-	}
-	return policy.Resolve(policy.BuiltInAsk{
-		Requester: c.person.ID, Roles: []string{policy.RoleDeveloper}, Operation: op, Connection: at.Connection, Ref: at.Ref, Reapprove: a.Reapprove,
+	decided := c.powers.Governance().Decide(policy.Ask{
+		Powers: c.powers, Operation: op, Connection: at.Connection, Ref: at.Ref, Now: c.now,
 	})
+	w := decided.Workflow
+	if op == events.OperationPatch && w.Reapprove == "" {
+		w.Reapprove = a.Reapprove
+	}
+	return w, decided.Allowed
 }

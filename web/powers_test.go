@@ -100,7 +100,7 @@ func TestAPersonSeesWhatTheyMayDoAndWhere(t *testing.T) {
 			{Role: "approver", Scope: api.Scope{Project: "shop"}, Group: "payers"},
 		},
 	}
-	for _, p := range policy.Permissions([]string{"approver", "developer"}) {
+	for _, p := range permissionsOf("approver", "developer") {
 		want.Permissions = append(want.Permissions, string(p))
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.Me{}, "ID", "Email", "Name")); diff != "" {

@@ -16,7 +16,7 @@ func (a *API) approve(c *call) (reply, error) {
 		if err := c.reaches(r, policy.RequestApprove); err != nil {
 			return nil, err
 		}
-		return r.Approve(meta, command.Vote{By: c.person.ID, Roles: c.rolesFor(r), Comment: m.Comment, Comparison: m.Comparison})
+		return r.Approve(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment, Comparison: m.Comparison})
 	})
 }
 
@@ -25,8 +25,15 @@ func (a *API) reject(c *call) (reply, error) {
 		if err := c.reaches(r, policy.RequestApprove); err != nil {
 			return nil, err
 		}
-		return r.Reject(meta, command.Vote{By: c.person.ID, Roles: c.rolesFor(r), Comment: m.Comment})
+		return r.Reject(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment})
 	})
+}
+
+// voices are in whose name the caller may vote.
+func (c *call) voices(r command.Request) []command.Voice {
+	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
+	at.Place.Owner = r.Submitted.Place.Owner
+	return []command.Voice{{Fits: func(who events.Approvers) bool { return c.powers.Fit(who, at, c.now) }}}
 }
 
 func (a *API) cancel(c *call) (reply, error) {
@@ -84,18 +91,6 @@ func (c *call) reaches(r command.Request, p policy.Permission) error {
 		return errForbidden
 	}
 	return errHidden
-}
-
-// rolesFor are those of the roles that a request's steps name which the caller has at its place.
-func (c *call) rolesFor(r command.Request) []string {
-	var roles []string
-	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
-	for _, step := range r.Submitted.Workflow.Steps {
-		if c.powers.Fit(events.Approvers{Roles: []string{step.Role}}, at, c.now) {
-			roles = append(roles, step.Role)
-		}
-	}
-	return roles
 }
 
 // visible loads a request that the caller may see; to others it is not there.

@@ -117,7 +117,7 @@ func (a *API) propose(c *call, m api.Submit, cmd command.Submit, before command.
 		return nil, err
 	}
 	return a.Custody.Propose(c.ctx(), custody.Proposal{
-		Requester: c.person.ID, IdempotencyKey: c.r.Header.Get(api.HeaderIdempotencyKey), Request: id,
+		By: c.person.ID, IdempotencyKey: c.r.Header.Get(api.HeaderIdempotencyKey), Request: id,
 		Connection: cmd.Connection.ID, Ref: cmd.Ref, Changes: cmd.Changes, Sealed: sealed, Until: cmd.ValuesUntil(c.now),
 	})
 }

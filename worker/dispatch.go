@@ -35,12 +35,12 @@ func (w *Worker) dispatch(ctx context.Context) error {
 		switch e.Fact.(type) {
 		case events.RequestApproved:
 			return w.offer(ctx, events.RequestID(e.Stream.ID))
-		case events.RequestSubmitted:
+		case events.RequestSubmitted, events.ValuesProvided:
 			return w.offerLook(ctx, events.RequestID(e.Stream.ID))
 		case events.OutcomeUnknown:
 			id := events.RequestID(e.Stream.ID)
 			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
-		case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
+		case events.RequestRejected, events.ValuesRefused, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
 			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
 		case events.AgentRevoked:
 			return w.cut(ctx, events.AgentID(e.Stream.ID))
@@ -66,7 +66,7 @@ func (w *Worker) destroy(ctx context.Context) error {
 // is still to be revealed.
 func ends(fact events.Fact) bool {
 	switch f := fact.(type) {
-	case events.RequestRejected, events.RequestCancelled, events.RequestExpired, events.RequestFailed,
+	case events.RequestRejected, events.ValuesRefused, events.RequestCancelled, events.RequestExpired, events.RequestFailed,
 		events.EnvelopeRevealed, events.EnvelopeExpired:
 		return true
 	case events.RequestExecuted:

@@ -65,6 +65,10 @@ type Views interface {
 	// Due are requests that reached an end by now: of themselves or of an envelope.
 	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
 
+	// Prompts are requests of which a reminder, an escalation or an overdue review is to be
+	// told by now.
+	Prompts(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
+
 	// OnlineAgents are the agents that count as connected.
 	OnlineAgents(ctx context.Context) ([]events.AgentID, error)
 }
@@ -159,6 +163,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"destruction", w.destroy},
 		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
+		{"prompts", every(promptInterval, w.prompt)},
 		{"envelopes", every(sweepInterval, w.Custody.Sweep)},
 		{"sessions", every(sessionInterval, func(ctx context.Context) error {
 			_, err := w.Sessions.DeleteEnded(ctx)

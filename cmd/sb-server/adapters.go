@@ -97,6 +97,15 @@ func (v views) Due(ctx context.Context, now time.Time, limit int) ([]events.Requ
 	return ids[:min(len(ids), limit)], nil
 }
 
+func (v views) Prompts(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error) {
+	found, err := projections.Requests{Pool: v.pool}.Prompts(ctx, now, limit)
+	ids := make([]events.RequestID, len(found))
+	for i, r := range found {
+		ids[i] = r.ID
+	}
+	return ids, err
+}
+
 func (v views) OnlineAgents(ctx context.Context) ([]events.AgentID, error) {
 	var ids []events.AgentID
 	err := v.agents(ctx, projections.AgentFilter{States: []events.AgentState{events.AgentOnline}}, func(a projections.Agent) {
