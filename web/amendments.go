@@ -126,7 +126,7 @@ func cursorOf(cursor string, limitOf func(url.Values) (int, error), q url.Values
 func amendmentOf(l amendmentLog, g command.Governance, seq events.Seq, now time.Time) api.Amendment {
 	return api.Amendment{
 		ID: string(l.Amendment.Amendment), State: l.state(g.Version, now), By: api.Person{ID: string(l.By)}, On: l.On, Version: l.Version, Note: l.Note,
-		Objects: len(l.Set) + len(l.Removed), Approvals: l.Approvals, From: l.From, Words: slices.Concat([]api.AmendmentWord{}, l.words),
+		Objects: len(l.Set) + len(l.Removed), Approvals: l.Approvals, From: l.From, Words: append([]api.AmendmentWord{}, l.words...),
 		ProposedAt: l.at, Until: l.Until, Seq: uint64(seq),
 	}
 }
@@ -212,9 +212,6 @@ func (a *API) amend(c *call, decide func(command.Governance, command.Meta, event
 	}
 	id, err := c.amendmentID()
 	if err != nil {
-		return reply{}, err
-	}
-	if err := a.freshEnough(c); err != nil {
 		return reply{}, err
 	}
 	change, _ := a.change(c, draft{})

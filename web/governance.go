@@ -14,7 +14,6 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/policy"
 	"secretsbridge/policy/files"
-	"secretsbridge/projections"
 	"secretsbridge/rights"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -325,11 +324,8 @@ func (a *API) known(c *call) (policy.Known, *error) {
 		Connections: func(id events.ConnectionID) bool {
 			is, ok := seen[id]
 			if !ok && failed == nil {
-				_, err := a.Views.Connection(c.ctx(), id)
-				if err != nil && !errors.Is(err, projections.ErrNotFound) {
-					failed = err
-				}
-				is = err == nil
+				connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(id))
+				failed, is = err, connection.State != ""
 				seen[id] = is
 			}
 			return is
@@ -386,9 +382,6 @@ func (a *API) applyGovernance(c *call) (reply, error) {
 		return reply{}, errBodyMalformed.because("say the version that the change was made from")
 	}
 	if err := rejection(d.faults, nil); err != nil {
-		return reply{}, err
-	}
-	if err := a.freshEnough(c); err != nil {
 		return reply{}, err
 	}
 	change, _ := a.change(c, d)

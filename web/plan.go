@@ -29,9 +29,6 @@ func (a *API) planGovernance(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := a.freshEnough(c); err != nil {
-		return reply{}, err
-	}
 	history, seq, err := a.history(c.ctx())
 	if err != nil {
 		return reply{}, err
@@ -92,7 +89,7 @@ func changesOf(base map[events.ObjectRef]events.Object, set []events.Object, rem
 		if len(fields) > maxFields {
 			fields = fields[:maxFields]
 		}
-		shown = append(shown, api.ObjectChange{Kind: string(ref.Kind), Name: ref.Name, Action: action, Fields: slices.Concat([]files.FieldChange{}, fields)})
+		shown = append(shown, api.ObjectChange{Kind: string(ref.Kind), Name: ref.Name, Action: action, Fields: append([]files.FieldChange{}, fields...)})
 	}
 	for _, o := range set {
 		had, ok := base[o.Ref()]
