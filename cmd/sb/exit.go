@@ -25,6 +25,7 @@ const (
 	exitNotFound    = 5
 	exitUnavailable = 6 // trying again may help
 	exitEnded       = 7 // what was watched ended otherwise than it was asked for
+	exitDiffers     = 8 // what files say is not what counts
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -59,6 +60,8 @@ var localCodes = []localCode{
 	{"request_ended", exitEnded, "the request that `--watch` followed ended without being executed: it failed, was rejected or cancelled, or expired"},
 	{"job_ended", exitEnded, "the job that was followed was cancelled; one that failed has the code of its failure"},
 	{"ownership_rules_moved", exitRefused, "the rules in the file are made from another version than the one in force; also a code of the server's"},
+	{"files_invalid", exitUsage, "files of the governance have mistakes, each of which is a line before"},
+	{"differs", exitDiffers, "with `--dry-run`: files differ from what is in force; without: what they say waits for approval"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
