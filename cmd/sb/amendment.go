@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func listAmendmentsCommand(a *cli) *cobra.Command {
 				q.Add("state", state)
 			}
 			return listing(a, c, to, client.Path("amendments"), q, limit, "ID STATE BY ON OBJECTS APPROVALS PROPOSED NOTE", func(m api.Amendment) []string {
-				return []string{m.ID, m.State, m.By.Name, number(m.On), number(m.Objects), approvalsText(m), ago(m.ProposedAt), short(m.Note, 50)}
+				return []string{m.ID, m.State, m.By.Name, strconv.Itoa(m.On), strconv.Itoa(m.Objects), approvalsText(m), ago(m.ProposedAt), short(m.Note, 50)}
 			})
 		}),
 	}
@@ -59,7 +60,7 @@ func approvalsText(m api.Amendment) string {
 			given++
 		}
 	}
-	return number(given) + " of " + number(m.Approvals)
+	return strconv.Itoa(given) + " of " + strconv.Itoa(m.Approvals)
 }
 
 func showAmendmentCommand(a *cli) *cobra.Command {
@@ -84,9 +85,9 @@ func amendmentText(m api.Amendment) string {
 	var b strings.Builder
 	made := ""
 	if m.Version > 0 {
-		made = number(m.Version)
+		made = strconv.Itoa(m.Version)
 	}
-	b.WriteString(fields("id", m.ID, "state", m.State, "by", who(m.By), "note", m.Note, "version", number(m.On), "made version", made,
+	b.WriteString(fields("id", m.ID, "state", m.State, "by", who(m.By), "note", m.Note, "version", strconv.Itoa(m.On), "made version", made,
 		"approvals", approvalsText(m)+" from "+approversText(m.From, nil), "proposed", when(m.ProposedAt), "until", when(m.Until)))
 	for _, w := range m.Words {
 		b.WriteString(clean(w.Person.Name+" "+w.Decision+" it "+ago(w.At)+": "+w.Comment) + "\n")

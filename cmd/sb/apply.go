@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -243,7 +244,7 @@ func appliedText(done api.Applied) string {
 	case done.Version == 0:
 		return "nothing changed\n"
 	}
-	return "applied: the governance is now version " + number(done.Version) + "\n"
+	return "applied: the governance is now version " + strconv.Itoa(done.Version) + "\n"
 }
 
 func coloured(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }

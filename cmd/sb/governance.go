@@ -78,7 +78,7 @@ func exportCommand(a *cli) *cobra.Command {
 				return err
 			}
 			return show(a, c.OutOrStdout(), g, func(g api.Governance) string {
-				return "wrote version " + number(g.Version) + ", " + plural(len(g.Objects), "object") + ", to " + clean(out) + "\n"
+				return "wrote version " + strconv.Itoa(g.Version) + ", " + plural(len(g.Objects), "object") + ", to " + clean(out) + "\n"
 			})
 		}),
 	}
@@ -171,7 +171,7 @@ func historyCommand(a *cli) *cobra.Command {
 				if v.Amendment != "" {
 					why = strings.TrimSpace(why + " (" + v.Amendment + ")")
 				}
-				return []string{number(v.Version), ago(v.At), by, refsText(v), short(why, 60)}
+				return []string{strconv.Itoa(v.Version), ago(v.At), by, refsText(v), short(why, 60)}
 			})
 		}),
 	}
@@ -207,7 +207,7 @@ func showGovernanceCommand(a *cli) *cobra.Command {
 				return err
 			}
 			return show(a, c.OutOrStdout(), g, func(g api.Governance) string {
-				return "# version " + number(g.Version) + "\n" + governanceText(g)
+				return "# version " + strconv.Itoa(g.Version) + "\n" + governanceText(g)
 			})
 		}),
 	}

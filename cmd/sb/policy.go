@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func explanationText(x api.Explanation) string {
 	for _, s := range x.Steps {
 		text := "step " + s.Step + ": " + plural(s.Approvals, "approval") + " of " + plural(s.Voters, "person") + " who may vote"
 		if s.Fallback > 0 {
-			text += ", and " + number(s.Fallback) + " once it is escalated"
+			text += ", and " + strconv.Itoa(s.Fallback) + " once it is escalated"
 		}
 		if s.Stranded {
 			text += "; these are too few"
@@ -149,16 +150,16 @@ func simulationText(s api.Simulation) string {
 		line(change.Request + ": " + strings.Join(change.Kinds, ", ") + ": " + wayText(change.Before) + " → " + wayText(change.After))
 	}
 	if s.More > 0 {
-		line("and " + number(s.More) + " more")
+		line("and " + strconv.Itoa(s.More) + " more")
 	}
 	for _, p := range s.Stranded {
 		line("stranded: binding " + p.Binding + ", rule " + p.Rule + ", workflow " + p.Workflow + ", step " + p.Step + ": " + p.Why)
 	}
 	if s.MoreStuck > 0 {
-		line("and " + number(s.MoreStuck) + " more stranded")
+		line("and " + strconv.Itoa(s.MoreStuck) + " more stranded")
 	}
-	line(plural(s.Replayed, "past request") + " decided again: " + number(len(s.Changes)+s.More) + " would go another way; " +
-		number(s.Idle) + " say nothing, because who asked may not ask there any more")
+	line(plural(s.Replayed, "past request") + " decided again: " + strconv.Itoa(len(s.Changes)+s.More) + " would go another way; " +
+		strconv.Itoa(s.Idle) + " say nothing, because who asked may not ask there any more")
 	if s.LeftOut > 0 || s.Unlooked > 0 {
 		line("left out: " + plural(s.LeftOut, "request") + ", " + plural(s.Unlooked, "place"))
 	}

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
+//	fake governed         somebody else changes the governance
+//	fake approval         changes of the governance need approval
+//	fake explained JSON   that was to be explained last
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -148,6 +151,21 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.many = true
+	case "governed":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.governance.versions = append(f.governance.versions, f.governance.now())
+		f.governance.notes = append(f.governance.notes, "by another")
+	case "approval":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.governance.approval = true
+	case "explained":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if string(f.explained) != args[1] {
+			ts.Fatalf("%s was to be explained", f.explained)
+		}
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()
