@@ -43,7 +43,6 @@ func TestMain(m *testing.M) {
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
-//	fake governed         somebody else changes the governance
 //	fake approval         changes of the governance need approval
 //	fake explained JSON   that was to be explained last
 func TestScripts(t *testing.T) {
@@ -151,11 +150,6 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.many = true
-	case "governed":
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.governance.versions = append(f.governance.versions, f.governance.now())
-		f.governance.notes = append(f.governance.notes, "by another")
 	case "approval":
 		f.mu.Lock()
 		defer f.mu.Unlock()
