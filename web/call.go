@@ -16,6 +16,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
@@ -70,8 +71,8 @@ func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
 
-// guard is what stands before every handler, in this order: session and its signature,
-// permission, body, idempotency.
+// guard is what stands before every handler, in this order: the limit of the address,
+// session and its signature, the limit of the person, permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() && !long(r) {
@@ -96,6 +97,9 @@ func (a *API) guard(route Route) http.Handler {
 
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
+	if err := a.limit(c, window.CallsOfAddress, a.network(c.r), route.cost()); err != nil {
+		return err
+	}
 	if route.Permission != public {
 		if err := c.authenticate(a.Sessions); err != nil {
 			return err
@@ -111,7 +115,11 @@ func (a *API) admit(c *call, route Route) error {
 				return err
 			}
 		}
-		// Only now: who has the token and not the key does not keep a session open.
+		// Only now: who has the token and not the key uses nothing up, and does not keep a
+		// session open.
+		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
+			return err
+		}
 		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
 			return err
 		}

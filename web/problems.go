@@ -9,6 +9,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
 	"secretsbridge/rights"
@@ -50,6 +51,12 @@ var (
 	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
 	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
+	errStepUpRequired   = &problem{"step_up_required", "prove a second factor first: `sb step-up`, or a passkey in a browser"}
+	errSignInStale      = &problem{"sign_in_stale", "the first factor is enrolled within five minutes after signing in; sign in again: `sb login`"}
+	errFactorMissing    = &problem{"factor_missing", "this needs a second factor and you have none; enrol one first: `sb factor add-totp`"}
+	errStepUpFailed     = &problem{"step_up_failed", "this proves no factor of yours: the code is wrong or was used, or the passkey's answer is not to the newest challenge, for this site, with user verification; try again"}
+	errFactorLocked     = &problem{"factor_locked", "too many codes were wrong, so none counts for a while; wait as long as Retry-After says, or use another factor"}
+	errFactorCloned     = &problem{"factor_cloned", "the counter of this passkey went back, so there may be a copy of it; it was removed. Step up with another factor, and tell an operator"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
@@ -89,6 +96,8 @@ var statuses = map[string]int{
 	"job_not_finished": 409, "key_names_gone": 410, "schedule_invalid": 422,
 	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
 	"too_many_rules": 422, "report_too_long": 413,
+	"step_up_required": 401, "sign_in_stale": 401, "factor_missing": 403, "step_up_failed": 403, "factor_locked": 429, "factor_cloned": 403,
+	"factor_unknown": 404, "too_many_factors": 409, "factor_exists": 409, "factor_name_invalid": 422, "factor_proof_invalid": 422,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
 
 	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
@@ -102,6 +111,7 @@ var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"own_rights": true, "own_amendment": true, "not_your_amendment": true, "policy_hidden": true, "person_hidden": true,
 }
 
@@ -127,14 +137,19 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] && limited(c.w, a.denied, string(c.actor)) != nil {
-		p = errTooMany // each denial is a fact, so there is an end to them
+	if denials[p.Code] { // each is a fact, so there is an end to them
+		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
+			p, _ = explain(err)
+		}
 	}
 	if denials[p.Code] {
 		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
 		if _, err := a.record(c, c.actor, denied); err != nil {
 			p = errUnavailable
 		}
+	}
+	if p.Code == errTooMany.Code && c.session != "" && a.recordTooMany(c, route) != nil {
+		p = errUnavailable
 	}
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
@@ -182,8 +197,12 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
-	if status == http.StatusUnauthorized {
+	switch {
+	case p.Code == errStepUpRequired.Code || p.Code == errSignInStale.Code: // it says how fresh a proof must be
+	case status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
+	default:
+		header.Del("WWW-Authenticate")
 	}
 	if p == errUnavailable || p == errViewBehind || p == errInFlight {
 		header.Set("Retry-After", "1")

@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -197,6 +198,9 @@ func (a *API) reveal(c *call) (reply, error) {
 		err = c.reaches(r, policy.EnvelopeReveal)
 	}
 	if err != nil {
+		return reply{}, err
+	}
+	if err := a.limit(c, window.Reveals, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")), m.Recipient)

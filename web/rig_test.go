@@ -28,6 +28,8 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
+	"secretsbridge/internal/window/windowtest"
 	"secretsbridge/inventory"
 	"secretsbridge/inventory/inventorytest"
 	"secretsbridge/kms"
@@ -111,6 +113,7 @@ type rig struct {
 	pool      *pgxpool.Pool
 	away      atomic.Bool // Postgres cannot be reached
 	marks     *marks
+	limits    *windowtest.Memory
 	keys      *keys
 	gateway   *gateway.Gateway
 	inventory *inventory.Inventory
@@ -162,6 +165,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		t.Fatal(err)
 	}
 	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
+	r.limits = &windowtest.Memory{Rates: window.Rates{Person: 100_000, Address: 1_000_000}, Now: r.clock.Now} // tests call fast
 	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.inventory = inventory.New(inventory.Config{
@@ -171,9 +175,9 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	progress := r.follow()
 	r.rights = r.register()
 	cfg := web.Config{
-		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks,
+		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
-		Reapprove: events.ReapproveTouched, OpenRequests: 200,
+		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
 	}
 	for _, f := range change {

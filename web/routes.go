@@ -130,6 +130,16 @@ var Routes = []Route{
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
+	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
+	{"POST", "/me/factors/totp", session, unasked, shown, (*API).startTOTP},
+	{"POST", "/me/factors/totp/{id}/confirm", session, unasked, replayed, (*API).confirmTOTP},
+	{"POST", "/me/factors/passkeys", session, unasked, shown, (*API).startPasskey},
+	{"POST", "/me/factors/passkeys/finish", session, unasked, replayed, (*API).finishPasskey},
+	{"POST", "/me/factors/{id}/remove", session, unasked, replayed, (*API).removeFactor},
+	{"POST", "/me/recovery-codes", session, unasked, shown, (*API).makeRecoveryCodes},
+	{"POST", "/me/step-up/passkey", session, unasked, shown, (*API).askPasskey},
+	{"POST", "/me/step-up", session, unasked, replayed, (*API).stepUp},
+
 	{"GET", "/governance", policy.GovernanceRead, placeless, none, (*API).showGovernance},
 	{"GET", "/governance/history", policy.GovernanceRead, placeless, none, (*API).governanceHistory},
 	{"GET", "/governance/versions/{n}", policy.GovernanceRead, placeless, none, (*API).showVersion},

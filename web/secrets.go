@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -183,7 +184,7 @@ func (a *API) queueKeys(c *call) (reply, error) {
 	if !a.mayListKeys(c, found.Connection, found.Ref) {
 		return reply{}, command.ErrPolicyDenied
 	}
-	if err := limited(c.w, a.keyJobs, string(c.actor)); err != nil {
+	if err := a.limit(c, window.KeyJobs, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	done, err := a.Inventory.QueueKeys(c.ctx(), meta, found.Connection, found.Ref)

@@ -12,6 +12,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -32,7 +33,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	if err := limited(c.w, a.addresses, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignInsOfAddress, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	var key seal.VerifyKey
@@ -46,7 +47,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
 	}
-	if err := limited(c.w, a.accounts, email); err != nil {
+	if err := a.limit(c, window.SignInsOfAccount, email, 1); err != nil {
 		return reply{}, err
 	}
 	password := secret.New([]byte(m.Password))

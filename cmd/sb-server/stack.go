@@ -20,6 +20,7 @@ import (
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
+	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
@@ -45,6 +46,7 @@ type stack struct {
 	store    *nats.Store
 	jobs     *nats.Jobs
 	marks    *nats.Marks
+	windows  *nats.Windows
 	presence *nats.Presence
 
 	progress  *projections.Progress
@@ -156,8 +158,29 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if st.presence, err = nats.OpenPresence(ctx, st.core); err != nil {
 		return err
 	}
+	if err := st.openWindows(ctx); err != nil {
+		return err
+	}
 	registry.Store(&answer)
 	return nil
+}
+
+// windowsLabel is what the key of rate windows is derived for. No connection has such a
+// name, so it is no key of fingerprints.
+const windowsLabel = "rate windows"
+
+// openWindows derives the key that hides who is counted from the key manager, which all
+// servers of an installation share and NATS does not hold.
+func (st *stack) openWindows(ctx context.Context) error {
+	key, err := st.keys.wrapping.FingerprintKey(ctx, windowsLabel)
+	if err != nil {
+		return fmt.Errorf("derive the key of rate windows: %w", err)
+	}
+	st.windows, err = nats.OpenWindows(ctx, nats.WindowsConfig{
+		Conn: st.core, Key: key.Expose(), Now: time.Now,
+		Rates: window.Rates{Person: st.settings.CallsPerPerson, Address: st.settings.CallsPerAddress},
+	})
+	return err
 }
 
 // provision creates missing streams with rights that the running system has not.

@@ -36,8 +36,8 @@ func applyCommand(a *cli) *cobra.Command {
 			"and what is wrong, and asks first; --yes does not ask. What the files do not name stays, unless --prune\n" +
 			"removes it. Applying the same files twice changes nothing the second time. Where the settings ask for\n" +
 			"approval, an amendment is proposed, and it counts once others approved it (sb amendment).\n\n" +
-			"With --dry-run nothing is done, and the exit code says whether something would change: 0 nothing, 8 it\n" +
-			"would. 8 is also the exit code of an amendment that waits.",
+			"With --dry-run nothing is done, and the exit code says whether something would change: 0 nothing, 9 it\n" +
+			"would. 9 is also the exit code of an amendment that waits.",
 		Example: "  sb apply -f governance --dry-run\n  sb apply -f governance --prune --note \"what git has\" --yes",
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {

@@ -60,6 +60,9 @@ type fake struct {
 	empty     bool       // nothing was scanned yet
 	many      bool       // there are 51 secrets
 
+	factors    api.Factors
+	careful    bool // commands need a second factor
+	steppedUp  bool
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
 }
@@ -241,7 +244,11 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 			_, _ = w.WriteString(before)
 			return
 		}
-		defer func() { f.keys[key] = w.Body.String() }()
+		defer func() {
+			if w.Code < 300 { // what was refused was not done
+				f.keys[key] = w.Body.String()
+			}
+		}()
 	}
 	f.command(w, r, path, body)
 }
@@ -285,6 +292,8 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 	switch {
 	case path == "me":
 		reply(w, 200, me("dana@example.org"))
+	case path == "me/factors":
+		reply(w, 200, f.factors)
 	case path == "requests":
 		var found []api.Request
 		for _, q := range slices.Backward(f.requests) {
@@ -337,6 +346,10 @@ func agent(id string) api.Agent {
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
 	part := strings.Split(path, "/")
 	switch {
+	case part[0] == "me":
+		f.commandFactors(w, path, body)
+	case f.careful && !f.steppedUp:
+		problem(w, 401, "step_up_required")
 	case r.Method == "DELETE" && path == "sessions/current":
 		f.revoked = true
 		w.WriteHeader(204)

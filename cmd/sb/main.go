@@ -65,6 +65,7 @@ func command() *cobra.Command {
 		requestCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
 		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
+		factorCommand(a), stepUpCommand(a),
 		applyCommand(a), exportCommand(a), lintCommand(a), governanceCommand(a), amendmentCommand(a), policyCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))

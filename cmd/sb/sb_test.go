@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 //	fake many             there are 51 secrets
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
+//	fake careful          commands need a second factor, which nobody has proved
+//	fake passkey          there is a passkey
 //	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
 //	fake approval         changes of the governance need approval
@@ -179,6 +181,14 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "rotate":
 		f.rotate()
+	case "careful": // commands need a second factor, which nobody has proved
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.careful, f.steppedUp = true, false
+	case "passkey":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.factors.Items = append(f.factors.Items, api.Factor{ID: "f_2", Kind: "passkey", EnrolledAt: time.Now()})
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))

@@ -293,6 +293,7 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 		if kept.Server != "" && kept.Server != to.Server() {
 			return fail("not_signed_in", "your session is for %s; sign in to %s with sb login --email YOU", kept.Server, to.Server())
 		}
+		stepsUp(c, to)
 		err = do(c, args, to)
 		file.remember(to)
 		return a.whoseKey(err)

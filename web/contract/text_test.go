@@ -21,6 +21,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -166,6 +167,8 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Credential": events.Credentials{}, "Event": api.Event{}, "Problem": api.Problem{}, "RequestPage": api.Page[api.Request]{},
 		"QueueJob": api.QueueJob{}, "Job": api.Job{}, "Progress": api.Progress{}, "KeyNames": api.KeyNames{}, "Schedule": api.Schedule{},
 		"Secret": api.Secret{}, "Count": api.Count{}, "Facet": api.Facet{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
+		"Factors": api.Factors{}, "Factor": api.Factor{}, "NewTotp": api.NewTOTP{}, "Totp": api.TOTP{}, "TotpCode": api.TOTPCode{}, "PasskeyOptions": api.PasskeyOptions{},
+		"NewPasskey": api.NewPasskey{}, "Enrolled": api.Enrolled{}, "RecoveryCodes": api.RecoveryCodes{}, "StepUp": api.StepUp{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 	}
 	for name, shape := range shapes {
@@ -227,6 +230,9 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 		"an environment":  {property("Assign", "environment").MaxLength, command.MaxOwner},
 		"names of keys":   {property("KeyNames", "keys").MaxItems, command.MaxKeyNames},
 		"requests a page": {property("RequestPage", "items").MaxItems, projections.MaxLimit},
+		"factors":         {property("Factors", "items").MaxItems, factors.MaxFactors},
+		"name of one":     {property("NewTotp", "name").MaxLength, factors.MaxName},
+		"recovery codes":  {property("RecoveryCodes", "codes").MaxItems, factors.RecoveryCodes},
 	}
 	for name, tt := range tests {
 		if tt.got == nil || *tt.got != int64(tt.want) {
@@ -259,6 +265,7 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrJobKind, command.ErrScanRunning, command.ErrJobUnknown, command.ErrJobOver, command.ErrCancelReason, command.ErrScheduleInvalid,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
+		factors.ErrUnknown, factors.ErrTooMany, factors.ErrExists, factors.ErrName, factors.ErrProof,
 	} {
 		var r *command.Rejection
 		if !errors.As(rule, &r) {
