@@ -64,6 +64,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	echo "== pages of a million secrets by a label (p99-ms, aim 10)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
 	echo "== decisions by 1,000 rules (µs/decision, aim 50), permissions by 10,000 grants (µs/check, aim 5)," && \
+	echo "== sign-ins (sign-ins/s, ms and MiB each)," && \
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench 'Append|Take' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
@@ -76,6 +77,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench SignIn -benchtime 100x ./store && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'
 

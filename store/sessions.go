@@ -73,10 +73,12 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
-			SELECT id, email, name, disabled
-			FROM   private.people
+			UPDATE private.people
+			SET    signed_in_at = $4
 			WHERE  id = $3
+			AND    kind = 'person'
 			AND    NOT disabled
+			RETURNING id, email, name, disabled
 		), opened AS (
 			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key)
 			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
@@ -177,10 +179,13 @@ func (s Sessions) RevokeAll(ctx context.Context, person events.UserID) (int, err
 	return s.delete(ctx, "revoke the sessions of a person", "DELETE FROM private.sessions WHERE person = $1", person)
 }
 
-// DeleteEnded removes what has ended, and returns how many sessions. Authenticator apps that
-// were not confirmed in time go with them.
+// DeleteEnded removes what has ended, and returns how many sessions. Links, tokens, failures and
+// authenticator apps that were not confirmed in time go with them.
 func (s Sessions) DeleteEnded(ctx context.Context) (int, error) {
 	now := s.now()
+	if err := s.deleteStale(ctx, now); err != nil {
+		return 0, err
+	}
 	if _, err := s.delete(ctx, "delete pending factors", `
 		DELETE FROM private.factors
 		WHERE  enrolled_at IS NULL

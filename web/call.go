@@ -40,11 +40,12 @@ type call struct {
 	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
-	person  store.Person     // zero on public routes
-	session events.SessionID // likewise
-	found   store.Session    // likewise, with the key that signs its calls, if it has one
-	powers  *policy.Powers   // likewise: what the caller may do
-	taken   bool             // the body was read
+	person  store.Person       // zero on public routes
+	session events.SessionID   // likewise, and of a machine
+	found   store.Session      // likewise, with the key that signs its calls, if it has one
+	token   store.MachineToken // of a machine, which has no session
+	powers  *policy.Powers     // likewise: what the caller may do
+	taken   bool               // the body was read
 	body    []byte
 	command events.CommandID
 	now     time.Time
@@ -66,7 +67,7 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 
 func (c *call) param(name string) string { return mux.Vars(c.r)[name] }
 
-// meta is the command's circumstance. Whoever acts is the session's owner.
+// meta is the command's circumstance. Whoever acts is the owner of the session or the token.
 func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
@@ -101,7 +102,7 @@ func (a *API) admit(c *call, route Route) error {
 		return err
 	}
 	if route.Permission != public {
-		if err := c.authenticate(a.Sessions); err != nil {
+		if err := a.authenticate(c); err != nil {
 			return err
 		}
 		if c.found.Key != (seal.VerifyKey{}) {
@@ -120,7 +121,7 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
 			return err
 		}
-		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
+		if err := a.touch(c); err != nil {
 			return err
 		}
 		if err := a.weigh(c); err != nil {
@@ -131,6 +132,12 @@ func (a *API) admit(c *call, route Route) error {
 		if err := c.read(route.maxBody()); err != nil {
 			return err
 		}
+		if route.Permission != public { // a body may be long on its way, and the caller be out by now
+			if err := a.authenticate(c); err != nil {
+				return err
+			}
+			return a.fresh(c)
+		}
 	}
 	if route.Method == http.MethodGet && route.Permission != public {
 		return a.freshEnough(c)
@@ -138,13 +145,24 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token.
-func (c *call) authenticate(sessions Sessions) error {
+// touch says that the session or the token of the caller is used.
+func (a *API) touch(c *call) error {
+	if c.session == "" {
+		return a.MachineTokens.Touch(c.ctx(), c.token)
+	}
+	return a.Sessions.Touch(c.ctx(), c.found)
+}
+
+// authenticate finds the session of the bearer token, or the machine that it is of.
+func (a *API) authenticate(c *call) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	if store.IsToken(token) {
+		return a.authenticateMachine(c, token)
+	}
+	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -59,6 +60,8 @@ var (
 	errFactorCloned     = &problem{"factor_cloned", "the counter of this passkey went back, so there may be a copy of it; it was removed. Step up with another factor, and tell an operator"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
+	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
+	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords and delegations; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 
@@ -100,9 +103,16 @@ var statuses = map[string]int{
 	"factor_unknown": 404, "too_many_factors": 409, "factor_exists": 409, "factor_name_invalid": 422, "factor_proof_invalid": 422,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
 
+	"token_refused": 401, "people_only": 403, "person_unknown": 404, "person_erased": 409, "person_disabled": 409, "person_above_you": 403,
+	"not_a_person": 409, "not_a_machine": 409, "machine_disabled": 409, "email_invalid": 422, "email_taken": 409, "person_name_invalid": 422,
+	"machine_name_invalid": 422, "machine_exists": 409, "link_refused": 403, "password_refused": 422, "password_wrong": 403, "session_unknown": 404,
+	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
+	"too_many_grants": 409, "end_invalid": 422, "token_unknown": 404, "token_name_invalid": 422, "token_rights_invalid": 422, "too_many_tokens": 409,
+	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
+
 	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
-	"version_unknown": 404, "own_rights": 403, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
-	"not_your_amendment": 403, "too_many_amendments": 409, "person_unknown": 404,
+	"version_unknown": 404, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
+	"not_your_amendment": 403, "too_many_amendments": 409,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -112,7 +122,9 @@ var denials = map[string]bool{
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
-	"own_rights": true, "own_amendment": true, "not_your_amendment": true, "policy_hidden": true, "person_hidden": true,
+	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
+	"grant_hidden":  true,
+	"own_amendment": true, "not_your_amendment": true, "policy_hidden": true, "person_hidden": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -121,11 +133,14 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
+	errGrantHidden = (*problem)(accounts.ErrGrantHidden)
+
 	errPolicyHidden = &problem{"policy_hidden", command.ErrSecretUnlisted.Detail}
 	errPersonHidden = &problem{"person_hidden", command.ErrUserUnknown.Detail}
 
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
+		errGrantHidden.Code:  (*problem)(command.ErrGrantUnknown),
 		errPolicyHidden.Code: (*problem)(command.ErrSecretUnlisted), errPersonHidden.Code: (*problem)(command.ErrUserUnknown),
 	}
 )
@@ -164,6 +179,8 @@ func explain(err error) (p *problem, known bool) {
 	switch {
 	case errors.As(err, &p):
 		return p, true
+	case errors.Is(err, accounts.ErrGrantHidden):
+		return errGrantHidden, true
 	case errors.As(err, &rejection):
 		if _, listed := statuses[rejection.Code]; listed {
 			return (*problem)(rejection), true

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/command/commandtest"
 	"secretsbridge/custody"
@@ -121,6 +122,7 @@ type rig struct {
 	people    store.People
 	sessions  store.Sessions
 	rights    *rights.Register
+	accounts  *accounts.Accounts
 	signer    seal.SigningKey
 	reader    seal.RecipientKey // of whoever reveals
 	clock     *clock
@@ -180,6 +182,12 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
 	}
+	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
+	r.accounts = accounts.New(accounts.Config{
+		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,
+		URL: "https://secrets.example.org", Logger: logger, Now: r.clock.Now,
+	})
+	cfg.Accounts, cfg.Directory, cfg.MachineTokens = r.accounts, r.people, tokens
 	for _, f := range change {
 		f(&cfg)
 	}

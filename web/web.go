@@ -64,7 +64,7 @@ type Views interface {
 
 // People are those who can sign in. Package store has it.
 type People interface {
-	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
+	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 
 	// ByEmail returns a person or [store.ErrNotFound]. Case plays no part.
@@ -92,6 +92,7 @@ type Sessions interface {
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
+	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
 
 // Marks remembers answers by idempotency key. Package nats has it.
@@ -171,6 +172,10 @@ type Config struct {
 	Scans     Scans
 	Limits    Limits
 	Factors   *factors.Keeper
+
+	Accounts      Accounts
+	Directory     Directory
+	MachineTokens MachineTokens
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,9 +58,21 @@ func kmsCommand() *cobra.Command {
 // errStopped is what Ctrl-C comes to.
 var errStopped = errors.New("stopped; what was moved stays moved, and running it again goes on")
 
+// errNoServer says that no server runs on this machine with that data directory.
+var errNoServer = errors.New("no sb-server runs")
+
 // askControl sends one request to the running server and hands over each line of the
 // answer.
 func askControl(ctx context.Context, s settings, method, path string, each func(controlAnswer) error) error {
+	return askControlWith(ctx, s, method, path, nil, each)
+}
+
+// askControlWith is likewise, with something to say in JSON.
+func askControlWith(ctx context.Context, s settings, method, path string, what any, each func(controlAnswer) error) error {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 		err = socket.At(controlPath(s), func(short string) (err error) {
 			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", short)
@@ -67,7 +80,7 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 		})
 		return conn, err
 	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -76,8 +89,8 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 	case err != nil && ctx.Err() != nil:
 		return errStopped
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no sb-server runs with the data directory %s: start it (the key manager is looked after while it serves), "+
-			"or set SB_DATA_DIR to its folder", s.DataDir)
+		return fmt.Errorf("%w with the data directory %s: start it (the key manager is looked after while it serves), "+
+			"or set SB_DATA_DIR to its folder", errNoServer, s.DataDir)
 	case err != nil:
 		return fmt.Errorf("ask the running sb-server: %w", err)
 	}

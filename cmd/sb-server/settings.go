@@ -34,6 +34,8 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
+
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
 
 	CallsPerPerson  int      `env:"SB_CALLS_PER_PERSON" envDefault:"600"`
@@ -76,6 +78,9 @@ func loadSettings() (settings, error) {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
+	if err := checkPublicURL(s.PublicURL); err != nil {
+		return settings{}, err
 	}
 	for _, n := range []struct {
 		name             string

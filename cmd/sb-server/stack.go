@@ -13,6 +13,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -55,6 +56,7 @@ type stack struct {
 	gateway   *gateway.Gateway
 	worker    *worker.Worker
 	rights    *rights.Register
+	accounts  *accounts.Accounts
 	people    store.People
 	sessions  store.Sessions
 }
@@ -214,6 +216,7 @@ func (st *stack) assemble(caPEM string) {
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
 	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
+	st.accounts = st.openAccounts()
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,

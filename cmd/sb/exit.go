@@ -63,6 +63,7 @@ var localCodes = []localCode{
 	{"ownership_rules_moved", exitRefused, "the rules in the file are made from another version than the one in force; also a code of the server's"},
 	{client.CodeStepUp, exitStepUp, "this needs a second factor, and there is no terminal to ask for a code: `sb step-up --code-stdin` takes one; also a code of the server's"},
 	{"passkey_only", exitStepUp, "this needs a second factor, and a passkey, which needs a browser, is the only one"},
+	{"person_unknown", exitNotFound, "nobody has that id, e-mail or name; also a code of the server's"},
 	{"files_invalid", exitUsage, "files of the governance have mistakes, each of which is a line before"},
 	{"differs", exitDiffers, "with `--dry-run`: files differ from what is in force; without: what they say waits for approval"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},

@@ -60,9 +60,11 @@ type fake struct {
 	empty     bool       // nothing was scanned yet
 	many      bool       // there are 51 secrets
 
-	factors    api.Factors
-	careful    bool // commands need a second factor
-	steppedUp  bool
+	factors   api.Factors
+	careful   bool // commands need a second factor
+	steppedUp bool
+	told      any // what the last command about people or machines said
+
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
 }
@@ -209,7 +211,14 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		f.signIn(w, r, body)
 		return
 	}
+	if r.Method == "POST" && path == "links/redeem" {
+		f.redeem(w, r, body)
+		return
+	}
 	switch r.Header.Get("Authorization") {
+	case "Bearer " + canaryMachine: // signs nothing, and has no session
+		f.query(w, r, path)
+		return
 	case "Bearer " + canaryToken:
 	case "":
 		problem(w, 401, "not_signed_in")
@@ -289,6 +298,9 @@ func me(email string) api.Me {
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
 	part := strings.Split(path, "/")
+	if f.queryPeople(w, r, path) {
+		return
+	}
 	switch {
 	case path == "me":
 		reply(w, 200, me("dana@example.org"))
@@ -345,6 +357,9 @@ func agent(id string) api.Agent {
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
 	part := strings.Split(path, "/")
+	if r.Method == "POST" && f.commandPeople(w, path, body) {
+		return
+	}
 	switch {
 	case part[0] == "me":
 		f.commandFactors(w, path, body)

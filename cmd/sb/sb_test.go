@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
 //	fake careful          commands need a second factor, which nobody has proved
 //	fake passkey          there is a passkey
+//	fake told JSON        the last command about people or machines said this
 //	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
 //	fake approval         changes of the governance need approval
@@ -57,12 +59,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SB_SERVER", f.server.URL)
 			env.Setenv("SB_CA_FILE", filepath.Join(env.WorkDir, "ca.pem"))
 			env.Setenv("SB_TOKEN_FILE", filepath.Join(env.WorkDir, "config", "token"))
+			env.Setenv("ANNA", anna)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("DB", string(events.SecretOf("file", "prod/db")))
 			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "binary"), []byte{0xff, 0x00}, 0o600),
-				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600))
+				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "passwords"), []byte(canaryPassword+"\n"+canaryPassword+"-new\n"), 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "invited"), []byte(f.server.URL+"/#link="+canaryLink+"\n"+canaryPassword+"-new\n"), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": steer, "exec-code": execCode},
 	})
@@ -178,6 +183,14 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		defer f.mu.Unlock()
 		if got := hex.EncodeToString([]byte(f.proposed[args[1]])); got != args[2] {
 			ts.Fatalf("%s was proposed as %s", args[1], got)
+		}
+	case "told":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		said, err := json.Marshal(f.told)
+		ts.Check(err)
+		if !strings.Contains(string(said), args[1]) {
+			ts.Fatalf("it said %s", said)
 		}
 	case "rotate":
 		f.rotate()

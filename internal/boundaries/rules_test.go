@@ -44,7 +44,8 @@ var rooms = []struct {
 	{"nats", []string{"events", "command", "nats/subject", "nats/internal/...", "internal/turns", "internal/window"}, "the store speaks command's errors, and nothing else of the product"},
 	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api", "web/signed"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/signed", []string{"seal"}, "both ends sign and check with it, so it drags neither along"},
-	{"web/...", []string{"events", "command", "custody", "gateway", "identity/factors", "inventory", "policy/...", "projections", "rights", "seal", "store", "internal/secret", "internal/window", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
+	{"accounts", []string{"events", "command", "policy", "rights", "store", "internal/secret"}, "it joins facts about people with the rows that can be erased; HTTP and hosts ask it"},
+	{"web/...", []string{"accounts", "events", "command", "custody", "gateway", "identity/factors", "inventory", "policy/...", "projections", "rights", "seal", "store", "internal/secret", "internal/window", "kms", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
 	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
 	{"test/...", []string{"..."}, "whole-system tests see everything"},
 }

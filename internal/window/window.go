@@ -13,7 +13,7 @@ const (
 	CallsOfAddress   Purpose = iota + 1 // every call, in units: a query is 1, a change 5
 	CallsOfPerson                       // likewise, of those who are signed in
 	SignInsOfAddress                    // attempts, whoever they are for
-	SignInsOfAccount                    // attempts, by e-mail, from wherever
+	SignInsOfAccount                    // attempts, by e-mail, of one address: others cannot use them up
 	Intakes                             // keys to seal to, of one address
 	Enrolments                          // of agents: attempts of one address
 	Denials                             // of one actor: each is a fact

@@ -18,6 +18,7 @@ import (
 	"github.com/pb33f/libopenapi/datamodel/high/base"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -169,6 +170,10 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Secret": api.Secret{}, "Count": api.Count{}, "Facet": api.Facet{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 		"Factors": api.Factors{}, "Factor": api.Factor{}, "NewTotp": api.NewTOTP{}, "Totp": api.TOTP{}, "TotpCode": api.TOTPCode{}, "PasskeyOptions": api.PasskeyOptions{},
 		"NewPasskey": api.NewPasskey{}, "Enrolled": api.Enrolled{}, "RecoveryCodes": api.RecoveryCodes{}, "StepUp": api.StepUp{},
+		"InvitePerson": api.InvitePerson{}, "Link": api.Link{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
+		"SealedPassword": api.SealedPassword{}, "Account": api.Account{}, "PersonGrant": api.PersonGrant{}, "GiveGrant": api.GiveGrant{}, "Made": api.Made{},
+		"OpenSession": api.OpenSession{}, "Ended": api.Ended{}, "CreateMachine": api.CreateMachine{}, "Machine": api.Machine{}, "MachineToken": api.MachineToken{},
+		"IssueToken": api.IssueToken{}, "IssuedToken": api.IssuedToken{}, "Delegate": api.Delegate{}, "Delegation": api.Delegation{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 	}
 	for name, shape := range shapes {
@@ -263,6 +268,11 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
 		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
 		command.ErrJobKind, command.ErrScanRunning, command.ErrJobUnknown, command.ErrJobOver, command.ErrCancelReason, command.ErrScheduleInvalid,
+		command.ErrUserUnknown, command.ErrUserGone, command.ErrOwnRights, command.ErrGrantUnknown, command.ErrTooManyGrants, command.ErrEndInvalid,
+		command.ErrNotAMachine, command.ErrTokenUnknown, command.ErrTooManyTokens, command.ErrTokenName, command.ErrTokenRights, command.ErrDelegate,
+		command.ErrDelegation, command.ErrTooMany, accounts.ErrEmail, accounts.ErrEmailTaken, accounts.ErrName, accounts.ErrMachineName,
+		accounts.ErrMachineTaken, accounts.ErrNotAPerson, accounts.ErrPersonOut, accounts.ErrLink, accounts.ErrOldPassword, accounts.ErrSession,
+		accounts.ErrLastAdmin, accounts.ErrRole, accounts.ErrScope, accounts.ErrBeyond, accounts.ErrAbove, accounts.ErrTokenInactive, accounts.ErrPasswordShort,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 		factors.ErrUnknown, factors.ErrTooMany, factors.ErrExists, factors.ErrName, factors.ErrProof,
@@ -295,7 +305,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
-		"Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
+		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
 		"GovernanceVersionPage", "AmendmentPage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
