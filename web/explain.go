@@ -52,7 +52,7 @@ func (a *API) explainPolicy(c *call) (reply, error) {
 	g := a.Rights.Governance()
 	spot := g.Spot(ask.Connection, ask.Ref)
 	if !c.may(policy.GovernanceRead, policy.Spot{}) && !c.may(policy.RequestCreate, spot) {
-		return reply{}, errPolicyHidden
+		return reply{}, errSecretHidden
 	}
 	if err := a.describe(c, &ask); err != nil {
 		return reply{}, err

@@ -87,9 +87,9 @@ const allStatus = "all"
 // maxDays bounds an age. It is a century; the oldest secret is younger.
 const maxDays = 36_500
 
-// secretFilter reads those of them that are there.
+// secretFilter reads those of them that are there, where the caller has the route's permission.
 func (c *call) secretFilter(q url.Values) (projections.SecretFilter, error) {
-	filter := projections.SecretFilter{Prefix: q.Get("prefix"), Text: q.Get("text")}
+	filter := projections.SecretFilter{Within: c.within(c.route.Permission), Prefix: q.Get("prefix"), Text: q.Get("text")}
 	if err := placeOf(q, &filter.Connection, &filter.Cluster, &filter.Provider); err != nil {
 		return filter, err
 	}

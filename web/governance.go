@@ -182,7 +182,7 @@ type draft struct {
 func (a *API) draft(c *call) (draft, error) {
 	var m struct {
 		Version *int               `json:"version"`
-		Set     []json.RawMessage  `json:"set"`
+		Set     *[]json.RawMessage `json:"set"`
 		Removed []events.ObjectRef `json:"removed"`
 		Prune   bool               `json:"prune"`
 		Note    string             `json:"note"`
@@ -190,14 +190,17 @@ func (a *API) draft(c *call) (draft, error) {
 	if err := c.decode(&m); err != nil {
 		return draft{}, err
 	}
-	if m.Prune && len(m.Removed) > 0 {
+	switch {
+	case m.Set == nil:
+		return draft{}, errBodyMalformed.because("say which objects to set; none is an empty list")
+	case m.Prune && len(m.Removed) > 0:
 		return draft{}, errBodyMalformed.because("say removed or prune, not both")
 	}
 	d := draft{ChangeGovernance: api.ChangeGovernance{Version: m.Version, Removed: m.Removed, Prune: m.Prune, Note: m.Note}}
-	if len(m.Set)+len(m.Removed) > command.MaxObjects {
+	if len(*m.Set)+len(m.Removed) > command.MaxObjects {
 		return draft{}, command.ErrTooManyObjects
 	}
-	for i, raw := range m.Set {
+	for i, raw := range *m.Set {
 		o, err := decodeObject(raw, i)
 		if err != nil {
 			return draft{}, err

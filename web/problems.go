@@ -120,11 +120,11 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
-	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
 	"grant_hidden":  true,
-	"own_amendment": true, "not_your_amendment": true, "policy_hidden": true, "person_hidden": true,
+	"own_amendment": true, "not_your_amendment": true, "person_hidden": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -133,15 +133,17 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
-	errGrantHidden = (*problem)(accounts.ErrGrantHidden)
+	errGrantHidden      = (*problem)(accounts.ErrGrantHidden)
+	errSecretHidden     = &problem{"secret_hidden", command.ErrSecretUnlisted.Detail}
+	errConnectionHidden = &problem{"connection_hidden", command.ErrConnectionUnknown.Detail}
 
-	errPolicyHidden = &problem{"policy_hidden", command.ErrSecretUnlisted.Detail}
 	errPersonHidden = &problem{"person_hidden", command.ErrUserUnknown.Detail}
 
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
 		errGrantHidden.Code:  (*problem)(command.ErrGrantUnknown),
-		errPolicyHidden.Code: (*problem)(command.ErrSecretUnlisted), errPersonHidden.Code: (*problem)(command.ErrUserUnknown),
+		errSecretHidden.Code: (*problem)(command.ErrSecretUnlisted), errConnectionHidden.Code: (*problem)(command.ErrConnectionUnknown),
+		errPersonHidden.Code: (*problem)(command.ErrUserUnknown),
 	}
 )
 

@@ -32,15 +32,14 @@ func (a *API) reject(c *call) (reply, error) {
 
 // voices are in whose name the caller may vote.
 func (c *call) voices(r command.Request) []command.Voice {
-	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
-	at.Place.Owner = r.Submitted.Place.Owner
+	at := c.spotOf(r.Submitted)
 	return []command.Voice{{Fits: func(who events.Approvers) bool { return c.powers.Fit(who, at, c.now) }}}
 }
 
 func (a *API) cancel(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if r.State != "" && !c.sees(r.Requester, c.spot(r.Submitted.Connection, r.Submitted.Ref)) {
-			return nil, errHidden
+		if err := c.meets(r); err != nil {
+			return nil, err
 		}
 		if err := c.reaches(r, policy.RequestCancel); err != nil {
 			return nil, err
@@ -76,22 +75,48 @@ func (c *call) requestID() (events.RequestID, error) {
 	return events.RequestID(id), nil
 }
 
-// sees reports whether the caller may see a request of somebody about a secret.
-func (c *call) sees(requester events.UserID, at policy.Spot) bool {
-	return requester == c.person.ID && c.may(policy.RequestList, at) || c.may(policy.RequestListAll, at)
+// spotOf is where the secret of a request lies now, with the owner that it had then.
+func (c *call) spotOf(r events.RequestSubmitted) policy.Spot {
+	at := c.spot(r.Connection, r.Ref)
+	at.Place.Owner = r.Place.Owner
+	return at
+}
+
+// sees reports whether the caller may see a request about a secret: one's own, those that one is
+// asked to decide, and everybody's, each where one has the permission for it.
+func (c *call) sees(requester events.UserID, w events.Workflow, at policy.Spot) bool {
+	switch {
+	case c.may(policy.RequestListAll, at):
+		return true
+	case !c.may(policy.RequestList, at):
+		return false
+	}
+	return requester == c.person.ID || c.may(policy.RequestApprove, at) && c.named(w, at)
+}
+
+// named reports whether a workflow names the caller for anything.
+func (c *call) named(w events.Workflow, at policy.Spot) bool {
+	fits := func(who *events.Approvers) bool { return who != nil && c.powers.Fit(*who, at, c.now) }
+	return fits(w.Veto) || slices.ContainsFunc(w.Steps, func(s events.Step) bool { return fits(&s.From) || fits(&s.Fallback) })
+}
+
+// meets refuses a command on a request that the caller does not see. One that is not there is
+// refused by its decider.
+func (c *call) meets(r command.Request) error {
+	if r.State != "" && !c.sees(r.Requester, r.Submitted.Workflow, c.spotOf(r.Submitted)) {
+		return errHidden
+	}
+	return nil
 }
 
 // reaches refuses a command on a request that lies outside of where the caller has the
-// permission. To who does not see it either it is not there.
+// permission.
 func (c *call) reaches(r command.Request, p policy.Permission) error {
-	at := c.spot(r.Submitted.Connection, r.Submitted.Ref)
-	switch {
-	case r.State == "" || c.may(p, at):
-		return nil // one that is not there is refused by its decider
-	case c.sees(r.Requester, at):
-		return errForbidden
+	at := c.spotOf(r.Submitted)
+	if r.State == "" || c.may(p, at) {
+		return nil
 	}
-	return errHidden
+	return outside(c.sees(r.Requester, r.Submitted.Workflow, at), errHidden)
 }
 
 // visible loads a request that the caller may see; to others it is not there.
@@ -107,10 +132,15 @@ func (a *API) visible(c *call) (projections.Request, error) {
 	if err == nil {
 		err = a.abreast(c, r.LastSeq)
 	}
-	if err == nil && !c.sees(r.Requester, c.spot(r.Connection, r.Ref)) {
-		err = errHidden
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	at := c.spot(r.Connection, r.Ref)
+	at.Place.Owner = r.Owner
+	if !c.sees(r.Requester, r.Workflow, at) {
+		return r, errHidden
+	}
+	return r, nil
 }
 
 func (a *API) showRequest(c *call) (reply, error) {
@@ -141,8 +171,9 @@ func (a *API) listRequests(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if mine || !c.anywhere(policy.RequestListAll) {
-		filter.Requester = c.person.ID
+	filter.Seen = []projections.Sight{{Requester: c.person.ID, Within: c.within(policy.RequestList)}}
+	if !mine {
+		filter.Seen = append(filter.Seen, projections.Sight{Within: c.within(policy.RequestListAll)})
 	}
 	found, err := a.Views.Requests(c.ctx(), filter)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/window"
+	"secretsbridge/policy"
 	"secretsbridge/web/api"
 )
 
@@ -50,6 +51,9 @@ func (a *API) submit(c *call) (reply, error) {
 		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
 			return reply{}, err
 		}
+		if !c.touches(policy.RequestCreate, cmd.Connection.ID) && cmd.Connection.State != "" {
+			return reply{}, errConnectionHidden
+		}
 		cmd.Workflow, _ = a.resolve(c, operation, c.spot(cmd.Connection.ID, cmd.Ref)) // none is refused by the decider
 		if err := a.mayOpen(c); err != nil {
 			return reply{}, err
@@ -74,7 +78,7 @@ func (a *API) submit(c *call) (reply, error) {
 func (a *API) asked(c *call, secret string) (command.Connection, string, error) {
 	name, ref, slash := strings.Cut(secret, "/")
 	if !slash && strings.HasPrefix(secret, "i_") {
-		found, err := a.presentSecret(c, secret)
+		found, err := a.presentSecret(c, secret, policy.RequestCreate)
 		if err != nil {
 			return command.Connection{}, "", err
 		}

@@ -19,6 +19,7 @@ var taken = map[string]any{
 	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{},
 	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 	"Invite": api.Invite{}, "Enrol": events.Enrol{},
+	"ChangeGovernance": api.ChangeGovernance{}, "ExplainPolicy": api.ExplainPolicy{}, "Comment": api.Comment{},
 }
 
 // TestEveryInputHasALimit walks all that a caller can send, in the text and in Go: no
