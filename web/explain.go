@@ -90,6 +90,13 @@ func (a *API) askOf(c *call, m api.ExplainPolicy) (policy.Ask, error) {
 	if len(m.Keys) > command.MaxKeys || slices.ContainsFunc(m.Keys, func(k string) bool { return k == "" || len(k) > command.MaxKeyLength }) {
 		return policy.Ask{}, command.ErrKeysInvalid
 	}
+	if !strings.Contains(m.Secret, "/") && strings.HasPrefix(m.Secret, "i_") { // also of who may not ask for it
+		found, err := a.presentSecret(c, m.Secret, policy.SecretList)
+		if err != nil {
+			return policy.Ask{}, err
+		}
+		m.Secret = string(found.Connection) + "/" + found.Ref
+	}
 	connection, ref, err := a.asked(c, m.Secret)
 	switch {
 	case err != nil:
