@@ -51,8 +51,12 @@ func (a *API) explainPolicy(c *call) (reply, error) {
 	}
 	g := a.Rights.Governance()
 	spot := g.Spot(ask.Connection, ask.Ref)
-	if !c.may(policy.GovernanceRead, policy.Spot{}) && !c.may(policy.RequestCreate, spot) {
-		return reply{}, errSecretHidden
+	switch {
+	case c.may(policy.GovernanceRead, policy.Spot{}), c.may(policy.RequestCreate, spot):
+	case c.powers.Areas(policy.RequestCreate, c.now).Touch(ask.Connection):
+		return reply{}, command.ErrPolicyDenied
+	default:
+		return reply{}, errConnectionHidden
 	}
 	if err := a.describe(c, &ask); err != nil {
 		return reply{}, err

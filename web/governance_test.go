@@ -50,6 +50,27 @@ func named(g api.Governance) (names []string) {
 	return names
 }
 
+// governanceEntries say how the routes of the governance are tried in scopes.
+func governanceEntries() map[string]entry {
+	amendment, nothing := "/amendments/m_"+strings.Repeat("0", 26), sent(`{"set":[]}`)
+	return map[string]entry{
+		"GET /governance": {path: "/governance"}, "GET /governance/history": {path: "/governance/history"},
+		"GET /governance/versions/{n}": {path: "/governance/versions/999"},
+		"POST /governance/plan":        {path: "/governance/plan", body: nothing},
+		"POST /governance/apply":       {path: "/governance/apply", body: sent(`{"version":999,"set":[]}`)},
+		"GET /amendments":              {path: "/amendments"}, "GET /amendments/{id}": {path: amendment},
+		"POST /amendments/{id}/approve":  {path: amendment + "/approve"},
+		"POST /amendments/{id}/reject":   {path: amendment + "/reject"},
+		"POST /amendments/{id}/withdraw": {path: amendment + "/withdraw"},
+		"GET /permissions":               {free: true},
+		"POST /policy/simulate":          {path: "/policy/simulate", body: nothing, with: []policy.Permission{policy.RequestListAll}},
+		"POST /policy/explain": {
+			path: "/policy/explain", missing: "/policy/explain", beside: "policy_denied", with: []policy.Permission{policy.RequestCreate},
+			body: api.ExplainPolicy{Secret: "depot/prod/secret-0"}, missingBody: api.ExplainPolicy{Secret: "nowhere/prod/secret-0"},
+		},
+	}
+}
+
 // needsApproval makes changes of some kinds wait for one approval by the group security, which
 // the second approver is in, with what it takes.
 func (r *rig) needsApproval(kinds string) {
@@ -440,7 +461,7 @@ func TestAnExplanationSaysWhy(t *testing.T) {
 
 	// Out of one's scope there is nothing, and of others one learns nothing.
 	denied := len(facts[events.AccessDenied](r))
-	r.call(r.developer, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/other"}).wants(t, 404, "secret_unknown")
+	r.call(r.developer, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/other"}).wants(t, 403, "policy_denied")
 	r.call(r.developer, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/shop/db", Person: string(r.other.ID)}).wants(t, 404, "person_unknown")
 	r.call(r.developer, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/shop/db", Person: string(events.NewUserID())}).wants(t, 404, "person_unknown")
 	if got := len(facts[events.AccessDenied](r)) - denied; got != 3 {
