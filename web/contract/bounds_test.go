@@ -24,7 +24,8 @@ var taken = map[string]any{
 
 	"InvitePerson": api.InvitePerson{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
 	"SealedPassword": api.SealedPassword{}, "GiveGrant": api.GiveGrant{}, "CreateMachine": api.CreateMachine{}, "IssueToken": api.IssueToken{},
-	"Delegate": api.Delegate{},
+	"Delegate":         api.Delegate{},
+	"ChangeGovernance": api.ChangeGovernance{}, "ExplainPolicy": api.ExplainPolicy{}, "Comment": api.Comment{},
 }
 
 // TestEveryInputHasALimit walks all that a caller can send, in the text and in Go: no
