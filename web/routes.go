@@ -170,6 +170,11 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
 
+	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
+	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
+	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
+	{"POST", "/auth/oidc/backchannel", public, unasked, none, (*API).backchannel},
+	{"POST", "/sessions/redeem", public, unasked, none, (*API).redeemCode},
 	{"GET", "/governance", policy.GovernanceRead, placeless, none, (*API).showGovernance},
 	{"GET", "/governance/history", policy.GovernanceRead, placeless, none, (*API).governanceHistory},
 	{"GET", "/governance/versions/{n}", policy.GovernanceRead, placeless, none, (*API).showVersion},
