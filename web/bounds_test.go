@@ -18,6 +18,9 @@ import (
 // purpose, with the tests that look inside.
 var unseen = []string{
 	"POST /sessions.email", "POST /sessions.password", // TestAllRefusalsLookTheSame
+	"GET /auth/oidc/start?code_challenge",                                                          // TestSignInsGoBackToPathsOfOurs
+	"GET /auth/oidc/callback?state", "GET /auth/oidc/callback?code", "GET /auth/oidc/callback?iss", // each needs another; TestAStateCountsOnceInTheBrowserThatBegan
+	"GET /auth/oidc/callback?error",
 	"POST /agents/enrol.token", "POST /agents/enrol.user_key", // looked up by its hash; nkeys have one length
 	"POST /links/redeem.token", "POST /links/redeem.password", // looked up by its hash; the password comes after it
 	"POST /me/delegations.to",                                                                 // nobody has an id of another length

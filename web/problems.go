@@ -10,10 +10,12 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/identity/oidc"
 	"secretsbridge/internal/window"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
 	"secretsbridge/rights"
+	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
 
@@ -102,6 +104,8 @@ var statuses = map[string]int{
 	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
 	"too_many_grants": 409, "end_invalid": 422, "token_unknown": 404, "token_name_invalid": 422, "token_rights_invalid": 422, "too_many_tokens": 409,
 	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
+	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,
+	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -176,6 +180,10 @@ func explain(err error) (p *problem, known bool) {
 		return errNotFound, true
 	case errors.Is(err, projections.ErrCursor):
 		return errCursor, true
+	case errors.Is(err, oidc.ErrAway):
+		return errSignOnAway, false
+	case errors.Is(err, store.ErrFull):
+		return errUnavailable, false
 	case errors.Is(err, custody.ErrNoEnvelope):
 		return (*problem)(command.ErrEnvelopeUnknown), true
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
@@ -208,7 +216,7 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	default:
 		header.Del("WWW-Authenticate")
 	}
-	if p == errUnavailable || p == errViewBehind || p == errInFlight {
+	if p == errUnavailable || p == errViewBehind || p == errInFlight || p == errSignOnAway {
 		header.Set("Retry-After", "1")
 	}
 	body, err := json.Marshal(api.Problem{

@@ -171,6 +171,12 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/erase", policy.MachineManage, placeless, replayed, (*API).eraseMachine},
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
+
+	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
+	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
+	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
+	{"POST", "/auth/oidc/backchannel", public, unasked, none, (*API).backchannel},
+	{"POST", "/sessions/redeem", public, unasked, none, (*API).redeemCode},
 }
 
 func (a *API) router() http.Handler {

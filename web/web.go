@@ -154,7 +154,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field is needed.
+// Config is what the API works with. Every field but SignOn is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -192,6 +192,9 @@ type Config struct {
 
 	Logger *slog.Logger
 	Now    func() time.Time
+
+	// SignOn is sign-in by an identity provider; nil: there is none.
+	SignOn SignOn
 }
 
 // API is the handler of all routes.

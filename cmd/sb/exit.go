@@ -52,6 +52,7 @@ var localCodes = []localCode{
 	{"usage", exitUsage, "flags or arguments are wrong, or the environment is"},
 	{"key_needed", exitUsage, "several values are ready: choose with `--key`, or take `--all`"},
 	{"not_signed_in", exitNotSignedIn, "there is no session for this server; also a code of the server's"},
+	{"sign_in_ended", exitRefused, "a sign-in by the identity provider was refused in the browser, or nobody finished it"},
 	{"token_file", exitFault, "the session's file cannot be used, or others may read it"},
 	{"untrusted", exitFault, "the server's certificate is not accepted, or it speaks no TLS that is good enough"},
 	{"server_key_changed", exitFault, "the server signs with another key than the one that it is known by: if `SB_SERVER_KEY` (or `--server-key`) says that one, get the new one from the operator; if it was kept at sign-in, ask the operator and sign in again"},

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sb": main})
+	testscript.Main(m, map[string]func(){"sb": main, "browser": browse})
 }
 
 // TestScripts types what a user would, against the API in memory. Scripts steer it with
@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	fake passkey          there is a passkey
 //	fake told JSON        the last command about people or machines said this
 //	fake rotate           the server signs with another key from now on
+//	fake refuse CODE      the next sign-in by the identity provider ends with a code
 //	fake owner PATH...    only the owner may read these
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -190,6 +191,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.factors.Items = append(f.factors.Items, api.Factor{ID: "f_2", Kind: "passkey", EnrolledAt: time.Now()})
+	case "refuse":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.refusal = args[1]
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))

@@ -19,6 +19,10 @@ const (
 
 	// HeaderReplayed, in a reply, says that it is the reply of an earlier call.
 	HeaderReplayed = "Idempotency-Replayed"
+
+	// HeaderRequestedWith is needed, with any value, on calls that change something and come
+	// with a session's cookie: a page of another site cannot send it.
+	HeaderRequestedWith = "Sb-Requested-With"
 )
 
 // Problem is what every error is (RFC 9457, application/problem+json). Code is stable.
