@@ -64,6 +64,12 @@ type Route struct {
 // live reports whether a route answers for as long as its caller listens.
 func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 
+// personal reports whether a person must be behind a call: machines have no sessions, passwords,
+// factors and delegations.
+func (r Route) personal() bool {
+	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current"
+}
+
 // maxBody is how long the body of a call of the route may be.
 func (r Route) maxBody() int64 {
 	if r.Method == http.MethodPost && r.Path == "/requests" {
@@ -175,6 +181,7 @@ var Routes = []Route{
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
 	{"POST", "/auth/oidc/backchannel", public, unasked, none, (*API).backchannel},
 	{"POST", "/sessions/redeem", public, unasked, none, (*API).redeemCode},
+
 	{"GET", "/governance", policy.GovernanceRead, placeless, none, (*API).showGovernance},
 	{"GET", "/governance/history", policy.GovernanceRead, placeless, none, (*API).governanceHistory},
 	{"GET", "/governance/versions/{n}", policy.GovernanceRead, placeless, none, (*API).showVersion},

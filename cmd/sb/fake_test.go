@@ -68,9 +68,8 @@ type fake struct {
 	steppedUp bool
 	told      any // what the last command about people or machines said
 
-	challenge string // of a sign-in by the identity provider
-	refusal   string // of the next one
-
+	challenge  string // of a sign-in by the identity provider
+	refusal    string // of the next one
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
 }

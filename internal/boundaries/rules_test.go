@@ -28,7 +28,7 @@ var rooms = []struct {
 	{"internal/window/...", []string{"internal/window"}, "it counts, whoever keeps the count"},
 	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
 	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
-	{"rights", []string{"events", "command", "command/commandtest", "policy"}, "it folds rights from the log, through ports, and evaluates nothing itself"},
+	{"rights/...", []string{"events", "command", "command/commandtest", "policy"}, "it folds rights from the log, through ports, and evaluates nothing itself"},
 	{"kms/...", []string{"seal", "kms/...", "internal/endpoint", "internal/patience", "internal/vaulthttp"}, "a key manager wraps keys and knows no requests"},
 	{"projections/...", []string{"events", "command", "internal/postgres"}, "views are folds of facts; deciders lend them their words only"},
 	{"inventory/...", []string{"events", "command", "command/commandtest", "inventory"}, "it takes what agents list through ports"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pb33f/libopenapi/datamodel/high/base"
 
@@ -20,6 +21,10 @@ var taken = map[string]any{
 	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 	"Invite": api.Invite{}, "Enrol": events.Enrol{},
 	"RedeemCode": api.RedeemCode{}, "SealedCode": api.SealedCode{},
+
+	"InvitePerson": api.InvitePerson{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
+	"SealedPassword": api.SealedPassword{}, "GiveGrant": api.GiveGrant{}, "CreateMachine": api.CreateMachine{}, "IssueToken": api.IssueToken{},
+	"Delegate":         api.Delegate{},
 	"ChangeGovernance": api.ChangeGovernance{}, "ExplainPolicy": api.ExplainPolicy{}, "Comment": api.Comment{},
 }
 
@@ -53,6 +58,8 @@ func TestEveryInputHasALimit(t *testing.T) {
 		}
 	}
 	named["SealedSignIn"], named["SealedCode"] = true, true // inside of SignIn and RedeemCode
+	named["SealedSignIn"] = true                            // inside of SignIn
+	named["SealedRedeem"], named["SealedPassword"] = true, true
 	for name, shape := range taken {
 		schema := load(t).Schema(name)
 		if schema == nil || !named[name] {
@@ -74,6 +81,7 @@ func bounded(t *testing.T, where string, s *base.Schema) {
 	t.Helper()
 	switch {
 	case len(s.Enum) > 0 || s.Const != nil || s.Format == "date-time":
+	case strings.HasSuffix(where, ".set[].spec"): // its kind bounds it (package policy), and the body does
 	case slices.Contains(s.Type, "string"):
 		if s.MaxLength == nil {
 			t.Errorf("%s: a text without maxLength", where)
@@ -104,8 +112,20 @@ func bounded(t *testing.T, where string, s *base.Schema) {
 // boundedShape walks a Go type beside its schema, so that no field is without one.
 func boundedShape(t *testing.T, where string, kind reflect.Type, s *base.Schema) {
 	t.Helper()
+	if kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
 	switch kind.Kind() {
 	case reflect.Struct:
+		if kind == reflect.TypeFor[events.Object]() {
+			return // see bounded
+		}
+		if kind == reflect.TypeFor[time.Time]() {
+			if s.Format != "date-time" {
+				t.Errorf("%s: a time that is none in the text", where)
+			}
+			return
+		}
 		for _, f := range fieldsOf(kind) {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			property, ok := s.Properties.Get(name)
