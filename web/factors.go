@@ -103,6 +103,9 @@ func (c *call) enrolled(err error) error {
 }
 
 func (a *API) listFactors(c *call) (reply, error) {
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	standing, err := a.Factors.Standing(c.ctx(), c.person.ID)
 	if err != nil {
 		return reply{}, err
@@ -132,6 +135,9 @@ func (a *API) startTOTP(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	if _, err := a.mayEnrol(c); err != nil {
 		return reply{}, err
 	}
@@ -148,6 +154,9 @@ func (a *API) startTOTP(c *call) (reply, error) {
 func (a *API) confirmTOTP(c *call) (reply, error) {
 	var m api.TOTPCode
 	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if err := c.personally(); err != nil {
 		return reply{}, err
 	}
 	if err := checkCode(m.Code); err != nil {
@@ -172,6 +181,9 @@ func (a *API) startPasskey(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
 		return reply{}, err
 	}
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	if _, err := a.mayEnrol(c); err != nil {
 		return reply{}, err
 	}
@@ -186,6 +198,9 @@ func (a *API) startPasskey(c *call) (reply, error) {
 func (a *API) finishPasskey(c *call) (reply, error) {
 	var m api.NewPasskey
 	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if err := c.personally(); err != nil {
 		return reply{}, err
 	}
 	if err := checkPasskey(m.Passkey); err != nil {
@@ -206,6 +221,9 @@ func (a *API) removeFactor(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
 		return reply{}, err
 	}
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	if err := a.requireStepUp(c, factorFreshness); err != nil {
 		return reply{}, err
 	}
@@ -219,6 +237,9 @@ func (a *API) removeFactor(c *call) (reply, error) {
 // makeRecoveryCodes replaces the codes. They are in this answer and nowhere else.
 func (a *API) makeRecoveryCodes(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
+		return reply{}, err
+	}
+	if err := c.personally(); err != nil {
 		return reply{}, err
 	}
 	if err := a.requireStepUp(c, factorFreshness); err != nil {
@@ -238,6 +259,9 @@ func (a *API) askPasskey(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
 		return reply{}, err
 	}
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	options, until, err := a.Factors.StartAssertion(c.ctx(), c.meta(), c.session)
 	if errors.Is(err, factors.ErrNone) {
 		return reply{}, errFactorMissing.because("you have no passkey; step up with a code, or enrol one first")
@@ -248,11 +272,14 @@ func (a *API) askPasskey(c *call) (reply, error) {
 	return reply{status: http.StatusCreated, body: api.PasskeyOptions{PublicKey: options, Until: until}}, nil
 }
 
-// stepUp takes the proof of a second factor for this session. The fact comes before what it
+// proveFactor takes the proof of a second factor for this session. The fact comes before what it
 // opens: a crash in between leaves a record of a step-up that opened nothing.
-func (a *API) stepUp(c *call) (reply, error) {
+func (a *API) proveFactor(c *call) (reply, error) {
 	var m api.StepUp
 	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if err := c.personally(); err != nil {
 		return reply{}, err
 	}
 	kind, err := kindOf(m)

@@ -13,7 +13,7 @@ import (
 )
 
 // personally refuses machines where a person must be behind the call: sessions, passwords,
-// delegations.
+// second factors, delegations.
 func (c *call) personally() error {
 	if c.session == "" {
 		return errPeopleOnly
