@@ -248,9 +248,9 @@ func (a *API) askPasskey(c *call) (reply, error) {
 	return reply{status: http.StatusCreated, body: api.PasskeyOptions{PublicKey: options, Until: until}}, nil
 }
 
-// stepUp takes the proof of a second factor for this session. The fact comes before what it
+// proveFactor takes the proof of a second factor for this session. The fact comes before what it
 // opens: a crash in between leaves a record of a step-up that opened nothing.
-func (a *API) stepUp(c *call) (reply, error) {
+func (a *API) proveFactor(c *call) (reply, error) {
 	var m api.StepUp
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
