@@ -183,3 +183,26 @@ func TestAGroupOfValuesThatScopesLeaveOneSecretOfIsNoGroup(t *testing.T) {
 		t.Errorf("a single secret is a group: %+v", got)
 	}
 }
+
+// TestATokenLosesWhatItsMachineLoses, and never reaches further than it says itself.
+func TestATokenLosesWhatItsMachineLoses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.api.SetHeartbeat(50 * time.Millisecond)
+	id := w.machine("robot", events.Grant{Role: policy.RoleAuditor, Scope: events.Scope{Team: "all"}})
+	bot := person{token: w.token(id, api.Scope{Connection: "depot"}, policy.SecretList, policy.JobList)}
+	there, elsewhere := "/secrets/"+string(w.depot.secret(0)), "/secrets/"+string(w.elsewhere.secret(0))
+	w.call(bot, "GET", there, nil).wants(t, 200, "")
+	w.call(bot, "GET", elsewhere, nil).wants(t, 404, "secret_unknown")
+	if got := w.call(bot, "GET", "/secrets/count", nil).wants(t, 200, ""); read[api.Count](t, got).Count != 2 {
+		t.Errorf("it counts %s", got.body)
+	}
+	w.call(bot, "GET", at(w.depot.foreign, ""), nil).wants(t, 403, "forbidden") // the token does not say so
+	w.regrant(events.UserID(id), events.Grant{Role: policy.RoleAuditor, Scope: events.Scope{Project: "bank"}})
+	w.call(bot, "GET", there, nil).wants(t, 404, "secret_unknown")
+	w.call(bot, "GET", elsewhere, nil).wants(t, 404, "secret_unknown")
+	w.regrant(events.UserID(id), events.Grant{Role: policy.RoleAuditor})
+	w.call(bot, "GET", there, nil).wants(t, 200, "")
+	w.regrant(events.UserID(id))
+	w.call(bot, "GET", there, nil).wants(t, 403, "forbidden")
+}
