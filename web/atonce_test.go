@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,4 +206,22 @@ func TestATokenLosesWhatItsMachineLoses(t *testing.T) {
 	w.call(bot, "GET", there, nil).wants(t, 200, "")
 	w.regrant(events.UserID(id))
 	w.call(bot, "GET", there, nil).wants(t, 403, "forbidden")
+}
+
+// TestTheEndOfDenialsTellsNothing: who was denied as often as they may be is not told from then on
+// which of the things that they ask for are there.
+func TestTheEndOfDenialsTellsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.regrant(w.who.ID, events.Grant{Role: policy.RoleDeveloper, Scope: events.Scope{Project: "bank"}})
+	hidden, none := "/secrets/"+string(w.depot.secret(0)), "/secrets/"+string(events.SecretOf("depot", "nothing"))
+	codes := map[string][]string{}
+	for range 80 {
+		for _, path := range []string{hidden, none} {
+			codes[path] = append(codes[path], w.call(w.who, "GET", path, nil).problem.Code)
+		}
+	}
+	if !slices.Equal(codes[hidden], codes[none]) || codes[none][0] != "secret_unknown" || codes[none][79] != "too_many_requests" {
+		t.Errorf("hidden %v\nnot there %v", codes[hidden], codes[none])
+	}
 }
