@@ -158,7 +158,9 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] { // each is a fact, so there is an end to them
+	// Each denial is a fact, so there is an end to them. What is not there counts along: else it would
+	// be told from what is hidden once the end is reached.
+	if denials[p.Code] || likeHidden(p) {
 		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
 			p, _ = explain(err)
 		}
@@ -176,6 +178,16 @@ func (a *API) fail(c *call, route Route, err error) {
 		p = looks
 	}
 	writeProblem(c.w, c.id, p)
+}
+
+// likeHidden reports whether a problem is what something hidden looks like.
+func likeHidden(p *problem) bool {
+	for _, looks := range hidden {
+		if p.Code == looks.Code {
+			return true
+		}
+	}
+	return false
 }
 
 // explain finds the problem in an error, and whether it is a result of the rules: all
