@@ -25,6 +25,7 @@ type RequestFilter struct {
 	Environment string   // of any project, unless Project is set
 	FillTeams   []string // whom the request asks for its values
 	Reviews     []ReviewState
+	Actionable  bool // somebody has to do something: decide, fill in, review
 }
 
 const selectRequests = "SELECT * FROM views.requests"
@@ -55,6 +56,9 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if len(filter.Reviews) > 0 {
 		q.and("review = ANY (?)", filter.Reviews)
 	}
+	if filter.Actionable {
+		q.and("(state IN ('awaiting_values', 'pending') OR review IN ('pending', 'overdue'))")
+	}
 	if err := q.before(filter.Cursor); err != nil {
 		return Page[Request]{}, err
 	}
@@ -63,8 +67,11 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if err != nil {
 		return Page[Request]{}, fmt.Errorf("list requests: %w", err)
 	}
-	return paged(found, limit, func(r Request) string { return cursor(uint64(r.Seq)) }), nil
+	return paged(found, limit, CursorAfter), nil
 }
+
+// CursorAfter asks for what follows a request in a list.
+func CursorAfter(r Request) string { return cursor(uint64(r.Seq)) }
 
 // Get returns one request with its envelopes, or [ErrNotFound].
 func (r Requests) Get(ctx context.Context, id events.RequestID) (Request, error) {

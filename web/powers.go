@@ -95,15 +95,3 @@ func (c *call) anywhere(p policy.Permission) bool { return c.powers.Anywhere(p, 
 func (c *call) spot(connection events.ConnectionID, ref string) policy.Spot {
 	return c.powers.Governance().Spot(connection, ref)
 }
-
-// resolve finds the workflow of what the caller wants to ask for. False: they may not.
-func (a *API) resolve(c *call, op events.Operation, at policy.Spot) (events.Workflow, bool) {
-	decided := c.powers.Governance().Decide(policy.Ask{
-		Powers: c.powers, Operation: op, Connection: at.Connection, Ref: at.Ref, Now: c.now,
-	})
-	w := decided.Workflow
-	if op == events.OperationPatch && w.Reapprove == "" {
-		w.Reapprove = a.Reapprove
-	}
-	return w, decided.Allowed
-}

@@ -66,7 +66,7 @@ func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 
 // maxBody is how long the body of a call of the route may be.
 func (r Route) maxBody() int64 {
-	if r.Method == http.MethodPost && r.Path == "/requests" {
+	if r.Method == http.MethodPost && (r.Path == "/requests" || r.Path == "/requests/{id}/values") {
 		return maxPatchBody
 	}
 	return maxBody
@@ -84,9 +84,12 @@ var Routes = []Route{
 	{"GET", "/requests/{id}", policy.RequestList, placed, none, (*API).showRequest},
 	{"GET", "/requests/{id}/events", policy.RequestList, placed, none, (*API).requestHistory},
 	{"GET", "/requests/{id}/stream", policy.RequestList, placed, none, (*API).streamRequest},
-	{"POST", "/requests/{id}/approve", policy.RequestApprove, placed, replayed, (*API).approve},
-	{"POST", "/requests/{id}/reject", policy.RequestApprove, placed, replayed, (*API).reject},
+	{"POST", "/requests/{id}/approve", policy.RequestList, placed, replayed, (*API).approve},
+	{"POST", "/requests/{id}/reject", policy.RequestList, placed, replayed, (*API).reject},
 	{"POST", "/requests/{id}/cancel", policy.RequestCancel, placed, replayed, (*API).cancel},
+	{"POST", "/requests/{id}/values", policy.ValueProvide, placed, replayed, (*API).provide},
+	{"POST", "/requests/{id}/refuse", policy.ValueProvide, placed, replayed, (*API).refuse},
+	{"POST", "/requests/{id}/review", policy.RequestReview, placed, replayed, (*API).review},
 	{"POST", "/requests/{id}/envelopes/{envelope}/reveal", policy.EnvelopeReveal, placed, single, (*API).reveal},
 
 	{"GET", "/connections", policy.ConnectionList, placed, none, (*API).listConnections},

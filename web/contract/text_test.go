@@ -119,8 +119,9 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"AssignedFrom":    words(projections.ByHand, projections.ByRule),
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
 		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
-		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
-			events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired),
+		"RequestState": words(events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
+			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired),
+		"ReviewState": words(projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone),
 	}
 	for name, want := range tests {
 		if diff := cmp.Diff(sorted(want), sorted(enum(c.Schema(name)))); diff != "" {
@@ -166,6 +167,8 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"QueueJob": api.QueueJob{}, "Job": api.Job{}, "Progress": api.Progress{}, "KeyNames": api.KeyNames{}, "Schedule": api.Schedule{},
 		"Secret": api.Secret{}, "Count": api.Count{}, "Facet": api.Facet{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
+		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
+		"Approvers": api.Approvers{}, "Place": api.Place{}, "Fill": api.Fill{}, "Glass": api.Glass{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)
@@ -257,6 +260,10 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
 		command.ErrJobKind, command.ErrScanRunning, command.ErrJobUnknown, command.ErrJobOver, command.ErrCancelReason, command.ErrScheduleInvalid,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
+		command.ErrReasonTooShort, command.ErrReasonPattern, command.ErrTicketInvalid, command.ErrGlass, command.ErrGlassReason, command.ErrReviewDue,
+		command.ErrNothingToReview, command.ErrOwnReview, command.ErrNotAReviewer, command.ErrReviewed, command.ErrReviewInvalid, command.ErrCommentTooShort,
+		command.ErrCommentInvalid, command.ErrFilledIn, command.ErrVoiceCounted, command.ErrFillInvalid, command.ErrOwnFill, command.ErrNotTheTeam,
+		command.ErrNotAwaiting, command.ErrValuesMismatch,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 	} {
 		var r *command.Rejection
@@ -287,7 +294,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
-		"Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
+		"Approvers", "Place", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()
