@@ -106,7 +106,7 @@ func (cmd Submit) submitted(meta Meta) (events.RequestSubmitted, error) {
 	case !cmd.allowed():
 		return none, ErrPolicyDenied
 	}
-	if err := checkRef(cmd.Ref); err != nil {
+	if err := CheckRef(cmd.Ref); err != nil {
 		return none, err
 	}
 	submitted := events.RequestSubmitted{
@@ -153,9 +153,9 @@ func (cmd Submit) ValuesUntil(now time.Time) time.Time {
 	return now.Add(cmd.PendingTTL + cmd.ApprovalTTL + time.Second).UTC().Truncate(time.Second)
 }
 
-// checkRef refuses what no provider path can be. The agent checks again, against
+// CheckRef refuses what no provider path can be. The agent checks again, against
 // its own allow-list: the control plane's word is not enough there.
-func checkRef(ref string) error {
+func CheckRef(ref string) error {
 	switch {
 	case ref == "":
 		return ErrRefInvalid

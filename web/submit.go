@@ -69,6 +69,12 @@ func (a *API) submit(c *call) (reply, error) {
 
 // allow finds out whether all this may be asked for, and how.
 func (a *API) allow(c *call, operation events.Operation, m api.Submit, cmd *command.Submit) error {
+	if err := command.CheckRef(cmd.Ref); err != nil {
+		return err
+	}
+	if cmd.Connection.State == "" {
+		return command.ErrConnectionUnknown
+	}
 	keys := m.Keys
 	for _, change := range m.Changes {
 		keys = append(keys, change.Key)
