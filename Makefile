@@ -60,20 +60,24 @@ vectors: ## take the official test vectors from their publishers again; git show
 	cd test/vectors && $(GO) vet . && $(GO) run . ../../seal/testdata/vectors
 
 bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw baseline of the same run
-	@echo "== append against raw publish (ratio, aim 0.8), rebuild against COPY (ratio, aim 0.5)," && \
+	@echo "== append against raw publish (ratio, aim 0.8), counting a call against a raw update (ratio), rebuild against COPY (ratio, aim 0.5)," && \
 	echo "== pages of a million secrets by a label (p99-ms, aim 10)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
+	echo "== decisions by 1,000 rules (µs/decision, aim 50), permissions by 10,000 grants (µs/check, aim 5)," && \
+	echo "== sign-ins (sign-ins/s, ms and MiB each)," && \
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
-	$(GO) test -run '^$$' -bench Append -benchtime 4000x -count 3 ./nats && \
+	$(GO) test -run '^$$' -bench 'Append|Take' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
+	$(GO) test -run '^$$' -bench . -benchtime 0.5s -count 3 ./policy && \
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench SignIn -benchtime 100x ./store && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'
 

@@ -153,10 +153,10 @@ func (a Agent) Revoke(_ Meta, reason string) ([]events.Fact, error) {
 	switch {
 	case a.State == "":
 		return nil, ErrAgentUnknown
-	case a.State == events.AgentGone:
-		return nil, nil
 	case reason == "" || utf8.RuneCountInString(reason) > MaxReason, hasControl(reason):
 		return nil, ErrReasonNeeded
+	case a.State == events.AgentGone:
+		return nil, nil
 	}
 	return []events.Fact{events.AgentRevoked{Reason: reason}}, nil
 }

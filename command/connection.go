@@ -76,10 +76,10 @@ func (c Connection) Disable(_ Meta, reason string) ([]events.Fact, error) {
 	switch {
 	case c.State == "":
 		return nil, ErrConnectionUnknown
-	case c.State == ConnectionDisabled:
-		return nil, nil
 	case utf8.RuneCountInString(reason) > MaxReason:
 		return nil, ErrReasonTooLong
+	case c.State == ConnectionDisabled:
+		return nil, nil
 	}
 	return []events.Fact{events.ConnectionDisabled{Reason: reason}}, nil
 }

@@ -168,12 +168,12 @@ func (j Job) Cancel(_ Meta, reason string, result events.ScanTally) ([]events.Fa
 	switch {
 	case j.State == "":
 		return nil, ErrJobUnknown
+	case utf8.RuneCountInString(reason) > MaxReason || hasControl(reason) || !utf8.ValidString(reason):
+		return nil, ErrCancelReason
 	case j.State == events.JobStateCancelled:
 		return nil, nil
 	case j.State.Over():
 		return nil, ErrJobOver
-	case utf8.RuneCountInString(reason) > MaxReason || hasControl(reason) || !utf8.ValidString(reason):
-		return nil, ErrCancelReason
 	}
 	return []events.Fact{events.JobCancelled{Job: j.ID, Reason: reason, Result: result}}, nil
 }

@@ -76,10 +76,13 @@ type Envelope struct {
 	KMSKey      string    // by this key
 	Fingerprint string
 	Created     time.Time
-	Direction   seal.Direction // Read or Patch
+	Direction   seal.Direction // Read or Patch; of what [WrappedKeys] lists also Factor
 }
 
 func (e Envelope) binding() seal.Binding {
+	if e.Direction == seal.Factor { // no envelope, but its data key moves with those of envelopes
+		return seal.Binding{Direction: seal.Factor, Envelope: string(e.ID), Key: e.Key, Agent: string(e.Agent)}
+	}
 	if e.Direction == seal.Patch {
 		b := seal.Binding{
 			Direction: seal.Patch, Request: string(e.Request), Envelope: string(e.ID), Job: string(e.Job),

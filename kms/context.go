@@ -21,9 +21,18 @@ const maxContext = 4096
 type EncryptionContext map[string]string
 
 // ContextOf is the context for the data key of one envelope: its request and id, for
-// whoever reads the backend's log, and a digest of the whole binding.
+// whoever reads the backend's log, and a digest of the whole binding. That of a second factor
+// has its owner and its id instead.
 func ContextOf(b seal.Binding) EncryptionContext {
 	digest := sha256.Sum256(b.Bytes())
+	if b.Direction == seal.Factor {
+		return EncryptionContext{
+			"purpose": "secretsbridge-factor-v1",
+			"user":    b.Agent,
+			"factor":  b.Envelope,
+			"binding": hex.EncodeToString(digest[:]),
+		}
+	}
 	return EncryptionContext{
 		"purpose":  "secretsbridge-envelope-v1",
 		"request":  b.Request,

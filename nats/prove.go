@@ -148,7 +148,7 @@ func (s *Streams) Provision(ctx context.Context) error {
 	} else if err != nil {
 		return fmt.Errorf("look for stream %s: %w", events.Name, err)
 	}
-	for _, config := range []jetstream.StreamConfig{jobsConfig(s.replicas), deadLettersConfig(s.replicas)} {
+	for _, config := range []jetstream.StreamConfig{jobsConfig(s.replicas), deadLettersConfig(s.replicas), windowsConfig(s.replicas)} {
 		if err := s.provisionStream(ctx, config); err != nil {
 			return err
 		}

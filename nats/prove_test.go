@@ -264,4 +264,11 @@ func TestProvisionRepairsTheQueue(t *testing.T) {
 	if differ := differences(jobs.CachedInfo().Config, jobsConfig(1)); len(differ) > 0 {
 		t.Errorf("after Provision: %v", differ)
 	}
+	windows, err := r.streams.js.Stream(t.Context(), "KV_windows")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if differ := differences(windows.CachedInfo().Config, windowsConfig(1)); len(differ) > 0 {
+		t.Errorf("after Provision: %v", differ)
+	}
 }

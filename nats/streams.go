@@ -17,6 +17,11 @@ const (
 	PresenceTTL   = 5 * time.Minute // an agent unheard for longer is not listed
 	deadLetterAge = 7 * 24 * time.Hour
 	maxClusters   = 20_000 // consumers of JOBS; the server's default is 1000
+
+	// maxWindowBytes bounds the memory of rate windows: about half a million addresses or
+	// people within a minute. Beyond it, those unseen for longest begin anew.
+	maxWindowBytes = 128 << 20
+	maxWindowSize  = 512 // of one, a time and its headers
 )
 
 // unlimited is how JetStream writes "no limit".
@@ -66,6 +71,19 @@ func bucketConfigs(replicas int) []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
 		{Bucket: subject.MarksBucket, Storage: jetstream.FileStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second},
 		{Bucket: subject.PresenceBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, TTL: PresenceTTL},
+	}
+}
+
+// windowsConfig is a key-value bucket like the others, but one that forgets the oldest
+// when it is full: a bucket would refuse everybody then. It is in memory: after a restart
+// of NATS everybody begins anew, and locks of accounts are not here (decision 0094).
+func windowsConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: subject.BucketStream(subject.WindowsBucket), Subjects: []string{subject.KeyValue(subject.WindowsBucket, ">")},
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, Storage: jetstream.MemoryStorage, Replicas: replicas,
+		MaxConsumers: unlimited, MaxMsgs: unlimited, MaxBytes: maxWindowBytes, MaxMsgsPerSubject: 1, MaxMsgSize: maxWindowSize,
+		Duplicates:  2 * time.Minute,
+		AllowMsgTTL: true, AllowDirect: true, DenyDelete: true,
 	}
 }
 

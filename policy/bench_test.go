@@ -199,3 +199,45 @@ func BenchmarkHold(b *testing.B) {
 	measure("people=10000", func(i int) { people[i*7919%len(people)].Hold(policy.RequestCreate, no, noon) })
 	measure("spot", func(int) { g.Spot("c-7", "kv/prod/project-37/db/main") })
 }
+
+// BenchmarkCompile makes and checks the largest governance: 20,000 objects, 2,000 rules among
+// them, each with a condition of its own.
+func BenchmarkCompile(b *testing.B) {
+	o := map[events.ObjectRef]events.Object{}
+	put(o, "two-eyes", events.WorkflowSpec{Steps: []events.StepSpec{{ID: "one", Approvals: 1, From: events.Approvers{TeamHeads: true}}}})
+	for i := range 4000 {
+		team, project := fmt.Sprintf("team-%d", i), fmt.Sprintf("project-%d", i)
+		spec := events.Team{}
+		if i > 0 {
+			spec.Parent = fmt.Sprintf("team-%d", (i-1)/4)
+		}
+		put(o, team, spec)
+		put(o, project, events.Project{Team: team, Environments: []events.Environment{{Name: "dev", Kind: events.NonProduction}, {Name: "prod", Kind: events.Production}}})
+		for _, e := range []string{"dev", "prod"} {
+			put(o, fmt.Sprintf("b-%d-%s", i, e), events.Binding{
+				Connection: events.ConnectionID(fmt.Sprintf("c-%d", i%100)), Prefix: fmt.Sprintf("kv/%s/%s", e, project), Project: project, Environment: e,
+				Operations: []events.Operation{"read", "patch"},
+			})
+		}
+	}
+	for i := range 2000 {
+		put(o, fmt.Sprintf("r-%d", i), events.Rule{Effect: events.EffectRequire, Workflow: "two-eyes",
+			Scope: events.Scope{Project: fmt.Sprintf("project-%d", i)}, When: fmt.Sprintf(`secret.labels["tier"] == "tier-%d"`, i)})
+	}
+	for i := range 1900 {
+		put(o, fmt.Sprintf("g-%d", i), events.Group{Grants: []events.Grant{{Role: policy.RoleApprover, Scope: events.Scope{Project: fmt.Sprintf("project-%d", i), Kind: events.Production}}}})
+	}
+	for _, f := range policy.Check(o, policy.Known{}) {
+		if !f.Warning {
+			b.Fatal(f)
+		}
+	}
+	for name, one := range map[string]func(){"compile": func() { policy.Compile(1, o) }, "check": func() { policy.Check(o, policy.Known{}) }} {
+		b.Run(fmt.Sprintf("objects=%d/%s", len(o), name), func(b *testing.B) {
+			for b.Loop() {
+				one()
+			}
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms")
+		})
+	}
+}

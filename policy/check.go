@@ -57,7 +57,12 @@ type Known struct {
 // Check finds all that is wrong with objects together, in the order of their names. Without a
 // fault that is no warning they may count.
 func Check(objects map[events.ObjectRef]events.Object, known Known) []Fault {
-	c := &checker{known: known, g: Compile(0, objects), at: map[prefixed]string{}}
+	c := &checker{known: known, g: Compile(0, objects), at: map[prefixed]string{}, kinds: map[string][]events.EnvironmentKind{}}
+	for _, p := range c.g.projects {
+		for _, e := range p.Environments {
+			c.kinds[e.Name] = append(c.kinds[e.Name], e.Kind)
+		}
+	}
 	refs := slices.SortedFunc(maps.Keys(objects), func(a, b events.ObjectRef) int {
 		return cmp.Or(cmp.Compare(slices.Index(events.ObjectKinds, a.Kind), slices.Index(events.ObjectKinds, b.Kind)), cmp.Compare(a.Name, b.Name))
 	})
@@ -99,8 +104,9 @@ func Check(objects map[events.ObjectRef]events.Object, known Known) []Fault {
 type checker struct {
 	known  Known
 	g      *Governance
-	object events.ObjectRef // that is looked at
-	at     map[prefixed]string
+	object events.ObjectRef                    // that is looked at
+	at     map[prefixed]string                 // bindings that were looked at
+	kinds  map[string][]events.EnvironmentKind // by the name of the environment, in any project
 	faults []Fault
 }
 
@@ -257,18 +263,19 @@ func (c *checker) scope(field string, s events.Scope) {
 		c.prefix(field+".prefix", s.Prefix)
 	}
 	placed := s.Team != "" || s.Project != "" || s.Environment != "" || s.Kind != ""
-	if placed && len(c.faults) == before && len(c.g.areas(s).Areas) == 0 {
+	if placed && len(c.faults) == before && !c.g.reaches(s) {
 		c.warn(field, "it covers nothing: no binding leads to such a place")
 	}
 }
 
 // kindsOf are the kinds of the environments that a scope can mean by their name.
 func (c *checker) kindsOf(s events.Scope) (kinds []events.EnvironmentKind) {
-	for name, project := range c.g.projects {
-		for _, e := range project.Environments {
-			if (s.Project == "" || s.Project == name) && e.Name == s.Environment {
-				kinds = append(kinds, e.Kind)
-			}
+	if s.Project == "" {
+		return c.kinds[s.Environment]
+	}
+	for _, e := range c.g.projects[s.Project].Environments {
+		if e.Name == s.Environment {
+			kinds = append(kinds, e.Kind)
 		}
 	}
 	return kinds

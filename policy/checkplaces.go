@@ -53,12 +53,14 @@ func (c *checker) group(g events.Group) {
 		c.fault("grants", fmt.Sprintf("at most %d grants are allowed; make several groups", MaxList))
 		return
 	}
+	seen := map[events.Grant]bool{}
 	for i, grant := range g.Grants {
 		field := fmt.Sprintf("grants[%d]", i)
-		if slices.Contains(g.Grants[:i], grant) {
+		if seen[grant] {
 			c.fault(field, "this grant is there twice; take one out")
 			continue
 		}
+		seen[grant] = true
 		c.roleName(field+".role", grant.Role)
 		c.scope(field+".scope", grant.Scope)
 		if idle := placeless(c.g.roles[grant.Role]); grant.Scope != (events.Scope{}) && len(idle) > 0 {

@@ -24,8 +24,8 @@ type Voters struct {
 	Stranded  bool            // there are too few, with the fallback: somebody counts once in a request
 }
 
-// Explain is [Governance.Decide] with a clause for every rule, in the order in which rules
-// count, and with who of some people may vote.
+// Explain is [Governance.Decide] with a clause for every rule, what decided first and the others
+// in the order in which they count, and with who of some people may vote.
 func (g *Governance) Explain(a Ask, people []*Powers) Explanation {
 	x := Explanation{Decision: g.Decide(a)}
 	var requester events.UserID
@@ -43,14 +43,16 @@ func (g *Governance) Explain(a Ask, people []*Powers) Explanation {
 	return x
 }
 
-// clauses are all that the decision looked at or could have looked at.
+// clauses are all that the decision looked at or could have looked at: the binding, what
+// decided, the other rules that cover the secret, and those that do not.
 func (g *Governance) clauses(d Decision, a *Ask) []Clause {
-	var all []Clause
+	var all, outside []Clause
 	for _, c := range d.Clauses {
 		if c.About == AboutBinding {
 			all = append(all, c)
 		}
 	}
+	all = append(all, d.Clauses[len(d.Clauses)-1]) // a decision ends with what decided
 	v := newView(a, g.current(a.Powers), d.Spot)
 	var winner *rule
 	for _, r := range g.rules.all {
@@ -60,16 +62,16 @@ func (g *Governance) clauses(d Decision, a *Ask) []Clause {
 	}
 	for _, r := range g.rules.all {
 		if r == winner {
-			decided := d.Clauses[len(d.Clauses)-1]
-			all = append(all, decided)
 			continue
 		}
-		all = append(all, g.clause(r, winner, d.Spot, v))
+		c := g.clause(r, winner, d.Spot, v)
+		if c.Outcome == OutcomeScope || c.Outcome == OutcomeDisabled {
+			outside = append(outside, c)
+		} else {
+			all = append(all, c)
+		}
 	}
-	if d.Rule == "" {
-		all = append(all, d.Clauses[len(d.Clauses)-1])
-	}
-	return all
+	return append(all, outside...)
 }
 
 // clause says what became of a rule that does not count.

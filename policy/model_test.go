@@ -268,8 +268,8 @@ type world struct {
 }
 
 var (
-	someRefs     = []string{"kv", "kv/app", "kv/app/db", "kv/app/db/main", "kv/app-x", "kv/app-x/y", "kv/apple", "prod", "prod/a", "production/a", "z"}
-	somePrefixes = []string{"", "", "kv", "kv/", "kv/app", "kv/app-", "kv/app/", "kv/app/db", "prod", "kv/a"}
+	someRefs     = []string{"kv", "kv/app", "kv/app/db", "kv/app/db/main", "kv/app-x", "kv/app-x/y", "kv/apple", "prod", "prod/a", "production/a", "prod.a", "prod_a/b", "z"}
+	somePrefixes = []string{"", "", "kv", "kv/", "kv/app", "kv/app-", "kv/app/", "kv/app/db", "prod", "prod.", "prod_", "kv/a"}
 	someUsers    = []events.UserID{"u_1", "u_2", "u_3"}
 )
 
@@ -399,6 +399,28 @@ func (w *world) ask() policy.Ask {
 		Keys:   pick(w, nil, []string{"user"}, []string{"user", "password"}, []string{"other"}),
 	}
 	return a
+}
+
+func TestPrefixesGoBySegments(t *testing.T) {
+	for prefix, refs := range map[string]struct{ below, beside []string }{
+		"":      {[]string{"", "kv", "kv/app"}, nil},
+		"prod":  {[]string{"prod", "prod/a", "prod/a/b"}, []string{"production", "prod-x", "pro", "Prod", "a/prod"}},
+		"prod/": {[]string{"prod/a", "prod/a/b"}, []string{"prod", "production/a"}},
+		"prod-": {[]string{"prod-x", "prod-x/y"}, []string{"prod", "prod/x", "prod_x"}},
+		"prod_": {[]string{"prod_x"}, []string{"prod-x", "prod"}},
+		"prod.": {[]string{"prod.x"}, []string{"prodx", "prod"}},
+	} {
+		for _, ref := range refs.below {
+			if !policy.Below(ref, prefix) {
+				t.Errorf("%q is not below %q", ref, prefix)
+			}
+		}
+		for _, ref := range refs.beside {
+			if policy.Below(ref, prefix) {
+				t.Errorf("%q is below %q", ref, prefix)
+			}
+		}
+	}
 }
 
 func TestTheScopeEngineAgreesWithPlainLoops(t *testing.T) {

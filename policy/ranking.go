@@ -86,13 +86,12 @@ func (g *Governance) precede(a, b *rule) int {
 }
 
 // narrower orders scopes, the more specific first: by the longer prefix, then whether they name
-// a connection, an environment of a project, a project, an environment; then by the deeper
-// team, which is the nearer one where both cover a spot; then whether they name a kind.
+// a connection, a project (with an environment before without), an environment; then by the
+// deeper team, which is the nearer one where both cover a spot; then whether they name a kind.
 func (g *Governance) narrower(a, b events.Scope) int {
 	return cmp.Or(
 		cmp.Compare(len(b.Prefix), len(a.Prefix)),
 		first(a.Connection != "", b.Connection != ""),
-		first(a.Project != "" && a.Environment != "", b.Project != "" && b.Environment != ""),
 		first(a.Project != "", b.Project != ""),
 		first(a.Environment != "", b.Environment != ""),
 		cmp.Compare(len(g.lineage(b.Team)), len(g.lineage(a.Team))),

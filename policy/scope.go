@@ -80,6 +80,17 @@ func (g *Governance) areas(s events.Scope) Areas {
 	return all
 }
 
+// reaches reports whether a scope that names a place covers any binding, or a part of one.
+func (g *Governance) reaches(s events.Scope) bool {
+	return slices.ContainsFunc(g.within(s), func(b *Bound) bool {
+		ref := b.Prefix
+		if len(s.Prefix) > len(ref) {
+			ref = s.Prefix
+		}
+		return Below(ref, b.Prefix) && g.Covers(s, Spot{Connection: b.Connection, Ref: ref, Place: b.Place})
+	})
+}
+
 // within are the bindings that a scope may reach.
 func (g *Governance) within(s events.Scope) []*Bound {
 	switch {

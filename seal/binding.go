@@ -36,6 +36,9 @@ const (
 
 	// SignIn is an e-mail, a password and a public key on their way to the control plane.
 	SignIn Direction = "sign-in"
+
+	// Factor is a second factor at rest at the control plane.
+	Factor Direction = "factor"
 )
 
 // Binding is all that gives an envelope its meaning. It is not secret, it is not
@@ -45,13 +48,13 @@ const (
 type Binding struct {
 	Direction  Direction
 	Request    string // id of the request; of Propose, the Idempotency-Key of the submit
-	Envelope   string // id of the envelope: one value of one request
+	Envelope   string // id of the envelope: one value of one request; of Factor, of the factor
 	Job        string // id of the job that carries the request out
 	Attempt    uint64 // the fence of the job's lease; 1 is the first attempt
-	Key        string // key name inside the bundle
+	Key        string // key name inside the bundle; of Factor, its kind
 	Connection string // id of the connection
 	Ref        string // cleaned path inside the connection
-	Agent      string // id of the agent; of Propose and Reveal, of the requester
+	Agent      string // id of the agent; of Propose and Reveal, of the requester; of Factor, of its owner
 	AgentKey   string // [RecipientPublic.ID] of the key at that end, or of Propose and SignIn at ours
 
 	// NotAfter is the end, exclusive. Whole seconds: what is finer is cut off. The
@@ -81,7 +84,8 @@ const hasPlace = hasConnection | hasRef
 // fieldsOf says which fields a direction has, no more and no less. Deliver has no attempt:
 // a value is sealed to an agent's key once, and another attempt of that agent gets the
 // same bytes. Propose has no end: the Idempotency-Key makes it count once. SignIn has only
-// the key: nobody is anybody yet, and the public key inside makes it count once.
+// the key: nobody is anybody yet, and the public key inside makes it count once. Factor has
+// no end: it counts until it is removed.
 var fieldsOf = map[Direction]field{
 	Read:    hasRequest | hasEnvelope | hasJob | hasAttempt | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Propose: hasRequest | hasKey | hasPlace | hasAgent | hasAgentKey,
@@ -90,6 +94,7 @@ var fieldsOf = map[Direction]field{
 	Reveal:  hasRequest | hasEnvelope | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Compare: hasRequest | hasJob | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	SignIn:  hasAgentKey,
+	Factor:  hasEnvelope | hasKey | hasAgent,
 }
 
 // Bytes encodes the binding in the one way there is: the label and then each field

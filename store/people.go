@@ -22,14 +22,6 @@ var (
 	ErrLocked        = errors.New("too many wrong passwords")
 )
 
-// freeFailures wrong passwords in a row cost nothing more. The next one locks the
-// person for firstLock, and each that follows for twice as long, up to longestLock.
-const (
-	freeFailures = 4
-	firstLock    = 15 * time.Second
-	longestLock  = 15 * time.Minute
-)
-
 // Person is somebody who can sign in. Only ID may appear in a fact. What they may do is facts
 // (package rights).
 type Person struct {
@@ -61,8 +53,8 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 		return Person{}, err
 	}
 	tag, err := p.Pool.Exec(ctx, `
-		INSERT INTO private.people (id, email, name, password_hash, roles, disabled, created_at)
-		VALUES ($1, $2, $3, $4, '{}', $5, $6)
+		INSERT INTO private.people (id, kind, email, name, password_hash, disabled, created_at)
+		VALUES ($1, 'person', $2, $3, $4, $5, $6)
 		ON CONFLICT (email) DO NOTHING`,
 		person.ID, person.Email, person.Name, hash, person.Disabled, p.now())
 	if err != nil {
@@ -75,7 +67,7 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 }
 
 const selectPerson = `
-	SELECT id, email, name, disabled
+	SELECT id, coalesce(email, ''), name, disabled
 	FROM   private.people
 	WHERE  `
 
@@ -123,32 +115,34 @@ func (p People) Names(ctx context.Context, ids []events.UserID) (map[events.User
 	return names, nil
 }
 
-// Verify returns the person with that e-mail and password. It does the same work
-// whether the e-mail is known or not.
+// Verify returns the person with that e-mail and password, who asks from a network. It does
+// the same work whether the e-mail is known or not, and whether there is a password.
 //
 // Errors: ErrNotFound, ErrWrongPassword, ErrLocked, ErrDisabled; with the last three
-// the person's id comes back too, so that the failure can be recorded. After
-// [freeFailures] wrong passwords in a row a person is locked for a while, and then the
-// right password is refused as well. Guesses that were already under way when the lock
-// fell are refused too.
-func (p People) Verify(ctx context.Context, email string, password secret.Value) (Person, error) {
-	person, err := p.verify(ctx, email, password)
+// the person's id comes back too, so that the failure can be recorded. After too many wrong
+// passwords (lockout.go) the right one is refused as well, for a while.
+func (p People) Verify(ctx context.Context, email string, password secret.Value, network string) (Person, error) {
+	person, err := p.verify(ctx, email, password, network)
 	if err != nil {
 		return Person{ID: person.ID}, fmt.Errorf("verify a password: %w", err)
 	}
 	return person, nil
 }
 
-func (p People) verify(ctx context.Context, email string, password secret.Value) (Person, error) {
+func (p People) verify(ctx context.Context, email string, password secret.Value, network string) (Person, error) {
 	var person Person
-	var hash string
+	var kept *string
 	err := p.Pool.QueryRow(ctx, `
 		SELECT id, password_hash
 		FROM   private.people
-		WHERE  email = $1`, normalEmail(email)).Scan(&person.ID, &hash)
+		WHERE  email = $1`, normalEmail(email)).Scan(&person.ID, &kept)
 	unknown := errors.Is(err, pgx.ErrNoRows)
-	if unknown {
-		hash, err = dummyHash()
+	if err != nil && !unknown {
+		return person, err
+	}
+	hash, err := dummyHash()
+	if kept != nil {
+		hash = *kept
 	}
 	if err != nil {
 		return person, err
@@ -159,57 +153,13 @@ func (p People) verify(ctx context.Context, email string, password secret.Value)
 		return person, err
 	case unknown:
 		return person, ErrNotFound
-	case !match:
-		return person, p.countFailure(ctx, person.ID)
 	}
-	return p.admit(ctx, person.ID)
-}
-
-// admit forgets the failures of a person who is neither locked nor disabled.
-func (p People) admit(ctx context.Context, id events.UserID) (Person, error) {
-	person, err := p.one(ctx, `
-		UPDATE private.people
-		SET    failures = 0,
-		       locked_until = NULL
-		WHERE  id = $1
-		AND    NOT disabled
-		AND    (locked_until IS NULL OR locked_until <= $2)
-		RETURNING id, email, name, disabled`, id, p.now())
-	if !errors.Is(err, ErrNotFound) {
-		return person, err
-	}
-	refused, err := p.ByID(ctx, id)
-	switch {
-	case err != nil:
+	id := person.ID
+	person, err = p.settle(ctx, id, network, match && kept != nil)
+	if err != nil {
 		return Person{ID: id}, err
-	case refused.Disabled:
-		return Person{ID: id}, ErrDisabled
 	}
-	return Person{ID: id}, ErrLocked
-}
-
-// countFailure records one wrong password. Those that come while the person is locked
-// do not count, so no lock is longer than [longestLock]. The exponent is bounded before
-// the power is taken.
-func (p People) countFailure(ctx context.Context, id events.UserID) error {
-	now := p.now()
-	tag, err := p.Pool.Exec(ctx, `
-		UPDATE private.people
-		SET    failures = failures + 1,
-		       locked_until = CASE
-		           WHEN failures < $3 THEN NULL
-		           ELSE $2 + least($4 * 2 ^ least(failures - $3, 20), $5) * interval '1 second'
-		       END
-		WHERE  id = $1
-		AND    (locked_until IS NULL OR locked_until <= $2)`,
-		id, now, freeFailures, firstLock.Seconds(), longestLock.Seconds())
-	switch {
-	case err != nil:
-		return err
-	case tag.RowsAffected() == 0:
-		return ErrLocked
-	}
-	return ErrWrongPassword
+	return person, nil
 }
 
 // SetPassword replaces a person's password and forgets their failed attempts. Sessions
@@ -220,10 +170,12 @@ func (p People) SetPassword(ctx context.Context, id events.UserID, password secr
 		return err
 	}
 	return p.change(ctx, "set a password", `
+		WITH forgotten AS (
+			DELETE FROM private.failures
+			WHERE  person = $1
+		)
 		UPDATE private.people
-		SET    password_hash = $2,
-		       failures = 0,
-		       locked_until = NULL
+		SET    password_hash = $2
 		WHERE  id = $1`, id, hash)
 }
 
@@ -235,7 +187,8 @@ func (p People) SetDisabled(ctx context.Context, id events.UserID, disabled bool
 		WHERE  id = $1`, id, disabled)
 }
 
-// Erase removes a person and their sessions. Facts keep the opaque id.
+// Erase removes somebody with their sessions, links, tokens and failures. Facts keep the opaque
+// id.
 func (p People) Erase(ctx context.Context, id events.UserID) error {
 	return p.change(ctx, "erase a person", `
 		DELETE FROM private.people

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/seal"
 )
@@ -45,6 +46,9 @@ type Session struct {
 
 	// Key signs every request of the session. The zero key: the token is enough.
 	Key seal.VerifyKey `json:"-"`
+
+	// SteppedUp is when its owner last proved a second factor in it; zero: never.
+	SteppedUp time.Time `json:"-"`
 }
 
 // Sessions are the open sessions. Tokens are opaque; only their SHA-256 is stored,
@@ -69,10 +73,12 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
-			SELECT id, email, name, disabled
-			FROM   private.people
+			UPDATE private.people
+			SET    signed_in_at = $4
 			WHERE  id = $3
+			AND    kind = 'person'
 			AND    NOT disabled
+			RETURNING id, email, name, disabled
 		), opened AS (
 			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key)
 			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
@@ -101,8 +107,9 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 	now := s.now()
 	var session Session
 	var key string
+	var steppedUp *time.Time
 	err := s.Pool.QueryRow(ctx, `
-		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), p.id, p.email, p.name, p.disabled
+		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), s.stepped_up_at, p.id, p.email, p.name, p.disabled
 		FROM   private.sessions s
 		JOIN   private.people p ON p.id = s.person
 		WHERE  s.token_hash = $1
@@ -110,7 +117,7 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 		AND    s.touched_at > $3
 		AND    NOT p.disabled`,
 		hash[:], now, now.Add(-idleEnd)).
-		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &key}, session.Person.fields()...)...)
+		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &key, &steppedUp}, session.Person.fields()...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
 	}
@@ -121,6 +128,9 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 		return Session{}, fmt.Errorf("look up a session: %w", err)
 	}
 	session.Created, session.Ends, session.Touched = session.Created.UTC(), session.Ends.UTC(), session.Touched.UTC()
+	if steppedUp != nil {
+		session.SteppedUp = steppedUp.UTC()
+	}
 	return session, nil
 }
 
@@ -141,6 +151,23 @@ func (s Sessions) Touch(ctx context.Context, session Session) error {
 	return nil
 }
 
+// StepUp says that a session's owner proved a second factor in it. ErrNotFound if the session
+// has ended.
+func (s Sessions) StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error {
+	tag, err := s.Pool.Exec(ctx, `
+		UPDATE private.sessions
+		SET    stepped_up_at = $2,
+		       stepped_up_by = $3
+		WHERE  id = $1`, id, stored(at), kind)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("step a session up: %w", err)
+	}
+	return nil
+}
+
 // Revoke ends a session. One that has ended already is no error.
 func (s Sessions) Revoke(ctx context.Context, id events.SessionID) error {
 	_, err := s.delete(ctx, "revoke a session", "DELETE FROM private.sessions WHERE id = $1", id)
@@ -152,9 +179,19 @@ func (s Sessions) RevokeAll(ctx context.Context, person events.UserID) (int, err
 	return s.delete(ctx, "revoke the sessions of a person", "DELETE FROM private.sessions WHERE person = $1", person)
 }
 
-// DeleteEnded removes what has ended, and returns how many rows.
+// DeleteEnded removes what has ended, and returns how many sessions. Links, tokens, failures and
+// authenticator apps that were not confirmed in time go with them.
 func (s Sessions) DeleteEnded(ctx context.Context) (int, error) {
 	now := s.now()
+	if err := s.deleteStale(ctx, now); err != nil {
+		return 0, err
+	}
+	if _, err := s.delete(ctx, "delete pending factors", `
+		DELETE FROM private.factors
+		WHERE  enrolled_at IS NULL
+		AND    created_at <= $1`, now.Add(-factors.PendingLife)); err != nil {
+		return 0, err
+	}
 	return s.delete(ctx, "delete ended sessions", `
 		DELETE FROM private.sessions
 		WHERE  ends_at <= $1

@@ -73,7 +73,7 @@ func TestPeopleAreFoundHoweverTheEmailIsWritten(t *testing.T) {
 		func() (store.Person, error) { return people.ByID(t.Context(), person.ID) },
 		func() (store.Person, error) { return people.ByEmail(t.Context(), " ADA@example.ORG") },
 		func() (store.Person, error) {
-			return people.Verify(t.Context(), "aDa@example.org", text("correct horse"))
+			return people.Verify(t.Context(), "aDa@example.org", text("correct horse"), "n")
 		},
 	} {
 		got, err := find()
@@ -95,17 +95,17 @@ func TestVerifySaysWhyButOnlyTheIDOfWhom(t *testing.T) {
 	db := cluster.New(t)
 	people := store.People{Pool: db.App}
 	person := ada(t, db.App)
-	got, err := people.Verify(t.Context(), person.Email, text("wrong"))
+	got, err := people.Verify(t.Context(), person.Email, text("wrong"), "n")
 	wantErr(t, "wrong password", err, store.ErrWrongPassword)
 	if diff := cmp.Diff(store.Person{ID: person.ID}, got); diff != "" {
 		t.Errorf("with an error (-want +got):\n%s", diff)
 	}
-	_, err = people.Verify(t.Context(), "eve@example.org", text("wrong"))
+	_, err = people.Verify(t.Context(), "eve@example.org", text("wrong"), "n")
 	wantErr(t, "stranger", err, store.ErrNotFound)
 	if err := people.SetDisabled(t.Context(), person.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	_, err = people.Verify(t.Context(), person.Email, text("correct horse"))
+	_, err = people.Verify(t.Context(), person.Email, text("correct horse"), "n")
 	wantErr(t, "disabled", err, store.ErrDisabled)
 }
 
@@ -116,7 +116,7 @@ func TestWrongPasswordsLockForLongerAndLongerUpToAQuarterOfAnHour(t *testing.T) 
 	people := store.People{Pool: db.App, Now: clock.Now}
 	person := ada(t, db.App)
 	try := func(password string) error {
-		_, err := people.Verify(t.Context(), person.Email, text(password))
+		_, err := people.Verify(t.Context(), person.Email, text(password), "n")
 		return err
 	}
 	for range 4 {

@@ -7,6 +7,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
 )
@@ -59,6 +60,9 @@ func (a *API) inviteAgent(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
+	if err := a.limit(c, window.Invitations, string(c.actor), 1); err != nil {
+		return reply{}, err
+	}
 	life := defaultTokenLife
 	if m.TTLSeconds != 0 {
 		life = time.Duration(min(max(m.TTLSeconds, -1), 24*60*60)) * time.Second
@@ -75,7 +79,7 @@ func (a *API) inviteAgent(c *call) (reply, error) {
 
 // enrolAgent trades a one-time token for credentials. The token is who asks.
 func (a *API) enrolAgent(c *call) (reply, error) {
-	if err := limited(c.w, a.enrolments, network(c.r)); err != nil {
+	if err := a.limit(c, window.Enrolments, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	var m events.Enrol

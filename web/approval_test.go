@@ -229,17 +229,34 @@ func TestAnEscalatedStepIsTheFallbacksToo(t *testing.T) {
 	r.call(r.second, "POST", at(vetoed, "/reject"), nil).wants(t, 200, "")
 }
 
-func TestWithoutFactorsNobodyDoesWhatNeedsOne(t *testing.T) {
+func TestAWorkflowAsksForAFreshFactor(t *testing.T) {
 	t.Parallel()
 	r := house(t, func(s *events.WorkflowSpec) { s.StepUp = events.StepUp{Approve: true, Reveal: true} })
 	id := r.asks(r.developer, shopAsk())
-	if got := r.call(r.approver, "POST", at(id, "/approve"), nil); got.StatusCode/100 != 4 || got.problem.Code == "" {
-		t.Errorf("approved without a factor: %d %s", got.StatusCode, got.problem.Code)
-	}
-	r.call(r.second, "POST", at(id, "/approve"), nil).wants(t, 403, "not_an_approver") // who may not is not asked for a factor
+	approve := func(who person) answer { return r.call(who, "POST", at(id, "/approve"), nil) }
+	approve(r.second).wants(t, 403, "not_an_approver") // who may not is not asked for a factor
+	head := r.fresh(r.approver)
+	approve(head).wants(t, 403, "factor_missing")
+	phone := r.addApp(head)
+	approve(head).wants(t, 401, "step_up_required")
+	r.stepUp(head, api.StepUp{TOTPCode: phone.shows(0)}).wants(t, 200, "")
+	r.govern(events.Object{Kind: events.KindSettings, Name: "installation", Spec: events.Settings{FreshSeconds: 60}})
+	r.clock.Add(61 * time.Second)
+	approve(head).wants(t, 401, "step_up_required")
 	if got := facts[events.ApprovalGiven](r); len(got) != 0 {
-		t.Errorf("%d approvals", len(got))
+		t.Fatalf("%d approvals", len(got))
 	}
+	r.stepUp(head, api.StepUp{TOTPCode: phone.shows(0)}).wants(t, 200, "")
+	approve(head).wants(t, 200, "")
+
+	a := r.enrol()
+	a.execute(r.show(r.developer, id), map[string]string{"password": "x"})
+	reveal := at(id, "/envelopes/"+r.show(r.developer, id).Envelopes[0].ID+"/reveal")
+	r.call(r.developer, "POST", reveal, nil).wants(t, 403, "factor_missing")
+	mine := r.fresh(r.developer)
+	code := r.addApp(mine)
+	r.stepUp(mine, api.StepUp{TOTPCode: code.shows(0)}).wants(t, 200, "")
+	r.call(mine, "POST", reveal, nil).wants(t, 200, "")
 }
 
 func TestABrokenGlassIsReviewedByOthers(t *testing.T) {

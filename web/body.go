@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"io"
@@ -94,11 +95,14 @@ func checkFields(body []byte, kind reflect.Type) error {
 	return nil
 }
 
-// checkList goes over the objects of a list, and the names of a map. What is neither is
-// left to package json.
+// checkList goes over the objects of a list, an object in the object, and the names of a map.
+// What is none of these is left to package json.
 func checkList(body []byte, kind reflect.Type) error {
 	if kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
+	}
+	if kind.Kind() == reflect.Struct && !kind.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && len(body) > 0 && body[0] == '{' {
+		return checkFields(body, kind)
 	}
 	if kind.Kind() == reflect.Map {
 		return checkNames(body)
@@ -174,6 +178,8 @@ func inWords(t reflect.Type) string {
 		return "a whole number"
 	case reflect.Bool:
 		return "true or false"
+	case reflect.Struct:
+		return "an object, or a time such as 2026-11-24T10:00:00Z"
 	case reflect.Slice:
 		switch t.Elem().Kind() {
 		case reflect.Struct:

@@ -16,6 +16,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
@@ -39,11 +40,12 @@ type call struct {
 	route   Route
 	id      string // of this call, in the server's log and in problems
 	actor   events.Actor
-	person  store.Person     // zero on public routes
-	session events.SessionID // likewise
-	found   store.Session    // likewise, with the key that signs its calls, if it has one
-	powers  *policy.Powers   // likewise: what the caller may do
-	taken   bool             // the body was read
+	person  store.Person       // zero on public routes
+	session events.SessionID   // likewise, and of a machine
+	found   store.Session      // likewise, with the key that signs its calls, if it has one
+	token   store.MachineToken // of a machine, which has no session
+	powers  *policy.Powers     // likewise: what the caller may do
+	taken   bool               // the body was read
 	body    []byte
 	command events.CommandID
 	now     time.Time
@@ -65,13 +67,13 @@ func (c *call) ctx() context.Context { return c.r.Context() }
 
 func (c *call) param(name string) string { return mux.Vars(c.r)[name] }
 
-// meta is the command's circumstance. Whoever acts is the session's owner.
+// meta is the command's circumstance. Whoever acts is the owner of the session or the token.
 func (c *call) meta() command.Meta {
 	return command.Meta{Command: c.command, Actor: c.actor, Time: c.now}
 }
 
-// guard is what stands before every handler, in this order: session and its signature,
-// permission, body, idempotency.
+// guard is what stands before every handler, in this order: the limit of the address,
+// session and its signature, the limit of the person, permission, body, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() && !long(r) {
@@ -96,8 +98,11 @@ func (a *API) guard(route Route) http.Handler {
 
 // admit checks everything that does not depend on the handler.
 func (a *API) admit(c *call, route Route) error {
+	if err := a.limit(c, window.CallsOfAddress, a.network(c.r), route.cost()); err != nil {
+		return err
+	}
 	if route.Permission != public {
-		if err := c.authenticate(a.Sessions); err != nil {
+		if err := a.authenticate(c); err != nil {
 			return err
 		}
 		if c.found.Key != (seal.VerifyKey{}) {
@@ -111,8 +116,12 @@ func (a *API) admit(c *call, route Route) error {
 				return err
 			}
 		}
-		// Only now: who has the token and not the key does not keep a session open.
-		if err := a.Sessions.Touch(c.ctx(), c.found); err != nil {
+		// Only now: who has the token and not the key uses nothing up, and does not keep a
+		// session open.
+		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
+			return err
+		}
+		if err := a.touch(c); err != nil {
 			return err
 		}
 		if err := a.weigh(c); err != nil {
@@ -123,6 +132,12 @@ func (a *API) admit(c *call, route Route) error {
 		if err := c.read(route.maxBody()); err != nil {
 			return err
 		}
+		if route.Permission != public { // a body may be long on its way, and the caller be out by now
+			if err := a.authenticate(c); err != nil {
+				return err
+			}
+			return a.fresh(c)
+		}
 	}
 	if route.Method == http.MethodGet && route.Permission != public {
 		return a.freshEnough(c)
@@ -130,13 +145,24 @@ func (a *API) admit(c *call, route Route) error {
 	return nil
 }
 
-// authenticate finds the session of the bearer token.
-func (c *call) authenticate(sessions Sessions) error {
+// touch says that the session or the token of the caller is used.
+func (a *API) touch(c *call) error {
+	if c.session == "" {
+		return a.MachineTokens.Touch(c.ctx(), c.token)
+	}
+	return a.Sessions.Touch(c.ctx(), c.found)
+}
+
+// authenticate finds the session of the bearer token, or the machine that it is of.
+func (a *API) authenticate(c *call) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	found, err := sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	if store.IsToken(token) {
+		return a.authenticateMachine(c, token)
+	}
+	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}

@@ -1,6 +1,10 @@
 package web
 
-import "time"
+import (
+	"net/http"
+	"net/netip"
+	"time"
+)
 
 // Statuses is the table of codes.
 var Statuses = statuses
@@ -28,4 +32,9 @@ func (a *API) Remembered() (n int) {
 		n += len(mine)
 	}
 	return n
+}
+
+// NetworkOf is whom a call's address belongs to.
+func NetworkOf(r *http.Request, proxies []netip.Prefix) string {
+	return (&API{Config: Config{TrustedProxies: proxies}}).network(r)
 }

@@ -20,6 +20,17 @@ var (
 	empty    = []string{"owner", "environment"}
 )
 
+// maxParameter is how many bytes the value of a parameter may have, and longest are those
+// of whom it is not true. A label is its name, each byte behind a backslash, a colon and
+// its value; what is shorter in the end is refused where it is read.
+const maxParameter = 256
+
+var longest = map[string]int{
+	"connection": 40, "cluster": 40, "type": 128, "correlation": 128, "actor": 128,
+	"prefix": command.MaxRef, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
+	"label": 2*events.MaxLabelName + 1 + events.MaxLabelValue,
+}
+
 // query reads the parameters. One that the route does not know is refused, and so is
 // one without a value, or twice where it is no list, or of text that is none.
 func (c *call) query(known ...string) (url.Values, error) {
@@ -34,11 +45,23 @@ func (c *call) query(known ...string) (url.Values, error) {
 		if slices.ContainsFunc(values, func(v string) bool { return v == "" && !slices.Contains(empty, name) || !storable(v) }) {
 			return nil, errParameter.because(name + " has no value, or one that is no text")
 		}
-		if len(values) > 1 && !slices.Contains(repeated, name) {
+		if len(values) > 1 && !slices.Contains(repeated, name) || name == "state" && twice(values) {
 			return nil, errParameter.because(name + " is there twice")
+		}
+		most, ok := longest[name]
+		if !ok {
+			most = maxParameter
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return len(v) > most }) {
+			return nil, errParameter.because(fmt.Sprintf("%s has at most %d bytes", name, most))
 		}
 	}
 	return q, nil
+}
+
+// twice reports whether a value is there again: what has only so many values has an end.
+func twice(values []string) bool {
+	return len(slices.Compact(slices.Sorted(slices.Values(values)))) < len(values)
 }
 
 // storable reports whether Postgres takes a text: valid UTF-8 without NUL.
@@ -77,20 +100,14 @@ func (c *call) secretFilter(q url.Values) (projections.SecretFilter, error) {
 	default:
 		return filter, errParameter.because("status is present, gone or all")
 	}
-	if len(filter.Prefix) > command.MaxRef {
-		return filter, errParameter.because(fmt.Sprintf("prefix has at most %d bytes", command.MaxRef))
-	}
-	if n := utf8.RuneCountInString(filter.Text); q.Has("text") && (n < projections.MinText || len(filter.Text) > events.MaxLabelValue) {
-		return filter, errParameter.because(fmt.Sprintf("text has at least %d characters and at most %d bytes", projections.MinText, events.MaxLabelValue))
+	if q.Has("text") && utf8.RuneCountInString(filter.Text) < projections.MinText {
+		return filter, errParameter.because(fmt.Sprintf("text has at least %d characters", projections.MinText))
 	}
 	for name, into := range map[string]**string{"owner": &filter.Owner, "environment": &filter.Environment} {
 		if !q.Has(name) {
 			continue
 		}
 		value := q.Get(name)
-		if len(value) > events.MaxLabelValue {
-			return filter, errParameter.because(fmt.Sprintf("%s has at most %d bytes", name, events.MaxLabelValue))
-		}
 		*into = &value
 	}
 	days, err := numberOf(q, "older_than_days", maxDays)

@@ -1,96 +1,70 @@
 package web
 
 import (
+	"context"
 	"math"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
+	"secretsbridge/events"
+	"secretsbridge/internal/window"
 )
 
-// Attempts to sign in, to enrol an agent, and to do what one may not. A person types a
-// password a few times; a machine that guesses tries for ever. What each costs is
-// Argon2's affair (package store); these bound how many there are, and how fast
-// somebody can make the log grow with denials.
-const (
-	perAddress = 30 // in a burst, and a minute
-	perAccount = 10
-	perIntake  = 600 // many people may share an address, and each patch asks
-	perDenied  = 60
-	perKeyJobs = 60 // of one person; each reads a secret at its provider
+// Limits counts what people and addresses do, over all servers together. Package nats
+// has it, as Windows, and the conformance suite is in internal/window/windowtest.
+type Limits interface {
+	// Take counts a cost of whoever does something. If wait is 0 it is granted. An error
+	// means that nobody can say, and then nothing is granted.
+	Take(ctx context.Context, purpose window.Purpose, who string, cost int) (wait time.Duration, left int, err error)
 
-	// maxTracked bounds the memory of each kind: beyond it, the one unseen for longest
-	// is forgotten, and begins anew.
-	maxTracked = 20_000
-)
-
-// limits counts attempts of one kind by whoever makes them.
-type limits struct {
-	burst int
-	now   func() time.Time
-
-	mu      sync.Mutex
-	buckets *simplelru.LRU[string, *rate.Limiter]
+	// Limit is what a purpose is limited to.
+	Limit(purpose window.Purpose) window.Limit
 }
 
-func newLimits(burst int, now func() time.Time) *limits {
-	buckets, err := simplelru.NewLRU[string, *rate.Limiter](maxTracked, nil)
+// cost is what a call of the route counts against the calls of an address and of a
+// person. A live stream is one query, when it is opened.
+func (r Route) cost() int {
+	if r.Method == http.MethodGet {
+		return window.QueryCost
+	}
+	return window.ChangeCost
+}
+
+// limit counts what somebody does, and refuses what is too much
+// (draft-ietf-httpapi-ratelimit-headers, revision 10, for the headers). Where it cannot be
+// counted the answer is 503, to queries also: whoever could make the count fail would
+// have no limit at all, and a server without NATS can record no denial either.
+func (a *API) limit(c *call, purpose window.Purpose, who string, cost int) error {
+	// Also for a caller who has gone: what they may not is on record all the same. Take ends
+	// by itself.
+	wait, left, err := a.Limits.Take(context.WithoutCancel(c.ctx()), purpose, who, cost)
 	if err != nil {
-		panic(err) // only for a size that is not positive
+		a.Logger.Error("a call cannot be counted", "call", c.id, "purpose", purpose.String(), "err", err)
+		return errUnavailable
 	}
-	return &limits{burst: burst, now: now, buckets: buckets}
-}
-
-// take counts one attempt and returns how long to wait if that is too much.
-func (l *limits) take(who string) (wait time.Duration) {
-	now := l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b, ok := l.buckets.Get(who)
-	if !ok {
-		b = rate.NewLimiter(rate.Limit(float64(l.burst)/60), l.burst)
-		l.buckets.Add(who, b)
-	}
-	reserved := b.ReserveN(now, 1)
-	if wait = reserved.DelayFrom(now); wait > 0 {
-		reserved.CancelAt(now)
-	}
-	return wait
-}
-
-// network is whom an address belongs to: an IPv4 address, or the /64 that one customer
-// gets in IPv6.
-func network(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil || addr.Unmap().Is4() {
-		return host
-	}
-	prefix, err := addr.Prefix(64)
-	if err != nil {
-		return host
-	}
-	return prefix.String()
-}
-
-// limited refuses an attempt that comes too early (draft-ietf-httpapi-ratelimit-headers,
-// revision 10, for the headers).
-func limited(w http.ResponseWriter, l *limits, who string) error {
-	wait := l.take(who)
 	if wait == 0 {
 		return nil
 	}
 	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
-	w.Header().Set("Retry-After", seconds)
-	w.Header().Set("RateLimit-Policy", `"default";q=`+strconv.Itoa(l.burst)+";w=60")
-	w.Header().Set("RateLimit", `"default";r=0;t=`+seconds)
+	limit, header := a.Limits.Limit(purpose), c.w.Header()
+	header.Set("Retry-After", seconds)
+	header.Set("RateLimit-Policy", `"default";q=`+strconv.Itoa(limit.Burst)+";w="+strconv.Itoa(int(limit.Per.Seconds())))
+	header.Set("RateLimit", `"default";r=`+strconv.Itoa(left)+";t="+seconds)
 	return errTooMany
+}
+
+// recordTooMany notes that somebody who is signed in came up against a limit: at most once
+// a minute, or the limit would fill the log that it protects.
+func (a *API) recordTooMany(c *call, route Route) error {
+	wait, _, err := a.Limits.Take(context.WithoutCancel(c.ctx()), window.Refusals, string(c.actor), 1)
+	if err != nil {
+		a.Logger.Error("a call cannot be counted", "call", c.id, "purpose", window.Refusals.String(), "err", err)
+		return errUnavailable
+	}
+	if wait > 0 {
+		return nil
+	}
+	_, err = a.record(c, c.actor, events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: errTooMany.Code})
+	return err
 }

@@ -48,10 +48,16 @@ func (a *API) fresh(c *call) error {
 // permit looks at what the caller may do now, also when a call takes long.
 func (a *API) permit(c *call) error {
 	c.now = a.Now()
-	if a.Rights.User(c.person.ID).State != command.UserActive {
+	c.powers = a.Rights.Powers(c.person.ID)
+	if c.session == "" {
+		limit, err := a.tokenLimit(c)
+		if err != nil {
+			return err
+		}
+		c.powers = c.powers.Within(limit)
+	} else if user := a.Rights.User(c.person.ID); user.State != command.UserActive || user.Kind != events.UserPerson {
 		return errSessionExpired
 	}
-	c.powers = a.Rights.Powers(c.person.ID)
 	switch {
 	case c.route.Reach == placeless && !c.may(c.route.Permission, policy.Spot{}),
 		c.route.Reach == placed && !c.anywhere(c.route.Permission):
@@ -78,7 +84,7 @@ func (a *API) await(c *call, seq events.Seq) error {
 
 // mayStill is whether a caller who came in may go on.
 func (a *API) mayStill(c *call) error {
-	if err := c.authenticate(a.Sessions); err != nil {
+	if err := a.authenticate(c); err != nil {
 		return err
 	}
 	return a.permit(c)

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"net/http"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/kms"
 	"secretsbridge/projections"
 	"secretsbridge/rights"
@@ -51,8 +53,16 @@ var (
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
 	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
 	errAbsent           = &problem{"you_are_absent", "you said that you are away, so whoever you named votes for you; end the delegation first: `sb delegation end`"}
+	errStepUpRequired   = &problem{"step_up_required", "prove a second factor first: `sb step-up`, or a passkey in a browser"}
+	errSignInStale      = &problem{"sign_in_stale", "the first factor is enrolled within five minutes after signing in; sign in again: `sb login`"}
+	errFactorMissing    = &problem{"factor_missing", "this needs a second factor and you have none; enrol one first: `sb factor add-totp`"}
+	errStepUpFailed     = &problem{"step_up_failed", "this proves no factor of yours: the code is wrong or was used, or the passkey's answer is not to the newest challenge, for this site, with user verification; try again"}
+	errFactorLocked     = &problem{"factor_locked", "too many codes were wrong, so none counts for a while; wait as long as Retry-After says, or use another factor"}
+	errFactorCloned     = &problem{"factor_cloned", "the counter of this passkey went back, so there may be a copy of it; it was removed. Step up with another factor, and tell an operator"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
+	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
+	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords and delegations; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 
@@ -87,7 +97,16 @@ var statuses = map[string]int{
 	"break_glass_not_allowed": 403, "break_glass_reason": 422, "review_overdue": 403, "nothing_to_review": 409, "own_review": 403,
 	"not_a_reviewer": 403, "already_reviewed": 409, "review_invalid": 422, "comment_too_short": 422, "comment_invalid": 422,
 	"fill_invalid": 422, "own_fill": 403, "not_the_team": 403, "not_awaiting_values": 409, "values_mismatch": 422,
+	"step_up_required": 401, "sign_in_stale": 401, "factor_missing": 403, "step_up_failed": 403, "factor_locked": 429, "factor_cloned": 403,
+	"factor_unknown": 404, "too_many_factors": 409, "factor_exists": 409, "factor_name_invalid": 422, "factor_proof_invalid": 422,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
+
+	"token_refused": 401, "people_only": 403, "person_unknown": 404, "person_erased": 409, "person_disabled": 409, "person_above_you": 403,
+	"not_a_person": 409, "not_a_machine": 409, "machine_disabled": 409, "email_invalid": 422, "email_taken": 409, "person_name_invalid": 422,
+	"machine_name_invalid": 422, "machine_exists": 409, "link_refused": 403, "password_refused": 422, "password_wrong": 403, "session_unknown": 404,
+	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
+	"too_many_grants": 409, "end_invalid": 422, "token_unknown": 404, "token_name_invalid": 422, "token_rights_invalid": 422, "too_many_tokens": 409,
+	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -98,6 +117,9 @@ var denials = map[string]bool{
 	"filled_in": true, "you_are_absent": true, "break_glass_not_allowed": true, "review_overdue": true, "own_review": true, "not_a_reviewer": true,
 	"own_fill": true, "not_the_team": true,
 	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
+	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
+	"grant_hidden": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -106,8 +128,11 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
+	errGrantHidden = (*problem)(accounts.ErrGrantHidden)
+
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
+		errGrantHidden.Code: (*problem)(command.ErrGrantUnknown),
 	}
 )
 
@@ -118,14 +143,19 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] && limited(c.w, a.denied, string(c.actor)) != nil {
-		p = errTooMany // each denial is a fact, so there is an end to them
+	if denials[p.Code] { // each is a fact, so there is an end to them
+		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
+			p, _ = explain(err)
+		}
 	}
 	if denials[p.Code] {
 		denied := events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: p.Code}
 		if _, err := a.record(c, c.actor, denied); err != nil {
 			p = errUnavailable
 		}
+	}
+	if p.Code == errTooMany.Code && c.session != "" && a.recordTooMany(c, route) != nil {
+		p = errUnavailable
 	}
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
@@ -140,6 +170,8 @@ func explain(err error) (p *problem, known bool) {
 	switch {
 	case errors.As(err, &p):
 		return p, true
+	case errors.Is(err, accounts.ErrGrantHidden):
+		return errGrantHidden, true
 	case errors.As(err, &rejection):
 		if _, listed := statuses[rejection.Code]; listed {
 			return (*problem)(rejection), true
@@ -173,8 +205,12 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/problem+json")
-	if status == http.StatusUnauthorized {
+	switch {
+	case p.Code == errStepUpRequired.Code || p.Code == errSignInStale.Code: // it says how fresh a proof must be
+	case status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="secrets-bridge"`)
+	default:
+		header.Del("WWW-Authenticate")
 	}
 	if p == errUnavailable || p == errViewBehind || p == errInFlight {
 		header.Set("Retry-After", "1")

@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -34,7 +35,7 @@ func (a *API) vote(c *call, decide func(command.Request, command.Meta, command.V
 		}
 		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
 		if err == nil && r.Submitted.Workflow.StepUp.Approve {
-			err = a.stepUp(c)
+			err = a.provenNow(c)
 		}
 		return facts, err
 	})
@@ -151,9 +152,12 @@ func (a *API) reveal(c *call) (reply, error) {
 		err = a.reaches(c, r, policy.EnvelopeReveal)
 	}
 	if err == nil && r.Submitted.Workflow.StepUp.Reveal {
-		err = a.stepUp(c)
+		err = a.provenNow(c)
 	}
 	if err != nil {
+		return reply{}, err
+	}
+	if err := a.limit(c, window.Reveals, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	got, err := a.Custody.Reveal(c.ctx(), c.meta(), id, events.EnvelopeID(c.param("envelope")), m.Recipient)

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/command/commandtest"
 	"secretsbridge/custody"
@@ -28,6 +29,8 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
+	"secretsbridge/internal/window/windowtest"
 	"secretsbridge/inventory"
 	"secretsbridge/inventory/inventorytest"
 	"secretsbridge/kms"
@@ -111,6 +114,7 @@ type rig struct {
 	pool      *pgxpool.Pool
 	away      atomic.Bool // Postgres cannot be reached
 	marks     *marks
+	limits    *windowtest.Memory
 	keys      *keys
 	gateway   *gateway.Gateway
 	inventory *inventory.Inventory
@@ -118,6 +122,7 @@ type rig struct {
 	people    store.People
 	sessions  store.Sessions
 	rights    *rights.Register
+	accounts  *accounts.Accounts
 	signer    seal.SigningKey
 	reader    seal.RecipientKey // of whoever reveals
 	clock     *clock
@@ -162,6 +167,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		t.Fatal(err)
 	}
 	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
+	r.limits = &windowtest.Memory{Rates: window.Rates{Person: 100_000, Address: 1_000_000}, Now: r.clock.Now} // tests call fast
 	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.inventory = inventory.New(inventory.Config{
@@ -171,11 +177,17 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	progress := r.follow()
 	r.rights = r.register()
 	cfg := web.Config{
-		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks,
+		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
-		Reapprove: events.ReapproveTouched, OpenRequests: 200,
+		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
 	}
+	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
+	r.accounts = accounts.New(accounts.Config{
+		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,
+		URL: "https://secrets.example.org", Logger: logger, Now: r.clock.Now,
+	})
+	cfg.Accounts, cfg.Directory, cfg.MachineTokens = r.accounts, r.people, tokens
 	for _, f := range change {
 		f(&cfg)
 	}

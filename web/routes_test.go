@@ -58,7 +58,8 @@ func TestCodesAreThoseOfTheContract(t *testing.T) {
 
 // fill makes a path of a route's template.
 func fill(template string) string {
-	return strings.NewReplacer("{id}", "r_"+strings.Repeat("0", 26), "{envelope}", "e_"+strings.Repeat("0", 26), "{name}", "file").Replace(template)
+	return strings.NewReplacer("{id}", "r_"+strings.Repeat("0", 26), "{envelope}", "e_"+strings.Repeat("0", 26), "{name}", "file",
+		"{grant}", "g_"+strings.Repeat("0", 26), "{token}", "t_"+strings.Repeat("0", 26)).Replace(template)
 }
 
 func isPublic(p policy.Permission) bool  { return p == "public" }

@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -189,7 +190,7 @@ func (a *API) queueKeys(c *call) (reply, error) {
 	} else if !may {
 		return reply{}, command.ErrPolicyDenied
 	}
-	if err := limited(c.w, a.keyJobs, string(c.actor)); err != nil {
+	if err := a.limit(c, window.KeyJobs, string(c.actor), 1); err != nil {
 		return reply{}, err
 	}
 	done, err := a.Inventory.QueueKeys(c.ctx(), meta, found.Connection, found.Ref)

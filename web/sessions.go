@@ -12,6 +12,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/window"
 	"secretsbridge/policy"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -32,7 +33,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	if err := limited(c.w, a.addresses, network(c.r)); err != nil {
+	if err := a.limit(c, window.SignInsOfAddress, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	var key seal.VerifyKey
@@ -46,12 +47,12 @@ func (a *API) signIn(c *call) (reply, error) {
 	if email == "" || len(email) > maxEmail || !storable(email) || m.Password == "" || len(m.Password) > maxPassword {
 		return reply{}, a.refuseSignIn(c, "", "impossible")
 	}
-	if err := limited(c.w, a.accounts, email); err != nil {
+	if err := a.limit(c, window.SignInsOfAccount, email+" "+a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	password := secret.New([]byte(m.Password))
 	defer password.Zero()
-	person, err := a.People.Verify(c.ctx(), email, password)
+	person, err := a.People.Verify(c.ctx(), email, password, a.network(c.r))
 	if code, refused := signInCode(err); refused {
 		return reply{}, a.refuseSignIn(c, person.ID, code)
 	}
@@ -140,6 +141,9 @@ func (a *API) refuseSignIn(c *call, who events.UserID, code string) error {
 
 // signOut ends the session that asks for it.
 func (a *API) signOut(c *call) (reply, error) {
+	if err := c.personally(); err != nil {
+		return reply{}, err
+	}
 	if err := a.Sessions.Revoke(c.ctx(), c.session); err != nil {
 		return reply{}, err
 	}

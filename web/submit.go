@@ -7,12 +7,13 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/internal/window"
 	"secretsbridge/web/api"
 )
 
 // intakeKeys are what values of a patch, and sign-ins, are sealed to.
 func (a *API) intakeKeys(c *call) (reply, error) {
-	if err := limited(c.w, a.intakes, network(c.r)); err != nil {
+	if err := a.limit(c, window.Intakes, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
 	keys, err := a.Custody.Intake()
@@ -43,6 +44,9 @@ func (a *API) submit(c *call) (reply, error) {
 		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
 	}
 	if !before.Took(meta.Command) { // else it is the same submit again, and decides nothing new
+		if err := a.limit(c, window.Submits, string(c.actor), 1); err != nil {
+			return reply{}, err
+		}
 		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
 			return reply{}, err
 		}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
 	"secretsbridge/policy"
@@ -63,7 +65,7 @@ type Views interface {
 
 // People are those who can sign in. Package store has it.
 type People interface {
-	Verify(ctx context.Context, email string, password secret.Value) (store.Person, error)
+	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 }
 
@@ -85,6 +87,8 @@ type Sessions interface {
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
+	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
 
 // Marks remembers answers by idempotency key. Package nats has it.
@@ -162,6 +166,12 @@ type Config struct {
 	Fleet     Fleet
 	Inventory Inventory
 	Scans     Scans
+	Limits    Limits
+	Factors   *factors.Keeper
+
+	Accounts      Accounts
+	Directory     Directory
+	MachineTokens MachineTokens
 
 	// Signer signs the answers to signed calls: the key that agents and clients pin.
 	Signer seal.SigningKey
@@ -176,6 +186,10 @@ type Config struct {
 	// do not show yet is not counted.
 	OpenRequests int
 
+	// TrustedProxies say from whom they have a call; none is needed. All others are taken
+	// for the callers themselves.
+	TrustedProxies []netip.Prefix
+
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -185,8 +199,7 @@ type API struct {
 	Config
 	http.Handler
 
-	addresses, accounts, intakes, enrolments, denied, keyJobs *limits
-	streams, exports, held                                    places
+	streams, exports, held places
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -207,9 +220,6 @@ func New(cfg Config) *API {
 		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, exportRows: maxExportRows,
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
-	a.addresses, a.accounts = newLimits(perAddress, cfg.Now), newLimits(perAccount, cfg.Now)
-	a.intakes, a.enrolments, a.denied = newLimits(perIntake, cfg.Now), newLimits(perAddress, cfg.Now), newLimits(perDenied, cfg.Now)
-	a.keyJobs = newLimits(perKeyJobs, cfg.Now)
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	a.Handler = a.router()

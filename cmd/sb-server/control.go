@@ -29,7 +29,7 @@ var operator = events.SystemActor("operator")
 // recordTimeout bounds recording how a rewrap ended after it was stopped.
 const recordTimeout = 5 * time.Second
 
-// control answers `sb-server kms` while the server runs.
+// control answers `sb-server kms` and `sb-server person` while the server runs.
 type control struct {
 	settings kmsSettings
 	keys     kms.KeyManager
@@ -38,13 +38,15 @@ type control struct {
 	logger   *slog.Logger
 	probe    string // path of the probe, which moves with everything else
 
+	invite func(context.Context, guest) (guestLink, error)
+
 	rewrapping sync.Mutex // held by the one rewrap that runs
 }
 
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, probe: st.settings.probePath(),
+		logger: st.log, probe: st.settings.probePath(), invite: st.invite,
 	}
 }
 
@@ -94,6 +96,7 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("GET /kms", c.status)
 	mux.HandleFunc("POST /kms/rotate", c.rotate)
 	mux.HandleFunc("POST /kms/rewrap", c.rewrap)
+	mux.HandleFunc("POST /people/invite", c.invitePerson)
 	return mux
 }
 
@@ -149,6 +152,7 @@ type controlAnswer struct {
 	Progress *custody.Rewrapped `json:"progress,omitempty"`
 	Done     *custody.Rewrapped `json:"done,omitempty"`
 	Error    string             `json:"error,omitempty"`
+	Link     *guestLink         `json:"link,omitempty"`
 }
 
 func say(w http.ResponseWriter, status int, a controlAnswer) {

@@ -274,7 +274,7 @@ func TestARewrapFailsWhereAnEnvelopeDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := d.run(t, t.Context(), "rewrap")
-	if err == nil || !strings.Contains(err.Error(), "1 envelopes do not open") || !strings.Contains(out, "done: 2 moved, 1 failed") {
+	if err == nil || !strings.Contains(err.Error(), "1 do not open") || !strings.Contains(out, "done: 2 moved, 1 failed") {
 		t.Errorf("rewrap: %s, %v", out, err)
 	}
 	probe, err := os.ReadFile(d.settings.probePath())

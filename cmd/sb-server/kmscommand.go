@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,16 +40,17 @@ func kmsCommand() *cobra.Command {
 		}})
 	}
 	ask("status", "show the key manager, its primary key, and what is stored under which key",
-		"Shows the key manager, its primary key, and how many stored envelopes there are under which key.\n"+
+		"Shows the key manager, its primary key, and how many data keys, of envelopes and second factors, are\n"+
+			"stored under which key.\n"+
 			"A key under which nothing is stored is not needed any more; docs/kms.md says when that can change.",
 		http.MethodGet, "/kms", printStatus)
 	ask("rotate", "add a wrapping key and wrap new data keys with it (SB_KMS=local)",
 		"Adds a wrapping key and wraps new data keys with it; older ones still open. Only for SB_KMS=local:\n"+
 			"for the others it says which command of Vault or AWS rotates.",
 		http.MethodPost, "/kms/rotate", printRotated)
-	ask("rewrap", "move stored envelopes to the primary key, while the server works",
-		"Moves the data keys of stored envelopes to the key manager's primary key, while the server works.\n"+
-			"Ctrl-C stops it; running it again goes on. It fails if an envelope does not open under its old key.",
+	ask("rewrap", "move what is stored to the primary key, while the server works",
+		"Moves the data keys of envelopes and second factors to the key manager's primary key, while the server works.\n"+
+			"Ctrl-C stops it; running it again goes on. It fails if one does not open under its old key.",
 		http.MethodPost, "/kms/rewrap", printRewrap)
 	return root
 }
@@ -56,9 +58,21 @@ func kmsCommand() *cobra.Command {
 // errStopped is what Ctrl-C comes to.
 var errStopped = errors.New("stopped; what was moved stays moved, and running it again goes on")
 
+// errNoServer says that no server runs on this machine with that data directory.
+var errNoServer = errors.New("no sb-server runs")
+
 // askControl sends one request to the running server and hands over each line of the
 // answer.
 func askControl(ctx context.Context, s settings, method, path string, each func(controlAnswer) error) error {
+	return askControlWith(ctx, s, method, path, nil, each)
+}
+
+// askControlWith is likewise, with something to say in JSON.
+func askControlWith(ctx context.Context, s settings, method, path string, what any, each func(controlAnswer) error) error {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
 		err = socket.At(controlPath(s), func(short string) (err error) {
 			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", short)
@@ -66,7 +80,7 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 		})
 		return conn, err
 	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -75,8 +89,8 @@ func askControl(ctx context.Context, s settings, method, path string, each func(
 	case err != nil && ctx.Err() != nil:
 		return errStopped
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no sb-server runs with the data directory %s: start it (the key manager is looked after while it serves), "+
-			"or set SB_DATA_DIR to its folder", s.DataDir)
+		return fmt.Errorf("%w with the data directory %s: start it (the key manager is looked after while it serves), "+
+			"or set SB_DATA_DIR to its folder", errNoServer, s.DataDir)
 	case err != nil:
 		return fmt.Errorf("ask the running sb-server: %w", err)
 	}
@@ -110,14 +124,14 @@ func printStatus(out io.Writer, a controlAnswer) error {
 	}
 	fmt.Fprintf(out, "key manager  %s\nprimary key  %s\n", a.Status.Backend, a.Status.Primary)
 	if len(a.Status.Envelopes) == 0 {
-		fmt.Fprintln(out, "envelopes    none")
+		fmt.Fprintln(out, "data keys    none")
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Status.Envelopes)) {
 		note := ""
 		if key != a.Status.Primary {
 			note = "  (run `sb-server kms rewrap` to move them)"
 		}
-		fmt.Fprintf(out, "envelopes    %d under %s%s\n", a.Status.Envelopes[key], key, note)
+		fmt.Fprintf(out, "data keys    %d under %s%s\n", a.Status.Envelopes[key], key, note)
 	}
 	return nil
 }
@@ -137,7 +151,7 @@ func printRewrap(out io.Writer, a controlAnswer) error {
 	}
 	fmt.Fprintf(out, "done: %d moved%s\n", a.Done.Moved, besides(*a.Done))
 	if a.Done.Failed > 0 {
-		return fmt.Errorf("%d envelopes do not open under their old key and stay as they are (%v): nobody can reveal them; docs/kms.md says what that means",
+		return fmt.Errorf("%d do not open under their old key and stay as they are (%v): nobody can reveal or use them; docs/kms.md says what that means",
 			a.Done.Failed, a.Done.Named)
 	}
 	return nil

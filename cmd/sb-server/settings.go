@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/seal"
 )
 
@@ -32,13 +34,24 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
+
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
+
+	CallsPerPerson  int      `env:"SB_CALLS_PER_PERSON" envDefault:"600"`
+	CallsPerAddress int      `env:"SB_CALLS_PER_ADDRESS" envDefault:"1200"`
+	ProxyNames      []string `env:"SB_TRUSTED_PROXIES"`
 
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
-	Suites []seal.Suite `env:"-"` // of SuiteNames
+	Suites  []seal.Suite   `env:"-"` // of SuiteNames
+	Proxies []netip.Prefix `env:"-"` // of ProxyNames
+
+	RPID      string         `env:"SB_WEBAUTHN_RP_ID"`
+	RPOrigins []string       `env:"SB_WEBAUTHN_ORIGINS"`
+	Party     *factors.Party `env:"-"` // of both
 }
 
 func loadSettings() (settings, error) {
@@ -52,6 +65,12 @@ func loadSettings() (settings, error) {
 	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
+	if s.Proxies, err = parseProxies(s.ProxyNames); err != nil {
+		return settings{}, err
+	}
+	if s.Party, err = s.relyingParty(); err != nil {
+		return settings{}, err
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		return settings{}, fmt.Errorf("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
 	}
@@ -60,8 +79,20 @@ func loadSettings() (settings, error) {
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
 	}
-	if s.OpenRequests < 1 || s.OpenRequests > 10_000 {
-		return settings{}, fmt.Errorf("SB_OPEN_REQUESTS is %d: choose 1 to 10000", s.OpenRequests)
+	if err := checkPublicURL(s.PublicURL); err != nil {
+		return settings{}, err
+	}
+	for _, n := range []struct {
+		name             string
+		value, low, high int
+	}{
+		{"SB_OPEN_REQUESTS", s.OpenRequests, 1, 10_000},
+		{"SB_CALLS_PER_PERSON", s.CallsPerPerson, 60, 100_000},
+		{"SB_CALLS_PER_ADDRESS", s.CallsPerAddress, 60, 1_000_000},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return settings{}, fmt.Errorf("%s is %d: choose %d to %d", n.name, n.value, n.low, n.high)
+		}
 	}
 	for _, d := range []struct {
 		name      string
@@ -81,6 +112,31 @@ func loadSettings() (settings, error) {
 	return s, s.validateKMS()
 }
 
+// maxProxies is how many networks of proxies there may be: more is a list of callers.
+const maxProxies = 64
+
+// parseProxies reads networks, and addresses alone. One that holds every address would
+// let each caller say who it is.
+func parseProxies(names []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, name := range names {
+		name = strings.TrimSpace(name)
+		network, err := netip.ParsePrefix(name)
+		if addr, alone := netip.ParseAddr(name); alone == nil {
+			addr = addr.Unmap().WithZone("")
+			network, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil || network.Bits() == 0 || network.Addr().Is4In6() {
+			return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %q: write networks or addresses of your proxies, such as 10.0.0.0/8 or 192.0.2.7, separated by commas", name)
+		}
+		all = append(all, network.Masked())
+	}
+	if len(all) > maxProxies {
+		return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %d networks: write %d at most", len(all), maxProxies)
+	}
+	return all, nil
+}
+
 // explainSetting says which variable is wrong and what to write, where the library
 // says which field of ours.
 func explainSetting(err error) error {
@@ -96,6 +152,8 @@ func explainSetting(err error) error {
 	switch parse.Type {
 	case reflect.TypeFor[time.Duration]():
 		form = "a duration such as 90s, 15m or 24h"
+	case reflect.TypeFor[int]():
+		form = "a whole number"
 	case reflect.TypeFor[slog.Level]():
 		form = "DEBUG, INFO, WARN or ERROR"
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"secretsbridge/internal/window"
 	"secretsbridge/seal"
 )
 
@@ -18,6 +20,17 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"an unknown suite":    {"SB_HPKE_SUITES", "xwing,rsa", "write xwing,x25519"},
 		"a suite twice":       {"SB_HPKE_SUITES", "xwing,xwing", "write xwing,x25519"},
 		"too long":            {"SB_PENDING_TTL", "9999h", "choose 1s to 720h"},
+		"too few calls":       {"SB_CALLS_PER_PERSON", "59", "choose 60 to 100000"},
+		"too many calls":      {"SB_CALLS_PER_ADDRESS", "1000001", "choose 60 to 1000000"},
+		"no number of calls":  {"SB_CALLS_PER_ADDRESS", "many", "write a whole number"},
+		"no network":          {"SB_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example", "proxy.example"},
+		"every address":       {"SB_TRUSTED_PROXIES", "0.0.0.0/0", "such as 10.0.0.0/8"},
+		"too many proxies":    {"SB_TRUSTED_PROXIES", strings.Repeat("10.0.0.1,", 64) + "10.0.0.1", "64 at most"},
+		"a party with a port": {"SB_WEBAUTHN_RP_ID", "bridge.example.org:443", "relying party"},
+		"a party by address":  {"SB_WEBAUTHN_RP_ID", "192.0.2.1", "relying party"},
+		"an origin elsewhere": {"SB_WEBAUTHN_ORIGINS", "https://localhost:8443,https://evil.example", "is not of localhost"},
+		"an origin in clear":  {"SB_WEBAUTHN_ORIGINS", "http://localhost.localhost", "is not https"},
+		"an origin and more":  {"SB_WEBAUTHN_ORIGINS", "https://localhost/app", "scheme, host and port"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -34,6 +47,18 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	t.Setenv("SB_REVEAL_TTL", "90s")
 	s, err := loadSettings()
 	if err != nil || s.RevealTTL != 90*time.Second || s.PendingTTL != 24*time.Hour || len(s.Suites) != 2 || s.Suites[0] != seal.XWing {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestProxiesAreNetworksOrAddresses(t *testing.T) {
+	t.Setenv("SB_TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.7,2001:db8::7")
+	s, err := loadSettings()
+	if want := "[10.0.0.0/8 192.0.2.7/32 2001:db8::7/128]"; err != nil || fmt.Sprint(s.Proxies) != want {
+		t.Errorf("%v, %v, want %s", s.Proxies, err, want)
+	}
+	t.Setenv("SB_TRUSTED_PROXIES", "")
+	if s, err = loadSettings(); err != nil || len(s.Proxies) != 0 || s.CallsPerPerson != window.DefaultRates.Person || s.CallsPerAddress != window.DefaultRates.Address {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -82,6 +107,23 @@ func TestTheBannerCanBePasted(t *testing.T) {
 		}
 		if got := callable(tcp); got != want {
 			t.Errorf("callable(%s) = %s, want %s", addr, got, want)
+		}
+	}
+}
+
+func TestPasskeysBelongToTheHostOfTheAPI(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:8443": "https://localhost:8443", ":8443": "https://localhost:8443", "[::]:443": "https://localhost",
+		"bridge.example.org:443": "https://bridge.example.org", "bridge.example.org:8443": "https://bridge.example.org:8443",
+	} {
+		s := settings{HTTPAddr: addr}
+		party, err := s.relyingParty()
+		if err != nil {
+			t.Errorf("%s: %v", addr, err)
+			continue
+		}
+		if got := party.Origins(); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: passkeys are used at %v, want %s", addr, got, want)
 		}
 	}
 }

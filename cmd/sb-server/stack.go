@@ -13,6 +13,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -20,6 +21,7 @@ import (
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
+	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
@@ -45,6 +47,7 @@ type stack struct {
 	store    *nats.Store
 	jobs     *nats.Jobs
 	marks    *nats.Marks
+	windows  *nats.Windows
 	presence *nats.Presence
 
 	progress  *projections.Progress
@@ -53,6 +56,7 @@ type stack struct {
 	gateway   *gateway.Gateway
 	worker    *worker.Worker
 	rights    *rights.Register
+	accounts  *accounts.Accounts
 	people    store.People
 	sessions  store.Sessions
 }
@@ -156,8 +160,29 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if st.presence, err = nats.OpenPresence(ctx, st.core); err != nil {
 		return err
 	}
+	if err := st.openWindows(ctx); err != nil {
+		return err
+	}
 	registry.Store(&answer)
 	return nil
+}
+
+// windowsLabel is what the key of rate windows is derived for. No connection has such a
+// name, so it is no key of fingerprints.
+const windowsLabel = "rate windows"
+
+// openWindows derives the key that hides who is counted from the key manager, which all
+// servers of an installation share and NATS does not hold.
+func (st *stack) openWindows(ctx context.Context) error {
+	key, err := st.keys.wrapping.FingerprintKey(ctx, windowsLabel)
+	if err != nil {
+		return fmt.Errorf("derive the key of rate windows: %w", err)
+	}
+	st.windows, err = nats.OpenWindows(ctx, nats.WindowsConfig{
+		Conn: st.core, Key: key.Expose(), Now: time.Now,
+		Rates: window.Rates{Person: st.settings.CallsPerPerson, Address: st.settings.CallsPerAddress},
+	})
+	return err
 }
 
 // provision creates missing streams with rights that the running system has not.
@@ -191,6 +216,7 @@ func (st *stack) assemble(caPEM string) {
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
 	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
+	st.accounts = st.openAccounts()
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,

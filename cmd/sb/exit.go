@@ -25,6 +25,7 @@ const (
 	exitNotFound    = 5
 	exitUnavailable = 6 // trying again may help
 	exitEnded       = 7 // what was watched ended otherwise than it was asked for
+	exitStepUp      = 8 // a second factor has to be proved first
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -59,6 +60,9 @@ var localCodes = []localCode{
 	{"request_ended", exitEnded, "the request that `--watch` followed ended without being executed: it failed, was rejected or cancelled, or expired"},
 	{"job_ended", exitEnded, "the job that was followed was cancelled; one that failed has the code of its failure"},
 	{"ownership_rules_moved", exitRefused, "the rules in the file are made from another version than the one in force; also a code of the server's"},
+	{client.CodeStepUp, exitStepUp, "this needs a second factor, and there is no terminal to ask for a code: `sb step-up --code-stdin` takes one; also a code of the server's"},
+	{"passkey_only", exitStepUp, "this needs a second factor, and a passkey, which needs a browser, is the only one"},
+	{"person_unknown", exitNotFound, "nobody has that id, e-mail or name; also a code of the server's"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},
@@ -131,6 +135,8 @@ func ofServer(r *client.Refused) *failure {
 	}
 	f = &failure{exit: exitRefused, code: r.Problem.Code, text: r.Problem.Detail, err: r}
 	switch {
+	case f.code == client.CodeStepUp:
+		f.exit = exitStepUp
 	case passing:
 		f.exit = exitUnavailable
 	case status == http.StatusUnauthorized:

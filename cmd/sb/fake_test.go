@@ -59,6 +59,11 @@ type fake struct {
 	misplaced bool       // secrets are said to be elsewhere
 	empty     bool       // nothing was scanned yet
 	many      bool       // there are 51 secrets
+
+	factors   api.Factors
+	careful   bool // commands need a second factor
+	steppedUp bool
+	told      any // what the last command about people or machines said
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -203,7 +208,14 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		f.signIn(w, r, body)
 		return
 	}
+	if r.Method == "POST" && path == "links/redeem" {
+		f.redeem(w, r, body)
+		return
+	}
 	switch r.Header.Get("Authorization") {
+	case "Bearer " + canaryMachine: // signs nothing, and has no session
+		f.query(w, r, path)
+		return
 	case "Bearer " + canaryToken:
 	case "":
 		problem(w, 401, "not_signed_in")
@@ -238,7 +250,11 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 			_, _ = w.WriteString(before)
 			return
 		}
-		defer func() { f.keys[key] = w.Body.String() }()
+		defer func() {
+			if w.Code < 300 { // what was refused was not done
+				f.keys[key] = w.Body.String()
+			}
+		}()
 	}
 	f.command(w, r, path, body)
 }
@@ -279,9 +295,14 @@ func me(email string) api.Me {
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
 	part := strings.Split(path, "/")
+	if f.queryPeople(w, r, path) {
+		return
+	}
 	switch {
 	case path == "me":
 		reply(w, 200, me("dana@example.org"))
+	case path == "me/factors":
+		reply(w, 200, f.factors)
 	case path == "requests":
 		var found []api.Request
 		for _, q := range slices.Backward(f.requests) {
@@ -335,7 +356,14 @@ func agent(id string) api.Agent {
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
 	part := strings.Split(path, "/")
+	if r.Method == "POST" && f.commandPeople(w, path, body) {
+		return
+	}
 	switch {
+	case part[0] == "me":
+		f.commandFactors(w, path, body)
+	case f.careful && !f.steppedUp:
+		problem(w, 401, "step_up_required")
 	case r.Method == "DELETE" && path == "sessions/current":
 		f.revoked = true
 		w.WriteHeader(204)

@@ -65,6 +65,8 @@ func command() *cobra.Command {
 		requestCommand(a), inboxCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
 		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
+		factorCommand(a), stepUpCommand(a),
+		personCommand(a), grantCommand(a), machineCommand(a), sessionCommand(a), passwordCommand(a), linkCommand(a), delegationCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()

@@ -74,6 +74,7 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 | 5 | not found, or not yours to see: the status is 404, or the code ends in _unknown |
 | 6 | not possible now; trying again may help |
 | 7 | what was followed has ended otherwise: a request without being executed, a job without being finished |
+| 8 | a second factor has to be proved first |
 
 | code of its own | exit code | means |
 | --- | --- | --- |

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -41,6 +42,9 @@ func TestMain(m *testing.M) {
 //	fake many             there are 51 secrets
 //	fake holds FILE HEX   a file, or stdout, holds exactly these bytes
 //	fake proposed KEY HEX a value of a patch was these bytes, its kind first
+//	fake careful          commands need a second factor, which nobody has proved
+//	fake passkey          there is a passkey
+//	fake told JSON        the last command about people or machines said this
 //	fake rotate           the server signs with another key from now on
 //	fake owner PATH...    only the owner may read these
 func TestScripts(t *testing.T) {
@@ -53,12 +57,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SB_SERVER", f.server.URL)
 			env.Setenv("SB_CA_FILE", filepath.Join(env.WorkDir, "ca.pem"))
 			env.Setenv("SB_TOKEN_FILE", filepath.Join(env.WorkDir, "config", "token"))
+			env.Setenv("ANNA", anna)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("DB", string(events.SecretOf("file", "prod/db")))
 			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "binary"), []byte{0xff, 0x00}, 0o600),
-				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600))
+				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "passwords"), []byte(canaryPassword+"\n"+canaryPassword+"-new\n"), 0o600),
+				os.WriteFile(filepath.Join(env.WorkDir, "invited"), []byte(f.server.URL+"/#link="+canaryLink+"\n"+canaryPassword+"-new\n"), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": steer, "exec-code": execCode},
 	})
@@ -165,8 +172,24 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		if got := hex.EncodeToString([]byte(f.proposed[args[1]])); got != args[2] {
 			ts.Fatalf("%s was proposed as %s", args[1], got)
 		}
+	case "told":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		said, err := json.Marshal(f.told)
+		ts.Check(err)
+		if !strings.Contains(string(said), args[1]) {
+			ts.Fatalf("it said %s", said)
+		}
 	case "rotate":
 		f.rotate()
+	case "careful": // commands need a second factor, which nobody has proved
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.careful, f.steppedUp = true, false
+	case "passkey":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.factors.Items = append(f.factors.Items, api.Factor{ID: "f_2", Kind: "passkey", EnrolledAt: time.Now()})
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))

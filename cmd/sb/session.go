@@ -276,6 +276,9 @@ func given(flag, variable string) string {
 // signedIn makes a command that needs a session.
 func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
+		if os.Getenv("SB_TOKEN") != "" {
+			return a.byToken(c, args, do)
+		}
 		file, err := findTokenFile()
 		if err != nil {
 			return err
@@ -293,10 +296,28 @@ func (a *cli) signedIn(do func(c *cobra.Command, args []string, to *client.Clien
 		if kept.Server != "" && kept.Server != to.Server() {
 			return fail("not_signed_in", "your session is for %s; sign in to %s with sb login --email YOU", kept.Server, to.Server())
 		}
+		stepsUp(c, to)
 		err = do(c, args, to)
 		file.remember(to)
 		return a.whoseKey(err)
 	}
+}
+
+// byToken runs a command with the token in SB_TOKEN, such as a machine's. Nothing is kept of
+// it: there is no session, and no file.
+func (a *cli) byToken(c *cobra.Command, args []string, do func(c *cobra.Command, args []string, to *client.Client) error) error {
+	text := []byte(os.Getenv("SB_TOKEN"))
+	if len(text) > maxToken || bytes.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return usage("SB_TOKEN holds no token")
+	}
+	token := secret.New(text)
+	defer token.Zero()
+	to, err := a.dial(token, seal.SigningKey{}, state{})
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	return a.whoseKey(do(c, args, to))
 }
 
 // note tells a person something beside the output.

@@ -3,6 +3,7 @@
 package subject
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,6 +19,7 @@ const (
 	DeadLettersStream = "DEADLETTERS" // what the server says of jobs that never come again
 	MarksBucket       = "marks"       // idempotency marks, one a key
 	PresenceBucket    = "presence"    // agents that were heard, one a key
+	WindowsBucket     = "windows"     // rate windows, one a key
 )
 
 // Wildcards over whole families of subjects.
@@ -129,6 +131,18 @@ func ParseService(subject string) (account string, service events.Service, ok bo
 
 // KeyValue is the subject behind a bucket's key: $KV.<bucket>.<key>.
 func KeyValue(bucket, key string) string { return "$KV." + bucket + "." + key }
+
+// BucketStream is the stream behind a bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }
+
+// Window is the key of a rate window. Whoever can read NATS must not learn who it is of,
+// and addresses and e-mails can be guessed: so it is an HMAC under a key that is not in
+// NATS, of both parts, length-prefixed.
+func Window(key []byte, purpose, who string) string {
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%d:%s%s", len(purpose), purpose, who)
+	return hex.EncodeToString(mac.Sum(nil))
+}
 
 // Mark is the key of an idempotency mark. Both parts come from outside, so it is a
 // hash of them, length-prefixed.

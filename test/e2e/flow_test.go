@@ -17,7 +17,7 @@ import (
 // TestTheMainJobByCommandLine does what the README tells a newcomer to do.
 func TestTheMainJobByCommandLine(t *testing.T) {
 	t.Parallel()
-	c := start(t)
+	c := start(t, "SB_CALLS_PER_PERSON=600", "SB_CALLS_PER_ADDRESS=1200") // as they are unless set: one person is far from them
 	c.login(t, "developer", "approver", "admin")
 	mainJob(t, c, "file/prod/db/password")
 

@@ -83,7 +83,7 @@ func Load(yaml []byte) (*Contract, error) {
 func options() []config.Option {
 	return []config.Option{
 		config.WithFormatAssertions(), config.WithStrictMode(),
-		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.items[*].data.**",
+		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.public_key.**", "$.body.passkey.**", "$.body.items[*].data.**",
 			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels"),
 	}
 }
@@ -93,6 +93,32 @@ func (c *Contract) Operations() []Operation { return slices.Clone(c.operations) 
 
 // Problems is the table of codes, in the order of the text.
 func (c *Contract) Problems() []Problem { return slices.Clone(c.problems) }
+
+// Input is what an operation takes beside its path.
+type Input struct {
+	Method, Path string
+	Query        []*v3.Parameter
+	Body         *base.Schema // nil if it takes none
+}
+
+// Inputs are those of all operations, in the order of the text.
+func (c *Contract) Inputs() (all []Input) {
+	for path, item := range c.model.Paths.PathItems.FromOldest() {
+		for method, op := range item.GetOperations().FromOldest() {
+			in := Input{Method: strings.ToUpper(method), Path: path}
+			for _, p := range op.Parameters {
+				if p.In == "query" {
+					in.Query = append(in.Query, p)
+				}
+			}
+			if op.RequestBody != nil {
+				in.Body = op.RequestBody.Content.GetOrZero("application/json").Schema.Schema()
+			}
+			all = append(all, in)
+		}
+	}
+	return all
+}
 
 // Schema is one of the named schemas; nil if there is none.
 func (c *Contract) Schema(name string) *base.Schema {

@@ -18,9 +18,11 @@ import (
 	"github.com/pb33f/libopenapi/datamodel/high/base"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/identity/factors"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -166,6 +168,12 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Credential": events.Credentials{}, "Event": api.Event{}, "Problem": api.Problem{}, "RequestPage": api.Page[api.Request]{},
 		"QueueJob": api.QueueJob{}, "Job": api.Job{}, "Progress": api.Progress{}, "KeyNames": api.KeyNames{}, "Schedule": api.Schedule{},
 		"Secret": api.Secret{}, "Count": api.Count{}, "Facet": api.Facet{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
+		"Factors": api.Factors{}, "Factor": api.Factor{}, "NewTotp": api.NewTOTP{}, "Totp": api.TOTP{}, "TotpCode": api.TOTPCode{}, "PasskeyOptions": api.PasskeyOptions{},
+		"NewPasskey": api.NewPasskey{}, "Enrolled": api.Enrolled{}, "RecoveryCodes": api.RecoveryCodes{}, "StepUp": api.StepUp{},
+		"InvitePerson": api.InvitePerson{}, "Link": api.Link{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
+		"SealedPassword": api.SealedPassword{}, "Account": api.Account{}, "PersonGrant": api.PersonGrant{}, "GiveGrant": api.GiveGrant{}, "Made": api.Made{},
+		"OpenSession": api.OpenSession{}, "Ended": api.Ended{}, "CreateMachine": api.CreateMachine{}, "Machine": api.Machine{}, "MachineToken": api.MachineToken{},
+		"IssueToken": api.IssueToken{}, "IssuedToken": api.IssuedToken{}, "Delegate": api.Delegate{}, "Delegation": api.Delegation{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
 		"Approvers": api.Approvers{}, "Place": api.Place{}, "Fill": api.Fill{}, "Glass": api.Glass{},
@@ -229,6 +237,9 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 		"an environment":  {property("Assign", "environment").MaxLength, command.MaxOwner},
 		"names of keys":   {property("KeyNames", "keys").MaxItems, command.MaxKeyNames},
 		"requests a page": {property("RequestPage", "items").MaxItems, projections.MaxLimit},
+		"factors":         {property("Factors", "items").MaxItems, factors.MaxFactors},
+		"name of one":     {property("NewTotp", "name").MaxLength, factors.MaxName},
+		"recovery codes":  {property("RecoveryCodes", "codes").MaxItems, factors.RecoveryCodes},
 	}
 	for name, tt := range tests {
 		if tt.got == nil || *tt.got != int64(tt.want) {
@@ -259,12 +270,18 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrDescriptionLength, command.ErrAgentUnknown, command.ErrAgentNameInvalid, command.ErrTokenLife, command.ErrTokenRefused,
 		command.ErrAgentRevoked, command.ErrReasonNeeded, command.ErrChangesInvalid, command.ErrNotCompared, command.ErrComparisonMoved,
 		command.ErrJobKind, command.ErrScanRunning, command.ErrJobUnknown, command.ErrJobOver, command.ErrCancelReason, command.ErrScheduleInvalid,
+		command.ErrUserUnknown, command.ErrUserGone, command.ErrOwnRights, command.ErrGrantUnknown, command.ErrTooManyGrants, command.ErrEndInvalid,
+		command.ErrNotAMachine, command.ErrTokenUnknown, command.ErrTooManyTokens, command.ErrTokenName, command.ErrTokenRights, command.ErrDelegate,
+		command.ErrDelegation, command.ErrTooMany, accounts.ErrEmail, accounts.ErrEmailTaken, accounts.ErrName, accounts.ErrMachineName,
+		accounts.ErrMachineTaken, accounts.ErrNotAPerson, accounts.ErrPersonOut, accounts.ErrLink, accounts.ErrOldPassword, accounts.ErrSession,
+		accounts.ErrLastAdmin, accounts.ErrRole, accounts.ErrScope, accounts.ErrBeyond, accounts.ErrAbove, accounts.ErrTokenInactive, accounts.ErrPasswordShort,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
 		command.ErrReasonTooShort, command.ErrReasonPattern, command.ErrTicketInvalid, command.ErrGlass, command.ErrGlassReason, command.ErrReviewDue,
 		command.ErrNothingToReview, command.ErrOwnReview, command.ErrNotAReviewer, command.ErrReviewed, command.ErrReviewInvalid, command.ErrCommentTooShort,
 		command.ErrCommentInvalid, command.ErrFilledIn, command.ErrVoiceCounted, command.ErrFillInvalid, command.ErrOwnFill, command.ErrNotTheTeam,
 		command.ErrNotAwaiting, command.ErrValuesMismatch,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
+		factors.ErrUnknown, factors.ErrTooMany, factors.ErrExists, factors.ErrName, factors.ErrProof,
 	} {
 		var r *command.Rejection
 		if !errors.As(rule, &r) {
@@ -294,7 +311,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
-		"Approvers", "Place", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
+		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Approvers", "Place", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()

@@ -187,7 +187,7 @@ func exchange(ctx context.Context, c *Client, want form, method, path string, qu
 	if seq := c.newest.Load(); seq > 0 && method == http.MethodGet {
 		header.Set(api.HeaderNotOlderThan, strconv.FormatUint(seq, 10))
 	}
-	late := false
+	late, asked := false, false
 	for attempt := 1; ; attempt++ {
 		raw, err := c.tell(ctx, want, method, target(path, query), header, sent)
 		if err == nil {
@@ -197,6 +197,15 @@ func exchange(ctx context.Context, c *Client, want form, method, path string, qu
 		if !late && errors.As(err, &refused) && refused.Problem.Code == codeExpired {
 			late = true // nothing was done, and the answer said what time it is
 			continue
+		}
+		if !asked {
+			proved, failed := c.proved(ctx, err)
+			if failed != nil {
+				return nil, failed
+			}
+			if asked = proved; proved {
+				continue // nothing was done
+			}
 		}
 		pause, worth := worthAnother(err, attempt)
 		if repeat == once || !worth || attempt == attempts {

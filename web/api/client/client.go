@@ -11,6 +11,7 @@
 package client
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -90,6 +91,8 @@ type Client struct {
 	newest  atomic.Uint64
 	pinned  atomic.Pointer[seal.VerifyKey] // the server's signing key; nil before it is known
 	proven  atomic.Bool                    // the server has signed something with it
+	prove   func(context.Context) error    // a second factor; nil: nobody can be asked
+	proving atomic.Bool
 }
 
 // New checks the address, which must be an https URL (else [ErrAddress]), and dials

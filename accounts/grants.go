@@ -1,0 +1,126 @@
+package accounts
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/policy"
+)
+
+// maxPrefix is the longest ref, in bytes.
+const maxPrefix = 512
+
+// Give gives somebody a role in a scope. by manages grants there: with a scope of their own
+// only inside of it, and only roles all of whose permissions a scope narrows. powers are by's,
+// which a token may limit; nil is the operator of the host.
+func (a *Accounts) Give(ctx context.Context, meta command.Meta, powers *policy.Powers, id events.UserID, g events.GrantGiven) (events.GrantID, events.Seq, error) {
+	governance := a.Rights.Governance()
+	if !governance.HasRole(g.Role) {
+		return "", 0, ErrRole
+	}
+	if !validScope(g.Scope) {
+		return "", 0, ErrScope
+	}
+	if !manages(powers, g.Scope, meta.Time) || !governance.Narrow(g.Role) && !manages(powers, events.Scope{}, meta.Time) {
+		return "", 0, ErrBeyond
+	}
+	by := whose(powers)
+	done, err := a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.Give(meta, by, g) })
+	if err != nil {
+		return "", 0, err
+	}
+	for _, given := range done.State.Grants { // the one that was there before, if there was
+		if given.Role == g.Role && given.Scope == g.Scope && given.Until.Equal(g.Until) {
+			return given.Grant, done.Seq, nil
+		}
+	}
+	return events.GrantOf(meta.Command), done.Seq, nil
+}
+
+// Take takes a grant away. One that is outside of what by manages looks like none.
+func (a *Accounts) Take(ctx context.Context, meta command.Meta, powers *policy.Powers, id events.UserID, grant events.GrantID, reason string) (events.Seq, error) {
+	user := a.Rights.User(id)
+	i := slices.IndexFunc(user.Grants, func(g events.GrantGiven) bool { return g.Grant == grant })
+	if i >= 0 && !manages(powers, user.Grants[i].Scope, meta.Time) {
+		return 0, ErrGrantHidden
+	}
+	by := whose(powers)
+	return a.unlessLast(ctx, id, grant, meta.Time, func() (command.Decision[command.User], error) {
+		return a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.Take(meta, by, grant, reason) })
+	})
+}
+
+// ErrGrantHidden is inside what [command.ErrGrantUnknown] is outside: it is there, and not the
+// caller's to see.
+var ErrGrantHidden = &command.Rejection{Code: "grant_hidden", Detail: command.ErrGrantUnknown.Detail}
+
+func manages(powers *policy.Powers, in events.Scope, now time.Time) bool {
+	return powers == nil || powers.Spans(policy.GrantManage, in, now)
+}
+
+func whose(powers *policy.Powers) events.UserID {
+	if powers == nil {
+		return ""
+	}
+	return powers.User()
+}
+
+// validScope reports whether a scope can be meant. What its names stand for need not exist yet.
+func validScope(s events.Scope) bool {
+	for _, name := range []string{s.Team, s.Project, s.Environment, string(s.Connection)} {
+		if name != "" && !events.ValidName(name) {
+			return false
+		}
+	}
+	switch s.Kind {
+	case "", events.Production, events.NonProduction:
+	default:
+		return false
+	}
+	return s.Prefix == "" || s.Connection != "" && printable(s.Prefix, maxPrefix) && len(s.Prefix) <= maxPrefix && s.Prefix[0] != '/'
+}
+
+// IssueToken makes a token for a machine, with at most those permissions in that scope. It is
+// shown once.
+func (a *Accounts) IssueToken(ctx context.Context, meta command.Meta, by, id events.UserID, t events.TokenIssued) (Linked, events.TokenID, error) {
+	if !validScope(t.Scope) {
+		return Linked{}, "", ErrScope
+	}
+	if err := a.above(by, id, meta.Time); err != nil {
+		return Linked{}, "", err
+	}
+	slices.Sort(t.Permissions)
+	t.Permissions = slices.Compact(t.Permissions)
+	for _, p := range t.Permissions {
+		if policy.Permission(p).Sentence() == "" {
+			return Linked{}, "", command.ErrTokenRights
+		}
+	}
+	done, err := a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) {
+		if u.State == command.UserDisabled {
+			return nil, ErrTokenInactive
+		}
+		return u.IssueToken(meta, t)
+	})
+	if err != nil {
+		return Linked{}, "", err
+	}
+	token := events.TokenOf(meta.Command)
+	value, err := a.Tokens.Issue(ctx, id, token, t.Until)
+	if err != nil {
+		return Linked{}, "", err
+	}
+	return Linked{User: id, Link: value, Until: t.Until, Seq: done.Seq}, token, nil
+}
+
+// RevokeToken ends a token at once.
+func (a *Accounts) RevokeToken(ctx context.Context, meta command.Meta, id events.UserID, token events.TokenID, reason string) (events.Seq, error) {
+	done, err := a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.RevokeToken(meta, token, reason) })
+	if err != nil {
+		return 0, err
+	}
+	return done.Seq, a.Tokens.Revoke(context.WithoutCancel(ctx), token)
+}

@@ -1,0 +1,213 @@
+// Package factors keeps the second factors of people: passkeys, authenticator apps (TOTP)
+// and recovery codes. It says whether somebody proved one; what that is good for is decided
+// elsewhere.
+//
+// What a factor is recognised by is stored sealed and bound to its owner and its id, so that
+// whoever can write to the database can neither read it nor hand it to somebody else. Who acts
+// is the actor of the command's circumstance, never a part of a body.
+package factors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+
+	"secretsbridge/command"
+	"secretsbridge/events"
+	"secretsbridge/kms"
+)
+
+// Bounds.
+const (
+	// MaxFactors is how many factors one person may have, recovery codes aside.
+	MaxFactors = 5
+
+	// MaxName is how long the name of a factor may be, in characters.
+	MaxName = 64
+
+	// PendingLife is how long an authenticator app may wait for its first code.
+	PendingLife = 10 * time.Minute
+)
+
+// Why a factor ends.
+const (
+	CauseOwner    = "owner"
+	CauseOperator = "operator"
+	CauseCloned   = "cloned"
+)
+
+// What is refused by the rules.
+var (
+	ErrUnknown = &command.Rejection{Code: "factor_unknown", Detail: "you have no such factor, or it waited too long to be confirmed; `sb factor list` shows those you have"}
+	ErrTooMany = &command.Rejection{Code: "too_many_factors", Detail: "you have as many factors as one person may have; remove one first"}
+	ErrExists  = &command.Rejection{Code: "factor_exists", Detail: "this passkey is enrolled already"}
+	ErrName    = &command.Rejection{Code: "factor_name_invalid", Detail: "name a factor with at most 64 characters of plain text"}
+	ErrProof   = &command.Rejection{Code: "factor_proof_invalid", Detail: "this does not prove the new factor: the code is wrong or was used, or the passkey's answer is not to the newest challenge, for this site, with user verification; try again"}
+)
+
+// ErrNotFirst says that a factor was to be the first one, and there is another by now.
+var ErrNotFirst = errors.New("there is another factor")
+
+// Why a factor was not proved. What a caller is told should not tell them apart, but for a lock
+// and a clone; what is recorded should.
+var (
+	ErrWrongCode = errors.New("the code is wrong")
+	ErrUsedCode  = errors.New("the code was used")
+	ErrNoCode    = errors.New("there is no such recovery code")
+	ErrChallenge = errors.New("there is no open challenge")
+	ErrAssertion = errors.New("the passkey's answer does not count")
+	ErrNone      = errors.New("there is no such kind of factor")
+)
+
+// LockedError refuses a code, right or wrong, because too many were wrong.
+type LockedError struct{ Until time.Time }
+
+func (e *LockedError) Error() string { return "too many wrong codes" }
+
+// ClonedError refuses a passkey whose counter went back: there may be a copy of it.
+type ClonedError struct{ Factor events.FactorID }
+
+func (e *ClonedError) Error() string { return "the counter of the passkey went back" }
+
+// Factor is one factor as it is stored.
+type Factor struct {
+	ID         events.FactorID
+	User       events.UserID
+	Kind       events.FactorKind // passkey or totp
+	Name       string
+	Credential []byte // id of the passkey's credential; of an app nil
+	Box        []byte // package seal, value box: the app's secret, or the passkey in JSON
+	Wrapped    []byte // its data key, wrapped
+	KMSKey     string // by this key
+	SignCount  uint32 // of a passkey: its counter, when it was used last
+	LastStep   int64  // of an app: the newest time step that was used
+	Locked     time.Time
+	Created    time.Time
+	Enrolled   time.Time // zero: pending, it does not count
+	Used       time.Time // zero: never
+}
+
+// Standing is what somebody has.
+type Standing struct {
+	Factors []Factor // that count, the oldest first
+	Codes   int      // recovery codes that open something
+}
+
+// Any reports whether there is anything that somebody can step up with.
+func (s Standing) Any() bool { return len(s.Factors) > 0 || s.Codes > 0 }
+
+// Removed is a factor that counts no more, and whose end is not recorded yet.
+type Removed struct {
+	ID    events.FactorID
+	Kind  events.FactorKind
+	Cause string
+}
+
+// Store keeps factors. Package store has it on Postgres. A factor of somebody else is one that
+// is not there: [ErrUnknown].
+type Store interface {
+	// Standing returns what somebody has.
+	Standing(ctx context.Context, user events.UserID) (Standing, error)
+
+	// Pending returns an app that is not confirmed and was made after a time.
+	Pending(ctx context.Context, user events.UserID, id events.FactorID, after time.Time) (Factor, error)
+
+	// AddPending stores an app, in place of another one that is pending.
+	AddPending(ctx context.Context, f Factor) error
+
+	// Enrol makes a factor count. record is called when nothing else can refuse it, and
+	// before it counts. Errors: what record returns, ErrTooMany, ErrExists, ErrUnknown for an
+	// app that is not pending any more, and ErrNotFirst if first is set and there is anything
+	// that counts.
+	Enrol(ctx context.Context, f Factor, first bool, record func() error) error
+
+	// UseStep marks a time step of an app as used, and forgets wrong codes. Errors:
+	// ErrUsedCode if it or a later one was used, *LockedError, ErrUnknown.
+	UseStep(ctx context.Context, f Factor, step int64, now time.Time) error
+
+	// Fail counts a wrong code. A lock that falls with it, or that was there, is a *LockedError.
+	Fail(ctx context.Context, f Factor, now time.Time) error
+
+	// UseCounter moves a passkey's counter from where it was when f was read. ErrUnknown if it
+	// is elsewhere by now.
+	UseCounter(ctx context.Context, f Factor, count uint32, now time.Time) error
+
+	// Retire makes a factor count no more. So does every step-up of its owner. With the last
+	// factor go the recovery codes, unless it was cloned: then they are the way back.
+	Retire(ctx context.Context, user events.UserID, id events.FactorID, cause string) error
+
+	// Retired returns factors that were retired and not dropped.
+	Retired(ctx context.Context, user events.UserID) ([]Removed, error)
+
+	// Drop destroys a factor that was retired.
+	Drop(ctx context.Context, user events.UserID, id events.FactorID) error
+
+	// ForgetCodes destroys the recovery codes of somebody; PutCodes stores new ones.
+	ForgetCodes(ctx context.Context, user events.UserID) error
+	PutCodes(ctx context.Context, user events.UserID, hashes [][]byte, now time.Time) error
+
+	// UseCode marks a recovery code as used, or returns ErrNoCode.
+	UseCode(ctx context.Context, user events.UserID, hash []byte, now time.Time) error
+
+	// PutChallenge stores what a session was asked, in place of what it was asked before for
+	// that purpose. TakeChallenge destroys it and returns it, or ErrChallenge.
+	PutChallenge(ctx context.Context, session events.SessionID, purpose string, data []byte, expires time.Time) error
+	TakeChallenge(ctx context.Context, session events.SessionID, purpose string, now time.Time) ([]byte, error)
+}
+
+// Config is what a keeper works with. Every field is needed.
+type Config struct {
+	Log    command.Log
+	Store  Store
+	Keys   kms.KeyManager
+	Party  *Party
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Keeper keeps the factors of everybody. It is safe for concurrent use, over several servers.
+type Keeper struct{ Config }
+
+// New makes a keeper.
+func New(cfg Config) *Keeper { return &Keeper{cfg} }
+
+// Standing returns what somebody has. Removals that a crash left half done are finished.
+func (k *Keeper) Standing(ctx context.Context, user events.UserID) (Standing, error) {
+	retired, err := k.Store.Retired(ctx, user)
+	if err != nil {
+		return Standing{}, err
+	}
+	for _, r := range retired {
+		meta := command.Meta{
+			Command: events.DeriveCommandID("factor removed", string(r.ID)), Actor: events.SystemActor("factors"), Time: k.Now(),
+		}
+		if _, err := k.bury(ctx, meta, user, r); err != nil {
+			return Standing{}, err
+		}
+	}
+	return k.Store.Standing(ctx, user)
+}
+
+// person is who acts.
+func person(meta command.Meta) (events.UserID, error) {
+	user, ok := meta.Actor.User()
+	if !ok {
+		return "", fmt.Errorf("%s has no factors", meta.Actor)
+	}
+	return user, nil
+}
+
+func checkName(name string) error {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > MaxName {
+		return ErrName
+	}
+	for _, r := range name {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ErrName
+		}
+	}
+	return nil
+}

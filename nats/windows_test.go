@@ -1,0 +1,203 @@
+package nats
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"secretsbridge/internal/window"
+	"secretsbridge/internal/window/windowtest"
+	"secretsbridge/nats/subject"
+)
+
+var windowKey = bytes.Repeat([]byte{7}, windowKeySize)
+
+func openWindows(t testing.TB, nc *natsgo.Conn, now func() time.Time) *Windows {
+	t.Helper()
+	w, err := OpenWindows(t.Context(), WindowsConfig{Conn: nc, Key: windowKey, Rates: window.DefaultRates, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestWindowsAreKept(t *testing.T) {
+	for name, replicas := range map[string]int{"one replica": 1, "three replicas": 3} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, replicas)
+			windowtest.Suite(t, func(t *testing.T, rates window.Rates, now func() time.Time) (one, two windowtest.Windows) {
+				// Keys of its own for each test, as of another installation.
+				config := WindowsConfig{Key: []byte(strings.Repeat(t.Name(), windowKeySize)), Rates: rates, Now: now}
+				var both [2]*Windows
+				for i := range both {
+					config.Conn = connect(t, r.hubs[i%len(r.hubs)])
+					var err error
+					if both[i], err = OpenWindows(t.Context(), config); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return both[0], both[1]
+			})
+		})
+	}
+}
+
+// TestNobodyIsNamedInNATS looks at everything that the bucket holds.
+func TestNobodyIsNamedInNATS(t *testing.T) {
+	r := newRig(t, 1)
+	w := openWindows(t, r.nc, time.Now)
+	who := []string{"canary.account@example.org", "2001:db8:ca:4a57::/64", "user:u_canary0000000000000000000"}
+	for _, p := range window.Purposes() {
+		for _, name := range who {
+			if _, _, err := w.Take(t.Context(), p, name, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stream, err := r.streams.js.Stream(t.Context(), subject.BucketStream(subject.WindowsBucket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := uint64(len(window.Purposes()) * len(who)); info.State.Msgs != want {
+		t.Errorf("%d messages, want %d", info.State.Msgs, want)
+	}
+	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, ok := strings.CutPrefix(msg.Subject, subject.KeyValue(subject.WindowsBucket, ""))
+		if raw, err := hex.DecodeString(key); !ok || err != nil || len(raw) != 32 {
+			t.Errorf("a key is %q", msg.Subject)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, string(msg.Data)); err != nil {
+			t.Errorf("a window holds %q", msg.Data)
+		}
+		if ttl, err := time.ParseDuration(msg.Header.Get("Nats-TTL")); err != nil || ttl < time.Minute || ttl > 2*time.Hour {
+			t.Errorf("a window lives for %q: %v", msg.Header.Get("Nats-TTL"), err)
+		}
+	}
+	if subject.Window(windowKey, "denials", "x") == subject.Window(bytes.Repeat([]byte{8}, 32), "denials", "x") ||
+		subject.Window(windowKey, "denial", "sx") == subject.Window(windowKey, "denials", "x") {
+		t.Error("two windows have one key")
+	}
+}
+
+// TestAWindowThatEndedIsBegunAnew lets NATS end a key while the count goes on.
+func TestAWindowThatEndedIsBegunAnew(t *testing.T) {
+	r := newRig(t, 1)
+	w := openWindows(t, r.nc, time.Now)
+	key := subject.Window(windowKey, window.Denials.String(), "user:u_1")
+	if _, err := w.write(t.Context(), key, 0, time.Now().Add(time.Minute), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if wait, _, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err != nil || wait == 0 {
+		t.Fatalf("wait %s, %v: it must be over", wait, err)
+	}
+	w.forget(key)
+	eventually(t, "the window ends", func(ctx context.Context) error {
+		at, err := w.read(ctx, key)
+		if err == nil && !at.until.IsZero() {
+			return errors.New("it is still there")
+		}
+		return err
+	})
+	if wait, left, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err != nil || wait != 0 || left != 59 {
+		t.Errorf("wait %s, %d left, %v", wait, left, err)
+	}
+}
+
+// TestWhoIsOverIsRefusedWithoutAsking: once a process knows, it needs no NATS to refuse.
+// It needs it to grant.
+func TestWhoIsOverIsRefusedWithoutAsking(t *testing.T) {
+	r := newRig(t, 1)
+	now := time.Now()
+	w, other := openWindows(t, r.nc, func() time.Time { return now }), openWindows(t, connect(t, r.hub()), func() time.Time { return now })
+	if wait, _, err := other.Take(t.Context(), window.Denials, "user:u_1", 60); err != nil || wait != 0 {
+		t.Fatalf("wait %s, %v", wait, err)
+	}
+	if wait, _, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err != nil || wait == 0 {
+		t.Fatalf("wait %s, %v", wait, err)
+	}
+	r.nc.Close()
+	if wait, _, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err != nil || wait == 0 {
+		t.Errorf("wait %s, %v: it was over", wait, err)
+	}
+	if _, _, err := w.Take(t.Context(), window.Denials, "user:u_2", 1); err == nil {
+		t.Error("somebody was granted what nobody counted")
+	}
+	now = now.Add(time.Hour)
+	if _, _, err := w.Take(t.Context(), window.Denials, "user:u_1", 1); err == nil {
+		t.Error("somebody was granted what nobody counted")
+	}
+}
+
+// TestAFullBucketForgetsTheOldest: a flood from many addresses does not keep others out.
+func TestAFullBucketForgetsTheOldest(t *testing.T) {
+	r := newRig(t, 1)
+	w := openWindows(t, r.nc, time.Now)
+	small := windowsConfig(1)
+	small.MaxBytes = 64 << 10
+	if _, err := r.streams.js.UpdateStream(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if wait, left, err := w.Take(t.Context(), window.CallsOfAddress, fmt.Sprint("2001:db8:", i), 1); err != nil || wait != 0 || left != 1199 {
+			t.Fatalf("address %d: wait %s, %d left, %v", i, wait, left, err)
+		}
+		// Whoever goes on is not the oldest, and stays counted.
+		if _, left, err := w.Take(t.Context(), window.Invitations, "user:u_1", 1); err != nil || left > max(0, 99-i)+1 {
+			t.Fatalf("call %d: %d left, %v", i, left, err)
+		}
+	}
+	info, err := w.stream.Info(t.Context())
+	if err != nil || info.State.Bytes > 64<<10 || info.State.Msgs < 50 {
+		t.Errorf("%+v, %v", info.State, err)
+	}
+	if _, left, err := w.Take(t.Context(), window.CallsOfAddress, "2001:db8:0", 1); err != nil || left != 1199 {
+		t.Errorf("%d left, %v, want to begin anew", left, err)
+	}
+}
+
+// TestAKeyThatOthersKeepWritingIsTooMuch has another writer win each time.
+func TestAKeyThatOthersKeepWritingIsTooMuch(t *testing.T) {
+	r := newRig(t, 1)
+	w := openWindows(t, r.nc, time.Now)
+	var reads atomic.Int32
+	w.stream = rivalled{w.stream, func() {
+		reads.Add(1)
+		name := subject.KeyValue(subject.WindowsBucket, subject.Window(windowKey, window.Denials.String(), "user:u_1"))
+		if _, err := r.streams.js.Publish(t.Context(), name, []byte(time.Now().UTC().Format(time.RFC3339Nano))); err != nil {
+			t.Error(err)
+		}
+	}}
+	wait, left, err := w.Take(t.Context(), window.Denials, "user:u_1", 1)
+	if err != nil || wait != contended || left != 0 || reads.Load() != takeAttempts {
+		t.Errorf("wait %s, %d left, %v after %d reads", wait, left, err, reads.Load())
+	}
+}
+
+// rivalled is a stream where somebody writes after each read.
+type rivalled struct {
+	jetstream.Stream
+	write func()
+}
+
+func (s rivalled) GetLastMsgForSubject(ctx context.Context, name string) (*jetstream.RawStreamMsg, error) {
+	msg, err := s.Stream.GetLastMsgForSubject(ctx, name)
+	s.write()
+	return msg, err
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"secretsbridge/events"
+)
+
+// Account is a person or a machine, with all that is kept of them but their credentials.
+// What they may do, and whether they are disabled, facts tell.
+type Account struct {
+	ID          events.UserID
+	Kind        events.UserKind
+	Email       string // empty for a machine
+	Name        string
+	Description string // of a machine
+	BreakGlass  bool
+	Password    bool // there is one: whoever was invited has none before the link is used
+	Created     time.Time
+	SignedIn    time.Time // the last time; zero: never
+}
+
+const selectAccount = `
+	SELECT id, kind, coalesce(email, ''), name, description, break_glass, password_hash IS NOT NULL, created_at, coalesce(signed_in_at, 'epoch')
+	FROM   private.people
+	WHERE  `
+
+func scanAccount(row pgx.CollectableRow) (Account, error) {
+	a, err := pgx.RowToStructByPos[Account](row)
+	a.Created, a.SignedIn = a.Created.UTC(), a.SignedIn.UTC()
+	if a.SignedIn.Unix() == 0 {
+		a.SignedIn = time.Time{}
+	}
+	return a, err
+}
+
+// Add stores somebody who has no credentials yet, as of now. [ErrConflict] if the e-mail, or
+// the name of a machine, is taken, and then the account that has it.
+func (p People) Add(ctx context.Context, a Account) (Account, error) {
+	a.Email, a.Created = normalEmail(a.Email), p.now()
+	tag, err := p.Pool.Exec(ctx, `
+		INSERT INTO private.people (id, kind, email, name, description, break_glass, created_at)
+		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7)
+		ON CONFLICT DO NOTHING`, a.ID, a.Kind, a.Email, a.Name, a.Description, a.BreakGlass, a.Created)
+	if err != nil {
+		return Account{}, fmt.Errorf("add somebody: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return a, nil
+	}
+	there, err := p.account(ctx, selectAccount+"kind = $1 AND CASE WHEN kind = 'person' THEN email = $2 ELSE name = $3 END", a.Kind, a.Email, a.Name)
+	if err != nil {
+		return Account{}, fmt.Errorf("add somebody: %w", err)
+	}
+	return there, fmt.Errorf("add somebody: %w", ErrConflict)
+}
+
+// Account returns somebody, or ErrNotFound.
+func (p People) Account(ctx context.Context, id events.UserID) (Account, error) {
+	a, err := p.account(ctx, selectAccount+"id = $1", id)
+	if err != nil {
+		return Account{}, fmt.Errorf("find somebody: %w", err)
+	}
+	return a, nil
+}
+
+func (p People) account(ctx context.Context, sql string, args ...any) (Account, error) {
+	rows, err := p.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return Account{}, err
+	}
+	a, err := pgx.CollectExactlyOneRow(rows, scanAccount)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	return a, err
+}
+
+// Place is where a list of accounts goes on. The zero place is its beginning.
+type Place struct {
+	Created time.Time
+	ID      events.UserID
+}
+
+// Accounts lists those of a kind after a place, oldest first.
+func (p People) Accounts(ctx context.Context, kind events.UserKind, after Place, limit int) ([]Account, error) {
+	rows, err := p.Pool.Query(ctx, selectAccount+`kind = $1
+		AND    (created_at, id) > ($2, $3)
+		ORDER  BY created_at, id
+		LIMIT  $4`, kind, after.Created, after.ID, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, scanAccount)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return all, nil
+}
+
+// ShutOut keeps somebody out: it ends their sessions, links and tokens, and returns the
+// sessions. It acts at once.
+func (p People) ShutOut(ctx context.Context, id events.UserID) (ended []events.SessionID, err error) {
+	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			"UPDATE private.people SET disabled = true WHERE id = $1",
+			"DELETE FROM private.links WHERE person = $1",
+			"DELETE FROM private.tokens WHERE machine = $1",
+		} {
+			if _, err := tx.Exec(ctx, sql, id); err != nil {
+				return err
+			}
+		}
+		ended, err = endSessions(ctx, tx, id, "")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shut somebody out: %w", err)
+	}
+	return ended, nil
+}
+
+// endSessions ends the sessions of a person but one.
+func endSessions(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, id events.UserID, keep events.SessionID) ([]events.SessionID, error) {
+	rows, err := db.Query(ctx, `
+		DELETE FROM private.sessions
+		WHERE  person = $1
+		AND    id <> $2
+		RETURNING id`, id, keep)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[events.SessionID])
+}
+
+// List returns the open sessions of a person, newest first. Who it is of is left out.
+func (s Sessions) List(ctx context.Context, person events.UserID) ([]Session, error) {
+	now := s.now()
+	rows, err := s.Pool.Query(ctx, `
+		SELECT id, created_at, touched_at, ends_at
+		FROM   private.sessions
+		WHERE  person = $1
+		AND    ends_at > $2
+		AND    touched_at > $3
+		ORDER  BY created_at DESC, id`, person, now, now.Add(-idleEnd))
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Session, err error) {
+		err = row.Scan(&s.ID, &s.Created, &s.Touched, &s.Ends)
+		s.Created, s.Touched, s.Ends = s.Created.UTC(), s.Touched.UTC(), s.Ends.UTC()
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return all, nil
+}
+
+// RevokeOne ends a session of a person, or returns ErrNotFound.
+func (s Sessions) RevokeOne(ctx context.Context, person events.UserID, id events.SessionID) error {
+	n, err := s.delete(ctx, "revoke a session", "DELETE FROM private.sessions WHERE id = $1 AND person = $2", id, person)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("revoke a session: %w", ErrNotFound)
+	}
+	return err
+}
+
+// RevokeOthers ends the sessions of a person but one, and returns them.
+func (s Sessions) RevokeOthers(ctx context.Context, person events.UserID, keep events.SessionID) ([]events.SessionID, error) {
+	ended, err := endSessions(ctx, s.Pool, person, keep)
+	if err != nil {
+		return nil, fmt.Errorf("revoke the sessions of a person: %w", err)
+	}
+	return ended, nil
+}
+
+// deleteStale removes links and tokens that have ended, and failures and networks that count
+// no more.
+func (s Sessions) deleteStale(ctx context.Context, now time.Time) error {
+	for _, stale := range []struct {
+		sql string
+		end time.Time
+	}{
+		{"DELETE FROM private.links WHERE ends_at <= $1", now},
+		{"DELETE FROM private.tokens WHERE ends_at <= $1", now},
+		{"DELETE FROM private.failures WHERE failed_at <= $1", now.Add(-fromOneNetwork.longest - forgetFailures)},
+		{"DELETE FROM private.known_networks WHERE signed_in_at <= $1", now.Add(-knownFor)},
+	} {
+		if _, err := s.delete(ctx, "delete what has ended", stale.sql, stale.end); err != nil {
+			return err
+		}
+	}
+	return nil
+}

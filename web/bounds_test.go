@@ -1,0 +1,197 @@
+package web_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi/datamodel/high/base"
+
+	"secretsbridge/events"
+)
+
+// unseen are limits whose breach looks like anything else that is wrong there, on
+// purpose, with the tests that look inside.
+var unseen = []string{
+	"POST /sessions.email", "POST /sessions.password", // TestAllRefusalsLookTheSame
+	"POST /agents/enrol.token", "POST /agents/enrol.user_key", // looked up by its hash; nkeys have one length
+	"POST /agents/enrol.box_key", "POST /agents/enrol.sign_key", "POST /agents/enrol.version", // keys have one length each; the version comes after them
+}
+
+// TestTheServerKeepsTheLimitsOfTheContract goes beyond each limit of the text by one:
+// every text of a body and a query, every list and every map. Each time the answer must
+// be another than to the same call within the limit.
+func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.record(events.ConnectionStream("vault"), events.ConnectionCreated{Connection: "vault", Provider: events.ProviderVault, Cluster: "demo"})
+	a := r.enrol()
+	a.scan("file", listed("prod/db"))
+	request, rejected := r.submit(r.developer), r.submit(r.developer)
+	r.show(r.developer, rejected)
+	job := a.queue("fingerprint", "file")
+	everything := r.join("developer", "approver", "admin")
+	ids := map[string]string{
+		"/requests/": string(request), "/agents/": string(a.Agent), "/secrets/": string(secretID("prod/db")), "/jobs/": string(job.ID),
+		"/connections/": "file",
+	}
+	call := func(method, path string, body any) outcome {
+		who := everything
+		switch {
+		case strings.HasPrefix(path, "/jobs/"):
+			who = r.admin
+		case strings.HasSuffix(path, "/cancel"), strings.HasSuffix(path, "/reveal"):
+			who = r.developer // whose request it is
+		}
+		return outcomeOf(r.call(who, method, path, body))
+	}
+	tried := 0
+	compare := func(where string, beyond, within outcome) {
+		tried++
+		refused := beyond.status == 400 || beyond.status == 404 || beyond.status == 413 || beyond.status == 422
+		if (beyond == within || !refused) && !slices.Contains(unseen, where) {
+			t.Errorf("%s: beyond its limit %+v, within it %+v", where, beyond, within)
+		}
+	}
+	for _, in := range r.contract.Inputs() {
+		path := strings.Replace(in.Path, "/requests/{id}/reject", at(rejected, "/reject"), 1)
+		for begins, id := range ids {
+			if strings.HasPrefix(path, begins) {
+				path = strings.NewReplacer("{id}", id, "{name}", id).Replace(path)
+			}
+		}
+		path = fill(path)
+		where := in.Method + " " + in.Path
+		for _, p := range in.Query {
+			var example any
+			if err := p.Example.Decode(&example); err != nil {
+				t.Fatal(err)
+			}
+			within := call(in.Method, path+query(p.Name, example), nil)
+			for _, b := range beyond(p.Schema.Schema(), example) {
+				compare(where+"?"+p.Name+b.where, call(in.Method, path+query(p.Name, b.value), nil), within)
+			}
+		}
+		if in.Body == nil {
+			continue
+		}
+		// First all that is refused: what is within the limits may be done.
+		examples := make([]any, len(in.Body.Examples))
+		got := make([][]outcome, len(examples))
+		for i, node := range in.Body.Examples {
+			if err := node.Decode(&examples[i]); err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range beyond(in.Body, examples[i]) {
+				got[i] = append(got[i], call(in.Method, path, b.value))
+			}
+		}
+		for i, example := range examples {
+			within := call(in.Method, path, example)
+			for k, b := range beyond(in.Body, example) {
+				compare(where+b.where, got[i][k], within)
+			}
+		}
+	}
+	if tried < 100 {
+		t.Errorf("only %d limits were tried", tried)
+	}
+}
+
+// outcome is what an answer says.
+type outcome struct {
+	status int
+	code   string
+}
+
+func outcomeOf(got answer) outcome {
+	var p struct{ Code string }
+	_ = json.Unmarshal(got.body, &p) // a list has none
+	return outcome{got.StatusCode, p.Code}
+}
+
+func query(name string, value any) string {
+	q := url.Values{}
+	if list, ok := value.([]any); ok {
+		for _, item := range list {
+			q.Add(name, fmt.Sprint(item))
+		}
+	} else {
+		q.Set(name, fmt.Sprint(value))
+	}
+	return "?" + q.Encode()
+}
+
+// mutation is a value with one thing in it that is beyond its limit.
+type mutation struct {
+	where string
+	value any
+}
+
+// beyond makes all mutations of an example that fits a schema.
+func beyond(s *base.Schema, example any) (all []mutation) {
+	switch {
+	case s.MaxLength != nil && s.ContentEncoding == "base64":
+		return []mutation{{"", strings.Repeat("AAAA", int(*s.MaxLength)/4+1)}}
+	case s.MaxLength != nil:
+		text, _ := example.(string)
+		return []mutation{{"", text + strings.Repeat("a", int(*s.MaxLength)+1-len(text))}}
+	case s.MaxItems != nil:
+		return beyondList(s, example)
+	case s.MaxProperties != nil:
+		many := map[string]any{}
+		for i := range *s.MaxProperties + 1 {
+			many[fmt.Sprint("name", i)] = "x"
+		}
+		long := strings.Repeat("n", int(*s.PropertyNames.Schema().MaxLength)+1)
+		all = []mutation{{"", many}, {".name", map[string]any{long: "x"}}}
+		for _, b := range beyond(s.AdditionalProperties.A.Schema(), "x") {
+			all = append(all, mutation{".value", map[string]any{"name": b.value}})
+		}
+	case s.Properties != nil:
+		object, _ := example.(map[string]any)
+		for name, property := range s.Properties.FromOldest() {
+			for _, b := range beyond(property.Schema(), object[name]) {
+				changed := maps.Clone(object)
+				changed[name] = b.value
+				all = append(all, mutation{"." + name + b.where, changed})
+			}
+		}
+	}
+	return all
+}
+
+func beyondList(s *base.Schema, example any) (all []mutation) {
+	items := s.Items.A.Schema()
+	list, _ := example.([]any)
+	var many []any
+	for i := range *s.MaxItems + 1 {
+		switch {
+		case len(list) == 0 && items.Properties != nil:
+		case items.Properties != nil:
+			item := maps.Clone(list[0].(map[string]any))
+			if _, named := item["key"]; named {
+				item["key"] = fmt.Sprint("key", i)
+			}
+			many = append(many, item)
+		case len(items.Enum) > 0:
+			many = append(many, items.Enum[int(i)%len(items.Enum)].Value)
+		default:
+			many = append(many, fmt.Sprint("k", i, ":v"))
+		}
+	}
+	if many != nil {
+		all = append(all, mutation{"", many})
+	}
+	if len(list) == 0 {
+		return all
+	}
+	for _, b := range beyond(items, list[0]) {
+		all = append(all, mutation{"[]" + b.where, append([]any{b.value}, list[1:]...)})
+	}
+	return all
+}

@@ -1,0 +1,135 @@
+package contract_test
+
+import (
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi/datamodel/high/base"
+
+	"secretsbridge/events"
+	"secretsbridge/web/api"
+)
+
+// taken are the shapes of what calls take, by the name of their schema.
+var taken = map[string]any{
+	"SignIn": api.SignIn{}, "SealedSignIn": api.SealedSignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "Nothing": struct{}{},
+	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{},
+	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
+	"Invite": api.Invite{}, "Enrol": events.Enrol{},
+	"Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
+}
+
+// TestEveryInputHasALimit walks all that a caller can send, in the text and in Go: no
+// text is without a longest, no list without a most. That the server keeps these limits
+// is tested in package web.
+func TestEveryInputHasALimit(t *testing.T) {
+	m, named := model(t), map[string]bool{}
+	for route, item := range m.Paths.PathItems.FromOldest() {
+		for method, op := range item.GetOperations().FromOldest() {
+			where := method + " " + route
+			for _, p := range slices.Concat(item.Parameters, op.Parameters) {
+				bounded(t, where+" "+p.Name, p.Schema.Schema())
+			}
+			if op.RequestBody == nil {
+				continue
+			}
+			for media, content := range op.RequestBody.Content.FromOldest() {
+				if media != "application/json" {
+					t.Errorf("%s takes %s, which nothing bounds", where, media)
+				}
+				named[path.Base(content.Schema.GetReference())] = true
+				bounded(t, where, content.Schema.Schema())
+			}
+		}
+	}
+	named["SealedSignIn"] = true // inside of SignIn
+	for name, shape := range taken {
+		schema := load(t).Schema(name)
+		if schema == nil || !named[name] {
+			t.Errorf("no call takes %s", name)
+			continue
+		}
+		bounded(t, name, schema)
+		boundedShape(t, name, reflect.TypeOf(shape), schema)
+	}
+	for name := range named {
+		if _, ok := taken[name]; !ok {
+			t.Errorf("a call takes %q, which has no shape here", name)
+		}
+	}
+}
+
+// bounded reports what has no end in a schema.
+func bounded(t *testing.T, where string, s *base.Schema) {
+	t.Helper()
+	switch {
+	case len(s.Enum) > 0 || s.Const != nil || s.Format == "date-time":
+	case slices.Contains(s.Type, "string"):
+		if s.MaxLength == nil {
+			t.Errorf("%s: a text without maxLength", where)
+		}
+	case slices.Contains(s.Type, "array"):
+		if s.MaxItems == nil {
+			t.Errorf("%s: a list without maxItems", where)
+		}
+		bounded(t, where+"[]", s.Items.A.Schema())
+	case slices.Contains(s.Type, "object"):
+		for name, property := range s.Properties.FromOldest() {
+			bounded(t, where+"."+name, property.Schema())
+		}
+		if s.AdditionalProperties == nil || s.AdditionalProperties.IsB() && s.AdditionalProperties.B {
+			t.Errorf("%s: an object of anything", where)
+		} else if s.AdditionalProperties.IsA() {
+			if s.MaxProperties == nil || s.PropertyNames == nil || s.PropertyNames.Schema().MaxLength == nil {
+				t.Errorf("%s: a map without maxProperties, or names without maxLength", where)
+			}
+			bounded(t, where+"{}", s.AdditionalProperties.A.Schema())
+		}
+	case slices.Contains(s.Type, "integer"), slices.Contains(s.Type, "boolean"):
+	default:
+		t.Errorf("%s: of type %v", where, s.Type)
+	}
+}
+
+// boundedShape walks a Go type beside its schema, so that no field is without one.
+func boundedShape(t *testing.T, where string, kind reflect.Type, s *base.Schema) {
+	t.Helper()
+	switch kind.Kind() {
+	case reflect.Pointer:
+		boundedShape(t, where, kind.Elem(), s)
+	case reflect.Struct:
+		for _, f := range fieldsOf(kind) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			property, ok := s.Properties.Get(name)
+			if !ok {
+				t.Errorf("%s.%s is in no schema", where, name)
+				continue
+			}
+			boundedShape(t, where+"."+name, f.Type, property.Schema())
+		}
+	case reflect.Slice:
+		if kind.Elem().Kind() == reflect.Uint8 {
+			if s.ContentEncoding != "base64" || s.MaxLength == nil {
+				t.Errorf("%s: bytes without a longest base64", where)
+			}
+		} else if s.MaxItems == nil {
+			t.Errorf("%s: a list without maxItems", where)
+		} else {
+			boundedShape(t, where+"[]", kind.Elem(), s.Items.A.Schema())
+		}
+	case reflect.Map:
+		if s.MaxProperties == nil {
+			t.Errorf("%s: a map without maxProperties", where)
+		}
+	case reflect.String:
+		if s.MaxLength == nil && len(s.Enum) == 0 {
+			t.Errorf("%s: a text without maxLength", where)
+		}
+	case reflect.Bool, reflect.Int, reflect.Uint64:
+	default:
+		t.Errorf("%s: a %s has no limit that this test knows", where, kind)
+	}
+}
