@@ -87,6 +87,14 @@ func worst() (rules []events.Rule) {
 	return rules
 }
 
+// failing is 1,000 rules that ask for a label which is not there.
+func failing() (rules []events.Rule) {
+	for i := range 1000 {
+		rules = append(rules, events.Rule{Effect: events.EffectRequire, When: fmt.Sprintf(`secret.labels["zone"] == "zone-%d"`, i)})
+	}
+	return rules
+}
+
 // slow is 1,000 rules for everything, each of which only the language can answer.
 func slow() (rules []events.Rule) {
 	for i := range 1000 {
@@ -99,7 +107,7 @@ func slow() (rules []events.Rule) {
 // a condition beside: "runs" is how many of those a decision costs.
 func BenchmarkDecide(b *testing.B) {
 	bare := bareCondition(b)
-	for name, rules := range map[string][]events.Rule{"spread": spread(), "worst": worst(), "slow": slow(), "one": {{Effect: events.EffectRequire}}} {
+	for name, rules := range map[string][]events.Rule{"spread": spread(), "worst": worst(), "failing": failing(), "slow": slow(), "one": {{Effect: events.EffectRequire}}} {
 		b.Run("rules="+name, func(b *testing.B) {
 			g := scene(rules)
 			powers := g.Powers(policy.Subject{User: "u_1", Grants: []policy.Held{{Grant: events.Grant{Role: policy.RoleDeveloper}}}})

@@ -156,8 +156,13 @@ func told(issues *cel.Issues) error {
 // holds runs the condition. An error is of the inputs: a label that is missing, or the cost.
 func (c *condition) holds(v *view) (bool, error) {
 	if c.quick != nil {
-		if known := c.quick(v); known != unsure {
-			return known == yes, nil
+		switch c.quick(v) {
+		case yes:
+			return true, nil
+		case no:
+			return false, nil
+		case failed:
+			return false, missing(v.missing)
 		}
 	}
 	program := c.plain
@@ -170,6 +175,12 @@ func (c *condition) holds(v *view) (bool, error) {
 	}
 	return out == types.True, nil
 }
+
+// missing is a label that a condition asks for and that is not there, in the words of the
+// language.
+type missing string
+
+func (m missing) Error() string { return "no such key: " + string(m) }
 
 // conditions remembers what was compiled, since every change of the governance comes with all
 // the old conditions again. It forgets everything when it is full.

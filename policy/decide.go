@@ -50,7 +50,7 @@ type Decision struct {
 	PendingSeconds, ApprovalSeconds, RevealSeconds int // 0: the installation's
 
 	Spot     Spot
-	Withheld []string // rules of reveal that would have counted, had it not been production
+	Withheld []string // rules of reveal that would have counted, had it not been production; at most 20
 	Clauses  []Clause // what led there, in order
 }
 

@@ -133,6 +133,31 @@ func (n naive) hold(s policy.Subject, p policy.Permission, at policy.Spot) bool 
 	return false
 }
 
+func (n naive) roles(s policy.Subject, at policy.Spot) (held []string) {
+	if s.Disabled || s.User == "" {
+		return nil
+	}
+	take := func(g events.Grant) {
+		_, system := policy.System[g.Role]
+		_, custom := all[events.Role](n)[g.Role]
+		if (system || custom) && n.covers(g.Scope, at) && !slices.Contains(held, g.Role) {
+			held = append(held, g.Role)
+		}
+	}
+	for _, h := range s.Grants {
+		if h.Until.IsZero() || noon.Before(h.Until) {
+			take(h.Grant)
+		}
+	}
+	for _, name := range n.groups(s) {
+		for _, g := range all[events.Group](n)[name].Grants {
+			take(g)
+		}
+	}
+	slices.Sort(held)
+	return held
+}
+
 // conditions are texts with what they mean, by hand. An error is true for failed.
 var conditions = map[string]func(n naive, s policy.Subject, a policy.Ask, at policy.Spot) (fits, failed bool){
 	"": func(naive, policy.Subject, policy.Ask, policy.Spot) (bool, bool) { return true, false },
@@ -442,6 +467,14 @@ func TestTheScopeEngineAgreesWithPlainLoops(t *testing.T) {
 					if got, want := powers.Hold(p, spot, noon), w.hold(s, p, spot); got != want {
 						t.Fatalf("seed %d: %+v holds %s at %+v: %v, by loops %v", seed, s, p, spot, got, want)
 					}
+				}
+				roles := w.roles(s, at)
+				if got := powers.Roles(at, noon); !slices.Equal(got, roles) {
+					t.Fatalf("seed %d: %+v has the roles %q at %+v, by loops %q", seed, s, got, at, roles)
+				}
+				role := pick(w, policy.RoleDeveloper, policy.RoleApprover, "custom", "ghost")
+				if got, want := powers.Fit(events.Approvers{Roles: []string{role}}, at, noon), slices.Contains(roles, role); got != want {
+					t.Fatalf("seed %d: %+v fits %q at %+v: %v, by loops %v", seed, s, role, at, got, want)
 				}
 				if got, want := powers.Areas(p, noon).Has(connection, ref), w.hold(s, p, at); got != want {
 					t.Fatalf("seed %d: areas of %+v for %s have %s/%s: %v, by loops %v\n%+v", seed, s, p, connection, ref, got, want, powers.Areas(p, noon))

@@ -129,11 +129,16 @@ func (r *rule) when(v *view) (bool, error) {
 	return r.condition.holds(v)
 }
 
+// maxTold is how many rules a decision tells that were withheld or failed, those that would have
+// counted most. An explanation tells all.
+const maxTold = 20
+
 // best finds the rule that counts among those that cover a spot. A condition that cannot be
 // answered makes a rule of deny fit, and keeps any other from fitting.
 func best(x *tuples[[]*rule], at Spot, lineage []string, v *view, production bool) (f found) {
 	rank := math.MaxInt
 	x.find(at, lineage, func(_ events.Scope, rules []*rule) bool {
+		failed, withheld := 0, 0 // here
 		for _, r := range rules {
 			if r.rank >= rank {
 				return true // and so do all that follow here
@@ -144,10 +149,14 @@ func best(x *tuples[[]*rule], at Spot, lineage []string, v *view, production boo
 			fits, err := r.when(v)
 			switch {
 			case err != nil && r.Effect != events.EffectDeny:
-				f.failed = append(f.failed, failedTo{r, err})
+				if failed++; failed <= maxTold {
+					f.failed = append(f.failed, failedTo{r, err})
+				}
 			case !fits && err == nil:
 			case r.Effect == events.EffectReveal && production:
-				f.withheld = append(f.withheld, r)
+				if withheld++; withheld <= maxTold {
+					f.withheld = append(f.withheld, r)
+				}
 			default:
 				f.rule, f.err, rank = r, err, r.rank
 			}
@@ -158,5 +167,6 @@ func best(x *tuples[[]*rule], at Spot, lineage []string, v *view, production boo
 	f.failed = slices.DeleteFunc(f.failed, func(x failedTo) bool { return x.rule.rank > rank })
 	slices.SortFunc(f.withheld, func(a, b *rule) int { return cmp.Compare(a.rank, b.rank) })
 	slices.SortFunc(f.failed, func(a, b failedTo) int { return cmp.Compare(a.rule.rank, b.rule.rank) })
+	f.withheld, f.failed = f.withheld[:min(len(f.withheld), maxTold)], f.failed[:min(len(f.failed), maxTold)]
 	return f
 }

@@ -22,6 +22,8 @@ type view struct {
 	groups, teams, roles, keys  ref.Val
 	labels                      ref.Val
 	now                         time.Time
+
+	missing string // the label that was asked for last and is not there
 }
 
 func newView(a *Ask, p *Powers, at Spot) *view {

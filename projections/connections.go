@@ -16,6 +16,7 @@ type Connections struct{ Pool *pgxpool.Pool }
 type ConnectionFilter struct {
 	Cluster events.ClusterID
 	State   ConnectionState
+	Within  Within // those of which any part lies in an area
 	Cursor  string
 	Limit   int // at most [MaxLimit]
 }
@@ -30,6 +31,9 @@ func (c Connections) List(ctx context.Context, filter ConnectionFilter) (Page[Co
 	}
 	if filter.State != "" {
 		q.and("state = ?", filter.State)
+	}
+	if filter.Within != nil {
+		q.and("name = ANY (?)", filter.Within.connections())
 	}
 	if err := q.before(filter.Cursor); err != nil {
 		return Page[Connection]{}, err

@@ -1,10 +1,12 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -83,7 +85,7 @@ func (s Secrets) countOut(ctx context.Context, f search, w way, r placeRange, li
 
 // counted reports whether there is a counter for all that the filter asks.
 func (f search) counted() bool {
-	return len(f.labels) < 2 && (len(f.labels) == 0 || f.Status == SecretPresent) &&
+	return f.bounds == nil && len(f.labels) < 2 && (len(f.labels) == 0 || f.Status == SecretPresent) &&
 		f.Prefix == "" && f.Owner == nil && f.Environment == nil && f.OlderThan.IsZero() && f.Text == ""
 }
 
@@ -113,6 +115,7 @@ type FacetFilter struct {
 	Connection events.ConnectionID
 	Cluster    events.ClusterID
 	Provider   events.ProviderKind
+	Within     Within
 	Limit      int // at most [MaxLimit]
 }
 
@@ -128,7 +131,8 @@ type Facet struct {
 const exactFacets = 10_000
 
 // Facets returns names or values, the most frequent first and of equally frequent ones
-// in the order of their bytes, from counters.
+// in the order of their bytes, from counters. Those count by connection; within parts of
+// connections labels are counted out, of the first 25,000 secrets that are looked at.
 func (s Secrets) Facets(ctx context.Context, filter FacetFilter) ([]Facet, error) {
 	facets, err := s.facets(ctx, filter)
 	if err != nil {
@@ -138,9 +142,13 @@ func (s Secrets) Facets(ctx context.Context, filter FacetFilter) ([]Facet, error
 }
 
 func (s Secrets) facets(ctx context.Context, filter FacetFilter) ([]Facet, error) {
-	f, err := s.search(ctx, SecretFilter{Connection: filter.Connection, Cluster: filter.Cluster, Provider: filter.Provider})
+	f, err := s.search(ctx, SecretFilter{Connection: filter.Connection, Cluster: filter.Cluster, Provider: filter.Provider, Within: filter.Within})
 	if err != nil || f.nothing {
 		return []Facet{}, err
+	}
+	if f.bounds != nil {
+		f.Status = SecretPresent
+		return s.facetsOut(ctx, f, clean(filter.Name), limited(filter.Limit))
 	}
 	column, parent := "name", labelKey{}
 	if filter.Name != "" {
@@ -199,4 +207,55 @@ func (s Secrets) facets(ctx context.Context, filter FacetFilter) ([]Facet, error
 		return nil, err
 	}
 	return append([]Facet{}, found...), nil
+}
+
+// facetsOut counts labels out.
+func (s Secrets) facetsOut(ctx context.Context, f search, name string, limit int) ([]Facet, error) {
+	w, err := s.choose(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	left := countExamined
+	for _, r := range f.walked(w) {
+		var b arguments
+		from := w.from(&b, r, []int64{0}, left)
+		labels := "jsonb_object_keys(s.labels) AS l (label)"
+		if name != "" {
+			labels = "(SELECT s.labels ->> " + b.add(name) + "::text AS label) l"
+		}
+		var value *string
+		var n, examined int
+		rows, err := s.Pool.Query(ctx, `
+			WITH w AS MATERIALIZED (`+from+`)
+			SELECT label,
+			       count(*),
+			       (SELECT count(*) FROM w)
+			FROM   w
+			JOIN   views.secrets s ON `+w.join+`
+			JOIN   views.secret_owners o ON o.place = s.place
+			CROSS  JOIN LATERAL `+labels+whereAll(f.conditions(&b, w.kind))+`
+			GROUP  BY label`, b.args...)
+		if err != nil {
+			return nil, err
+		}
+		_, err = pgx.ForEachRow(rows, []any{&value, &n, &examined}, func() error {
+			if value != nil {
+				counts[*value] += n
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if left -= examined; left <= 0 {
+			break
+		}
+	}
+	found := make([]Facet, 0, len(counts))
+	for value, n := range counts {
+		found = append(found, Facet{value, n})
+	}
+	slices.SortFunc(found, func(a, b Facet) int { return cmp.Or(b.N-a.N, strings.Compare(a.Value, b.Value)) })
+	return found[:min(len(found), limit)], nil
 }

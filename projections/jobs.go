@@ -18,6 +18,7 @@ type JobFilter struct {
 	Connection events.ConnectionID
 	Cluster    events.ClusterID
 	States     []events.JobState
+	Within     Within // a job over a whole connection lies where the connection does
 	Cursor     string
 	Limit      int // at most [MaxLimit]
 }
@@ -39,6 +40,7 @@ func (j Jobs) List(ctx context.Context, filter JobFilter) (Page[Job], error) {
 	if len(filter.States) > 0 {
 		q.and("state = ANY (?)", filter.States)
 	}
+	q.within(filter.Within, "connection", "ref")
 	if err := q.before(filter.Cursor); err != nil {
 		return Page[Job]{}, err
 	}

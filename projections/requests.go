@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,6 +19,7 @@ type RequestFilter struct {
 	States     []events.RequestState
 	Requester  events.UserID
 	Connection events.ConnectionID
+	Seen       []Sight // any of them; nil: all requests
 	Cursor     string
 	Limit      int // at most [MaxLimit]
 
@@ -26,6 +28,12 @@ type RequestFilter struct {
 	FillTeams   []string // whom the request asks for its values
 	Reviews     []ReviewState
 	Actionable  bool // somebody has to do something: decide, fill in, review
+}
+
+// Sight is requests that somebody may see: somebody's, or everybody's, about secrets of areas.
+type Sight struct {
+	Requester events.UserID // empty: everybody
+	Within    Within
 }
 
 const selectRequests = "SELECT * FROM views.requests"
@@ -59,6 +67,9 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if filter.Actionable {
 		q.and("(state IN ('awaiting_values', 'pending') OR review IN ('pending', 'overdue'))")
 	}
+	if filter.Seen != nil && !q.seen(filter.Seen) {
+		return Page[Request]{Items: []Request{}}, nil
+	}
 	if err := q.before(filter.Cursor); err != nil {
 		return Page[Request]{}, err
 	}
@@ -72,6 +83,31 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 
 // CursorAfter asks for what follows a request in a list.
 func CursorAfter(r Request) string { return cursor(uint64(r.Seq)) }
+
+// seen adds the condition that somebody may see a request, or reports that they may see none.
+func (q *query) seen(sights []Sight) bool {
+	var either []string
+	args := q.args
+	for _, sight := range sights {
+		if sight.Within != nil && len(sight.Within) == 0 {
+			continue
+		}
+		one := query{args: args}
+		if sight.Requester != "" {
+			one.and("requester = ?", sight.Requester)
+		}
+		one.within(sight.Within, "connection", "ref")
+		if args = one.args; len(one.where) == 0 {
+			return true // everything
+		}
+		either = append(either, "("+strings.Join(one.where, " AND ")+")")
+	}
+	if len(either) == 0 {
+		return false
+	}
+	q.args, q.where = args, append(q.where, "("+strings.Join(either, " OR ")+")")
+	return true
+}
 
 // Get returns one request with its envelopes, or [ErrNotFound].
 func (r Requests) Get(ctx context.Context, id events.RequestID) (Request, error) {

@@ -20,6 +20,7 @@ type search struct {
 	labels      []string              // names, sorted
 	connections []events.ConnectionID // nil: all
 	ranges      []placeRange          // of the connections, in order; one that is everything if all
+	bounds      []string              // of the areas, see [Within]; nil if the connections say it all
 	nothing     bool                  // no scanned connection is like that
 }
 
@@ -44,6 +45,12 @@ func (s Secrets) search(ctx context.Context, filter SecretFilter) (search, error
 	}
 	if filter.Provider != "" {
 		q.and("c.provider = ?", clean(filter.Provider))
+	}
+	if filter.Within != nil {
+		q.and("n.connection = ANY (?)", filter.Within.connections())
+		if !filter.Within.whole() {
+			f.bounds = filter.Within.bounds()
+		}
 	}
 	if len(q.where) == 0 {
 		return f, nil
@@ -103,6 +110,9 @@ func (f search) conditions(b *arguments, way wayKind) []string {
 	}
 	if f.connections != nil && (f.shared() || way == byDrift || len(f.ranges) > 1 && way >= byPrefix) {
 		and("s.connection = ANY (?)", f.connections)
+	}
+	if f.bounds != nil {
+		where = append(where, inBounds("s.connection", "s.ref", b.add(f.bounds)))
 	}
 	if f.Status != "" && (way != byGone || f.Status != SecretGone) {
 		and("s.status = ?", string(f.Status))

@@ -33,7 +33,8 @@ type SecretFilter struct {
 	Owner       *string   // "": nobody
 	Environment *string   // "": none
 	OlderThan   time.Time // rotated before that; not those of which nobody knows
-	Text        string    // in the ref or in the value of a label, in upper or lower case
+	Within      Within
+	Text        string // in the ref or in the value of a label, in upper or lower case
 	Cursor      string
 	Limit       int // at most [MaxLimit]
 }

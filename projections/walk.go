@@ -86,8 +86,8 @@ func (f search) ways() []way {
 	if f.Environment != nil {
 		ways = append(ways, placeOrder(byEnvironment, "views.secret_owners", "left(environment, 200) = left(?::text, 200)", clean(*f.Environment)))
 	}
-	if f.Prefix != "" && len(ways) == 0 {
-		return []way{prefixOrder(clean(f.Prefix))}
+	if prefixes := f.prefixes(); len(ways) == 0 && prefixes != nil {
+		return []way{prefixOrder(prefixes)}
 	}
 	if f.Status == SecretGone {
 		ways = append(ways, placeOrder(byGone, "views.secrets", "status = 'gone'"))
@@ -104,19 +104,31 @@ func (r placeRange) after(b *arguments, place int64) string {
 const refRunes = 200
 
 // prefixOrder walks in the order of refs, or of their first 200 characters, and then of
-// places. A ref never changes, so the place is cursor enough.
-func prefixOrder(prefix string) way {
+// places, of those that begin with one of the prefixes. A ref never changes, so the place is
+// cursor enough.
+func prefixOrder(prefixes []string) way {
 	return way{kind: byPrefix, key: "w.place", join: "s.place = w.place", sort: "w.ref, w.place", from: func(b *arguments, r placeRange, after []int64, limit int) string {
-		where := r.after(b, 0) + " AND left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
-		if end := afterPrefix(firstRunes(prefix, refRunes)); end != "" {
-			where += " AND left(ref, 200) < " + b.add(end)
+		parts := make([]string, len(prefixes))
+		for i, prefix := range prefixes {
+			parts[i] = refsBelow(b, r, prefix, after[0], limit)
 		}
-		if after[0] != 0 {
-			p := b.add(after[0])
-			where += " AND (left(ref, 200), place) > ((SELECT left(ref, 200) FROM views.secrets WHERE place = " + p + "), " + p + ")"
+		if len(parts) == 1 {
+			return parts[0]
 		}
-		return "SELECT place, left(ref, 200) AS ref FROM views.secrets WHERE " + where + " ORDER BY left(ref, 200), place " + limitTo(limit)
+		return "SELECT place, ref FROM ((" + strings.Join(parts, ") UNION ALL (") + ")) parts ORDER BY ref, place " + limitTo(limit)
 	}}
+}
+
+func refsBelow(b *arguments, r placeRange, prefix string, after int64, limit int) string {
+	where := r.after(b, 0) + " AND left(ref, 200) >= left(" + b.add(prefix) + "::text, 200)"
+	if end := afterPrefix(firstRunes(prefix, refRunes)); end != "" {
+		where += " AND left(ref, 200) < " + b.add(end)
+	}
+	if after != 0 {
+		p := b.add(after)
+		where += " AND (left(ref, 200), place) > ((SELECT left(ref, 200) FROM views.secrets WHERE place = " + p + "), " + p + ")"
+	}
+	return "SELECT place, left(ref, 200) AS ref FROM views.secrets WHERE " + where + " ORDER BY left(ref, 200), place " + limitTo(limit)
 }
 
 func firstRunes(s string, n int) string {

@@ -50,10 +50,15 @@ type Twin struct {
 	Made       time.Time // the fingerprint
 }
 
-// Duplicates returns values that several secrets share, in the order of their groups, after
-// one. Of each at most most secrets are told, and no more are held: one value may be in all
+// inBounds narrows to secrets that lie within areas: a connection, a separator and a ref, as text,
+// have an odd number of bounds up to them (package projections, Within). NULL is everywhere.
+const inBounds = `(%[1]s::text[] IS NULL OR width_bucket((connection || chr(1) || ref) COLLATE "C", %[1]s::text[]) %% 2 = 1)`
+
+// Duplicates returns values that several secrets share, within bounds, in the order of
+// their groups, after one. Of each at most most secrets are told, and no more are held: one value may be in all
 // of them. Fingerprints of different keys never meet.
-func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([]Twins, error) {
+func (s Scans) Duplicates(ctx context.Context, bounds []string, after string, limit, most int) ([]Twins, error) {
+	within := fmt.Sprintf(inBounds, "$4")
 	rows, err := s.Pool.Query(ctx, `
 		SELECT g.key_id || '-' || g.print,
 		       g.total,
@@ -69,6 +74,7 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 			FROM     private.fingerprints
 			WHERE    counts
 			AND      (key_id, print) > (split_part($1, '-', 1), split_part($1, '-', 2))
+			AND      `+within+`
 			GROUP BY key_id, print
 			HAVING   count(*) > 1
 			ORDER BY key_id, print
@@ -84,11 +90,12 @@ func (s Scans) Duplicates(ctx context.Context, after string, limit, most int) ([
 			WHERE    counts
 			AND      key_id = g.key_id
 			AND      print = g.print
+			AND      `+within+`
 			ORDER BY connection, ref
 			LIMIT    $3
 		) f
 		GROUP  BY g.key_id, g.print, g.total
-		ORDER  BY g.key_id, g.print`, after, limit, most)
+		ORDER  BY g.key_id, g.print`, after, limit, most, bounds)
 	if err != nil {
 		return nil, fmt.Errorf("list duplicates: %w", err)
 	}
@@ -141,9 +148,9 @@ func (s Scans) Coverage(ctx context.Context) ([]Covered, error) {
 	return covered, nil
 }
 
-// PlaceOf names a group without its fingerprint, for who must not see that: a job, a secret,
-// and which of its fingerprints it is.
-func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {
+// PlaceOf names a group without its fingerprint, for who must not see that: a job, a secret
+// within bounds, and which of its fingerprints it is.
+func (s Scans) PlaceOf(ctx context.Context, group string, bounds []string) (string, error) {
 	var place string
 	err := s.Pool.QueryRow(ctx, `
 		SELECT f.job || '.' || f.secret || '.' || (
@@ -157,8 +164,9 @@ func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {
 		WHERE  f.counts
 		AND    f.key_id = split_part($1, '-', 1)
 		AND    f.print = split_part($1, '-', 2)
+		AND    `+fmt.Sprintf(inBounds, "$2")+`
 		ORDER  BY f.secret
-		LIMIT  1`, group).Scan(&place)
+		LIMIT  1`, group, bounds).Scan(&place)
 	if err != nil {
 		return "", fmt.Errorf("say where a group of fingerprints is: %w", noGroup(err))
 	}
@@ -167,7 +175,7 @@ func (s Scans) PlaceOf(ctx context.Context, group string) (string, error) {
 
 // GroupAt returns the group at a place, or [ErrNoGroup]: the next job of a connection takes
 // the places of the one before with it.
-func (s Scans) GroupAt(ctx context.Context, place string) (string, error) {
+func (s Scans) GroupAt(ctx context.Context, place string, bounds []string) (string, error) {
 	parts := strings.Split(place, ".")
 	if len(parts) != 3 {
 		return "", ErrNoGroup
@@ -183,9 +191,10 @@ func (s Scans) GroupAt(ctx context.Context, place string) (string, error) {
 		WHERE  job = $1
 		AND    secret = $2
 		AND    counts
+		AND    `+fmt.Sprintf(inBounds, "$4")+`
 		ORDER  BY key_id, print
 		OFFSET $3
-		LIMIT  1`, parts[0], parts[1], n).Scan(&group)
+		LIMIT  1`, parts[0], parts[1], n, bounds).Scan(&group)
 	if err != nil {
 		return "", fmt.Errorf("look for a group of fingerprints: %w", noGroup(err))
 	}

@@ -59,7 +59,7 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 	want := []string{"k1-aa 2 [a/x a/y]", "k1-bb 2 [a/x b/q]"}
 	var got, places []string
 	for after := ""; ; {
-		page, err := s.Duplicates(t.Context(), after, 1, 10)
+		page, err := s.Duplicates(t.Context(), nil, after, 1, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,11 +67,11 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 			break
 		}
 		after = page[0].Group
-		place, err := s.PlaceOf(t.Context(), after)
+		place, err := s.PlaceOf(t.Context(), after, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if group, err := s.GroupAt(t.Context(), place); err != nil || group != after {
+		if group, err := s.GroupAt(t.Context(), place, nil); err != nil || group != after {
 			t.Errorf("at the place of %s is %q, %v", after, group, err)
 		}
 		places = append(places, place)
@@ -80,16 +80,16 @@ func TestDuplicatesAreOfOneKeyAndOfFinishedJobs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if page, _ := s.Duplicates(t.Context(), "", 5, 1); len(page) != 2 || told(page[0]) != "k1-aa 2 [a/x]" {
+	if page, _ := s.Duplicates(t.Context(), nil, "", 5, 1); len(page) != 2 || told(page[0]) != "k1-aa 2 [a/x]" {
 		t.Errorf("cut to one: %v", page)
 	}
 	take("b", true, nil) // its secrets have others now
-	if page, _ := s.Duplicates(t.Context(), "", 5, 10); len(page) != 1 {
+	if page, _ := s.Duplicates(t.Context(), nil, "", 5, 10); len(page) != 1 {
 		t.Errorf("after another job: %v", page)
 	}
 	take("a", true, nil)
 	for _, place := range append(places, "", "x", "a.b", "a.b.c", "a.b.-1", "a.b.1", "a.b.99999999999999999999") {
-		if group, err := s.GroupAt(t.Context(), place); !errors.Is(err, store.ErrNoGroup) {
+		if group, err := s.GroupAt(t.Context(), place, nil); !errors.Is(err, store.ErrNoGroup) {
 			t.Errorf("at the place %q is %q, %v", place, group, err)
 		}
 	}

@@ -34,7 +34,7 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 	request, rejected := r.submit(r.developer), r.submit(r.developer)
 	r.show(r.developer, rejected)
 	job := a.queue("fingerprint", "file")
-	everything := r.join("developer", "approver", "admin")
+	everything := r.join("developer", "approver", "admin", "value-provider")
 	ids := map[string]string{
 		"/requests/": string(request), "/agents/": string(a.Agent), "/secrets/": string(secretID("prod/db")), "/jobs/": string(job.ID),
 		"/connections/": "file",
@@ -157,6 +157,9 @@ func beyond(s *base.Schema, example any) (all []mutation) {
 		for name, property := range s.Properties.FromOldest() {
 			for _, b := range beyond(property.Schema(), object[name]) {
 				changed := maps.Clone(object)
+				if changed == nil { // the example has no such object
+					changed = map[string]any{}
+				}
 				changed[name] = b.value
 				all = append(all, mutation{"." + name + b.where, changed})
 			}

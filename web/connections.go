@@ -7,6 +7,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
 )
@@ -16,7 +17,9 @@ func (a *API) listConnections(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter := projections.ConnectionFilter{Cluster: events.ClusterID(q.Get("cluster")), Cursor: q.Get("cursor")}
+	filter := projections.ConnectionFilter{
+		Cluster: events.ClusterID(q.Get("cluster")), Cursor: q.Get("cursor"), Within: c.within(policy.ConnectionList),
+	}
 	if len(q["state"]) > 1 {
 		return reply{}, errParameter.because("state is there twice")
 	}
@@ -46,6 +49,9 @@ func (a *API) showConnection(c *call) (reply, error) {
 	if isNotFound(err) {
 		err = command.ErrConnectionUnknown
 	}
+	if err == nil && !c.touches(policy.ConnectionList, found.Name) {
+		err = errConnectionHidden
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -59,6 +65,10 @@ func (a *API) createConnection(c *call) (reply, error) {
 	}
 	if !events.ValidName(m.Name) {
 		return reply{}, command.ErrConnectionName
+	}
+	// Also where there is one of that name: that it is taken is for those who may see it.
+	if !c.may(policy.ConnectionManage, c.spot(events.ConnectionID(m.Name), "")) {
+		return reply{}, errForbidden
 	}
 	meta, stream := c.meta(), events.ConnectionStream(events.ConnectionID(m.Name))
 	done, err := command.Execute(c.ctx(), a.Log, stream, meta, func(s command.Connection) ([]events.Fact, error) {
@@ -134,8 +144,8 @@ func (a *API) changeConnection(c *call, decide func(command.Connection, command.
 	}
 	meta := c.meta()
 	done, err := command.Execute(c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)), meta, func(s command.Connection) ([]events.Fact, error) {
-		if s.State == "" {
-			return nil, command.ErrConnectionUnknown
+		if err := c.reachesConnection(s, policy.ConnectionManage); err != nil {
+			return nil, err
 		}
 		return decide(s, meta)
 	})
@@ -143,4 +153,16 @@ func (a *API) changeConnection(c *call, decide func(command.Connection, command.
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, seq: done.Seq, body: api.Done{Seq: uint64(done.Seq)}}, nil
+}
+
+// reachesConnection refuses a command on a connection that is not there, or that does not lie as
+// a whole where the caller has the permission.
+func (c *call) reachesConnection(s command.Connection, p policy.Permission) error {
+	switch {
+	case s.State == "":
+		return command.ErrConnectionUnknown
+	case !c.may(p, c.spot(s.ID, "")):
+		return outside(c.touches(policy.ConnectionList, s.ID), errConnectionHidden)
+	}
+	return nil
 }

@@ -149,6 +149,9 @@ func (a *API) exportPage(c *call, t table, cursor string, lines *csv.Writer) (ne
 		return "", 0, errUnavailable
 	default:
 	}
+	if err := a.permit(c); err != nil { // what is lost on the way is in no later page
+		return "", 0, err
+	}
 	ctx, cancel := context.WithTimeout(c.ctx(), callPatience)
 	defer cancel()
 	rows, next, err := t.page(ctx, cursor)

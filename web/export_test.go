@@ -34,6 +34,9 @@ func (a *API) Remembered() (n int) {
 	return n
 }
 
+// Placed reports whether a route's permission is held in scopes.
+func (r Route) Placed() bool { return r.Reach == placed }
+
 // NetworkOf is whom a call's address belongs to.
 func NetworkOf(r *http.Request, proxies []netip.Prefix) string {
 	return (&API{Config: Config{TrustedProxies: proxies}}).network(r)

@@ -26,7 +26,7 @@ var (
 const maxParameter = 256
 
 var longest = map[string]int{
-	"connection": 40, "cluster": 40, "type": 128, "correlation": 128, "actor": 128,
+	"connection": 40, "cluster": 40, "project": 40, "type": 128, "correlation": 128, "actor": 128,
 	"prefix": command.MaxRef, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
 	"label": 2*events.MaxLabelName + 1 + events.MaxLabelValue,
 }
@@ -45,7 +45,7 @@ func (c *call) query(known ...string) (url.Values, error) {
 		if slices.ContainsFunc(values, func(v string) bool { return v == "" && !slices.Contains(empty, name) || !storable(v) }) {
 			return nil, errParameter.because(name + " has no value, or one that is no text")
 		}
-		if len(values) > 1 && !slices.Contains(repeated, name) || name == "state" && twice(values) {
+		if len(values) > 1 && !slices.Contains(repeated, name) || (name == "state" || name == "review") && twice(values) {
 			return nil, errParameter.because(name + " is there twice")
 		}
 		most, ok := longest[name]
@@ -87,9 +87,9 @@ const allStatus = "all"
 // maxDays bounds an age. It is a century; the oldest secret is younger.
 const maxDays = 36_500
 
-// secretFilter reads those of them that are there.
+// secretFilter reads those of them that are there, where the caller has the route's permission.
 func (c *call) secretFilter(q url.Values) (projections.SecretFilter, error) {
-	filter := projections.SecretFilter{Prefix: q.Get("prefix"), Text: q.Get("text")}
+	filter := projections.SecretFilter{Within: c.within(c.route.Permission), Prefix: q.Get("prefix"), Text: q.Get("text")}
 	if err := placeOf(q, &filter.Connection, &filter.Cluster, &filter.Provider); err != nil {
 		return filter, err
 	}

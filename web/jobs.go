@@ -31,6 +31,13 @@ func (a *API) queueJob(c *call) (reply, error) {
 	if !events.ValidName(m.Connection) {
 		return reply{}, command.ErrConnectionUnknown
 	}
+	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(m.Connection)))
+	if err == nil {
+		err = c.reachesConnection(connection, policy.JobManage)
+	}
+	if err != nil {
+		return reply{}, err
+	}
 	done, err := a.Inventory.Queue(c.ctx(), c.meta(), events.ConnectionID(m.Connection), events.Operation(m.Type))
 	if errors.Is(err, command.ErrScanRunning) {
 		return reply{}, &problem{command.ErrScanRunning.Code, "job " + string(done.State.ID) + " of this type is queued or running for the connection; follow it, or cancel it first"}
@@ -62,7 +69,7 @@ func (a *API) listJobs(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter := projections.JobFilter{Cursor: q.Get("cursor")}
+	filter := projections.JobFilter{Cursor: q.Get("cursor"), Within: c.within(policy.JobList)}
 	if filter.Limit, err = limitOf(q); err != nil {
 		return reply{}, err
 	}
@@ -159,6 +166,13 @@ func (a *API) cancelJob(c *call) (reply, error) {
 	id := c.param("id")
 	if !events.ValidID(id, "j_") {
 		return reply{}, command.ErrJobUnknown
+	}
+	job, _, err := command.Load[command.Job](c.ctx(), a.Log, events.JobStream(events.JobID(id)))
+	if err != nil {
+		return reply{}, err
+	}
+	if at := c.spot(job.Queued.Connection, job.Queued.Ref); job.State != "" && !c.may(policy.JobManage, at) {
+		return reply{}, outside(job.By == c.actor || c.may(policy.JobList, at), errJobHidden)
 	}
 	done, err := a.Inventory.Cancel(c.ctx(), c.meta(), events.JobID(id), m.Reason)
 	if err != nil {

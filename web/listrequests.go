@@ -10,7 +10,7 @@ import (
 	"secretsbridge/web/api"
 )
 
-// maxLooked bounds how many requests one call looks at to find those that the caller may see.
+// maxLooked bounds how many requests one call looks at to find those that wait for the caller.
 // Where there are more, the page has a cursor all the same, and may be short.
 const maxLooked = 2000
 
@@ -31,14 +31,12 @@ func (a *API) listRequests(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	everybodys := c.anywhere(policy.RequestListAll)
-	switch {
-	case asked:
-		filter.Actionable = true
-	case !everybodys:
-		filter.Requester = c.person.ID
+	var found projections.Page[projections.Request]
+	if asked {
+		found, err = a.waitingFor(c, filter)
+	} else {
+		found, err = a.Views.Requests(c.ctx(), filter)
 	}
-	found, err := a.seen(c, filter, asked)
 	if err != nil {
 		return reply{}, err
 	}
@@ -55,29 +53,22 @@ func (a *API) listRequests(c *call) (reply, error) {
 	return reply{status: http.StatusOK, body: page}, nil
 }
 
-// seen walks a list and keeps what the caller may see, or what waits for them.
-func (a *API) seen(c *call, filter projections.RequestFilter, asked bool) (projections.Page[projections.Request], error) {
+// waitingFor walks what somebody has to act on and keeps what waits for the caller: who that is
+// say people's rights, groups and delegations, which no query knows.
+func (a *API) waitingFor(c *call, filter projections.RequestFilter) (projections.Page[projections.Request], error) {
 	j, wanted := a.judge(c), filter.Limit
 	if wanted == 0 {
 		wanted = pageLimit
 	}
-	filter.Limit = wanted
-	if asked {
-		filter.Limit = projections.MaxLimit // of many that wait for somebody few wait for one
-	}
+	filter.Actionable, filter.Limit = true, projections.MaxLimit
 	var kept projections.Page[projections.Request]
 	for looked := 0; ; {
 		page, err := a.Views.Requests(c.ctx(), filter)
 		if err != nil {
 			return kept, err
 		}
-		if len(page.Items) > 0 { // nobody sees what came after they lost the right to
-			if err := a.abreast(c, newestOf(page.Items)); err != nil {
-				return kept, err
-			}
-		}
 		for i, r := range page.Items {
-			if asked && j.asked(r) || !asked && j.sees(c.matterShown(r)) {
+			if j.asked(r) {
 				kept.Items = append(kept.Items, r)
 			}
 			if len(kept.Items) == wanted && (i < len(page.Items)-1 || page.Next != "") {
@@ -92,13 +83,6 @@ func (a *API) seen(c *call, filter projections.RequestFilter, asked bool) (proje
 			return kept, nil
 		}
 	}
-}
-
-func newestOf(requests []projections.Request) (seq events.Seq) {
-	for _, r := range requests {
-		seq = max(seq, r.LastSeq)
-	}
-	return seq
 }
 
 // requestFilter reads what a list is narrowed by.
@@ -129,13 +113,16 @@ func (c *call) requestFilter() (filter projections.RequestFilter, asked bool, er
 	if err != nil {
 		return filter, false, err
 	}
-	if mine {
-		filter.Requester = c.person.ID
-	}
 	switch q.Get("asked") {
 	case "":
+		filter.Seen = []projections.Sight{{Requester: c.person.ID, Within: c.within(policy.RequestList)}}
+		if !mine {
+			filter.Seen = append(filter.Seen, projections.Sight{Within: c.within(policy.RequestListAll)})
+		}
 	case "me":
-		asked = true
+		if asked = true; mine {
+			return filter, false, errParameter.because("what one asked for oneself waits for others: leave mine out")
+		}
 	default:
 		return filter, false, errParameter.because("asked is me")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/policy"
 	"secretsbridge/web/api"
 )
 
@@ -16,13 +17,17 @@ func (a *API) showOwnership(c *call) (reply, error) {
 		return reply{}, err
 	}
 	shown := api.Ownership{Version: version, Rules: make([]api.OwnershipRule, 0, len(rules)), Seq: uint64(seq)}
+	all := c.may(policy.OwnershipManage, policy.Spot{}) // who changes them sends back what they read
 	for _, r := range rules {
+		if r.Connection != "" && !all && !c.touches(policy.SecretList, r.Connection) {
+			continue
+		}
 		shown.Rules = append(shown.Rules, api.OwnershipRule{
 			Connection: string(r.Connection), Prefix: r.Prefix, Labels: r.Labels,
 			Owner: r.Owner, OwnerLabel: r.OwnerLabel, Environment: r.Environment, EnvironmentLabel: r.EnvironmentLabel,
 		})
 	}
-	return c.unlessSeen(fmt.Sprintf(`"%d"`, version), shown), nil
+	return c.unlessSeen(fmt.Sprintf(`"%d-%d"`, version, len(shown.Rules)), shown), nil
 }
 
 // setOwnership replaces all rules, on top of the version that the caller has read.

@@ -8,6 +8,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/policy"
+	"secretsbridge/projections"
 	"secretsbridge/rights"
 )
 
@@ -100,4 +101,31 @@ func (c *call) anywhere(p policy.Permission) bool { return c.powers.Anywhere(p, 
 // spot is where a secret lies; without a ref, a connection.
 func (c *call) spot(connection events.ConnectionID, ref string) policy.Spot {
 	return c.powers.Governance().Spot(connection, ref)
+}
+
+// within is where the caller has a permission, for lists.
+func (c *call) within(p policy.Permission) projections.Within {
+	areas := c.powers.Areas(p, c.now)
+	if areas.Everywhere {
+		return nil
+	}
+	within := projections.Within{}
+	for _, a := range areas.Areas {
+		within = append(within, projections.Area(a))
+	}
+	return within
+}
+
+// touches reports whether the caller has a permission for any part of a connection.
+func (c *call) touches(p policy.Permission, connection events.ConnectionID) bool {
+	return c.powers.Areas(p, c.now).Touch(connection)
+}
+
+// outside refuses what lies outside of where the caller has the permission: to who sees the
+// thing it is forbidden, and to all others the thing is not there.
+func outside(sees bool, hidden *problem) error {
+	if sees {
+		return errForbidden
+	}
+	return hidden
 }

@@ -116,7 +116,7 @@ var denials = map[string]bool{
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"filled_in": true, "you_are_absent": true, "break_glass_not_allowed": true, "review_overdue": true, "own_review": true, "not_a_reviewer": true,
 	"own_fill": true, "not_the_team": true,
-	"request_hidden": true, "job_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
+	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
 	"grant_hidden": true,
@@ -128,11 +128,14 @@ var (
 	errHidden    = &problem{"request_hidden", command.ErrRequestUnknown.Detail}
 	errJobHidden = &problem{"job_hidden", command.ErrJobUnknown.Detail}
 
-	errGrantHidden = (*problem)(accounts.ErrGrantHidden)
+	errGrantHidden      = (*problem)(accounts.ErrGrantHidden)
+	errSecretHidden     = &problem{"secret_hidden", command.ErrSecretUnlisted.Detail}
+	errConnectionHidden = &problem{"connection_hidden", command.ErrConnectionUnknown.Detail}
 
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
-		errGrantHidden.Code: (*problem)(command.ErrGrantUnknown),
+		errGrantHidden.Code:  (*problem)(command.ErrGrantUnknown),
+		errSecretHidden.Code: (*problem)(command.ErrSecretUnlisted), errConnectionHidden.Code: (*problem)(command.ErrConnectionUnknown),
 	}
 )
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
@@ -76,7 +77,7 @@ func reportOf[V, T any](
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if filter.Limit = limit; whole {
 			return a.export(c, table{name, look.header, func(ctx context.Context, cursor string) ([][]string, string, error) {
-				filter.Cursor = cursor
+				filter.Cursor, filter.Within = cursor, c.within(c.route.Permission)
 				found, err := list(ctx, filter)
 				rows := make([][]string, len(found.Items))
 				for i, item := range found.Items {
@@ -159,7 +160,8 @@ var changeTable = columns[projections.SecretChange, api.OutOfBand]{
 }
 
 // reportDuplicates lists values that several secrets share. There are no filters: a value
-// may be shared over connections, and that is what it is for.
+// may be shared over connections, and that is what it is for. Secrets out of the caller's scope
+// are not there: neither are values that fewer than two others share.
 func (a *API) reportDuplicates(c *call) (reply, error) {
 	q, err := c.query("format", "cursor", "limit")
 	if err != nil {
@@ -168,7 +170,7 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if whole {
 			return a.export(c, table{"duplicates", duplicateHeader, func(ctx context.Context, after string) ([][]string, string, error) {
-				found, last, err := a.duplicates(ctx, after, limit)
+				found, last, err := a.duplicates(ctx, c.within(policy.ReportRead).Bounds(), after, limit)
 				var rows [][]string
 				for _, d := range found {
 					for _, s := range d.Secrets {
@@ -183,7 +185,7 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 		if limit == 0 {
 			limit = defaultGroups
 		}
-		page, err := a.duplicatesPage(c.ctx(), q.Get("cursor"), limit)
+		page, err := a.duplicatesPage(c.ctx(), c.within(policy.ReportRead).Bounds(), q.Get("cursor"), limit)
 		if err != nil {
 			return reply{}, err
 		}
@@ -207,23 +209,26 @@ func (a *API) reportCoverage(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page := api.Page[api.Coverage]{Items: make([]api.Coverage, len(covered))}
-	for i, of := range covered {
-		page.Items[i] = api.Coverage{Connection: string(of.Connection), KeyID: of.KeyID, Secrets: of.Secrets, FingerprintedAt: of.Made.UTC()}
+	page := api.Page[api.Coverage]{Items: make([]api.Coverage, 0, len(covered))}
+	for _, of := range covered {
+		if !c.may(policy.ReportRead, c.spot(of.Connection, "")) {
+			continue // it counts all of the connection
+		}
+		page.Items = append(page.Items, api.Coverage{Connection: string(of.Connection), KeyID: of.KeyID, Secrets: of.Secrets, FingerprintedAt: of.Made.UTC()})
 	}
 	return reply{status: http.StatusOK, body: page}, nil
 }
 
 // duplicatesPage is one page. Its cursor names the last group by its place: the group's own
 // name is a fingerprint, and does not leave the server.
-func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (page api.Page[api.Duplicate], err error) {
+func (a *API) duplicatesPage(ctx context.Context, bounds []string, cursor string, limit int) (page api.Page[api.Duplicate], err error) {
 	after := ""
 	if cursor != "" {
 		place, err := base64.RawURLEncoding.DecodeString(cursor)
 		if err != nil || !storable(string(place)) {
 			return page, errCursor
 		}
-		after, err = a.Scans.GroupAt(ctx, string(place))
+		after, err = a.Scans.GroupAt(ctx, string(place), bounds)
 		if errors.Is(err, store.ErrNoGroup) {
 			return page, errCursor
 		}
@@ -231,13 +236,13 @@ func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (pag
 			return page, err
 		}
 	}
-	found, last, err := a.duplicates(ctx, after, limit)
+	found, last, err := a.duplicates(ctx, bounds, after, limit)
 	if err != nil {
 		return page, err
 	}
 	page.Items = found
 	if last != "" {
-		place, err := a.Scans.PlaceOf(ctx, last)
+		place, err := a.Scans.PlaceOf(ctx, last, bounds)
 		if errors.Is(err, store.ErrNoGroup) {
 			return page, errUnavailable // the next job took its place right now
 		}
@@ -251,8 +256,8 @@ func (a *API) duplicatesPage(ctx context.Context, cursor string, limit int) (pag
 
 // duplicates returns up to limit groups after one, and the name of the last if there are
 // more. Groups that are none any more are left out.
-func (a *API) duplicates(ctx context.Context, after string, limit int) (shown []api.Duplicate, last string, err error) {
-	found, err := a.Scans.Duplicates(ctx, after, limit+1, maxTwins)
+func (a *API) duplicates(ctx context.Context, bounds []string, after string, limit int) (shown []api.Duplicate, last string, err error) {
+	found, err := a.Scans.Duplicates(ctx, bounds, after, limit+1, maxTwins)
 	if err != nil {
 		return nil, "", err
 	}

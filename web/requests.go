@@ -83,13 +83,11 @@ func (c *call) requestID() (events.RequestID, error) {
 // reaches refuses a command on a request that lies outside of where the caller has the
 // permission. To who does not see it either it is not there.
 func (a *API) reaches(c *call, r command.Request, p policy.Permission) error {
-	switch m := c.matterOf(r); {
-	case r.State == "" || c.may(p, m.at):
+	m := c.matterOf(r)
+	if r.State == "" || c.may(p, m.at) {
 		return nil // one that is not there is refused by its decider
-	case a.judge(c).sees(m):
-		return errForbidden
 	}
-	return errHidden
+	return outside(a.judge(c).sees(m), errHidden)
 }
 
 // visible loads a request that the caller may see; to others it is not there.

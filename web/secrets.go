@@ -62,7 +62,7 @@ func (a *API) labelFacets(c *call) (reply, error) {
 	if len(q["label"]) > 1 {
 		return reply{}, errParameter.because("label is there twice")
 	}
-	filter := projections.FacetFilter{Name: q.Get("label")}
+	filter := projections.FacetFilter{Name: q.Get("label"), Within: c.within(policy.SecretList)}
 	if len(filter.Name) > events.MaxLabelName {
 		return reply{}, errParameter.because("label is the name of one: it is too long")
 	}
@@ -83,8 +83,9 @@ func (a *API) labelFacets(c *call) (reply, error) {
 	return reply{status: http.StatusOK, body: page}, nil
 }
 
-// secret loads one of the inventory.
-func (a *API) secret(c *call, id string) (projections.Secret, error) {
+// secret loads one of the inventory, for whoever has the permission where it lies. To others it
+// is not there, unless they may see it.
+func (a *API) secret(c *call, id string, needs policy.Permission) (projections.Secret, error) {
 	if !events.ValidID(id, "i_") {
 		return projections.Secret{}, command.ErrSecretUnlisted
 	}
@@ -92,12 +93,18 @@ func (a *API) secret(c *call, id string) (projections.Secret, error) {
 	if isNotFound(err) {
 		err = command.ErrSecretUnlisted
 	}
-	return found, err
+	if err != nil {
+		return found, err
+	}
+	if at := c.spot(found.Connection, found.Ref); !c.may(needs, at) {
+		return found, outside(c.may(policy.SecretList, at), errSecretHidden)
+	}
+	return found, nil
 }
 
 // presentSecret is likewise, but refuses one that is gone: nothing can be asked of it.
-func (a *API) presentSecret(c *call, id string) (projections.Secret, error) {
-	found, err := a.secret(c, id)
+func (a *API) presentSecret(c *call, id string, needs policy.Permission) (projections.Secret, error) {
+	found, err := a.secret(c, id, needs)
 	if err == nil && found.Status == projections.SecretGone {
 		err = errSecretGone
 	}
@@ -107,7 +114,7 @@ func (a *API) presentSecret(c *call, id string) (projections.Secret, error) {
 // showSecret answers "not modified" to who has seen the same. What is shown changes also
 // without facts about the secret: scans meet it again, rules say another owner, it ages.
 func (a *API) showSecret(c *call) (reply, error) {
-	found, err := a.secret(c, c.param("id"))
+	found, err := a.secret(c, c.param("id"), policy.SecretList)
 	if err != nil {
 		return reply{}, err
 	}
@@ -139,7 +146,7 @@ func (a *API) assignSecret(c *call) (reply, error) {
 	if m.Owner == nil || m.Environment == nil {
 		return reply{}, errBodyMalformed.because("say owner and environment; an empty text leaves one to the rules")
 	}
-	found, err := a.secret(c, c.param("id"))
+	found, err := a.secret(c, c.param("id"), policy.SecretAssign)
 	if err != nil {
 		return reply{}, err
 	}
@@ -181,7 +188,7 @@ func (a *API) queueKeys(c *call) (reply, error) {
 	if before.Took(meta.Command) { // the same call again
 		return a.queued(c, http.StatusAccepted, command.Decision[command.Job]{State: before}, nil)
 	}
-	found, err := a.presentSecret(c, string(id))
+	found, err := a.presentSecret(c, string(id), policy.SecretKeys)
 	if err != nil {
 		return reply{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/internal/window"
+	"secretsbridge/policy"
 	"secretsbridge/web/api"
 )
 
@@ -49,6 +50,9 @@ func (a *API) submit(c *call) (reply, error) {
 		}
 		if cmd.Connection, cmd.Ref, err = a.asked(c, m.Secret); err != nil {
 			return reply{}, err
+		}
+		if !c.touches(policy.RequestCreate, cmd.Connection.ID) && cmd.Connection.State != "" {
+			return reply{}, errConnectionHidden
 		}
 		if err := a.allow(c, operation, m, &cmd); err != nil {
 			return reply{}, err
@@ -100,7 +104,7 @@ func (a *API) allow(c *call, operation events.Operation, m api.Submit, cmd *comm
 func (a *API) asked(c *call, secret string) (command.Connection, string, error) {
 	name, ref, slash := strings.Cut(secret, "/")
 	if !slash && strings.HasPrefix(secret, "i_") {
-		found, err := a.presentSecret(c, secret)
+		found, err := a.presentSecret(c, secret, policy.RequestCreate)
 		if err != nil {
 			return command.Connection{}, "", err
 		}

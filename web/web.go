@@ -141,17 +141,19 @@ type Scans interface {
 	// [inventory.ErrNoScan].
 	Names(ctx context.Context, job events.JobID, now time.Time) ([]string, error)
 
+	// Bounds are those of areas (package projections); nil is everywhere.
+	//
 	// Duplicates returns values that several secrets share, in the order of their groups,
 	// after one.
-	Duplicates(ctx context.Context, after string, limit, most int) ([]store.Twins, error)
+	Duplicates(ctx context.Context, bounds []string, after string, limit, most int) ([]store.Twins, error)
 
 	// Coverage says which connections have fingerprints that count, of which key.
 	Coverage(ctx context.Context) ([]store.Covered, error)
 
 	// PlaceOf names a group without its fingerprint, and GroupAt finds it again, or returns
 	// [store.ErrNoGroup].
-	PlaceOf(ctx context.Context, group string) (string, error)
-	GroupAt(ctx context.Context, place string) (string, error)
+	PlaceOf(ctx context.Context, group string, bounds []string) (string, error)
+	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
 // Config is what the API works with. Every field is needed.
