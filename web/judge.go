@@ -45,14 +45,19 @@ type chain []events.UserID
 type judge struct {
 	a      *API
 	c      *call
-	chains []chain
+	chains []chain // looked for when somebody asks for the first time
+	looked bool
 }
 
-func (a *API) judge(c *call) judge {
-	j := judge{a: a, c: c}
-	if c.session == "" {
-		return j // people delegate to people
+func (a *API) judge(c *call) *judge { return &judge{a: a, c: c} }
+
+// delegated are the ways over which the caller may vote for others, shorter ones first.
+func (j *judge) delegated() []chain {
+	a, c := j.a, j.c
+	if j.looked || c.session == "" { // people delegate to people
+		return j.chains
 	}
+	j.looked = true
 	at := []chain{nil}
 	for range command.MaxHops {
 		var next []chain
@@ -72,12 +77,12 @@ func (a *API) judge(c *call) judge {
 		}
 		at = next
 	}
-	return j
+	return j.chains
 }
 
 // voices are in whose name the caller may vote, their own first: of those who hold the
 // permission where the secret lies.
-func (j judge) voices(m matter) []command.Voice {
+func (j *judge) voices(m matter) []command.Voice {
 	voice := func(p *policy.Powers, via chain) (command.Voice, bool) {
 		fits := func(who events.Approvers) bool { return p.Fit(who, m.at, j.c.now) }
 		return command.Voice{Via: via, Fits: fits}, p.Hold(policy.RequestApprove, m.at, j.c.now)
@@ -86,7 +91,7 @@ func (j judge) voices(m matter) []command.Voice {
 	if v, may := voice(j.c.powers, nil); may {
 		all = append(all, v)
 	}
-	for _, via := range j.chains {
+	for _, via := range j.delegated() {
 		if v, may := voice(j.a.Rights.Powers(via[len(via)-1]), via); may {
 			all = append(all, v)
 		}
@@ -95,7 +100,7 @@ func (j judge) voices(m matter) []command.Voice {
 }
 
 // decides reports whether the caller may vote on some step of a request, or has a veto.
-func (j judge) decides(m matter) bool {
+func (j *judge) decides(m matter) bool {
 	for _, v := range j.voices(m) {
 		if len(v.Via) > 0 && !m.workflow.Delegation {
 			continue
@@ -111,26 +116,26 @@ func (j judge) decides(m matter) bool {
 // provides reports whether the caller is of the team that was asked for values, and may fill
 // them in: the permission counts where the secret lies, and for the team itself, whose people
 // have nothing to do with other teams' places.
-func (j judge) provides(m matter) bool {
+func (j *judge) provides(m matter) bool {
 	return m.fill != "" && slices.Contains(j.c.powers.Teams(), m.fill) &&
 		(j.c.may(policy.ValueProvide, m.at) || j.c.may(policy.ValueProvide, policy.Spot{Place: events.Place{Team: m.fill}}))
 }
 
 // reviews reports whether the caller is among the reviewers of what went without approval.
-func (j judge) reviews(m matter) bool {
+func (j *judge) reviews(m matter) bool {
 	return m.glass && m.workflow.BreakGlass != nil && j.c.may(policy.RequestReview, m.at) &&
 		j.c.powers.Fit(m.workflow.BreakGlass.Review, m.at, j.c.now)
 }
 
 // sees reports whether the caller may see a request at all: one's own, those where one may see
 // everybody's, and those that one has a word in.
-func (j judge) sees(m matter) bool {
+func (j *judge) sees(m matter) bool {
 	return m.requester == j.c.person.ID && j.c.may(policy.RequestList, m.at) || j.c.may(policy.RequestListAll, m.at) ||
 		j.decides(m) || j.provides(m) || j.reviews(m)
 }
 
 // asked reports whether a request waits for the caller: for a vote, for values or for a review.
-func (j judge) asked(r projections.Request) bool {
+func (j *judge) asked(r projections.Request) bool {
 	m := j.c.matterShown(r)
 	if r.Requester == j.c.person.ID {
 		return false
@@ -148,7 +153,7 @@ func (j judge) asked(r projections.Request) bool {
 }
 
 // votes reports whether the caller could approve the step that is open now.
-func (j judge) votes(m matter, r projections.Request) bool {
+func (j *judge) votes(m matter, r projections.Request) bool {
 	spent := []events.UserID{r.Requester}
 	if r.Fill != nil {
 		spent = append(spent, r.Fill.By)
@@ -169,7 +174,7 @@ func (j judge) votes(m matter, r projections.Request) bool {
 
 // absent reports whether the caller said that they are away: who votes for them is somebody
 // else meanwhile.
-func (j judge) absent() bool {
+func (j *judge) absent() bool {
 	return slices.ContainsFunc(j.a.Rights.User(j.c.person.ID).Delegated, func(d events.DelegationGiven) bool {
 		return d.Absent && !j.c.now.Before(d.Since) && j.c.now.Before(d.Until)
 	})
