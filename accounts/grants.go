@@ -10,8 +10,10 @@ import (
 	"secretsbridge/policy"
 )
 
-// maxPrefix is the longest ref, in bytes.
-const maxPrefix = 512
+const (
+	maxPrefix      = 512 // bytes, as the longest ref
+	maxPermissions = 64  // that a token names
+)
 
 // Give gives somebody a role in a scope. by manages grants there: with a scope of their own
 // only inside of it, and only roles all of whose permissions a scope narrows. powers are by's,
@@ -91,6 +93,9 @@ func (a *Accounts) IssueToken(ctx context.Context, meta command.Meta, by, id eve
 	}
 	if err := a.above(by, id, meta.Time); err != nil {
 		return Linked{}, "", err
+	}
+	if len(t.Permissions) > maxPermissions {
+		return Linked{}, "", command.ErrTokenRights
 	}
 	slices.Sort(t.Permissions)
 	t.Permissions = slices.Compact(t.Permissions)

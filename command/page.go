@@ -35,7 +35,7 @@ func CheckPage(m events.ScanPage) error {
 	seen := make(map[string]bool, len(m.Secrets))
 	for _, s := range m.Secrets {
 		switch {
-		case CheckRef(s.Ref) != nil:
+		case checkRef(s.Ref) != nil:
 			return ErrPageInvalid.because("a ref is none that a request could have")
 		case seen[s.Ref]:
 			return ErrPageInvalid.because("a ref is there twice")
@@ -58,7 +58,7 @@ func CheckPrints(m events.FingerprintPage) error {
 	}
 	seen := make(map[string]bool, len(m.Secrets))
 	for _, s := range m.Secrets {
-		if CheckRef(s.Ref) != nil || seen[s.Ref] || !validVersion(s.Version) || s.Refused < 0 || s.Refused > maxCount {
+		if checkRef(s.Ref) != nil || seen[s.Ref] || !validVersion(s.Version) || s.Refused < 0 || s.Refused > maxCount {
 			return ErrPageInvalid
 		}
 		seen[s.Ref] = true

@@ -106,7 +106,7 @@ func (cmd Submit) submitted(meta Meta) (events.RequestSubmitted, error) {
 	case !cmd.allowed():
 		return none, ErrPolicyDenied
 	}
-	if err := CheckRef(cmd.Ref); err != nil {
+	if err := checkRef(cmd.Ref); err != nil {
 		return none, err
 	}
 	submitted := events.RequestSubmitted{
@@ -155,7 +155,9 @@ func (cmd Submit) ValuesUntil(now time.Time) time.Time {
 
 // CheckRef refuses what no provider path can be. The agent checks again, against
 // its own allow-list: the control plane's word is not enough there.
-func CheckRef(ref string) error {
+func CheckRef(ref string) error { return checkRef(ref) }
+
+func checkRef(ref string) error {
 	switch {
 	case ref == "":
 		return ErrRefInvalid

@@ -2,6 +2,8 @@
 // only evaluates: roles, scopes, rules and workflows come in as facts told them.
 package policy
 
+//go:generate go test -run TestPermissionsPage -count=1 . -update
+
 import (
 	"maps"
 	"slices"

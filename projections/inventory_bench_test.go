@@ -206,6 +206,32 @@ func BenchmarkInventory(b *testing.B) {
 	list("prefix+connection", func(i int) projections.SecretFilter {
 		return projections.SecretFilter{Prefix: fmt.Sprintf("apps/%03d/", i%997), Connection: "store-17", Limit: 10}
 	})
+	within := func(areas ...projections.Area) projections.SecretFilter {
+		return projections.SecretFilter{Within: areas, Limit: 10}
+	}
+	list("within/connections", func(i int) projections.SecretFilter {
+		return within(projections.Area{Connection: "store-03"}, projections.Area{Connection: "store-17"})
+	})
+	list("within/prefixes", func(i int) projections.SecretFilter {
+		return within(
+			projections.Area{Connection: "store-03", Prefix: fmt.Sprintf("apps/%03d", i%997)},
+			projections.Area{Connection: "store-17", Prefix: fmt.Sprintf("apps/%03d", i%911), Except: []string{fmt.Sprintf("apps/%03d/service-1", i%911)}})
+	})
+	list("within/but-a-prefix", func(i int) projections.SecretFilter {
+		return within(projections.Area{Connection: "store-17", Except: []string{"apps/000", "apps/1"}})
+	})
+	list("within/500-prefixes", func(i int) projections.SecretFilter {
+		var areas []projections.Area
+		for n := range 500 {
+			areas = append(areas, projections.Area{Connection: "store-17", Prefix: fmt.Sprintf("apps/%03d", (i+2*n)%997)})
+		}
+		return within(areas...)
+	})
+	list("within/prefix+label", func(i int) projections.SecretFilter {
+		f := labels("team", team(i))
+		f.Within = projections.Within{{Connection: "store-17", Prefix: fmt.Sprintf("apps/%03d", i%997)}}
+		return f
+	})
 	list("text/common", func(int) projections.SecretFilter { return projections.SecretFilter{Text: "SERVICE-12", Limit: 10} })
 	measure("text/none", 20, func(b *testing.B, i int) int {
 		page, err := views.Secrets(b.Context(), projections.SecretFilter{Text: "nowhere to be found"})

@@ -1,7 +1,7 @@
 // Package rights knows who may do what, as of now. It folds the governance and the rights of
 // people from the log into memory, so that a permission is looked up and not asked for.
 //
-// It starts from the views and follows the log from there. Whoever decides something waits
+// It starts from the log, of those whom the views name, and follows it from where the views stand. Whoever decides something waits
 // first until it has seen all that the log holds: a right that was taken decides nothing after
 // its taking was acknowledged, on whatever server.
 package rights
@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -24,7 +26,8 @@ var ErrBehind = errors.New("rights have not caught up with the log")
 // followBatch is how many commits are folded together.
 const followBatch = 512
 
-// Start tells everybody's rights as of a commit. The views have it.
+// Start tells who was ever added as of a commit. The views have it. What they say of rights is
+// not believed: whoever writes to them would give rights to whom they like.
 type Start interface {
 	Users(ctx context.Context) (users []command.User, at events.Seq, err error)
 }
@@ -38,8 +41,9 @@ type Register struct {
 	mu         sync.Mutex
 	loaded     bool
 	at         events.Seq
-	moved      chan struct{} // closed and made anew with each move of at
-	governed   events.Seq    // the commit that history holds at least
+	moved      chan struct{}                // closed and made anew with each move of at
+	governed   events.Seq                   // the commit that history holds at least
+	known      map[events.UserID]events.Seq // likewise of each of those whom it started with
 	history    command.Governance
 	governance *policy.Governance
 	users      map[events.UserID]command.User
@@ -77,10 +81,10 @@ func (r *Register) Run(ctx context.Context) error {
 	})
 }
 
-// load starts from the views. The governance is one history, which the log gives by itself,
-// and may be newer than the users; folding begins with what neither has seen.
+// load reads the governance and everybody's rights. Each is a history, which the log gives by
+// itself and which may be newer than the views; folding begins with what none of them has seen.
 func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
-	users, at, err := r.start.Users(ctx)
+	named, at, err := r.start.Users(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -88,16 +92,41 @@ func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
 	if err != nil {
 		return 0, err
 	}
+	users, known, err := r.histories(ctx, named)
+	if err != nil {
+		return 0, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, u := range users {
-		r.users[u.ID] = u
-	}
+	r.users, r.known = users, known
 	r.history, r.governed = history, seq
 	r.compile()
 	r.loaded = true
 	r.reach(at)
 	return at, nil
+}
+
+// loaders is how many histories are read side by side: one takes a round trip or two.
+const loaders = 16
+
+// histories folds everybody's, and tells the commit that each ends with.
+func (r *Register) histories(ctx context.Context, named []command.User) (map[events.UserID]command.User, map[events.UserID]events.Seq, error) {
+	users, known := make(map[events.UserID]command.User, len(named)), make(map[events.UserID]events.Seq, len(named))
+	var mu sync.Mutex // over both
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(loaders)
+	for _, n := range named {
+		group.Go(func() error {
+			user, seq, err := command.Load[command.User](ctx, r.log, events.UserStream(n.ID))
+			mu.Lock()
+			defer mu.Unlock()
+			if known[n.ID] = seq; user.ID != "" { // else the log knows nobody of that name
+				users[n.ID] = user
+			}
+			return err
+		})
+	}
+	return users, known, group.Wait()
 }
 
 // take folds one commit. r.mu is held.
@@ -111,7 +140,7 @@ func (r *Register) take(c events.Recorded) {
 		}
 		r.governed = c.Seq
 		r.compile()
-	case c.Stream.Aggregate == events.AggregateUser:
+	case c.Stream.Aggregate == events.AggregateUser && c.Seq > r.known[events.UserID(c.Stream.ID)]:
 		id := events.UserID(c.Stream.ID)
 		user := r.users[id]
 		for _, e := range c.Events {

@@ -208,6 +208,37 @@ func TestNobodyMayDoAnythingBeforeTheRegisterRuns(t *testing.T) {
 	}
 }
 
+// doctored are views that somebody wrote to.
+type doctored struct{ views }
+
+func (d doctored) Users(ctx context.Context) ([]command.User, events.Seq, error) {
+	all, at, err := d.views.Users(ctx)
+	for i := range all {
+		all[i].Grants = []events.GrantGiven{{Grant: "g_0", Role: policy.RoleAdmin}}
+		all[i].State = command.UserActive
+	}
+	return append(all, command.User{ID: "u_nobody", State: command.UserActive, Grants: []events.GrantGiven{{Grant: "g_0", Role: policy.RoleAdmin}}}), at, err
+}
+
+func TestWhoWritesToTheViewsGivesNobodyRights(t *testing.T) {
+	log := &commandtest.Memory{}
+	record(t, log, events.UserStream("u_a"), events.UserAdded{User: "u_a", Kind: events.UserPerson}, events.GrantGiven{Grant: "g_1", Role: policy.RoleDeveloper})
+	record(t, log, events.UserStream("u_b"), events.UserAdded{User: "u_b", Kind: events.UserPerson}, events.UserDisabled{})
+	reg := rights.New(log, log, doctored{views{log, 2}})
+	run(t, reg)
+	if err := reg.Fresh(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []events.UserID{"u_a", "u_b", "u_nobody"} {
+		if reg.Powers(id).Anywhere(policy.AgentManage, commandtest.Noon) {
+			t.Errorf("%s got rights from a row", id)
+		}
+	}
+	if diff := same(reg, log); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // gated is a feed that delivers while its gate is open, and ends when it is told to.
 type gated struct {
 	*commandtest.Memory

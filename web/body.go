@@ -15,8 +15,12 @@ import (
 	"unicode/utf8"
 )
 
-// read takes the body: JSON, of bounded length.
-func (c *call) read(limit int64) error {
+// read takes the body: JSON, of bounded length, but for the few routes that take a form.
+func (c *call) read(route Route) error {
+	limit, want := route.maxBody(), "application/json"
+	if route.form() {
+		want = "application/x-www-form-urlencoded"
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -25,8 +29,8 @@ func (c *call) read(limit int64) error {
 	case err != nil:
 		return errBodyMalformed.because("the body did not arrive whole")
 	}
-	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
-		return errContentType
+	if media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != want) {
+		return errContentType.because("send the body as " + want)
 	}
 	c.body, c.taken = body, true
 	return nil

@@ -48,6 +48,8 @@ type call struct {
 	taken   bool               // the body was read
 	body    []byte
 	command events.CommandID
+	bearer  secret.Value // of the session; empty on public routes, and of a machine
+	cookie  bool         // the token came in a cookie: a browser sends it, whoever wants it to
 	now     time.Time
 }
 
@@ -61,6 +63,7 @@ type reply struct {
 	seq         events.Seq // of a command's outcome
 	etag        string
 	written     bool
+	location    string // of a redirect
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -105,8 +108,11 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.authenticate(c); err != nil {
 			return err
 		}
+		if c.cookie && route.Method != http.MethodGet && c.r.Header.Get(api.HeaderRequestedWith) == "" {
+			return errForbidden.because("a call with a session's cookie needs the header " + api.HeaderRequestedWith + ", which no page of another site can send")
+		}
 		if c.found.Key != (seal.VerifyKey{}) {
-			if err := c.read(route.maxBody()); err != nil {
+			if err := c.read(route); err != nil {
 				if route.Method != http.MethodPost {
 					return errSignature // no query has a body
 				}
@@ -129,7 +135,7 @@ func (a *API) admit(c *call, route Route) error {
 		}
 	}
 	if route.Method == http.MethodPost && !c.taken {
-		if err := c.read(route.maxBody()); err != nil {
+		if err := c.read(route); err != nil {
 			return err
 		}
 		if route.Permission != public { // a body may be long on its way, and the caller be out by now
@@ -153,16 +159,21 @@ func (a *API) touch(c *call) error {
 	return a.Sessions.Touch(c.ctx(), c.found)
 }
 
-// authenticate finds the session of the bearer token, or the machine that it is of.
+// authenticate finds the session of the bearer token, or of a browser's cookie where there is no
+// such header, or the machine that it is of.
 func (a *API) authenticate(c *call) error {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if len(c.r.Header.Values("Authorization")) == 0 {
+		scheme, token, c.cookie = "Bearer", cookieOf(c.r, sessionCookie), true
+	}
 	if token == "" || !strings.EqualFold(scheme, "Bearer") {
 		return errNotSignedIn
 	}
-	if store.IsToken(token) {
+	if store.IsToken(token) && !c.cookie { // a machine has no browser
 		return a.authenticateMachine(c, token)
 	}
-	found, err := a.Sessions.Lookup(c.ctx(), secret.New([]byte(token)))
+	c.bearer = secret.New([]byte(token))
+	found, err := a.Sessions.Lookup(c.ctx(), c.bearer)
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}
@@ -289,6 +300,9 @@ func (a *API) write(c *call, answer reply) {
 	if answer.seq > 0 {
 		a.saw(answer.seq)
 		header.Set(api.HeaderSequence, strconv.FormatUint(uint64(answer.seq), 10))
+	}
+	if answer.location != "" {
+		header.Set("Location", answer.location)
 	}
 	if answer.etag != "" {
 		header.Set("ETag", answer.etag)

@@ -12,6 +12,9 @@ var Statuses = statuses
 // NeedsKey reports whether a route needs an Idempotency-Key.
 func (r Route) NeedsKey() bool { return r.Twice != none }
 
+// TakesForm reports whether a route takes a form in place of JSON.
+func (r Route) TakesForm() bool { return r.form() }
+
 // SetHeartbeat makes live streams look at their session that often.
 func (a *API) SetHeartbeat(every time.Duration) { a.heartbeat = every }
 

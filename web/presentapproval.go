@@ -31,8 +31,8 @@ func fromOf(s events.Step) events.Approvers {
 	return s.From
 }
 
-func approversOf(a events.Approvers, names map[events.UserID]string) *api.Approvers {
-	return &api.Approvers{People: peopleOf(a.People, names), Groups: a.Groups, Roles: a.Roles, TeamHeads: a.TeamHeads, Owners: a.Owners}
+func approversOf(a events.Approvers, names map[events.UserID]string) *api.Deciders {
+	return &api.Deciders{People: peopleOf(a.People, names), Groups: a.Groups, Roles: a.Roles, TeamHeads: a.TeamHeads, Owners: a.Owners}
 }
 
 func peopleOf(ids []events.UserID, names map[events.UserID]string) []api.Person {

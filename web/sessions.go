@@ -91,26 +91,33 @@ func (a *API) openSignIn(c *call, m api.SignIn) (api.SignIn, seal.VerifyKey, err
 	if m.Email != "" || m.Password != "" {
 		return m, seal.VerifyKey{}, errBodyMalformed.because("a sealed sign-in has nothing beside it")
 	}
-	plain, err := a.Custody.OpenSignIn(m.Sealed)
+	var in api.SealedSignIn
+	key, err := a.openSealed(c, m.Sealed, &in, func() string { return in.Key })
+	return api.SignIn{Email: in.Email, Password: in.Password}, key, err
+}
+
+// openSealed opens what was sealed to open a session, into a pointer to a struct, and checks the
+// signature of the call by the key in it.
+func (a *API) openSealed(c *call, sealed []byte, into any, keyOf func() string) (seal.VerifyKey, error) {
+	plain, err := a.Custody.OpenSignIn(sealed)
 	if err != nil {
-		return m, seal.VerifyKey{}, err
+		return seal.VerifyKey{}, err
 	}
 	defer clear(plain)
-	var in api.SealedSignIn
-	if decode(plain, &in) != nil { // not its detail: it tells what was sealed
-		return m, seal.VerifyKey{}, custody.ErrSignIn
+	if decode(plain, into) != nil { // not its detail: it tells what was sealed
+		return seal.VerifyKey{}, custody.ErrSignIn
 	}
-	key, err := seal.ParseVerifyKey(in.Key)
+	key, err := seal.ParseVerifyKey(keyOf())
 	if err != nil {
-		return m, seal.VerifyKey{}, custody.ErrSignIn
+		return seal.VerifyKey{}, custody.ErrSignIn
 	}
 	if err := a.verify(c, key); err != nil {
-		return m, seal.VerifyKey{}, err
+		return seal.VerifyKey{}, err
 	}
 	if a.signIns.used(key) {
-		return m, seal.VerifyKey{}, errSignatureUsed
+		return seal.VerifyKey{}, errSignatureUsed
 	}
-	return api.SignIn{Email: in.Email, Password: in.Password}, key, nil
+	return key, nil
 }
 
 // signInCode says why somebody may not sign in.
@@ -141,8 +148,8 @@ func (a *API) refuseSignIn(c *call, who events.UserID, code string) error {
 
 // signOut ends the session that asks for it.
 func (a *API) signOut(c *call) (reply, error) {
-	if err := c.personally(); err != nil {
-		return reply{}, err
+	if c.cookie {
+		dropCookie(c.w, sessionCookie)
 	}
 	if err := a.Sessions.Revoke(c.ctx(), c.session); err != nil {
 		return reply{}, err

@@ -67,6 +67,9 @@ type Views interface {
 type People interface {
 	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
+
+	// ByEmail returns a person or [store.ErrNotFound]. Case plays no part.
+	ByEmail(ctx context.Context, email string) (store.Person, error)
 }
 
 // Rights know who may do what. Package rights has it.
@@ -79,6 +82,9 @@ type Rights interface {
 	User(id events.UserID) command.User
 	Powers(id events.UserID) *policy.Powers
 	Delegators(to events.UserID, now time.Time) []events.UserID // for whom somebody may vote at a time
+
+	Users() []command.User
+	Governance() *policy.Governance
 }
 
 // Sessions are the open sessions. Package store has it.
@@ -156,7 +162,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field is needed.
+// Config is what the API works with. Every field but SignOn is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -194,6 +200,9 @@ type Config struct {
 
 	Logger *slog.Logger
 	Now    func() time.Time
+
+	// SignOn is sign-in by an identity provider; nil: there is none.
+	SignOn SignOn
 }
 
 // API is the handler of all routes.

@@ -12,8 +12,12 @@ import (
 	"secretsbridge/web"
 )
 
-func (st *stack) api() *web.API {
-	return web.New(web.Config{
+func (st *stack) api() (*web.API, error) {
+	provider, err := st.signOn()
+	if err != nil {
+		return nil, err
+	}
+	cfg := web.Config{
 		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions, Rights: st.rights,
 		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
@@ -21,7 +25,11 @@ func (st *stack) api() *web.API {
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now,
-	})
+	}
+	if provider != nil { // a nil pointer in an interface is not nil
+		cfg.SignOn = provider
+	}
+	return web.New(cfg), nil
 }
 
 // marks keeps the API's answers in NATS.

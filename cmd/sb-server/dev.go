@@ -150,7 +150,11 @@ func (st *stack) serveAPI(ctx context.Context, listener net.Listener, ca *author
 	if err != nil {
 		return err
 	}
-	return serve(ctx, web.Server(st.api(), tls, st.log), func(srv *http.Server) error { return srv.ServeTLS(listener, "", "") })
+	api, err := st.api()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, web.Server(api, tls, st.log), func(srv *http.Server) error { return srv.ServeTLS(listener, "", "") })
 }
 
 // serve runs a server until ctx ends and then lets it finish what is under way.

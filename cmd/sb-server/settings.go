@@ -44,6 +44,7 @@ type settings struct {
 
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
+	OIDC       oidcSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -109,7 +110,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, s.validateKMS()
+	return s, errors.Join(s.validateKMS(), s.validateOIDC())
 }
 
 // maxProxies is how many networks of proxies there may be: more is a list of callers.

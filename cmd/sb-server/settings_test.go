@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,59 @@ func TestVaultSettingsAreWholeOrAbsent(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), token) {
 				t.Error("the token is in the error")
+			}
+		})
+	}
+}
+
+func TestAnIdentityProviderIsWholeOrAbsent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("<client-canary-3b>\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := map[string]string{
+		"SB_OIDC_ISSUER": "https://login.example.org", "SB_OIDC_CLIENT_ID": "bridge", "SB_OIDC_CLIENT_SECRET_FILE": file, "SB_PUBLIC_URL": "https://bridge.example.org",
+	}
+	tests := map[string]struct{ name, value, want string }{
+		"all of it":          {"", "", ""},
+		"no issuer":          {"SB_OIDC_ISSUER", "", "SB_OIDC_CLIENT_ID is set and SB_OIDC_ISSUER is not"},
+		"no client":          {"SB_OIDC_CLIENT_ID", "", "SB_OIDC_CLIENT_ID is not"},
+		"no secret":          {"SB_OIDC_CLIENT_SECRET_FILE", "", "SB_OIDC_CLIENT_SECRET_FILE is not"},
+		"a secret elsewhere": {"SB_OIDC_CLIENT_SECRET_FILE", file + "x", "SB_OIDC_CLIENT_SECRET_FILE"},
+		"an empty secret":    {"SB_OIDC_CLIENT_SECRET_FILE", empty, "holds no secret"},
+		"no address of ours": {"SB_PUBLIC_URL", "", "SB_PUBLIC_URL is not"},
+		"scopes without one": {"SB_OIDC_SCOPES", "email", "write openid"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			for variable, value := range whole {
+				t.Setenv(variable, value)
+			}
+			if tt.name != "" {
+				t.Setenv(tt.name, tt.value)
+			}
+			s, err := loadSettings()
+			if tt.want == "" {
+				client, secretErr := s.clientSecret()
+				if err != nil || secretErr != nil || string(client.Expose()) != "<client-canary-3b>" || len(s.OIDC.Scopes) != 3 || s.OIDC.GroupsClaim != "groups" {
+					t.Errorf("%+v, %v, %v", s.OIDC, err, secretErr)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	for variable, value := range map[string]string{"SB_OIDC_CA_FILE": file, "SB_OIDC_GROUPS_CLAIM": "roles"} {
+		t.Run(variable+" alone", func(t *testing.T) {
+			t.Setenv(variable, value)
+			if _, err := loadSettings(); err == nil || !strings.Contains(err.Error(), variable) {
+				t.Errorf("%v", err)
 			}
 		})
 	}

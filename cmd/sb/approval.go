@@ -200,7 +200,7 @@ func approvalText(r api.Request) []string {
 		pairs = append(pairs, "Step", stepText(s))
 	}
 	if r.Veto != nil {
-		pairs = append(pairs, "Veto", approversText(*r.Veto))
+		pairs = append(pairs, "Veto", decidersText(*r.Veto))
 	}
 	for _, v := range r.Votes {
 		said := fmt.Sprintf("%s by %s", v.Decision, name(v.Approver))
@@ -221,9 +221,9 @@ func approvalText(r api.Request) []string {
 }
 
 func stepText(s api.Step) string {
-	said := fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, approversText(s.From))
+	said := fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, decidersText(s.From))
 	if s.Escalated && s.Fallback != nil {
-		said += ", or by " + approversText(*s.Fallback) + " since it is escalated"
+		said += ", or by " + decidersText(*s.Fallback) + " since it is escalated"
 	}
 	if s.Reminders > 0 {
 		said += ", reminded " + times(s.Reminders)
@@ -231,7 +231,7 @@ func stepText(s api.Step) string {
 	return said
 }
 
-func approversText(a api.Approvers) string {
+func decidersText(a api.Deciders) string {
 	said := slices.Clone(a.Roles)
 	for _, p := range a.People {
 		said = append(said, name(p))
@@ -256,7 +256,7 @@ func glassText(r api.Request) []string {
 	}
 	pairs := []string{"Glass", "broken: " + g.Reason}
 	if g.Review != "done" {
-		return append(pairs, "Review", g.Review+", until "+when(g.ReviewUntil)+" by "+approversText(g.Reviewers))
+		return append(pairs, "Review", g.Review+", until "+when(g.ReviewUntil)+" by "+decidersText(g.Reviewers))
 	}
 	by := ""
 	if g.By != nil {

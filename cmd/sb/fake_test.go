@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -28,6 +30,7 @@ const (
 	canaryPassword = "canary-password-7e1"
 	canaryToken    = "canary-token-52b"
 	canaryValue    = "canary-value-90d"
+	canarySignOn   = "canary-code-8a4-of-43-characters-0123456789"
 )
 
 // fake is the API in memory, for one script. It checks its callers: what no client may
@@ -64,6 +67,11 @@ type fake struct {
 	careful   bool // commands need a second factor
 	steppedUp bool
 	told      any // what the last command about people or machines said
+
+	challenge  string // of a sign-in by the identity provider
+	refusal    string // of the next one
+	governance fakeGovernance
+	explained  []byte // what was to be explained last
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -208,6 +216,14 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		f.signIn(w, r, body)
 		return
 	}
+	if r.Method == "GET" && path == "auth/oidc/start" {
+		f.startSignOn(w, r)
+		return
+	}
+	if r.Method == "POST" && path == "sessions/redeem" {
+		f.redeemCode(w, r, body)
+		return
+	}
 	if r.Method == "POST" && path == "links/redeem" {
 		f.redeem(w, r, body)
 		return
@@ -289,6 +305,42 @@ func (f *fake) signIn(w *httptest.ResponseRecorder, r *http.Request, body []byte
 	f.write(w, 201, api.Session{Token: canaryToken, Expires: time.Now().Add(time.Hour), Person: me(in.Email)})
 }
 
+// startSignOn is a server and its identity provider at once: a browser comes back from there.
+func (f *fake) startSignOn(w *httptest.ResponseRecorder, r *http.Request) {
+	q := r.URL.Query()
+	f.challenge = q.Get("code_challenge")
+	answer := "code=" + canarySignOn
+	if f.refusal != "" {
+		answer = "error=" + f.refusal
+	}
+	f.refusal = ""
+	w.Header().Set("Location", "http://127.0.0.1:"+q.Get("cli_port")+"/done?"+answer)
+	w.WriteHeader(303)
+}
+
+func (f *fake) redeemCode(w *httptest.ResponseRecorder, r *http.Request, body []byte) {
+	var outer api.RedeemCode
+	f.decode(body, &outer)
+	plain, err := seal.OpenProposal(f.intake, seal.Binding{Direction: seal.SignIn, AgentKey: f.intake.Public().ID()}, outer.Sealed)
+	if err != nil {
+		f.t.Errorf("the redemption does not open: %v", err)
+	}
+	var in api.SealedCode
+	f.decode(plain, &in)
+	key, err := seal.ParseVerifyKey(in.Key)
+	if err != nil {
+		f.t.Errorf("key: %v", err)
+	}
+	f.signed(r, body, key)
+	challenge := sha256.Sum256([]byte(in.Verifier))
+	if len(in.Verifier) != 43 || base64.RawURLEncoding.EncodeToString(challenge[:]) != f.challenge || in.Code != canarySignOn {
+		problem(w, 403, "sso_code_invalid")
+		return
+	}
+	f.challenge, f.revoked, f.key = "", false, key
+	f.write(w, 201, api.Session{Token: canaryToken, Expires: time.Now().Add(time.Hour), Person: me("sso@example.org")})
+}
+
 func me(email string) api.Me {
 	return api.Me{ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"}}
 }
@@ -341,6 +393,7 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case f.queryGovernance(w, part):
 	default:
 		problem(w, 404, "not_found")
 	}
@@ -405,6 +458,7 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 	case len(part) == 3 && slices.Contains([]string{"disable", "enable", "revoke"}, part[2]):
 		f.decode(body, &api.Reason{})
 		f.write(w, 200, api.Done{Seq: f.seq})
+	case f.commandGovernance(w, part, body):
 	default:
 		problem(w, 404, "not_found")
 	}
@@ -475,7 +529,7 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey 
 	r := &api.Request{
 		ID: fmt.Sprintf("r_%d", len(f.requests)+1), State: "pending", Operation: "read", Secret: in.Secret, Connection: connection,
 		Ref: ref, Keys: append([]string{}, in.Keys...), Reason: in.Reason, Requester: api.Person{ID: "u_1", Name: "Dana"},
-		Steps: []api.Step{{ID: "approve", From: api.Approvers{Roles: []string{"approver"}}, Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
+		Steps: []api.Step{{ID: "approve", From: api.Deciders{Roles: []string{"approver"}}, Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
 		SubmittedAt: time.Now(), PendingUntil: time.Now().Add(24 * time.Hour), Waiting: "waiting for an approval",
 	}
 	if r.Patch = f.propose(in, idempotencyKey); r.Patch != nil {

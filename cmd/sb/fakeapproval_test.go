@@ -13,7 +13,7 @@ func withApproval(r *api.Request, in api.Submit) {
 	r.Ticket = in.Ticket
 	r.Place = api.Place{Project: "shop", Environment: "live", Kind: "prod", Team: "shop-team", Owner: "payments"}
 	r.Workflow, r.Rule = "production", "prod"
-	r.Veto = &api.Approvers{Groups: []string{"security"}}
+	r.Veto = &api.Deciders{Groups: []string{"security"}}
 	if r.Patch != nil {
 		for _, c := range in.Changes {
 			r.Keys = append(r.Keys, c.Key)
@@ -24,7 +24,7 @@ func withApproval(r *api.Request, in api.Submit) {
 	}
 	if in.BreakGlass != nil {
 		r.State = "approved"
-		r.Glass = &api.Glass{Reason: in.BreakGlass.Reason, ReviewUntil: time.Now().Add(24 * time.Hour), Review: "overdue", Reviewers: api.Approvers{TeamHeads: true, Owners: true}}
+		r.Glass = &api.Glass{Reason: in.BreakGlass.Reason, ReviewUntil: time.Now().Add(24 * time.Hour), Review: "overdue", Reviewers: api.Deciders{TeamHeads: true, Owners: true}}
 	}
 }
 
@@ -49,7 +49,7 @@ func (f *fake) approval(w *httptest.ResponseRecorder, r *api.Request, verb strin
 			f.proposed[c.Key] = string(entry)
 		}
 		r.State, r.Fill.By, r.Fill.At, r.Fill.Comment = "pending", eve, &now, in.Comment
-		r.Steps[0].Escalated, r.Steps[0].Reminders, r.Steps[0].Fallback = true, 2, &api.Approvers{People: []api.Person{*eve}}
+		r.Steps[0].Escalated, r.Steps[0].Reminders, r.Steps[0].Fallback = true, 2, &api.Deciders{People: []api.Person{*eve}}
 		r.Votes = append(r.Votes, api.Vote{Step: "approve", Approver: api.Person{ID: "u_2", Name: "Ada"}, Via: []api.Person{{ID: "u_4", Name: "Bob"}}, Decision: "approved", At: now})
 	case "refuse":
 		var in api.Refusal

@@ -21,15 +21,25 @@ const maxPassword = 4 << 10
 
 func loginCommand(a *cli) *cobra.Command {
 	var email string
-	var fromStdin bool
+	var fromStdin, sso, noBrowser bool
 	c := &cobra.Command{
 		Use:   "login",
 		Short: "Sign in and keep the session",
 		Long: "Signs in and keeps the session in SB_TOKEN_FILE, in place of an earlier one. The password is\n" +
 			"asked for without echo, or read from standard input; it is never an argument. It leaves this\n" +
-			"program sealed, together with a key made for the session, which signs every later call.",
+			"program sealed, together with a key made for the session, which signs every later call.\n\n" +
+			"With --sso a browser on this machine signs in by the identity provider instead: the one that BROWSER\n" +
+			"names, or the system's.",
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case sso && (email != "" || fromStdin):
+				return usage("--sso takes neither e-mail nor password: the identity provider asks for them")
+			case !sso && email == "":
+				return usage("--email or --sso must be given; see %s --help", c.CommandPath())
+			case !sso && noBrowser:
+				return usage("--no-browser goes with --sso")
+			}
 			file, err := findTokenFile()
 			if err != nil {
 				return err
@@ -43,12 +53,12 @@ func loginCommand(a *cli) *cobra.Command {
 				return err
 			}
 			defer to.Close()
-			password, err := readPassword(c, fromStdin)
-			if err != nil {
-				return err
+			var session client.Item[api.Session]
+			if sso {
+				session, err = signOn(c, to, !noBrowser)
+			} else {
+				session, err = signInByPassword(c, to, email, fromStdin)
 			}
-			defer password.Zero()
-			session, err := client.SignIn(c.Context(), to, email, password)
 			if err != nil {
 				return a.whoseKey(err)
 			}
@@ -69,8 +79,18 @@ func loginCommand(a *cli) *cobra.Command {
 	}
 	c.Flags().StringVar(&email, "email", "", "your e-mail address")
 	c.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input; one line end at its end is dropped")
-	require(c, "email")
+	c.Flags().BoolVar(&sso, "sso", false, "sign in by the identity provider, in a browser on this machine")
+	c.Flags().BoolVar(&noBrowser, "no-browser", false, "with --sso: only print the address to open")
 	return c
+}
+
+func signInByPassword(c *cobra.Command, to *client.Client, email string, fromStdin bool) (client.Item[api.Session], error) {
+	password, err := readPassword(c, fromStdin)
+	if err != nil {
+		return client.Item[api.Session]{}, err
+	}
+	defer password.Zero()
+	return client.SignIn(c.Context(), to, email, password)
 }
 
 func readPassword(c *cobra.Command, fromStdin bool) (secret.Value, error) {

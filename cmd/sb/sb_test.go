@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sb": main})
+	testscript.Main(m, map[string]func(){"sb": main, "browser": browse})
 }
 
 // TestScripts types what a user would, against the API in memory. Scripts steer it with
@@ -46,7 +46,10 @@ func TestMain(m *testing.M) {
 //	fake passkey          there is a passkey
 //	fake told JSON        the last command about people or machines said this
 //	fake rotate           the server signs with another key from now on
+//	fake refuse CODE      the next sign-in by the identity provider ends with a code
 //	fake owner PATH...    only the owner may read these
+//	fake approval         changes of the governance need approval
+//	fake explained JSON   that was to be explained last
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -155,6 +158,16 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.many = true
+	case "approval":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.governance.approval = true
+	case "explained":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if string(f.explained) != args[1] {
+			ts.Fatalf("%s was to be explained", f.explained)
+		}
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -190,6 +203,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.factors.Items = append(f.factors.Items, api.Factor{ID: "f_2", Kind: "passkey", EnrolledAt: time.Now()})
+	case "refuse":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.refusal = args[1]
 	case "owner":
 		for _, path := range args[1:] {
 			info, err := os.Stat(ts.MkAbs(path))

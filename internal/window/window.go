@@ -23,6 +23,8 @@ const (
 	Reveals                             // attempts of one person
 	Invitations                         // of one person: tokens and links that let somebody in
 	StepUps                             // of one person: attempts to prove a factor
+	SignOns                             // by the identity provider, of one address: two calls each, three of a command line
+	Logouts                             // by the identity provider: tokens, of one address
 )
 
 // Units of [CallsOfAddress] and [CallsOfPerson]. A change costs appends and locks, and
@@ -75,6 +77,8 @@ var purposes = map[Purpose]line{
 	Reveals:          {name: "reveals", ofPerson: 3, per: 10 * time.Minute},
 	Invitations:      {name: "invitations", burst: 100, per: time.Hour},
 	StepUps:          {name: "step-ups", burst: 20, per: time.Minute},
+	SignOns:          {name: "sign-ons", burst: 120, per: time.Minute},
+	Logouts:          {name: "log-outs", burst: 600, per: time.Minute},
 }
 
 // Purposes are all that there are, in ascending order.

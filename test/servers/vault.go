@@ -38,8 +38,7 @@ type VaultServer struct {
 	Unseal    []string `json:"unseal"`     // hex; all are needed
 	PID       int      `json:"pid"`
 
-	cmd   *exec.Cmd
-	stdin io.Closer
+	process
 }
 
 // Vault starts a Vault of its own for t, building it first if need be, and stops it
@@ -61,30 +60,46 @@ func Vault(t testing.TB) *VaultServer {
 }
 
 // StartVault runs a binary from [BuildVault] and returns when it serves. The server
-// ends with [VaultServer.Stop], and also when this process dies.
+// ends with Stop, and also when this process dies.
 func StartVault(ctx context.Context, binary string) (*VaultServer, error) {
+	server := &VaultServer{}
+	var err error
+	if server.process, err = start(ctx, "vault", binary, server); err != nil {
+		return nil, err
+	}
+	return server, nil
+}
+
+// process is a running server that ends with this process.
+type process struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+// start runs a server's binary and decodes the line that says it serves.
+func start(ctx context.Context, name, binary string, ready any) (process, error) {
 	cmd := exec.Command(binary, "--listen", "127.0.0.1:0")
 	// Vault reads many VAULT_* variables; none of ours is meant for it.
 	cmd.Env = []string{"HOME=" + os.TempDir(), "PATH=" + os.Getenv("PATH")}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start vault: %w", err)
+		return process{}, fmt.Errorf("start %s: %w", name, err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start vault: %w", err)
+		return process{}, fmt.Errorf("start %s: %w", name, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start vault: %w", err)
+		return process{}, fmt.Errorf("start %s: %w", name, err)
 	}
-	server := &VaultServer{cmd: cmd, stdin: stdin}
+	p := process{cmd: cmd, stdin: stdin}
 
 	lines := make(chan error, 1)
 	go func() {
 		line, err := bufio.NewReader(stdout).ReadBytes('\n')
 		if err == nil {
-			err = json.Unmarshal(line, server)
+			err = json.Unmarshal(line, ready)
 		}
 		lines <- err
 	}()
@@ -96,38 +111,41 @@ func StartVault(ctx context.Context, binary string) (*VaultServer, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		server.Stop()
-		return nil, fmt.Errorf("start vault: %w", err)
+		p.Stop()
+		return process{}, fmt.Errorf("start %s: %w", name, err)
 	}
-	return server, nil
+	return p, nil
 }
 
 // Stop ends the server and waits for it. What it held is gone.
-func (s *VaultServer) Stop() {
-	_ = s.stdin.Close()
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+func (p process) Stop() {
+	_ = p.stdin.Close()
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
 }
 
-// BuildVault returns the path of the Vault binary, building it once for each state of
-// its source and Go version. Binaries are kept under SB_CACHE_DIR, or secrets-bridge in
-// the user's cache folder; several processes may ask at once. The current folder must
-// lie inside the product's module.
-func BuildVault(ctx context.Context) (string, error) {
-	source, err := sourceDir(ctx, "vault")
+// BuildVault returns the path of the Vault binary; see [build].
+func BuildVault(ctx context.Context) (string, error) { return build(ctx, "vault") }
+
+// build returns the path of a server's binary, building it once for each state of its source
+// and Go version. Binaries are kept under SB_CACHE_DIR, or secrets-bridge in the user's cache
+// folder; several processes may ask at once. The current folder must lie inside the
+// product's module.
+func build(ctx context.Context, server string) (string, error) {
+	source, err := sourceDir(ctx, server)
 	if err != nil {
-		return "", fmt.Errorf("find vault's source: %w", err)
+		return "", fmt.Errorf("find %s's source: %w", server, err)
 	}
 	key, err := buildKey(source)
 	if err != nil {
-		return "", fmt.Errorf("find vault's source: %w", err)
+		return "", fmt.Errorf("find %s's source: %w", server, err)
 	}
 	cache, err := cacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find the cache folder: %w", err)
 	}
-	binary := filepath.Join(cache, "vault-"+key)
-	unlock, err := lock(filepath.Join(cache, "vault.lock"))
+	binary := filepath.Join(cache, server+"-"+key)
+	unlock, err := lock(filepath.Join(cache, server+".lock"))
 	if err != nil {
 		return "", fmt.Errorf("lock the cache folder: %w", err)
 	}
@@ -140,10 +158,10 @@ func BuildVault(ctx context.Context) (string, error) {
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build vault: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", server, err, out)
 	}
 	if err := os.Rename(fresh, binary); err != nil {
-		return "", fmt.Errorf("build vault: %w", err)
+		return "", fmt.Errorf("build %s: %w", server, err)
 	}
 	return binary, nil
 }
@@ -161,16 +179,20 @@ func sourceDir(ctx context.Context, server string) (string, error) {
 	return filepath.Join(filepath.Dir(module), "test", "servers", server), nil
 }
 
-// buildKey names the state of a server's source: modules, their sums, our main.
+// buildKey names the state of a server's source: modules, their sums, our own files.
 func buildKey(source string) (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
-		content, err := os.ReadFile(filepath.Join(source, name))
+	names, err := filepath.Glob(filepath.Join(source, "*.go"))
+	if err != nil || len(names) == 0 {
+		return "", errors.Join(err, fmt.Errorf("no Go files in %s", source))
+	}
+	for _, name := range append(names, filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")) {
+		content, err := os.ReadFile(name)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(hash, name, len(content))
+		fmt.Fprintln(hash, filepath.Base(name), len(content))
 		hash.Write(content)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:8]), nil

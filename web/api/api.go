@@ -19,6 +19,10 @@ const (
 
 	// HeaderReplayed, in a reply, says that it is the reply of an earlier call.
 	HeaderReplayed = "Idempotency-Replayed"
+
+	// HeaderRequestedWith is needed, with any value, on calls that change something and come
+	// with a session's cookie: a page of another site cannot send it.
+	HeaderRequestedWith = "Sb-Requested-With"
 )
 
 // Problem is what every error is (RFC 9457, application/problem+json). Code is stable.
@@ -174,14 +178,14 @@ type Request struct {
 	Envelopes []Envelope `json:"envelopes"`
 	Patch     *Patch     `json:"patch,omitempty"` // of operation patch
 
-	Place    Place      `json:"place"`              // as of the submit
-	Ticket   string     `json:"ticket,omitempty"`   // what the requester named
-	Rule     string     `json:"rule,omitempty"`     // the rule that decided how it is approved
-	Workflow string     `json:"workflow,omitempty"` // whose steps these are
-	Direct   bool       `json:"direct,omitempty"`   // the rule let the requester read at once
-	Veto     *Approvers `json:"veto,omitempty"`     // who may reject at any step
-	Fill     *Fill      `json:"fill,omitempty"`     // of a patch whose values another team brings
-	Glass    *Glass     `json:"glass,omitempty"`    // of what went without approval
+	Place    Place     `json:"place"`              // as of the submit
+	Ticket   string    `json:"ticket,omitempty"`   // what the requester named
+	Rule     string    `json:"rule,omitempty"`     // the rule that decided how it is approved
+	Workflow string    `json:"workflow,omitempty"` // whose steps these are
+	Direct   bool      `json:"direct,omitempty"`   // the rule let the requester read at once
+	Veto     *Deciders `json:"veto,omitempty"`     // who may reject at any step
+	Fill     *Fill     `json:"fill,omitempty"`     // of a patch whose values another team brings
+	Glass    *Glass    `json:"glass,omitempty"`    // of what went without approval
 
 	ProviderVersion string `json:"provider_version,omitempty"`
 	Comment         string `json:"comment,omitempty"` // of who cancelled or refused it
@@ -226,21 +230,21 @@ type Comparison struct {
 
 // Step is one stage of approval.
 type Step struct {
-	ID        string    `json:"id"`
-	Role      string    `json:"role"`      // of requests of before there were workflows; else empty
-	From      Approvers `json:"from"`      // who may approve
-	Approvals int       `json:"approvals"` // needed
-	Given     int       `json:"given"`
+	ID        string   `json:"id"`
+	Role      string   `json:"role"`      // of requests of before there were workflows; else empty
+	From      Deciders `json:"from"`      // who may approve
+	Approvals int      `json:"approvals"` // needed
+	Given     int      `json:"given"`
 
-	Fallback  *Approvers `json:"fallback,omitempty"`  // who may approve too, once it is escalated
+	Fallback  *Deciders  `json:"fallback,omitempty"`  // who may approve too, once it is escalated
 	Escalated bool       `json:"escalated,omitempty"` // it was open for too long
 	Reminders int        `json:"reminders,omitempty"` // so far, while it is open
 	OpenedAt  *time.Time `json:"opened_at,omitempty"` // while it is open
 }
 
-// Approvers are those who may do something: whoever fits one of the fields, and has the
+// Deciders are those who may do something: whoever fits one of the fields, and has the
 // permission for it at that place.
-type Approvers struct {
+type Deciders struct {
 	People    []Person `json:"people,omitempty"`
 	Groups    []string `json:"groups,omitempty"`
 	Roles     []string `json:"roles,omitempty"`

@@ -32,15 +32,6 @@ type Review struct {
 	Comment string `json:"comment"`
 }
 
-// Place is where a secret lies. Empty fields: nothing says so.
-type Place struct {
-	Project     string `json:"project,omitempty"`
-	Environment string `json:"environment,omitempty"`
-	Kind        string `json:"environment_kind,omitempty"` // prod, non-prod
-	Team        string `json:"team,omitempty"`             // of the project
-	Owner       string `json:"owner,omitempty"`            // of the secret, by the inventory
-}
-
 // Fill is what another team does for a request. By is missing while it waits for them.
 type Fill struct {
 	Team    string     `json:"team"`
@@ -56,7 +47,7 @@ type Glass struct {
 	Reason      string     `json:"reason"`
 	ReviewUntil time.Time  `json:"review_until"`
 	Review      string     `json:"review"` // pending, overdue, done
-	Reviewers   Approvers  `json:"reviewers"`
+	Reviewers   Deciders   `json:"reviewers"`
 	Outcome     string     `json:"outcome,omitempty"` // justified, unjustified
 	By          *Person    `json:"by,omitempty"`
 	At          *time.Time `json:"at,omitempty"`

@@ -78,13 +78,14 @@ func Load(yaml []byte) (*Contract, error) {
 }
 
 // options make the validator strict: a field in an answer that the text does not name
-// is an error, although callers must bear it. Facts and labels have names of their own,
-// and headers other than ours are HTTP's.
+// is an error, although callers must bear it. Facts, labels and objects of the governance have
+// names of their own, and headers other than ours, and cookies, are HTTP's.
 func options() []config.Option {
 	return []config.Option{
 		config.WithFormatAssertions(), config.WithStrictMode(),
-		config.WithStrictIgnorePaths("$.headers.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.public_key.**", "$.body.passkey.**", "$.body.items[*].data.**",
-			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels"),
+		config.WithStrictIgnorePaths("$.headers.*", "$.cookies.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.public_key.**", "$.body.passkey.**", "$.body.items[*].data.**",
+			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels",
+			"$.body.objects[*].spec.**", "$.body.set[*].spec.**", "$.body.names"),
 	}
 }
 
@@ -112,7 +113,9 @@ func (c *Contract) Inputs() (all []Input) {
 				}
 			}
 			if op.RequestBody != nil {
-				in.Body = op.RequestBody.Content.GetOrZero("application/json").Schema.Schema()
+				if content, ok := op.RequestBody.Content.Get("application/json"); ok {
+					in.Body = content.Schema.Schema()
+				}
 			}
 			all = append(all, in)
 		}

@@ -106,7 +106,9 @@ func conclusive(to signed.Request, status int, code string) bool {
 		}
 		return len(to.Body) > maxBody
 	case "too_many_requests":
-		return to.Method == http.MethodGet || to.Target == target(Path("sessions"), nil)
+		return to.Method == http.MethodGet || to.Target == target(Path("sessions"), nil) || to.Target == target(Path("sessions", "redeem"), nil)
+	case "sso_not_configured":
+		return to.Target == target(Path("sessions", "redeem"), nil)
 	}
 	return status >= 500 // which promises nothing
 }
