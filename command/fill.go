@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"slices"
 
 	"secretsbridge/events"
@@ -43,15 +44,21 @@ type Provide struct {
 // MayProvide decides all about it but the envelopes, which are not there before the values
 // are taken in.
 func (r Request) MayProvide(meta Meta, cmd Provide) error {
+	if _, err := comment(cmd.Comment, 0); err != nil {
+		return err
+	}
+	keys := keysOf(cmd.Changes)
+	if checkKeys(keys) != nil {
+		return ErrValuesMismatch
+	}
 	if err := r.mayFill(meta, cmd.By, cmd.Fits); err != nil {
 		return err
 	}
-	if !slices.Equal(keysOf(cmd.Changes), r.Submitted.Keys) ||
+	if !slices.Equal(keys, r.Submitted.Keys) ||
 		slices.ContainsFunc(cmd.Changes, func(c events.Change) bool { return c.Action != events.ChangeSet }) {
 		return ErrValuesMismatch
 	}
-	_, err := comment(cmd.Comment, 0)
-	return err
+	return nil
 }
 
 // Provide decides it: from now on the request is like one whose requester brought the values,
@@ -79,12 +86,15 @@ type Refuse struct {
 
 // Refuse decides it: one of the team is enough.
 func (r Request) Refuse(meta Meta, cmd Refuse) ([]events.Fact, error) {
+	why, short := comment(cmd.Comment, MinComment)
+	if errors.Is(short, ErrCommentTooLong) {
+		return nil, short
+	}
 	if err := r.mayFill(meta, cmd.By, cmd.Fits); err != nil {
 		return nil, err
 	}
-	why, err := comment(cmd.Comment, MinComment)
-	if err != nil {
-		return nil, err
+	if short != nil {
+		return nil, short
 	}
 	return []events.Fact{events.ValuesRefused{By: cmd.By, Comment: why}}, nil
 }

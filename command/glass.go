@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -63,8 +64,10 @@ func (r Request) evolveGlass(fact events.Fact) Request {
 
 // breakGlass decides what follows from a submit that does without approval.
 func (cmd Submit) breakGlass(meta Meta, reason string) (events.Fact, error) {
-	rules := cmd.Workflow.BreakGlass
+	rules, second := cmd.Workflow.BreakGlass, strings.TrimSpace(cmd.BreakGlass.Reason)
 	switch {
+	case utf8.RuneCountInString(second) > MaxReason:
+		return nil, ErrGlassReason.because(fmt.Sprintf("shorten the reason why it cannot wait to %d characters", MaxReason))
 	case rules == nil || !cmd.BreakGlass.Fits:
 		return nil, ErrGlass
 	case cmd.Fill != nil:
@@ -72,10 +75,9 @@ func (cmd Submit) breakGlass(meta Meta, reason string) (events.Fact, error) {
 	case cmd.OverdueReviews > 0:
 		return nil, ErrReviewDue
 	}
-	second, least := strings.TrimSpace(cmd.BreakGlass.Reason), max(MinGlassReason, rules.MinLength)
-	switch n := utf8.RuneCountInString(second); {
-	case n < least, n > MaxReason:
-		return nil, ErrGlassReason.because(fmt.Sprintf("say in %d to %d characters why it cannot wait for approval", least, MaxReason))
+	switch least := max(MinGlassReason, rules.MinLength); {
+	case utf8.RuneCountInString(second) < least:
+		return nil, ErrGlassReason.because(fmt.Sprintf("say in at least %d characters why it cannot wait for approval", least))
 	case !utf8.ValidString(second), hasControl(second):
 		return nil, ErrGlassReason.because("the reason why it cannot wait holds control characters; write plain text")
 	case second == reason:
@@ -94,9 +96,12 @@ type Review struct {
 
 // Review decides it. It may come late, once.
 func (r Request) Review(_ Meta, cmd Review) ([]events.Fact, error) {
+	why, err := comment(cmd.Comment, MinComment)
 	switch {
 	case r.State == "":
 		return nil, ErrRequestUnknown
+	case errors.Is(err, ErrCommentTooLong):
+		return nil, err
 	case r.Glass == nil:
 		return nil, ErrNothingToReview
 	case cmd.By == r.Requester:
@@ -107,9 +112,7 @@ func (r Request) Review(_ Meta, cmd Review) ([]events.Fact, error) {
 		return nil, ErrReviewed
 	case cmd.Outcome != events.ReviewJustified && cmd.Outcome != events.ReviewUnjustified:
 		return nil, ErrReviewInvalid
-	}
-	why, err := comment(cmd.Comment, MinComment)
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	return []events.Fact{events.GlassReviewed{By: cmd.By, Outcome: cmd.Outcome, Comment: why}}, nil

@@ -89,7 +89,7 @@ func (r *Request) filled(by events.UserID, at time.Time, comment string) {
 // clock keeps the time of the open step, and says when somebody is to be prompted. Steps of
 // before there were workflows have none.
 func (r *Request) clock(at time.Time) {
-	step, open := r.openStep()
+	step, open := r.OpenStep()
 	switch {
 	case !open || step.Role != "":
 		r.StepClock = StepClock{Escalated: r.Escalated}
@@ -115,8 +115,8 @@ func (r *Request) clock(at time.Time) {
 	}
 }
 
-// openStep is the first step of a pending request that lacks approvals.
-func (r *Request) openStep() (events.Step, bool) {
+// OpenStep is the first step of a pending request that lacks approvals.
+func (r *Request) OpenStep() (events.Step, bool) {
 	if r.State != events.StatePending {
 		return events.Step{}, false
 	}

@@ -27,6 +27,7 @@ type RequestFilter struct {
 	Environment string   // of any project, unless Project is set
 	FillTeams   []string // whom the request asks for its values
 	Reviews     []ReviewState
+	Actionable  bool // somebody has to do something: decide, fill in, review
 }
 
 // Sight is requests that somebody may see: somebody's, or everybody's, about secrets of areas.
@@ -63,6 +64,9 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if len(filter.Reviews) > 0 {
 		q.and("review = ANY (?)", filter.Reviews)
 	}
+	if filter.Actionable {
+		q.and("(state IN ('awaiting_values', 'pending') OR review IN ('pending', 'overdue'))")
+	}
 	if filter.Seen != nil && !q.seen(filter.Seen) {
 		return Page[Request]{Items: []Request{}}, nil
 	}
@@ -74,8 +78,11 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if err != nil {
 		return Page[Request]{}, fmt.Errorf("list requests: %w", err)
 	}
-	return paged(found, limit, func(r Request) string { return cursor(uint64(r.Seq)) }), nil
+	return paged(found, limit, CursorAfter), nil
 }
+
+// CursorAfter asks for what follows a request in a list.
+func CursorAfter(r Request) string { return cursor(uint64(r.Seq)) }
 
 // seen adds the condition that somebody may see a request, or reports that they may see none.
 func (q *query) seen(sights []Sight) bool {

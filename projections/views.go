@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,6 +27,10 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 
 func (v Views) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
 	return Requests{Pool: v.Pool}.OpenOf(ctx, requester)
+}
+
+func (v Views) OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error) {
+	return Requests{Pool: v.Pool}.OverdueReviews(ctx, requester, now)
 }
 
 func (v Views) History(ctx context.Context, id events.RequestID) ([]AuditEvent, error) {

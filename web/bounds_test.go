@@ -41,7 +41,7 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 	request, rejected := r.submit(r.developer), r.submit(r.developer)
 	r.show(r.developer, rejected)
 	job := a.queue("fingerprint", "file")
-	everything := r.join("developer", "approver", "admin")
+	everything := r.join("developer", "approver", "admin", "value-provider")
 	ids := map[string]string{
 		"/requests/": string(request), "/agents/": string(a.Agent), "/secrets/": string(secretID("prod/db")), "/jobs/": string(job.ID),
 		"/connections/": "file", "/people/": string(r.other.ID), "/machines/": made(r, everything, "/machines", api.CreateMachine{Name: "pipeline"}),

@@ -16,7 +16,7 @@ import (
 
 // Parameters that may come more than once, and those whose empty value means something.
 var (
-	repeated = []string{"state", "label"}
+	repeated = []string{"state", "review", "label"}
 	empty    = []string{"owner", "environment"}
 )
 
@@ -26,7 +26,7 @@ var (
 const maxParameter = 256
 
 var longest = map[string]int{
-	"connection": 40, "cluster": 40, "type": 128, "correlation": 128, "actor": 128,
+	"connection": 40, "cluster": 40, "project": 40, "type": 128, "correlation": 128, "actor": 128,
 	"prefix": command.MaxRef, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
 	"label": 2*events.MaxLabelName + 1 + events.MaxLabelValue,
 }
@@ -45,7 +45,7 @@ func (c *call) query(known ...string) (url.Values, error) {
 		if slices.ContainsFunc(values, func(v string) bool { return v == "" && !slices.Contains(empty, name) || !storable(v) }) {
 			return nil, errParameter.because(name + " has no value, or one that is no text")
 		}
-		if len(values) > 1 && !slices.Contains(repeated, name) || name == "state" && twice(values) {
+		if len(values) > 1 && !slices.Contains(repeated, name) || (name == "state" || name == "review") && twice(values) {
 			return nil, errParameter.because(name + " is there twice")
 		}
 		most, ok := longest[name]

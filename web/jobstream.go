@@ -60,14 +60,17 @@ func (a *API) keyNames(c *call) (reply, error) {
 		}
 	}
 	secret := job.Queued
+	may, err := a.mayListKeys(c, secret.Connection, secret.Ref)
 	switch {
+	case err != nil:
+		return reply{}, err
 	case job.State == "":
 		return reply{}, command.ErrJobUnknown
 	case job.By != c.actor:
 		return reply{}, errJobHidden
 	case secret.Operation != events.OperationKeys:
 		return reply{}, errNamesGone.because("a job of this type has no names of keys")
-	case !a.mayListKeys(c, secret.Connection, secret.Ref):
+	case !may:
 		return reply{}, errJobHidden // not any more
 	case !job.State.Over():
 		return reply{}, errNotFinished

@@ -132,15 +132,3 @@ func outside(sees bool, hidden *problem) error {
 	}
 	return hidden
 }
-
-// resolve finds the workflow of what the caller wants to ask for. False: they may not.
-func (a *API) resolve(c *call, op events.Operation, at policy.Spot) (events.Workflow, bool) {
-	decided := c.powers.Governance().Decide(policy.Ask{
-		Powers: c.powers, Operation: op, Connection: at.Connection, Ref: at.Ref, Now: c.now,
-	})
-	w := decided.Workflow
-	if op == events.OperationPatch && w.Reapprove == "" {
-		w.Reapprove = a.Reapprove
-	}
-	return w, decided.Allowed
-}

@@ -18,6 +18,12 @@ func requestOf(r projections.Request, names map[events.UserID]string) api.Reques
 		Steps: []api.Step{}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
 		SubmittedAt: r.SubmittedAt, PendingUntil: r.PendingUntil, ApprovedAt: r.ApprovedAt, Until: r.Until, EndedAt: r.EndedAt,
 		Attempt: r.Attempt, Agent: string(r.Agent), ProviderVersion: r.ProviderVersion, Comment: r.ClosingComment, Seq: uint64(r.LastSeq),
+		Place:  api.Place{Project: r.Project, Environment: r.Environment, Kind: string(r.Kind), Team: r.Team, Owner: r.Owner},
+		Ticket: r.Ticket, Rule: r.Workflow.Rule, Workflow: r.Workflow.Name, Direct: r.Workflow.Direct,
+		Fill: fillOf(r, names), Glass: glassOf(r, names),
+	}
+	if veto := r.Workflow.Veto; veto != nil {
+		shown.Veto = approversOf(*veto, names)
 	}
 	given := map[events.StepID]int{}
 	for _, v := range r.Votes {
@@ -25,11 +31,11 @@ func requestOf(r projections.Request, names map[events.UserID]string) api.Reques
 			given[v.Step]++
 		}
 		shown.Votes = append(shown.Votes, api.Vote{
-			Step: string(v.Step), Approver: personOf(v.Approver, names), Decision: string(v.Decision), Comment: v.Comment, At: v.At,
+			Step: string(v.Step), Approver: personOf(v.Approver, names), Via: peopleOf(v.Via, names), Decision: string(v.Decision), Comment: v.Comment, At: v.At,
 		})
 	}
 	for _, s := range r.Workflow.Steps {
-		shown.Steps = append(shown.Steps, api.Step{ID: string(s.ID), Role: s.Role, Approvals: s.Approvals, Given: given[s.ID]})
+		shown.Steps = append(shown.Steps, stepOf(r, s, given[s.ID], names))
 	}
 	shown.Patch = patchOf(r)
 	if r.FailureCode != "" {

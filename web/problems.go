@@ -54,6 +54,7 @@ var (
 	errReportTooLong    = &problem{"report_too_long", "the report is longer than one answer may be; narrow it by a filter, or read its pages"}
 	errTooMany          = &problem{"too_many_requests", "too many attempts; wait as long as Retry-After says"}
 	errTooManyOpen      = &problem{"too_many_open_requests", "you have as many open requests as one person may have; cancel some, or wait until some have ended"}
+	errAbsent           = &problem{"you_are_absent", "you said that you are away, so whoever you named votes for you; end the delegation first: `sb delegation end`"}
 	errStepUpRequired   = &problem{"step_up_required", "prove a second factor first: `sb step-up`, or a passkey in a browser"}
 	errSignInStale      = &problem{"sign_in_stale", "the first factor is enrolled within five minutes after signing in; sign in again: `sb login`"}
 	errFactorMissing    = &problem{"factor_missing", "this needs a second factor and you have none; enrol one first: `sb factor add-totp`"}
@@ -101,6 +102,10 @@ var statuses = map[string]int{
 	"job_not_finished": 409, "key_names_gone": 410, "schedule_invalid": 422,
 	"secret_unknown": 404, "secret_gone": 409, "assignment_invalid": 422, "ownership_rule_invalid": 422, "ownership_rules_moved": 409,
 	"too_many_rules": 422, "report_too_long": 413,
+	"reason_too_short": 422, "reason_pattern": 422, "ticket_invalid": 422, "filled_in": 403, "voice_counted": 409, "you_are_absent": 403,
+	"break_glass_not_allowed": 403, "break_glass_reason": 422, "review_overdue": 403, "nothing_to_review": 409, "own_review": 403,
+	"not_a_reviewer": 403, "already_reviewed": 409, "review_invalid": 422, "comment_too_short": 422, "comment_invalid": 422,
+	"fill_invalid": 422, "own_fill": 403, "not_the_team": 403, "not_awaiting_values": 409, "values_mismatch": 422,
 	"step_up_required": 401, "sign_in_stale": 401, "factor_missing": 403, "step_up_failed": 403, "factor_locked": 429, "factor_cloned": 403,
 	"factor_unknown": 404, "too_many_factors": 409, "factor_exists": 409, "factor_name_invalid": 422, "factor_proof_invalid": 422,
 	"agent_key_invalid": 422, "agent_suite_refused": 422, "message_malformed": 422, "enrolment_token_refused": 403, "agent_revoked": 403,
@@ -124,6 +129,8 @@ var statuses = map[string]int{
 var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
+	"filled_in": true, "you_are_absent": true, "break_glass_not_allowed": true, "review_overdue": true, "own_review": true, "not_a_reviewer": true,
+	"own_fill": true, "not_the_team": true,
 	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,

@@ -13,43 +13,40 @@ import (
 )
 
 func (a *API) approve(c *call) (reply, error) {
-	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if err := c.reaches(r, policy.RequestApprove); err != nil {
-			return nil, err
-		}
-		facts, err := r.Approve(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment, Comparison: m.Comparison})
-		if err == nil && r.Submitted.Workflow.StepUp.Approve {
-			err = a.stepUp(c)
-		}
-		return facts, err
-	})
+	return a.vote(c, command.Request.Approve)
 }
 
 func (a *API) reject(c *call) (reply, error) {
+	return a.vote(c, command.Request.Reject)
+}
+
+// vote takes a verdict in, in the caller's name or in that of whoever delegated to them.
+func (a *API) vote(c *call, decide func(command.Request, command.Meta, command.Vote) ([]events.Fact, error)) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if err := c.reaches(r, policy.RequestApprove); err != nil {
-			return nil, err
+		if r.State == "" {
+			return nil, command.ErrRequestUnknown
 		}
-		facts, err := r.Reject(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment})
+		j, about := a.judge(c), c.matterOf(r)
+		switch {
+		case !j.sees(about):
+			return nil, errHidden
+		case j.absent():
+			return nil, errAbsent
+		}
+		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
 		if err == nil && r.Submitted.Workflow.StepUp.Approve {
 			err = a.stepUp(c)
 		}
 		return facts, err
 	})
-}
-
-// voices are in whose name the caller may vote.
-func (c *call) voices(r command.Request) []command.Voice {
-	at := c.spotOf(r.Submitted)
-	return []command.Voice{{Fits: func(who events.Approvers) bool { return c.powers.Fit(who, at, c.now) }}}
 }
 
 func (a *API) cancel(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if err := c.meets(r); err != nil {
-			return nil, err
+		if r.State != "" && !a.judge(c).sees(c.matterOf(r)) {
+			return nil, errHidden
 		}
-		if err := c.reaches(r, policy.RequestCancel); err != nil {
+		if err := a.reaches(c, r, policy.RequestCancel); err != nil {
 			return nil, err
 		}
 		return r.Cancel(meta, command.Cancel{By: c.person.ID, Comment: m.Comment})
@@ -83,48 +80,14 @@ func (c *call) requestID() (events.RequestID, error) {
 	return events.RequestID(id), nil
 }
 
-// spotOf is where the secret of a request lies now, with the owner that it had then.
-func (c *call) spotOf(r events.RequestSubmitted) policy.Spot {
-	at := c.spot(r.Connection, r.Ref)
-	at.Place.Owner = r.Place.Owner
-	return at
-}
-
-// sees reports whether the caller may see a request about a secret: one's own, those that one is
-// asked to decide, and everybody's, each where one has the permission for it.
-func (c *call) sees(requester events.UserID, w events.Workflow, at policy.Spot) bool {
-	switch {
-	case c.may(policy.RequestListAll, at):
-		return true
-	case !c.may(policy.RequestList, at):
-		return false
-	}
-	return requester == c.person.ID || c.may(policy.RequestApprove, at) && c.named(w, at)
-}
-
-// named reports whether a workflow names the caller for anything.
-func (c *call) named(w events.Workflow, at policy.Spot) bool {
-	fits := func(who *events.Approvers) bool { return who != nil && c.powers.Fit(*who, at, c.now) }
-	return fits(w.Veto) || slices.ContainsFunc(w.Steps, func(s events.Step) bool { return fits(&s.From) || fits(&s.Fallback) })
-}
-
-// meets refuses a command on a request that the caller does not see. One that is not there is
-// refused by its decider.
-func (c *call) meets(r command.Request) error {
-	if r.State != "" && !c.sees(r.Requester, r.Submitted.Workflow, c.spotOf(r.Submitted)) {
-		return errHidden
-	}
-	return nil
-}
-
 // reaches refuses a command on a request that lies outside of where the caller has the
-// permission.
-func (c *call) reaches(r command.Request, p policy.Permission) error {
-	at := c.spotOf(r.Submitted)
-	if r.State == "" || c.may(p, at) {
-		return nil
+// permission. To who does not see it either it is not there.
+func (a *API) reaches(c *call, r command.Request, p policy.Permission) error {
+	m := c.matterOf(r)
+	if r.State == "" || c.may(p, m.at) {
+		return nil // one that is not there is refused by its decider
 	}
-	return outside(c.sees(r.Requester, r.Submitted.Workflow, at), errHidden)
+	return outside(a.judge(c).sees(m), errHidden)
 }
 
 // visible loads a request that the caller may see; to others it is not there.
@@ -140,15 +103,10 @@ func (a *API) visible(c *call) (projections.Request, error) {
 	if err == nil {
 		err = a.abreast(c, r.LastSeq)
 	}
-	if err != nil {
-		return r, err
+	if err == nil && !a.judge(c).sees(c.matterShown(r)) {
+		err = errHidden
 	}
-	at := c.spot(r.Connection, r.Ref)
-	at.Place.Owner = r.Owner
-	if !c.sees(r.Requester, r.Workflow, at) {
-		return r, errHidden
-	}
-	return r, nil
+	return r, err
 }
 
 func (a *API) showRequest(c *call) (reply, error) {
@@ -158,51 +116,6 @@ func (a *API) showRequest(c *call) (reply, error) {
 	}
 	shown, err := a.present(c, r)
 	return reply{status: http.StatusOK, body: shown}, err
-}
-
-func (a *API) listRequests(c *call) (reply, error) {
-	q, err := c.query("state", "mine", "connection", "cursor", "limit")
-	if err != nil {
-		return reply{}, err
-	}
-	filter := projections.RequestFilter{Connection: events.ConnectionID(q.Get("connection")), Cursor: q.Get("cursor")}
-	if filter.Limit, err = limitOf(q); err != nil {
-		return reply{}, err
-	}
-	for _, s := range q["state"] {
-		if !slices.Contains(requestStates, events.RequestState(s)) {
-			return reply{}, errParameter.because("state is one of " + joined(requestStates))
-		}
-		filter.States = append(filter.States, events.RequestState(s))
-	}
-	mine, err := boolOf(q, "mine")
-	if err != nil {
-		return reply{}, err
-	}
-	filter.Seen = []projections.Sight{{Requester: c.person.ID, Within: c.within(policy.RequestList)}}
-	if !mine {
-		filter.Seen = append(filter.Seen, projections.Sight{Within: c.within(policy.RequestListAll)})
-	}
-	found, err := a.Views.Requests(c.ctx(), filter)
-	if err != nil {
-		return reply{}, err
-	}
-	names, err := a.names(c, found.Items...)
-	if err != nil {
-		return reply{}, err
-	}
-	page := api.Page[api.Request]{Items: make([]api.Request, 0, len(found.Items)), Next: found.Next}
-	for _, r := range found.Items {
-		shown := requestOf(r, names)
-		c.withholdEffects(r, &shown)
-		page.Items = append(page.Items, shown)
-	}
-	return reply{status: http.StatusOK, body: page}, nil
-}
-
-var requestStates = []events.RequestState{
-	events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
-	events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired,
 }
 
 // requestHistory is every fact of one request, oldest first, without what the caller must
@@ -234,7 +147,7 @@ func (a *API) reveal(c *call) (reply, error) {
 	}
 	r, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
 	if err == nil {
-		err = c.reaches(r, policy.EnvelopeReveal)
+		err = a.reaches(c, r, policy.EnvelopeReveal)
 	}
 	if err == nil && r.Submitted.Workflow.StepUp.Reveal {
 		err = a.stepUp(c)
@@ -267,6 +180,8 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 // waiting says why nothing happens to a request now.
 func (a *API) waiting(c *call, r projections.Request) (string, error) {
 	switch r.State {
+	case events.StateAwaiting:
+		return "waiting for somebody of team " + r.FillTeam + " to fill the values in", nil
 	case events.StatePending:
 		return waitingForApproval(r), nil
 	case events.StateUnknown:
@@ -303,10 +218,7 @@ func (a *API) waitingForAgent(c *call, cluster events.ClusterID, happens string)
 func (a *API) names(c *call, requests ...projections.Request) (map[events.UserID]string, error) {
 	var ids []events.UserID
 	for _, r := range requests {
-		ids = append(ids, r.Requester)
-		for _, v := range r.Votes {
-			ids = append(ids, v.Approver)
-		}
+		ids = append(ids, peopleIn(r)...)
 	}
 	slices.Sort(ids)
 	return a.People.Names(c.ctx(), slices.Compact(ids))

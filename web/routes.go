@@ -72,7 +72,7 @@ func (r Route) personal() bool {
 
 // maxBody is how long the body of a call of the route may be.
 func (r Route) maxBody() int64 {
-	if r.Method == http.MethodPost && r.Path == "/requests" {
+	if r.Method == http.MethodPost && (r.Path == "/requests" || r.Path == "/requests/{id}/values") {
 		return maxPatchBody
 	}
 	if r.Method == http.MethodPost && slices.Contains([]string{"/governance/plan", "/governance/apply", "/policy/simulate"}, r.Path) {
@@ -93,9 +93,12 @@ var Routes = []Route{
 	{"GET", "/requests/{id}", policy.RequestList, placed, none, (*API).showRequest},
 	{"GET", "/requests/{id}/events", policy.RequestList, placed, none, (*API).requestHistory},
 	{"GET", "/requests/{id}/stream", policy.RequestList, placed, none, (*API).streamRequest},
-	{"POST", "/requests/{id}/approve", policy.RequestApprove, placed, replayed, (*API).approve},
-	{"POST", "/requests/{id}/reject", policy.RequestApprove, placed, replayed, (*API).reject},
+	{"POST", "/requests/{id}/approve", policy.RequestList, placed, replayed, (*API).approve},
+	{"POST", "/requests/{id}/reject", policy.RequestList, placed, replayed, (*API).reject},
 	{"POST", "/requests/{id}/cancel", policy.RequestCancel, placed, replayed, (*API).cancel},
+	{"POST", "/requests/{id}/values", policy.ValueProvide, placed, replayed, (*API).provide},
+	{"POST", "/requests/{id}/refuse", policy.ValueProvide, placed, replayed, (*API).refuse},
+	{"POST", "/requests/{id}/review", policy.RequestReview, placed, replayed, (*API).review},
 	{"POST", "/requests/{id}/envelopes/{envelope}/reveal", policy.EnvelopeReveal, placed, single, (*API).reveal},
 
 	{"GET", "/connections", policy.ConnectionList, placed, none, (*API).listConnections},

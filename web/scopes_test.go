@@ -241,10 +241,14 @@ func (w *world) entries() map[string]entry {
 		"GET /requests/{id}":                              of("", own, none),
 		"GET /requests/{id}/events":                       of("/events", own, none),
 		"GET /requests/{id}/stream":                       of("/stream", own, none),
-		"POST /requests/{id}/approve":                     of("/approve", foreign, none),
-		"POST /requests/{id}/reject":                      of("/reject", foreign, none),
+		"POST /requests/{id}/approve":                     of("/approve", foreign, none, policy.RequestListAll),
+		"POST /requests/{id}/reject":                      of("/reject", foreign, none, policy.RequestListAll),
 		"POST /requests/{id}/cancel":                      of("/cancel", own, none, list...),
 		"POST /requests/{id}/envelopes/{envelope}/reveal": of("/envelopes/e_"+strings.Repeat("0", 26)+"/reveal", own, none),
+
+		"POST /requests/{id}/values": of("/values", foreign, none, policy.RequestListAll),
+		"POST /requests/{id}/refuse": of("/refuse", foreign, none, policy.RequestListAll),
+		"POST /requests/{id}/review": of("/review", foreign, none, policy.RequestListAll),
 
 		"GET /connections":                  {about: touched, path: "/connections", ours: `"name":"depot"`, theirs: `"name":"elsewhere"`},
 		"GET /connections/{name}":           {about: touched, path: "/connections/depot", missing: "/connections/nowhere"},

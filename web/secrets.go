@@ -164,10 +164,14 @@ func (a *API) assignSecret(c *call) (reply, error) {
 
 // mayListKeys reports whether the caller may learn the names of a secret's keys: whoever
 // may ask to read it.
-func (a *API) mayListKeys(c *call, connection events.ConnectionID, ref string) bool {
-	at := c.spot(connection, ref)
-	_, ok := a.resolve(c, events.OperationRead, at)
-	return ok && c.may(policy.SecretKeys, at)
+func (a *API) mayListKeys(c *call, connection events.ConnectionID, ref string) (bool, error) {
+	ask, err := a.askAbout(c, connection, ref)
+	if err != nil {
+		return false, err
+	}
+	ask.Operation = events.OperationRead
+	d := c.powers.Governance().Decide(ask)
+	return d.Allowed && c.may(policy.SecretKeys, d.Spot), nil
 }
 
 // queueKeys opens a job for the names of a secret's keys.
@@ -188,7 +192,9 @@ func (a *API) queueKeys(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if !a.mayListKeys(c, found.Connection, found.Ref) {
+	if may, err := a.mayListKeys(c, found.Connection, found.Ref); err != nil {
+		return reply{}, err
+	} else if !may {
 		return reply{}, command.ErrPolicyDenied
 	}
 	if err := a.limit(c, window.KeyJobs, string(c.actor), 1); err != nil {

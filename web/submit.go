@@ -41,7 +41,7 @@ func (a *API) submit(c *call) (reply, error) {
 		return reply{}, err
 	}
 	cmd := command.Submit{
-		Requester: c.person.ID, Keys: m.Keys, Reason: m.Reason, Create: m.Create,
+		Requester: c.person.ID, Keys: m.Keys, Reason: m.Reason, Ticket: m.Ticket, Create: m.Create,
 		PendingTTL: a.PendingTTL, ApprovalTTL: a.ApprovalTTL, RevealTTL: a.RevealTTL,
 	}
 	if !before.Took(meta.Command) { // else it is the same submit again, and decides nothing new
@@ -54,7 +54,9 @@ func (a *API) submit(c *call) (reply, error) {
 		if !c.touches(policy.RequestCreate, cmd.Connection.ID) && cmd.Connection.State != "" {
 			return reply{}, errConnectionHidden
 		}
-		cmd.Workflow, _ = a.resolve(c, operation, c.spot(cmd.Connection.ID, cmd.Ref)) // none is refused by the decider
+		if err := a.allow(c, operation, m, &cmd); err != nil {
+			return reply{}, err
+		}
 		if err := a.mayOpen(c); err != nil {
 			return reply{}, err
 		}
@@ -71,6 +73,30 @@ func (a *API) submit(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{status: http.StatusCreated, seq: done.Seq, body: api.Submitted{ID: string(id), Seq: uint64(done.Seq)}}, nil
+}
+
+// allow finds out whether all this may be asked for, and how.
+func (a *API) allow(c *call, operation events.Operation, m api.Submit, cmd *command.Submit) error {
+	if err := command.CheckRef(cmd.Ref); err != nil {
+		return err
+	}
+	if cmd.Connection.State == "" {
+		return command.ErrConnectionUnknown
+	}
+	keys := m.Keys
+	for _, change := range m.Changes {
+		keys = append(keys, change.Key)
+	}
+	if m.BreakGlass != nil {
+		cmd.BreakGlass = &command.BreakGlass{Reason: m.BreakGlass.Reason}
+	}
+	if err := a.decideAsk(c, operation, keys, cmd); err != nil {
+		return err
+	}
+	if m.Fill == nil {
+		return nil
+	}
+	return c.fillOfTeam(m.Fill.Team, m.Fill.WithinSeconds, cmd)
 }
 
 // asked finds the secret that somebody names: CONNECTION/REF, or an id of the inventory,
@@ -115,7 +141,8 @@ func (a *API) propose(c *call, m api.Submit, cmd command.Submit, before command.
 	sealed := make(map[string][]byte, len(m.Changes))
 	for _, change := range m.Changes {
 		action := events.ChangeAction(change.Action)
-		if (action == events.ChangeSet) != (len(change.Sealed) > 0) {
+		brought := action == events.ChangeSet && cmd.Fill == nil
+		if brought != (len(change.Sealed) > 0) {
 			return nil, command.ErrChangesInvalid
 		}
 		cmd.Changes = append(cmd.Changes, events.Change{Key: change.Key, Action: action})
@@ -123,6 +150,9 @@ func (a *API) propose(c *call, m api.Submit, cmd command.Submit, before command.
 	}
 	if _, err := before.Submit(c.meta(), cmd); err != nil {
 		return nil, err
+	}
+	if cmd.Fill != nil {
+		return cmd.Changes, nil // the values come later
 	}
 	return a.Custody.Propose(c.ctx(), custody.Proposal{
 		By: c.person.ID, IdempotencyKey: c.r.Header.Get(api.HeaderIdempotencyKey), Request: id,

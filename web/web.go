@@ -43,6 +43,7 @@ type Views interface {
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
+	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
 	Connections(ctx context.Context, filter projections.ConnectionFilter) (projections.Page[projections.Connection], error)
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
@@ -80,6 +81,7 @@ type Rights interface {
 
 	User(id events.UserID) command.User
 	Powers(id events.UserID) *policy.Powers
+	Delegators(to events.UserID, now time.Time) []events.UserID // for whom somebody may vote at a time
 
 	Users() []command.User
 	Governance() *policy.Governance

@@ -11,12 +11,14 @@ import (
 )
 
 // Whoever proposes a value and is told that it would change nothing has learnt the value
-// that is there, without any approval. So requesters see the effects of a patch once it
-// is approved, and fingerprints are for those who may read the audit.
+// that is there, without any approval. So requesters, and whoever filled values in, see the
+// effects of a patch once it is approved, and fingerprints are for those who may read the
+// audit.
 
 // withheld reports whether the caller must not learn yet what a patch would do.
 func (c *call) withheld(r projections.Request) bool {
-	return r.Requester == c.person.ID && r.ApprovedAt == nil
+	proposes := r.Requester == c.person.ID || r.Fill != nil && r.Fill.By == c.person.ID
+	return proposes && r.ApprovedAt == nil
 }
 
 // withholdEffects takes the effects out of a request that is shown.
@@ -42,6 +44,11 @@ func (c *call) withholdFacts(r projections.Request, found []projections.AuditEve
 		}
 		switch f := fact.(type) {
 		case events.RequestSubmitted:
+			for k := range f.Changes {
+				f.Changes[k].Fingerprint = ""
+			}
+			fact = f
+		case events.ValuesProvided:
 			for k := range f.Changes {
 				f.Changes[k].Fingerprint = ""
 			}

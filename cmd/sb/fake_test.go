@@ -361,6 +361,9 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 	case path == "requests":
 		var found []api.Request
 		for _, q := range slices.Backward(f.requests) {
+			if r.URL.Query().Get("asked") == "me" && !waits(q) {
+				continue
+			}
 			if states := r.URL.Query()["state"]; len(states) == 0 || slices.Contains(states, q.State) {
 				found = append(found, *q)
 			}
@@ -424,6 +427,8 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 		f.submit(w, body, r.Header.Get(api.HeaderIdempotencyKey))
 	case part[0] == "requests" && f.find(part[1]) == nil:
 		problem(w, 404, "request_unknown")
+	case part[0] == "requests" && len(part) == 3 && slices.Contains([]string{"values", "refuse", "review"}, part[2]):
+		f.approval(w, f.find(part[1]), part[2], body, r.Header.Get(api.HeaderIdempotencyKey))
 	case part[0] == "requests" && len(part) == 3:
 		f.verdict(w, f.find(part[1]), part[2], body)
 	case part[0] == "requests" && len(part) == 5:
@@ -492,7 +497,7 @@ func (f *fake) propose(in api.Submit, idempotencyKey string) *api.Patch {
 	patch := &api.Patch{Create: in.Create, Reapprove: "touched_keys", Changes: []api.Change{}}
 	for _, c := range in.Changes {
 		patch.Changes = append(patch.Changes, api.Change{Key: c.Key, Action: c.Action})
-		if c.Action != "set" {
+		if c.Action != "set" || in.Fill != nil && len(c.Sealed) == 0 {
 			continue
 		}
 		entry, err := seal.OpenProposal(f.intake, seal.Binding{
@@ -527,12 +532,13 @@ func (f *fake) submit(w *httptest.ResponseRecorder, body []byte, idempotencyKey 
 	r := &api.Request{
 		ID: fmt.Sprintf("r_%d", len(f.requests)+1), State: "pending", Operation: "read", Secret: in.Secret, Connection: connection,
 		Ref: ref, Keys: append([]string{}, in.Keys...), Reason: in.Reason, Requester: api.Person{ID: "u_1", Name: "Dana"},
-		Steps: []api.Step{{ID: "approve", Role: "approver", Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
+		Steps: []api.Step{{ID: "approve", From: api.Deciders{Roles: []string{"approver"}}, Approvals: 1}}, Votes: []api.Vote{}, Envelopes: []api.Envelope{},
 		SubmittedAt: time.Now(), PendingUntil: time.Now().Add(24 * time.Hour), Waiting: "waiting for an approval",
 	}
 	if r.Patch = f.propose(in, idempotencyKey); r.Patch != nil {
 		r.Operation = in.Operation
 	}
+	withApproval(r, in)
 	f.requests = append(f.requests, r)
 	f.write(w, 201, api.Submitted{ID: r.ID, Seq: f.seq + 1})
 	f.change(r)

@@ -62,7 +62,7 @@ func command() *cobra.Command {
 	flags.StringVar(&a.output, "output", "text", "text, or json for exactly what the API answers; some commands have one more")
 	root.AddCommand(
 		loginCommand(a), logoutCommand(a), whoamiCommand(a),
-		requestCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
+		requestCommand(a), inboxCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
 		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
 		factorCommand(a), stepUpCommand(a),

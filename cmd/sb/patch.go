@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,12 @@ import (
 // patchFlags are the changes as they were typed. No value is among them.
 type patchFlags struct {
 	set, files, unset, json []string
-	reason                  string
+	reason, ticket, glass   string
 	create, allowEmpty      bool
+
+	team   string // that brings the values
+	within time.Duration
+	asked  []string // keys, of that team
 }
 
 func patchCommand(a *cli) *cobra.Command {
@@ -36,7 +41,9 @@ func patchCommand(a *cli) *cobra.Command {
 			"--set KEY=- reads standard input, without one line end at its end; on a terminal it asks without\n" +
 			"echo. --set-file takes a file's bytes as they are. A value is written as a text, or with --json KEY\n" +
 			"as the JSON that it is. An empty value is refused without --allow-empty. Standard output is the request's id alone.\n" +
-			"A secret that is named by its id in the inventory is looked up and shown first.",
+			"A secret that is named by its id in the inventory is looked up and shown first.\n" +
+			"With --from-team another team brings the values of the keys that --ask names; those who decide see the\n" +
+			"request once they are there.",
 		Example: "  sb request patch vault/secret/prod/db --set password=- --unset legacy --reason \"rotation\" < new-password\n" +
 			"  sb request patch file/prod/tls --create --set-file cert=cert.pem --set-file key=key.pem --reason \"new host\"\n" +
 			"  sb request patch vault/secret/prod/mail --set port=- --json port --reason \"new relay\" <<< 587",
@@ -58,7 +65,11 @@ func patchCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done, err := client.Patch(c.Context(), to, where, f.reason, f.create, changes)
+			ask, err := f.submit(where)
+			if err != nil {
+				return err
+			}
+			done, err := client.Patch(c.Context(), to, ask, changes)
 			if err != nil {
 				return err
 			}
@@ -72,8 +83,27 @@ func patchCommand(a *cli) *cobra.Command {
 	c.Flags().BoolVar(&f.allowEmpty, "allow-empty", false, "set keys to empty values, too")
 	c.Flags().BoolVar(&f.create, "create", false, "make a new secret: it must not exist yet")
 	c.Flags().StringVar(&f.reason, "reason", "", "why it should change, for those who decide")
+	c.Flags().StringVar(&f.team, "from-team", "", "ask this team for the values")
+	c.Flags().StringArrayVar(&f.asked, "ask", nil, "with --from-team: a key that the team fills in; repeat it for several")
+	c.Flags().DurationVar(&f.within, "within", 0, "with --from-team: how long the team has, such as 24h (default: as long as the request waits)")
+	whyFlags(c, &f.ticket, &f.glass)
 	require(c, "reason")
 	return c
+}
+
+// submit is the ask but for its changes.
+func (f patchFlags) submit(where string) (api.Submit, error) {
+	ask := api.Submit{Secret: where, Create: f.create, Reason: f.reason, Ticket: f.ticket, BreakGlass: broken(f.glass)}
+	switch {
+	case f.team != "":
+		ask.Fill = &api.AskFill{Team: f.team, WithinSeconds: int(f.within.Seconds())}
+		if f.within != 0 && f.within < time.Second {
+			return ask, usage("--within is a second at least")
+		}
+	case f.within != 0:
+		return ask, usage("--within says how long a team has: name it with --from-team")
+	}
+	return ask, nil
 }
 
 // submitted tells the id of a new request.
@@ -123,13 +153,22 @@ func (f patchFlags) changes(c *cobra.Command) (changes []client.Change, err erro
 	for _, key := range f.unset {
 		changes = append(changes, client.Change{Key: key, Unset: true})
 	}
+	for _, key := range f.asked {
+		changes = append(changes, client.Change{Key: key, Asked: true})
+	}
+	switch brings := len(f.set)+len(f.files)+len(f.unset) > 0; {
+	case f.team == "" && len(f.asked) > 0:
+		return changes, usage("--ask names keys that another team fills in: name it with --from-team")
+	case f.team != "" && brings:
+		return changes, usage("with --from-team the team brings all values: name the keys with --ask")
+	}
 	return changes, f.check(changes)
 }
 
 // check refuses what is a slip of the hand here; the rest is the server's to refuse.
 func (f patchFlags) check(changes []client.Change) error {
 	if len(changes) == 0 {
-		return usage("nothing is changed: use --set, --set-file or --unset")
+		return usage("nothing is changed: use --set, --set-file or --unset, or --from-team with --ask")
 	}
 	for i, change := range changes {
 		if slices.ContainsFunc(changes[:i], func(other client.Change) bool { return other.Key == change.Key }) {
@@ -154,7 +193,7 @@ func (f patchFlags) check(changes []client.Change) error {
 func (f patchFlags) checkValue(change client.Change) error {
 	value := change.Value.Expose()
 	switch {
-	case change.Unset:
+	case change.Unset, change.Asked:
 		return nil
 	case len(value) == 0 && change.Kind == seal.EntryJSON:
 		return fail("value_invalid", "the value of key %q is empty, which is no JSON", change.Key)

@@ -15,12 +15,14 @@ import (
 
 func requestCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{Use: "request", Short: "Ask for secrets and follow what becomes of it"}
-	c.AddCommand(readCommand(a), patchCommand(a), listRequestsCommand(a), showRequestCommand(a))
+	c.AddCommand(readCommand(a), patchCommand(a), listRequestsCommand(a), showRequestCommand(a),
+		provideCommand(a), refuseCommand(a), reviewCommand(a))
 	return c
 }
 
 func readCommand(a *cli) *cobra.Command {
 	var ask api.Submit
+	var glass string
 	c := &cobra.Command{
 		Use:   "read CONNECTION/REF|ID",
 		Short: "Ask to read a secret",
@@ -35,6 +37,7 @@ func readCommand(a *cli) *cobra.Command {
 				}
 			}
 			ask.Secret = args[0]
+			ask.BreakGlass = broken(glass)
 			done, err := client.Post[api.Submitted](c.Context(), to, client.Path("requests"), ask)
 			if err != nil {
 				return err
@@ -44,13 +47,14 @@ func readCommand(a *cli) *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&ask.Keys, "key", nil, "a key of the secret; repeat it for several (default: all keys)")
 	c.Flags().StringVar(&ask.Reason, "reason", "", "why you need it, for those who decide")
+	whyFlags(c, &ask.Ticket, &glass)
 	require(c, "reason")
 	return c
 }
 
 func listRequestsCommand(a *cli) *cobra.Command {
-	var states []string
-	var connection string
+	var states, reviews []string
+	var connection, project, environment string
 	var mine bool
 	var limit int
 	c := &cobra.Command{
@@ -58,19 +62,24 @@ func listRequestsCommand(a *cli) *cobra.Command {
 		Short: "List requests, newest first",
 		Args:  takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
-			q := url.Values{"state": states}
+			q := url.Values{"state": states, "review": reviews}
 			if mine {
 				q.Set("mine", "true")
 			}
-			if connection != "" {
-				q.Set("connection", connection)
+			for name, value := range map[string]string{"connection": connection, "project": project, "environment": environment} {
+				if value != "" {
+					q.Set(name, value)
+				}
 			}
 			return listing(a, c, to, client.Path("requests"), q, limit, "ID STATE OPERATION SECRET KEYS REQUESTER SUBMITTED REASON", func(r api.Request) []string {
 				return []string{r.ID, r.State, r.Operation, r.Secret, keys(r.Keys), name(r.Requester), ago(r.SubmittedAt), short(r.Reason, 50)}
 			})
 		}),
 	}
-	c.Flags().StringArrayVar(&states, "state", nil, "only this state: pending, approved, running, unknown, executed, failed, rejected, cancelled or expired; repeat it for several")
+	c.Flags().StringArrayVar(&states, "state", nil, "only this state: awaiting_values, pending, approved, running, unknown, executed, failed, rejected, refused, cancelled or expired; repeat it for several")
+	c.Flags().StringArrayVar(&reviews, "review", nil, "only what went without approval and whose review is pending, overdue or done; repeat it for several")
+	c.Flags().StringVar(&project, "project", "", "only secrets that lay in this project")
+	c.Flags().StringVar(&environment, "environment", "", "only secrets that lay in an environment of this name")
 	c.Flags().StringVar(&connection, "connection", "", "only this connection")
 	c.Flags().BoolVar(&mine, "mine", false, "only your own")
 	limitFlag(c, &limit)
@@ -159,9 +168,12 @@ func requestText(r api.Request) string {
 		pairs = append(pairs, "Keys", keys(r.Keys))
 	}
 	pairs = append(pairs, patchText(r)...)
-	pairs = append(pairs, "Cluster", r.Cluster,
-		"Requester", name(r.Requester), "Reason", r.Reason, "Submitted", when(r.SubmittedAt))
+	pairs = append(pairs, "Place", placeText(r.Place), "Owner", r.Place.Owner, "Cluster", r.Cluster,
+		"Requester", name(r.Requester), "Reason", r.Reason, "Ticket", r.Ticket, "Submitted", when(r.SubmittedAt))
+	pairs = append(pairs, fillText(r)...)
 	switch r.State {
+	case "awaiting_values":
+		pairs = append(pairs, "Lapses", when(r.Fill.Until))
 	case "pending":
 		pairs = append(pairs, "Lapses", when(r.PendingUntil))
 	case "approved", "running", "unknown":
@@ -169,16 +181,7 @@ func requestText(r api.Request) string {
 	default:
 		pairs = append(pairs, "Approved", whenever(r.ApprovedAt), "Ended", whenever(r.EndedAt), "Comment", r.Comment)
 	}
-	for _, s := range r.Steps {
-		pairs = append(pairs, "Step", fmt.Sprintf("%s: %d of %d by %s", s.ID, s.Given, s.Approvals, s.Role))
-	}
-	for _, v := range r.Votes {
-		said := fmt.Sprintf("%s by %s, %s", v.Decision, name(v.Approver), when(v.At))
-		if v.Comment != "" {
-			said += ": " + v.Comment
-		}
-		pairs = append(pairs, "Vote", said)
-	}
+	pairs = append(pairs, approvalText(r)...)
 	if r.Attempt > 0 {
 		pairs = append(pairs, "Agent", r.Agent, "Attempt", strconv.Itoa(r.Attempt), "Version", r.ProviderVersion)
 	}

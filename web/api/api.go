@@ -102,6 +102,10 @@ type Submit struct {
 	Changes   []ProposedChange `json:"changes,omitempty"`   // of a patch
 	Create    bool             `json:"create,omitempty"`    // of a patch: the secret must not exist yet
 	Reason    string           `json:"reason"`
+
+	Ticket     string      `json:"ticket,omitempty"`
+	Fill       *AskFill    `json:"fill,omitempty"`        // of a patch: another team brings the values
+	BreakGlass *BreakGlass `json:"break_glass,omitempty"` // to do without approval
 }
 
 // ProposedChange sets or removes one key. The value of a set is sealed to an intake key:
@@ -149,7 +153,7 @@ type Page[T any] struct {
 // Request is one request for access.
 type Request struct {
 	ID         string   `json:"id"`
-	State      string   `json:"state"` // pending, approved, running, unknown, executed, failed, rejected, cancelled, expired
+	State      string   `json:"state"` // awaiting_values, pending, approved, running, unknown, executed, failed, rejected, refused, cancelled, expired
 	Operation  string   `json:"operation"`
 	Secret     string   `json:"secret"` // CONNECTION/REF
 	Connection string   `json:"connection"`
@@ -174,8 +178,17 @@ type Request struct {
 	Envelopes []Envelope `json:"envelopes"`
 	Patch     *Patch     `json:"patch,omitempty"` // of operation patch
 
+	Place    Place     `json:"place"`              // as of the submit
+	Ticket   string    `json:"ticket,omitempty"`   // what the requester named
+	Rule     string    `json:"rule,omitempty"`     // the rule that decided how it is approved
+	Workflow string    `json:"workflow,omitempty"` // whose steps these are
+	Direct   bool      `json:"direct,omitempty"`   // the rule let the requester read at once
+	Veto     *Deciders `json:"veto,omitempty"`     // who may reject at any step
+	Fill     *Fill     `json:"fill,omitempty"`     // of a patch whose values another team brings
+	Glass    *Glass    `json:"glass,omitempty"`    // of what went without approval
+
 	ProviderVersion string `json:"provider_version,omitempty"`
-	Comment         string `json:"comment,omitempty"` // of who cancelled it
+	Comment         string `json:"comment,omitempty"` // of who cancelled or refused it
 	Seq             uint64 `json:"seq"`               // of its newest fact
 }
 
@@ -217,17 +230,34 @@ type Comparison struct {
 
 // Step is one stage of approval.
 type Step struct {
-	ID        string `json:"id"`
-	Role      string `json:"role"`
-	Approvals int    `json:"approvals"` // needed
-	Given     int    `json:"given"`
+	ID        string   `json:"id"`
+	Role      string   `json:"role"`      // of requests of before there were workflows; else empty
+	From      Deciders `json:"from"`      // who may approve
+	Approvals int      `json:"approvals"` // needed
+	Given     int      `json:"given"`
+
+	Fallback  *Deciders  `json:"fallback,omitempty"`  // who may approve too, once it is escalated
+	Escalated bool       `json:"escalated,omitempty"` // it was open for too long
+	Reminders int        `json:"reminders,omitempty"` // so far, while it is open
+	OpenedAt  *time.Time `json:"opened_at,omitempty"` // while it is open
+}
+
+// Deciders are those who may do something: whoever fits one of the fields, and has the
+// permission for it at that place.
+type Deciders struct {
+	People    []Person `json:"people,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Roles     []string `json:"roles,omitempty"`
+	TeamHeads bool     `json:"team_heads,omitempty"` // of the project's team and those above it
+	Owners    bool     `json:"owners,omitempty"`     // of the team or group that owns the secret
 }
 
 // Vote is what one person said.
 type Vote struct {
 	Step     string    `json:"step"`
 	Approver Person    `json:"approver"`
-	Decision string    `json:"decision"` // approved, rejected
+	Via      []Person  `json:"via,omitempty"` // for whom, if not for oneself; the last is the one whom the step names
+	Decision string    `json:"decision"`      // approved, rejected
 	Comment  string    `json:"comment,omitempty"`
 	At       time.Time `json:"at"`
 }

@@ -21,6 +21,7 @@ var taken = map[string]any{
 	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{},
 	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 	"Invite": api.Invite{}, "Enrol": events.Enrol{},
+	"Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
 	"RedeemCode": api.RedeemCode{}, "SealedCode": api.SealedCode{},
 
 	"InvitePerson": api.InvitePerson{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},

@@ -124,8 +124,9 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"AssignedFrom":    words(projections.ByHand, projections.ByRule),
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
 		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
-		"RequestState": words(events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
-			events.StateFailed, events.StateRejected, events.StateCancelled, events.StateExpired),
+		"RequestState": words(events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
+			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired),
+		"ReviewState": words(projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone),
 	}
 	for name, want := range tests {
 		if diff := cmp.Diff(sorted(want), sorted(enum(c.Schema(name)))); diff != "" {
@@ -177,6 +178,8 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"OpenSession": api.OpenSession{}, "Ended": api.Ended{}, "CreateMachine": api.CreateMachine{}, "Machine": api.Machine{}, "MachineToken": api.MachineToken{},
 		"IssueToken": api.IssueToken{}, "IssuedToken": api.IssuedToken{}, "Delegate": api.Delegate{}, "Delegation": api.Delegation{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
+		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
+		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)
@@ -276,6 +279,10 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		accounts.ErrMachineTaken, accounts.ErrNotAPerson, accounts.ErrPersonOut, accounts.ErrLink, accounts.ErrOldPassword, accounts.ErrSession,
 		accounts.ErrLastAdmin, accounts.ErrRole, accounts.ErrScope, accounts.ErrBeyond, accounts.ErrAbove, accounts.ErrTokenInactive, accounts.ErrPasswordShort,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
+		command.ErrReasonTooShort, command.ErrReasonPattern, command.ErrTicketInvalid, command.ErrGlass, command.ErrGlassReason, command.ErrReviewDue,
+		command.ErrNothingToReview, command.ErrOwnReview, command.ErrNotAReviewer, command.ErrReviewed, command.ErrReviewInvalid, command.ErrCommentTooShort,
+		command.ErrCommentInvalid, command.ErrFilledIn, command.ErrVoiceCounted, command.ErrFillInvalid, command.ErrOwnFill, command.ErrNotTheTeam,
+		command.ErrNotAwaiting, command.ErrValuesMismatch,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 		factors.ErrUnknown, factors.ErrTooMany, factors.ErrExists, factors.ErrName, factors.ErrProof,
 	} {
@@ -307,7 +314,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
-		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
+		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Deciders", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
 		"GovernanceVersionPage", "AmendmentPage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {

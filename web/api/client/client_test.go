@@ -266,7 +266,7 @@ func TestOldIntakeKeysAreRefused(t *testing.T) {
 					_ = json.NewEncoder(w).Encode(api.Intake{IntakeKeys: text, SigningKey: signer.Public().String(), Signature: signer.Sign(events.IntakeDomain, text)})
 				}
 			}, nil)
-			_, err := client.Patch(t.Context(), c, "file/prod/db", "why", false, []client.Change{{Key: "k", Kind: seal.EntryText, Value: secret.New([]byte("v"))}})
+			_, err := client.Patch(t.Context(), c, api.Submit{Secret: "file/prod/db", Reason: "why"}, []client.Change{{Key: "k", Kind: seal.EntryText, Value: secret.New([]byte("v"))}})
 			if (err == nil) != tt.sent || sent.Load() != tt.sent || err != nil && !errors.Is(err, client.ErrAnswer) {
 				t.Errorf("sent %v: %v", sent.Load(), err)
 			}

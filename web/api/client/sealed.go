@@ -74,27 +74,45 @@ func (c *Client) intake(ctx context.Context) (seal.RecipientPublic, error) {
 type Change struct {
 	Key   string
 	Unset bool
+	Asked bool           // another team sets it
 	Kind  seal.EntryKind // of a set
 	Value secret.Value   // likewise; the caller zeroes it
 }
 
-// Patch asks to change a secret. Each value is sealed before it leaves this process.
-func Patch(ctx context.Context, c *Client, secret, reason string, create bool, changes []Change) (Item[api.Submitted], error) {
+// Patch asks to change a secret, as a submit says but for its changes. Each value is sealed
+// before it leaves this process.
+func Patch(ctx context.Context, c *Client, ask api.Submit, changes []Change) (Item[api.Submitted], error) {
+	ask.Operation = string(events.OperationPatch)
+	return sealed[api.Submitted](ctx, c, Path("requests"), ask.Secret, changes, func(proposed []api.ProposedChange) any {
+		ask.Changes = proposed
+		return ask
+	})
+}
+
+// Provide fills in the values that somebody of another team asks for, sealed likewise.
+func Provide(ctx context.Context, c *Client, r api.Request, comment string, changes []Change) (Item[api.Done], error) {
+	return sealed[api.Done](ctx, c, Path("requests", r.ID, "values"), r.Secret, changes, func(proposed []api.ProposedChange) any {
+		return api.Values{Changes: proposed, Comment: comment}
+	})
+}
+
+// sealed posts a body with values that are sealed for this one call.
+func sealed[T any](ctx context.Context, c *Client, path, secret string, changes []Change, body func([]api.ProposedChange) any) (Item[T], error) {
 	me, err := Get[api.Me](ctx, c, Path("me"), nil)
 	if err != nil {
-		return Item[api.Submitted]{}, err
+		return Item[T]{}, err
 	}
 	for attempt := 1; ; attempt++ {
 		to, err := c.intake(ctx)
 		if err != nil {
-			return Item[api.Submitted]{}, err
+			return Item[T]{}, err
 		}
 		key := rand.Text()
-		body := api.Submit{Secret: secret, Operation: string(events.OperationPatch), Create: create, Reason: reason}
-		if body.Changes, err = propose(to, me.Value.ID, key, secret, changes); err != nil {
-			return Item[api.Submitted]{}, err
+		proposed, err := propose(to, me.Value.ID, key, secret, changes)
+		if err != nil {
+			return Item[T]{}, err
 		}
-		done, err := call[api.Submitted](ctx, c, "POST", Path("requests"), nil, body, key)
+		done, err := call[T](ctx, c, "POST", path, nil, body(proposed), key)
 		var refusal *Refused
 		if attempt == 1 && errors.As(err, &refusal) && refusal.Problem.Code == "intake_key_unknown" {
 			continue // its keys changed in this moment, so nothing was done
@@ -109,6 +127,10 @@ func propose(to seal.RecipientPublic, me, key, secret string, changes []Change) 
 	for i, change := range changes {
 		if change.Unset {
 			out[i] = api.ProposedChange{Key: change.Key, Action: string(events.ChangeUnset)}
+			continue
+		}
+		if change.Asked {
+			out[i] = api.ProposedChange{Key: change.Key, Action: string(events.ChangeSet)}
 			continue
 		}
 		entry, err := seal.EncodeEntry(change.Kind, change.Value.Expose())

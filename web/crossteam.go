@@ -1,0 +1,127 @@
+package web
+
+import (
+	"net/http"
+
+	"secretsbridge/command"
+	"secretsbridge/custody"
+	"secretsbridge/events"
+	"secretsbridge/web/api"
+)
+
+// provide takes the values in that another team brings.
+func (a *API) provide(c *call) (reply, error) {
+	var m api.Values
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	meta := c.meta()
+	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
+	if err != nil {
+		return reply{}, err
+	}
+	cmd := command.Provide{By: c.person.ID, Comment: m.Comment}
+	if !before.Took(meta.Command) { // else it is the same call again, and decides nothing new
+		sealed, err := valuesOf(m.Changes, &cmd)
+		if err != nil {
+			return reply{}, err
+		}
+		if cmd.Fits, err = a.providesFor(c, before); err != nil {
+			return reply{}, err
+		}
+		if err := before.MayProvide(meta, cmd); err != nil { // nothing is opened that nobody may bring
+			return reply{}, err
+		}
+		cmd.Changes, err = a.Custody.Propose(c.ctx(), custody.Proposal{
+			By: c.person.ID, IdempotencyKey: c.r.Header.Get(api.HeaderIdempotencyKey), Request: id, Provided: meta.Command,
+			Connection: before.Submitted.Connection, Ref: before.Submitted.Ref, Changes: cmd.Changes, Sealed: sealed, Until: before.Submitted.ValuesUntil,
+		})
+		if err != nil {
+			return reply{}, err
+		}
+	}
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) { return r.Provide(meta, cmd) })
+}
+
+// valuesOf takes the changes of a call into a command, and returns the sealed values by key.
+func valuesOf(changes []api.ProposedChange, cmd *command.Provide) (map[string][]byte, error) {
+	sealed := make(map[string][]byte, len(changes))
+	for _, change := range changes {
+		if len(change.Sealed) == 0 {
+			return nil, command.ErrValuesMismatch
+		}
+		cmd.Changes = append(cmd.Changes, events.Change{Key: change.Key, Action: events.ChangeAction(change.Action)})
+		sealed[change.Key] = change.Sealed
+	}
+	return sealed, nil
+}
+
+// refuse says that there will be no values.
+func (a *API) refuse(c *call) (reply, error) {
+	var m api.Refusal
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	meta := c.meta()
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) {
+		fits, err := a.providesFor(c, r)
+		if err != nil {
+			return nil, err
+		}
+		return r.Refuse(meta, command.Refuse{By: c.person.ID, Fits: fits, Comment: m.Comment})
+	})
+}
+
+// providesFor reports whether the caller may bring the values of a request. To who may not see
+// it, it is not there.
+func (a *API) providesFor(c *call, r command.Request) (bool, error) {
+	if r.State == "" {
+		return false, nil // its decider refuses it
+	}
+	j, m := a.judge(c), c.matterOf(r)
+	if !j.sees(m) {
+		return false, errHidden
+	}
+	return j.provides(m), nil
+}
+
+// review says what somebody thinks of what went without approval.
+func (a *API) review(c *call) (reply, error) {
+	var m api.Review
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	id, err := c.requestID()
+	if err != nil {
+		return reply{}, err
+	}
+	meta := c.meta()
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) {
+		cmd := command.Review{By: c.person.ID, Outcome: events.ReviewOutcome(m.Outcome), Comment: m.Comment}
+		if r.State != "" {
+			j, about := a.judge(c), c.matterOf(r)
+			if !j.sees(about) {
+				return nil, errHidden
+			}
+			cmd.Fits = j.reviews(about)
+		}
+		return r.Review(meta, cmd)
+	})
+}
+
+// decided gives a command on a request that makes nothing new.
+func (a *API) decided(c *call, id events.RequestID, decide func(command.Request) ([]events.Fact, error)) (reply, error) {
+	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), c.meta(), decide)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, seq: done.Seq, body: api.Done{Seq: uint64(done.Seq)}}, nil
+}
