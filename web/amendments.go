@@ -219,7 +219,7 @@ func (a *API) amend(c *call, decide func(command.Governance, command.Meta, event
 	done, err := command.Execute(c.ctx(), a.Log, events.GovernanceStream(), meta, func(g command.Governance) ([]events.Fact, error) {
 		amendment, _ := g.Amendment(id)
 		return decide(g, meta, id, command.Amend{
-			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: m.Comment, Initial: change.Initial, Check: change.Check,
+			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: m.Comment, Initial: change.Initial, Check: change.Check, Alone: change.Alone,
 		})
 	})
 	if err != nil {
