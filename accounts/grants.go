@@ -10,8 +10,10 @@ import (
 	"secretsbridge/policy"
 )
 
-// maxPrefix is the longest ref, in bytes.
-const maxPrefix = 512
+const (
+	maxPrefix      = 512 // bytes, as the longest ref
+	maxPermissions = 64  // that a token names
+)
 
 // Give gives somebody a role in a scope. by manages grants there: with a scope of their own
 // only inside of it, and only roles all of whose permissions a scope narrows. powers are by's,
@@ -89,8 +91,14 @@ func (a *Accounts) IssueToken(ctx context.Context, meta command.Meta, by, id eve
 	if !validScope(t.Scope) {
 		return Linked{}, "", ErrScope
 	}
+	if len(t.Permissions) > command.MaxTokenRights { // before those that are there twice are one
+		return Linked{}, "", command.ErrTokenRights
+	}
 	if err := a.above(by, id, meta.Time); err != nil {
 		return Linked{}, "", err
+	}
+	if len(t.Permissions) > maxPermissions {
+		return Linked{}, "", command.ErrTokenRights
 	}
 	slices.Sort(t.Permissions)
 	t.Permissions = slices.Compact(t.Permissions)

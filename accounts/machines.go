@@ -36,6 +36,9 @@ func (a *Accounts) MakeMachine(ctx context.Context, meta command.Meta, name, des
 
 // Delegate lets another person vote for one. They must be able to sign in.
 func (a *Accounts) Delegate(ctx context.Context, meta command.Meta, id events.UserID, d events.DelegationGiven) (events.DelegationID, events.Seq, error) {
+	if utf8.RuneCountInString(d.Reason) > command.MaxReason {
+		return "", 0, command.ErrReasonTooLong
+	}
 	if to := a.Rights.User(d.To); to.State != command.UserActive || to.Kind != events.UserPerson {
 		return "", 0, command.ErrDelegate
 	}

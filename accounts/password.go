@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -66,11 +67,21 @@ func CheckPassword(password secret.Value, email, name string, breakGlass bool) e
 	for _, own := range append(strings.Fields(name), name, email, local, domain) {
 		words[letters(own)] = true
 	}
-	bare := letters(text)
+	delete(words, "")
+	// What is around a word is mostly no part of it, and now and then stands for a letter.
+	letter := func(r rune) bool { return unicode.IsLetter(r) }
+	digit := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	guesses := []string{letters(text)}
+	for _, is := range []func(rune) bool{letter, digit} {
+		guesses = append(guesses, letters(strings.TrimFunc(text, func(r rune) bool { return !is(r) })))
+	}
+	made := func(of map[string]bool) bool {
+		return slices.ContainsFunc(guesses, func(g string) bool { return madeOf(g, of) })
+	}
 	switch {
-	case madeOf(bare, words):
+	case made(words):
 		return ErrPasswordOwn
-	case bare == "" || runs(text) || madeOf(bare, common()):
+	case !strings.ContainsFunc(text, letter) || runs(text) || made(common()):
 		return ErrPasswordCommon
 	}
 	return nil
@@ -81,13 +92,13 @@ func CheckPassword(password secret.Value, email, name string, breakGlass bool) e
 func letters(s string) string {
 	return strings.Map(func(r rune) rune {
 		if i := strings.IndexRune("@4301!$57", r); i >= 0 {
-			return rune("aaeoissst"[i])
+			return rune("aaeoiisst"[i])
 		}
 		if !unicode.IsLetter(r) {
 			return -1
 		}
 		return unicode.ToLower(r)
-	}, strings.TrimFunc(s, func(r rune) bool { return !unicode.IsLetter(r) }))
+	}, s)
 }
 
 // madeOf reports whether a text is nothing but some words, each as often as one likes, two
@@ -104,7 +115,7 @@ func madeOf(text string, words map[string]bool) bool {
 				continue
 			}
 			switch {
-			case contains(used, word):
+			case slices.Contains(used, word):
 				if from(rest[n:], used) {
 					return true
 				}
@@ -117,15 +128,6 @@ func madeOf(text string, words map[string]bool) bool {
 		return false
 	}
 	return len(text) <= 128 && from(text, nil)
-}
-
-func contains(all []string, s string) bool {
-	for _, one := range all {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // runs reports whether a text is one short piece again and again, or goes through the alphabet,

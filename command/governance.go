@@ -133,42 +133,68 @@ type Change struct {
 
 	// Check says what is wrong with all objects together, as a [*Rejection]: package policy knows.
 	Check func(objects map[events.ObjectRef]events.Object) error
+
+	// Alone says, likewise, what nobody may do without others who approve it.
+	Alone func(base, objects map[events.ObjectRef]events.Object) error
 }
 
-// Change decides a change, or that it is an amendment which others must approve first. What
-// is the same already is left out; nothing left is nothing to decide.
-func (g Governance) Change(meta Meta, cmd Change) ([]events.Fact, error) {
+// Planned is what a change comes to.
+type Planned struct {
+	Base    map[events.ObjectRef]events.Object // before it
+	Set     []events.Object                    // what is new or different, sorted
+	Removed []events.ObjectRef                 // likewise
+	Objects map[events.ObjectRef]events.Object // after it
+	Needs   *events.Amendments                 // who must approve it; nil: nobody
+}
+
+// Plan works out what a change comes to, and decides nothing. What is the same already is left
+// out.
+func (g Governance) Plan(cmd Change) (Planned, error) {
 	if cmd.On != g.Version {
-		return nil, ErrGovernanceMoved
+		return Planned{}, ErrGovernanceMoved
 	}
+	p := Planned{Base: g.Objects}
+	if g.Version == 0 {
+		p.Base = cmd.Initial
+	}
+	var err error
+	if p.Set, p.Removed, err = difference(p.Base, cmd.Set, cmd.Removed); err != nil {
+		return Planned{}, err
+	}
+	p.Objects = amended(p.Base, p.Set, p.Removed)
+	if len(p.Objects) > MaxObjects || len(p.Set)+len(p.Removed) > MaxChanged {
+		return Planned{}, ErrTooManyObjects
+	}
+	p.Needs = amendments(p.Base, p.Set, p.Removed)
+	return p, nil
+}
+
+// Change decides a change, or that it is an amendment which others must approve first. Nothing
+// that differs is nothing to decide.
+func (g Governance) Change(meta Meta, cmd Change) ([]events.Fact, error) {
 	if utf8.RuneCountInString(cmd.Note) > MaxReason {
 		return nil, ErrReasonTooLong
 	}
-	base := g.Objects
-	if g.Version == 0 {
-		base = cmd.Initial
-	}
-	set, removed, err := difference(base, cmd.Set, cmd.Removed)
-	if err != nil || len(set)+len(removed) == 0 {
+	p, err := g.Plan(cmd)
+	if err != nil || len(p.Set)+len(p.Removed) == 0 {
 		return nil, err
 	}
-	next := amended(base, set, removed)
-	if len(next) > MaxObjects || len(set)+len(removed) > MaxChanged {
-		return nil, ErrTooManyObjects
-	}
-	if err := cmd.Check(next); err != nil {
+	if err := cmd.Check(p.Objects); err != nil {
 		return nil, err
 	}
-	if needs := amendments(base, set, removed); needs != nil {
+	if p.Needs != nil {
 		if g.open(meta.Time) >= MaxAmendments {
 			return nil, ErrTooManyAmendments
 		}
 		return fits(events.AmendmentProposed{
-			Amendment: events.AmendmentOf(meta.Command), By: cmd.By, On: g.Version, Set: set, Removed: removed, Note: cmd.Note,
-			Approvals: needs.Approvals, From: needs.From, Until: meta.Time.Add(AmendmentLife).UTC(),
+			Amendment: events.AmendmentOf(meta.Command), By: cmd.By, On: g.Version, Set: p.Set, Removed: p.Removed, Note: cmd.Note,
+			Approvals: p.Needs.Approvals, From: p.Needs.From, Until: meta.Time.Add(AmendmentLife).UTC(),
 		})
 	}
-	return g.changed(events.GovernanceChanged{Set: set, Removed: removed, Note: cmd.Note}, cmd.Initial)
+	if err := cmd.Alone(p.Base, p.Objects); err != nil {
+		return nil, err
+	}
+	return g.changed(events.GovernanceChanged{Set: p.Set, Removed: p.Removed, Note: cmd.Note}, cmd.Initial)
 }
 
 // changed is the fact of a change. The first one holds what the installation began with, too:

@@ -153,8 +153,10 @@ func (cmd Submit) ValuesUntil(now time.Time) time.Time {
 	return now.Add(cmd.PendingTTL + cmd.ApprovalTTL + time.Second).UTC().Truncate(time.Second)
 }
 
-// checkRef refuses what no provider path can be. The agent checks again, against
+// CheckRef refuses what no provider path can be. The agent checks again, against
 // its own allow-list: the control plane's word is not enough there.
+func CheckRef(ref string) error { return checkRef(ref) }
+
 func checkRef(ref string) error {
 	switch {
 	case ref == "":

@@ -56,6 +56,9 @@ func (a *API) permit(c *call) error {
 			return err
 		}
 		c.powers = c.powers.Within(limit)
+		if c.route.personal() {
+			return errPeopleOnly
+		}
 	} else if user := a.Rights.User(c.person.ID); user.State != command.UserActive || user.Kind != events.UserPerson {
 		return errSessionExpired
 	}

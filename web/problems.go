@@ -63,8 +63,15 @@ var (
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
-	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords and delegations; a person must sign in for this"}
+	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords, second factors and delegations; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
+)
+
+// Of the governance.
+var (
+	errInvalidGovernance = &problem{command.ErrGovernanceInvalid.Code, command.ErrGovernanceInvalid.Detail}
+	errOwnRights         = &problem{command.ErrOwnRights.Code, command.ErrOwnRights.Detail}
+	errVersion           = &problem{"version_unknown", "there is no such version; `sb governance history` lists them"}
 )
 
 // statuses is the one table of codes. What is not in it is "internal" outside, and
@@ -106,6 +113,10 @@ var statuses = map[string]int{
 	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
 	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,
 	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
+
+	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
+	"version_unknown": 404, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
+	"not_your_amendment": 403, "too_many_amendments": 409,
 }
 
 // denials are the codes that say "you may not", or that something was tried again that
@@ -116,7 +127,8 @@ var denials = map[string]bool{
 	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
-	"grant_hidden": true,
+	"grant_hidden":  true,
+	"own_amendment": true, "not_your_amendment": true, "person_hidden": true,
 }
 
 // These look like not found outside and are denials inside: it is there, and not the
@@ -129,10 +141,13 @@ var (
 	errSecretHidden     = &problem{"secret_hidden", command.ErrSecretUnlisted.Detail}
 	errConnectionHidden = &problem{"connection_hidden", command.ErrConnectionUnknown.Detail}
 
+	errPersonHidden = &problem{"person_hidden", command.ErrUserUnknown.Detail}
+
 	hidden = map[string]*problem{
 		errHidden.Code: (*problem)(command.ErrRequestUnknown), errJobHidden.Code: (*problem)(command.ErrJobUnknown),
 		errGrantHidden.Code:  (*problem)(command.ErrGrantUnknown),
 		errSecretHidden.Code: (*problem)(command.ErrSecretUnlisted), errConnectionHidden.Code: (*problem)(command.ErrConnectionUnknown),
+		errPersonHidden.Code: (*problem)(command.ErrUserUnknown),
 	}
 )
 

@@ -17,7 +17,11 @@ func (a *API) approve(c *call) (reply, error) {
 		if err := c.reaches(r, policy.RequestApprove); err != nil {
 			return nil, err
 		}
-		return r.Approve(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment, Comparison: m.Comparison})
+		facts, err := r.Approve(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment, Comparison: m.Comparison})
+		if err == nil && r.Submitted.Workflow.StepUp.Approve {
+			err = a.stepUp(c)
+		}
+		return facts, err
 	})
 }
 
@@ -26,7 +30,11 @@ func (a *API) reject(c *call) (reply, error) {
 		if err := c.reaches(r, policy.RequestApprove); err != nil {
 			return nil, err
 		}
-		return r.Reject(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment})
+		facts, err := r.Reject(meta, command.Vote{By: c.person.ID, Voices: c.voices(r), Comment: m.Comment})
+		if err == nil && r.Submitted.Workflow.StepUp.Approve {
+			err = a.stepUp(c)
+		}
+		return facts, err
 	})
 }
 
@@ -227,6 +235,9 @@ func (a *API) reveal(c *call) (reply, error) {
 	r, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
 	if err == nil {
 		err = c.reaches(r, policy.EnvelopeReveal)
+	}
+	if err == nil && r.Submitted.Workflow.StepUp.Reveal {
+		err = a.stepUp(c)
 	}
 	if err != nil {
 		return reply{}, err

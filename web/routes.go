@@ -36,7 +36,7 @@ const (
 type idempotency int
 
 const (
-	none     idempotency = iota // GET, DELETE, and POSTs of callers without a session
+	none     idempotency = iota // GET, DELETE, and POSTs of callers without a session, or that change nothing
 	replayed                    // the first answer is repeated
 	shown                       // likewise, but it holds something that is shown once
 	single                      // the command itself happens once, whatever the key
@@ -64,10 +64,19 @@ type Route struct {
 // live reports whether a route answers for as long as its caller listens.
 func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 
+// personal reports whether a person must be behind a call: machines have no sessions, passwords,
+// factors and delegations.
+func (r Route) personal() bool {
+	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current"
+}
+
 // maxBody is how long the body of a call of the route may be.
 func (r Route) maxBody() int64 {
 	if r.Method == http.MethodPost && r.Path == "/requests" {
 		return maxPatchBody
+	}
+	if r.Method == http.MethodPost && slices.Contains([]string{"/governance/plan", "/governance/apply", "/policy/simulate"}, r.Path) {
+		return maxGovernanceBody
 	}
 	return maxBody
 }
@@ -135,7 +144,8 @@ var Routes = []Route{
 	{"POST", "/me/factors/{id}/remove", session, unasked, replayed, (*API).removeFactor},
 	{"POST", "/me/recovery-codes", session, unasked, shown, (*API).makeRecoveryCodes},
 	{"POST", "/me/step-up/passkey", session, unasked, shown, (*API).askPasskey},
-	{"POST", "/me/step-up", session, unasked, replayed, (*API).stepUp},
+	{"POST", "/me/step-up", session, unasked, replayed, (*API).proveFactor},
+
 	{"GET", "/people", policy.PersonList, placeless, none, (*API).listPeople},
 	{"POST", "/people", policy.PersonManage, placeless, shown, (*API).invitePerson},
 	{"GET", "/people/{id}", policy.PersonList, placeless, none, (*API).showPerson},
@@ -171,6 +181,20 @@ var Routes = []Route{
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
 	{"POST", "/auth/oidc/backchannel", public, unasked, none, (*API).backchannel},
 	{"POST", "/sessions/redeem", public, unasked, none, (*API).redeemCode},
+
+	{"GET", "/governance", policy.GovernanceRead, placeless, none, (*API).showGovernance},
+	{"GET", "/governance/history", policy.GovernanceRead, placeless, none, (*API).governanceHistory},
+	{"GET", "/governance/versions/{n}", policy.GovernanceRead, placeless, none, (*API).showVersion},
+	{"POST", "/governance/plan", policy.GovernanceRead, placeless, none, (*API).planGovernance},
+	{"POST", "/governance/apply", policy.GovernanceManage, placeless, replayed, (*API).applyGovernance},
+	{"GET", "/amendments", policy.GovernanceRead, placeless, none, (*API).listAmendments},
+	{"GET", "/amendments/{id}", policy.GovernanceRead, placeless, none, (*API).showAmendment},
+	{"POST", "/amendments/{id}/approve", policy.AmendmentApprove, placeless, replayed, (*API).approveAmendment},
+	{"POST", "/amendments/{id}/reject", policy.AmendmentApprove, placeless, replayed, (*API).rejectAmendment},
+	{"POST", "/amendments/{id}/withdraw", policy.GovernanceManage, placeless, replayed, (*API).withdrawAmendment},
+	{"GET", "/permissions", session, unasked, none, (*API).listPermissions},
+	{"POST", "/policy/explain", session, unasked, none, (*API).explainPolicy},
+	{"POST", "/policy/simulate", policy.GovernanceRead, placeless, none, (*API).simulatePolicy},
 }
 
 func (a *API) router() http.Handler {

@@ -329,6 +329,7 @@ func TestEveryRouteInEveryScope(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	entries := w.entries()
+	maps.Copy(entries, governanceEntries())
 	for _, route := range web.Routes {
 		name := route.Method + " " + route.Path
 		e, ok := entries[name]

@@ -151,9 +151,6 @@ func (a *API) signOut(c *call) (reply, error) {
 	if c.cookie {
 		dropCookie(c.w, sessionCookie)
 	}
-	if err := c.personally(); err != nil {
-		return reply{}, err
-	}
 	if err := a.Sessions.Revoke(c.ctx(), c.session); err != nil {
 		return reply{}, err
 	}

@@ -66,6 +66,9 @@ type Views interface {
 type People interface {
 	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
+
+	// ByEmail returns a person or [store.ErrNotFound]. Case plays no part.
+	ByEmail(ctx context.Context, email string) (store.Person, error)
 }
 
 // Rights know who may do what. Package rights has it.
@@ -77,6 +80,9 @@ type Rights interface {
 
 	User(id events.UserID) command.User
 	Powers(id events.UserID) *policy.Powers
+
+	Users() []command.User
+	Governance() *policy.Governance
 }
 
 // Sessions are the open sessions. Package store has it.

@@ -26,6 +26,7 @@ const (
 	exitUnavailable = 6 // trying again may help
 	exitEnded       = 7 // what was watched ended otherwise than it was asked for
 	exitStepUp      = 8 // a second factor has to be proved first
+	exitDiffers     = 9 // what files say is not what counts
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -64,6 +65,8 @@ var localCodes = []localCode{
 	{client.CodeStepUp, exitStepUp, "this needs a second factor, and there is no terminal to ask for a code: `sb step-up --code-stdin` takes one; also a code of the server's"},
 	{"passkey_only", exitStepUp, "this needs a second factor, and a passkey, which needs a browser, is the only one"},
 	{"person_unknown", exitNotFound, "nobody has that id, e-mail or name; also a code of the server's"},
+	{"files_invalid", exitUsage, "files of the governance have mistakes, each of which is a line before"},
+	{"differs", exitDiffers, "with `--dry-run`: files differ from what is in force; without: what they say waits for approval"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},

@@ -68,8 +68,10 @@ type fake struct {
 	steppedUp bool
 	told      any // what the last command about people or machines said
 
-	challenge string // of a sign-in by the identity provider
-	refusal   string // of the next one
+	challenge  string // of a sign-in by the identity provider
+	refusal    string // of the next one
+	governance fakeGovernance
+	explained  []byte // what was to be explained last
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -340,7 +342,10 @@ func (f *fake) redeemCode(w *httptest.ResponseRecorder, r *http.Request, body []
 }
 
 func me(email string) api.Me {
-	return api.Me{ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"}}
+	return api.Me{
+		ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"},
+		Grants: []api.Grant{{Role: "developer", Scope: api.Scope{Project: "shop"}}}, Groups: []string{}, Teams: []string{},
+	}
 }
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
@@ -388,6 +393,7 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case f.queryGovernance(w, part):
 	default:
 		problem(w, 404, "not_found")
 	}
@@ -450,6 +456,7 @@ func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path strin
 	case len(part) == 3 && slices.Contains([]string{"disable", "enable", "revoke"}, part[2]):
 		f.decode(body, &api.Reason{})
 		f.write(w, 200, api.Done{Seq: f.seq})
+	case f.commandGovernance(w, part, body):
 	default:
 		problem(w, 404, "not_found")
 	}

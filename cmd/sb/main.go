@@ -67,6 +67,7 @@ func command() *cobra.Command {
 		agentCommand(a), connectionCommand(a), auditCommand(a), versionCommand(a),
 		factorCommand(a), stepUpCommand(a),
 		personCommand(a), grantCommand(a), machineCommand(a), sessionCommand(a), passwordCommand(a), linkCommand(a), delegationCommand(a),
+		applyCommand(a), exportCommand(a), lintCommand(a), governanceCommand(a), amendmentCommand(a), policyCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()

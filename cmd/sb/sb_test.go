@@ -48,6 +48,8 @@ func TestMain(m *testing.M) {
 //	fake rotate           the server signs with another key from now on
 //	fake refuse CODE      the next sign-in by the identity provider ends with a code
 //	fake owner PATH...    only the owner may read these
+//	fake approval         changes of the governance need approval
+//	fake explained JSON   that was to be explained last
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -156,6 +158,16 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.many = true
+	case "approval":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.governance.approval = true
+	case "explained":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if string(f.explained) != args[1] {
+			ts.Fatalf("%s was to be explained", f.explained)
+		}
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

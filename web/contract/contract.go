@@ -78,13 +78,14 @@ func Load(yaml []byte) (*Contract, error) {
 }
 
 // options make the validator strict: a field in an answer that the text does not name
-// is an error, although callers must bear it. Facts and labels have names of their own,
-// and headers other than ours, and cookies, are HTTP's.
+// is an error, although callers must bear it. Facts, labels and objects of the governance have
+// names of their own, and headers other than ours, and cookies, are HTTP's.
 func options() []config.Option {
 	return []config.Option{
 		config.WithFormatAssertions(), config.WithStrictMode(),
 		config.WithStrictIgnorePaths("$.headers.*", "$.cookies.*", "$.request.headers.*", "$.response.headers.*", "$.body.data.**", "$.body.public_key.**", "$.body.passkey.**", "$.body.items[*].data.**",
-			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels"),
+			"$.body.labels", "$.body.items[*].labels", "$.body.rules[*].labels",
+			"$.body.objects[*].spec.**", "$.body.set[*].spec.**", "$.body.names"),
 	}
 }
 
@@ -165,6 +166,12 @@ func (c *Contract) problem(code string) (Problem, bool) {
 }
 
 func (c *Contract) readOperations() error {
+	var anywhere []string // codes of everything that is not public
+	if node, ok := c.model.Extensions.Get("x-step-up-codes"); !ok {
+		return errors.New("the contract has no x-step-up-codes")
+	} else if err := node.Decode(&anywhere); err != nil {
+		return fmt.Errorf("read x-step-up-codes: %w", err)
+	}
 	for path, item := range c.model.Paths.PathItems.FromOldest() {
 		for method, described := range item.GetOperations().FromOldest() {
 			op := Operation{Method: strings.ToUpper(method), Path: path, OperationID: described.OperationId}
@@ -177,6 +184,9 @@ func (c *Contract) readOperations() error {
 			}
 			for _, p := range described.Parameters {
 				op.NeedsIdempotencyKey = op.NeedsIdempotencyKey || p.Name == "Idempotency-Key" && p.Required != nil && *p.Required
+			}
+			if !op.Public {
+				op.Codes = append(op.Codes, anywhere...)
 			}
 			for _, code := range op.Codes {
 				if _, known := c.problem(code); !known {

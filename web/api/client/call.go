@@ -52,6 +52,12 @@ func Post[T any](ctx context.Context, c *Client, path string, body any) (Item[T]
 	return call[T](ctx, c, http.MethodPost, path, nil, body, rand.Text())
 }
 
+// PostAs gives a command under a key of the caller's, so that the same command of another
+// process is the same one.
+func PostAs[T any](ctx context.Context, c *Client, path string, body any, key string) (Item[T], error) {
+	return call[T](ctx, c, http.MethodPost, path, nil, body, key)
+}
+
 // SignOut ends the client's session. It is tried once.
 func SignOut(ctx context.Context, c *Client) error {
 	_, err := call[struct{}](ctx, c, http.MethodDelete, Path("sessions", "current"), nil, nil, once)
