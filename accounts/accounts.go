@@ -80,10 +80,7 @@ type (
 	}
 )
 
-// Eraser destroys what somebody else keeps of a person. It may be asked twice.
-type Eraser func(ctx context.Context, id events.UserID) error
-
-// Config is what accounts work with. Erasers may be empty; all else is needed.
+// Config is what accounts work with. Every field is needed.
 type Config struct {
 	Log      command.Log
 	People   People
@@ -91,7 +88,6 @@ type Config struct {
 	Tokens   Tokens
 	Sessions Sessions
 	Rights   Rights
-	Erasers  []Eraser // are asked before the rows of a person go
 
 	// URL is where people find the server: the beginning of every link, without a slash.
 	URL string

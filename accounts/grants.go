@@ -91,6 +91,9 @@ func (a *Accounts) IssueToken(ctx context.Context, meta command.Meta, by, id eve
 	if !validScope(t.Scope) {
 		return Linked{}, "", ErrScope
 	}
+	if len(t.Permissions) > command.MaxTokenRights { // before those that are there twice are one
+		return Linked{}, "", command.ErrTokenRights
+	}
 	if err := a.above(by, id, meta.Time); err != nil {
 		return Linked{}, "", err
 	}

@@ -67,16 +67,10 @@ func (a *Accounts) Erase(ctx context.Context, meta command.Meta, by, id events.U
 	if err := a.shutOut(ctx, meta, id, "erased"); err != nil {
 		return 0, err
 	}
-	settled := context.WithoutCancel(ctx)
-	for _, erase := range a.Erasers {
-		if err := erase(settled, id); err != nil {
-			return 0, err
-		}
-	}
-	return seq, a.gone(settled, id)
+	return seq, a.gone(context.WithoutCancel(ctx), id)
 }
 
-// gone removes the row. One that is gone already is what was asked for.
+// gone removes the row, and with it every row that belongs to it. One that is gone already is what was asked for.
 func (a *Accounts) gone(ctx context.Context, id events.UserID) error {
 	if _, err := a.account(ctx, id); err != nil {
 		if errors.Is(err, command.ErrUserGone) {

@@ -13,6 +13,7 @@ import (
 const (
 	MaxGrants           = 10_000 // of one person or machine
 	MaxTokens           = 50     // that are open
+	MaxTokenRights      = 64     // permissions that a token names
 	MaxDelegations      = 20     // that have not ended
 	MaxMachineTokenLife = 366 * 24 * time.Hour
 	MaxDelegation       = 92 * 24 * time.Hour
@@ -30,7 +31,7 @@ var (
 	ErrTokenUnknown  = &Rejection{"token_unknown", "there is no such token"}
 	ErrTooManyTokens = &Rejection{"too_many_tokens", fmt.Sprintf("a machine has at most %d tokens; revoke some", MaxTokens)}
 	ErrTokenName     = &Rejection{"token_name_invalid", "name the token with 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
-	ErrTokenRights   = &Rejection{"token_rights_invalid", "say which permissions the token has, at least one"}
+	ErrTokenRights   = &Rejection{"token_rights_invalid", "say which permissions the token has, 1 to 64 of those that there are"}
 	ErrDelegate      = &Rejection{"delegate_invalid", "delegate to another person who may sign in"}
 	ErrDelegation    = &Rejection{"delegation_unknown", "there is no such delegation"}
 	ErrTooMany       = &Rejection{"too_many_delegations", fmt.Sprintf("at most %d delegations may be open; end some", MaxDelegations)}
@@ -218,7 +219,7 @@ func (u User) IssueToken(meta Meta, cmd events.TokenIssued) ([]events.Fact, erro
 		return nil, ErrNotAMachine
 	case !events.ValidName(cmd.Name):
 		return nil, ErrTokenName
-	case len(cmd.Permissions) == 0:
+	case len(cmd.Permissions) == 0 || len(cmd.Permissions) > MaxTokenRights:
 		return nil, ErrTokenRights
 	case !cmd.Until.After(meta.Time) || cmd.Until.After(meta.Time.Add(MaxMachineTokenLife)):
 		return nil, ErrEndInvalid

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -181,5 +182,46 @@ func TestAGroupOfValuesThatScopesLeaveOneSecretOfIsNoGroup(t *testing.T) {
 	}
 	if got := report(events.Scope{Connection: "depot", Prefix: "prod/secret-0"}); len(got) != 0 {
 		t.Errorf("a single secret is a group: %+v", got)
+	}
+}
+
+// TestATokenLosesWhatItsMachineLoses, and never reaches further than it says itself.
+func TestATokenLosesWhatItsMachineLoses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.api.SetHeartbeat(50 * time.Millisecond)
+	id := w.machine("robot", events.Grant{Role: policy.RoleAuditor, Scope: events.Scope{Team: "all"}})
+	bot := person{token: w.token(id, api.Scope{Connection: "depot"}, policy.SecretList, policy.JobList)}
+	there, elsewhere := "/secrets/"+string(w.depot.secret(0)), "/secrets/"+string(w.elsewhere.secret(0))
+	w.call(bot, "GET", there, nil).wants(t, 200, "")
+	w.call(bot, "GET", elsewhere, nil).wants(t, 404, "secret_unknown")
+	if got := w.call(bot, "GET", "/secrets/count", nil).wants(t, 200, ""); read[api.Count](t, got).Count != 2 {
+		t.Errorf("it counts %s", got.body)
+	}
+	w.call(bot, "GET", at(w.depot.foreign, ""), nil).wants(t, 403, "forbidden") // the token does not say so
+	w.regrant(events.UserID(id), events.Grant{Role: policy.RoleAuditor, Scope: events.Scope{Project: "bank"}})
+	w.call(bot, "GET", there, nil).wants(t, 404, "secret_unknown")
+	w.call(bot, "GET", elsewhere, nil).wants(t, 404, "secret_unknown")
+	w.regrant(events.UserID(id), events.Grant{Role: policy.RoleAuditor})
+	w.call(bot, "GET", there, nil).wants(t, 200, "")
+	w.regrant(events.UserID(id))
+	w.call(bot, "GET", there, nil).wants(t, 403, "forbidden")
+}
+
+// TestTheEndOfDenialsTellsNothing: who was denied as often as they may be is not told from then on
+// which of the things that they ask for are there.
+func TestTheEndOfDenialsTellsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.regrant(w.who.ID, events.Grant{Role: policy.RoleDeveloper, Scope: events.Scope{Project: "bank"}})
+	hidden, none := "/secrets/"+string(w.depot.secret(0)), "/secrets/"+string(events.SecretOf("depot", "nothing"))
+	codes := map[string][]string{}
+	for range 80 {
+		for _, path := range []string{hidden, none} {
+			codes[path] = append(codes[path], w.call(w.who, "GET", path, nil).problem.Code)
+		}
+	}
+	if !slices.Equal(codes[hidden], codes[none]) || codes[none][0] != "secret_unknown" || codes[none][79] != "too_many_requests" {
+		t.Errorf("hidden %v\nnot there %v", codes[hidden], codes[none])
 	}
 }

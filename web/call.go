@@ -76,7 +76,8 @@ func (c *call) meta() command.Meta {
 }
 
 // guard is what stands before every handler, in this order: the limit of the address,
-// session and its signature, the limit of the person, permission, body, idempotency.
+// session and its signature, the limit of the person, permission, body, a fresh second factor
+// where the governance wants one, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !route.live() && !long(r) {
@@ -88,6 +89,9 @@ func (a *API) guard(route Route) http.Handler {
 		err := a.admit(c, route)
 		c.now = a.Now() // not before: a caller may take long to send a body
 		var answer reply
+		if err == nil {
+			err = a.stepUpFor(c, route)
+		}
 		if err == nil {
 			answer, err = a.once(c, route)
 		}

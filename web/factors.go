@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -21,7 +22,37 @@ const (
 	// firstFactorWindow is how long after signing in somebody may enrol their first factor.
 	// There is nothing else that could be proved; a session that was stolen later is no use.
 	firstFactorWindow = 5 * time.Minute
+
+	// maxCode is how long a code may be that somebody types, in bytes.
+	maxCode = 64
+
+	// maxPasskey is how long the answer of a passkey may be, in bytes of JSON, and
+	// maxPasskeyFields how many fields it has. Web Authentication knows eight, and what
+	// is in them is a few KiB: attestations are not asked for.
+	maxPasskey       = 32 << 10
+	maxPasskeyFields = 16
 )
+
+// checkPasskey refuses an answer of a passkey that is beyond its limits, before anything looks
+// into it. No answer is fine.
+func checkPasskey(answer json.RawMessage) error {
+	if len(answer) == 0 {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if len(answer) > maxPasskey || json.Unmarshal(answer, &fields) != nil || len(fields) > maxPasskeyFields {
+		return errBodyMalformed.because("the passkey's answer is one object of at most 16 fields and 32 KiB, as toJSON of the browser makes it")
+	}
+	return nil
+}
+
+// checkCode refuses what is no code by its length.
+func checkCode(code string) error {
+	if len(code) > maxCode {
+		return errBodyMalformed.because("a code has at most 64 characters")
+	}
+	return nil
+}
 
 // requireStepUp refuses a call unless its caller proved a second factor in this session,
 // within that time. Errors: step_up_required, with the challenge of RFC 9470, and
@@ -119,6 +150,9 @@ func (a *API) confirmTOTP(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
+	if err := checkCode(m.Code); err != nil {
+		return reply{}, err
+	}
 	first, err := a.mayEnrol(c)
 	if err != nil {
 		return reply{}, err
@@ -152,6 +186,9 @@ func (a *API) startPasskey(c *call) (reply, error) {
 func (a *API) finishPasskey(c *call) (reply, error) {
 	var m api.NewPasskey
 	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	if err := checkPasskey(m.Passkey); err != nil {
 		return reply{}, err
 	}
 	first, err := a.mayEnrol(c)
@@ -211,15 +248,15 @@ func (a *API) askPasskey(c *call) (reply, error) {
 	return reply{status: http.StatusCreated, body: api.PasskeyOptions{PublicKey: options, Until: until}}, nil
 }
 
-// stepUp takes the proof of a second factor for this session. The fact comes before what it
+// proveFactor takes the proof of a second factor for this session. The fact comes before what it
 // opens: a crash in between leaves a record of a step-up that opened nothing.
-func (a *API) stepUp(c *call) (reply, error) {
+func (a *API) proveFactor(c *call) (reply, error) {
 	var m api.StepUp
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
 	kind, err := kindOf(m)
-	if err != nil {
+	if err := errors.Join(err, checkPasskey(m.Passkey), checkCode(m.TOTPCode), checkCode(m.RecoveryCode)); err != nil {
 		return reply{}, err
 	}
 	if err := a.limit(c, window.StepUps, string(c.actor), 1); err != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -68,7 +69,10 @@ func faultsOf(faults []policy.Fault) []api.GovernanceFault {
 	slices.SortStableFunc(faults, func(a, b policy.Fault) int { // what hinders comes first
 		return cmp.Compare(bit(a.Warning), bit(b.Warning))
 	})
-	for _, f := range faults[:min(len(faults), maxFaults)] {
+	for i, f := range faults {
+		if i == maxFaults-1 && len(faults) > maxFaults {
+			return append(shown, api.GovernanceFault{Problem: fmt.Sprintf("and %d more", len(faults)-i), Warning: f.Warning})
+		}
 		shown = append(shown, api.GovernanceFault{Kind: string(f.Object.Kind), Name: f.Object.Name, Field: f.Field, Problem: f.Problem, Warning: f.Warning})
 	}
 	return shown
@@ -86,10 +90,10 @@ func changesOf(base map[events.ObjectRef]events.Object, set []events.Object, rem
 	shown := []api.ObjectChange{}
 	tell := func(ref events.ObjectRef, action string, before, after events.Spec) {
 		fields := files.Diff(before, after)
-		if len(fields) > maxFields {
-			fields = fields[:maxFields]
-		}
-		shown = append(shown, api.ObjectChange{Kind: string(ref.Kind), Name: ref.Name, Action: action, Fields: append([]files.FieldChange{}, fields...)})
+		shown = append(shown, api.ObjectChange{
+			Kind: string(ref.Kind), Name: ref.Name, Action: action, Fields: append([]files.FieldChange{}, fields[:min(len(fields), maxFields)]...),
+			LeftOut: max(len(fields)-maxFields, 0),
+		})
 	}
 	for _, o := range set {
 		had, ok := base[o.Ref()]

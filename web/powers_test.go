@@ -57,12 +57,13 @@ func (r *rig) govern(objects ...events.Object) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	set := objects
+	var set []events.Object
 	if now.Version == 0 {
 		for _, o := range policy.Initial() {
 			set = append(set, o)
 		}
 	}
+	set = append(set, objects...) // the last one of a name counts
 	r.settle(r.record(events.GovernanceStream(), events.GovernanceChanged{Version: now.Version + 1, Set: set}))
 }
 

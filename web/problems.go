@@ -64,7 +64,7 @@ var (
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
-	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords and delegations; a person must sign in for this"}
+	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords, second factors and delegations; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 
@@ -165,7 +165,9 @@ func (a *API) fail(c *call, route Route, err error) {
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
-	if denials[p.Code] { // each is a fact, so there is an end to them
+	// Each denial is a fact, so there is an end to them. What is not there counts along: else it would
+	// be told from what is hidden once the end is reached.
+	if denials[p.Code] || likeHidden(p) {
 		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
 			p, _ = explain(err)
 		}
@@ -183,6 +185,16 @@ func (a *API) fail(c *call, route Route, err error) {
 		p = looks
 	}
 	writeProblem(c.w, c.id, p)
+}
+
+// likeHidden reports whether a problem is what something hidden looks like.
+func likeHidden(p *problem) bool {
+	for _, looks := range hidden {
+		if p.Code == looks.Code {
+			return true
+		}
+	}
+	return false
 }
 
 // explain finds the problem in an error, and whether it is a result of the rules: all

@@ -147,7 +147,7 @@ var Routes = []Route{
 	{"POST", "/me/factors/{id}/remove", session, unasked, replayed, (*API).removeFactor},
 	{"POST", "/me/recovery-codes", session, unasked, shown, (*API).makeRecoveryCodes},
 	{"POST", "/me/step-up/passkey", session, unasked, shown, (*API).askPasskey},
-	{"POST", "/me/step-up", session, unasked, replayed, (*API).stepUp},
+	{"POST", "/me/step-up", session, unasked, replayed, (*API).proveFactor},
 
 	{"GET", "/people", policy.PersonList, placeless, none, (*API).listPeople},
 	{"POST", "/people", policy.PersonManage, placeless, shown, (*API).invitePerson},

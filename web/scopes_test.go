@@ -223,7 +223,7 @@ func (w *world) entries() map[string]entry {
 		return entry{about: whole, path: "/connections/depot" + verb, missing: "/connections/nowhere" + verb, body: body, missingBody: body}
 	}
 	return map[string]entry{
-		"DELETE /sessions/current": {free: true}, "GET /me": {free: true},
+		"DELETE /sessions/current": {free: true}, "GET /me": {free: true}, "POST /auth/oidc/logout": {free: true},
 
 		"POST /people":                          {path: "/people", with: []policy.Permission{policy.PersonList}},
 		"GET /people/{id}/grants":               {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},

@@ -22,7 +22,7 @@ import (
 // maxControlBody bounds what a command says over the control socket, in bytes.
 const maxControlBody = 16 << 10
 
-// openAccounts makes what lets people in. Erasers of what others keep of people go in here.
+// openAccounts makes what lets people in.
 func (st *stack) openAccounts() *accounts.Accounts {
 	return accounts.New(accounts.Config{
 		Log: st.store, People: st.people, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,

@@ -302,6 +302,9 @@ func changesText(line func(action, text string), changes []api.ObjectChange, nam
 				line("removed", "  - "+f.Field+": "+before)
 			}
 		}
+		if change.LeftOut > 0 {
+			line("", "    and "+plural(change.LeftOut, "more field"))
+		}
 	}
 }
 

@@ -342,7 +342,10 @@ func (f *fake) redeemCode(w *httptest.ResponseRecorder, r *http.Request, body []
 }
 
 func me(email string) api.Me {
-	return api.Me{ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"}}
+	return api.Me{
+		ID: "u_1", Email: email, Name: "Dana", Roles: []string{"developer"}, Permissions: []string{"request.create"},
+		Grants: []api.Grant{{Role: "developer", Scope: api.Scope{Project: "shop"}}}, Groups: []string{}, Teams: []string{},
+	}
 }
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {

@@ -26,9 +26,13 @@ var (
 func (f *fake) queryPeople(w *httptest.ResponseRecorder, r *http.Request, path string) bool {
 	signedIn := time.Now().Add(-3 * time.Hour)
 	person := func(id, email string) api.Account {
-		return api.Account{ID: id, Email: email, Name: "Anna", State: "active", Password: id == anna, SignedInAt: &signedIn, Grants: []api.PersonGrant{
+		p := api.Account{ID: id, Email: email, Name: "Anna", State: "active", Password: id == anna, Grants: []api.PersonGrant{
 			{ID: "g_1", Role: "approver", Scope: api.Scope{Team: "payments"}},
 		}}
+		if p.Password {
+			p.SignedInAt = &signedIn
+		}
+		return p
 	}
 	switch path {
 	case "people":

@@ -45,7 +45,7 @@ func listPeopleCommand(a *cli) *cobra.Command {
 
 // standing is where a person stands, in one word.
 func standing(p api.Account) string {
-	if p.State == "active" && !p.Password {
+	if p.State == "active" && !p.Password && p.SignedInAt == nil {
 		return "invited"
 	}
 	return p.State

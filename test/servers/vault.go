@@ -187,7 +187,7 @@ func buildKey(source string) (string, error) {
 	if err != nil || len(names) == 0 {
 		return "", errors.Join(err, fmt.Errorf("no Go files in %s", source))
 	}
-	for _, name := range append(names, filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")) {
+	for _, name := range append([]string{filepath.Join(source, "go.mod"), filepath.Join(source, "go.sum")}, names...) {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return "", err

@@ -46,6 +46,8 @@ type ObjectChange struct {
 	Name   string              `json:"name"`
 	Action string              `json:"action"` // added, changed, removed
 	Fields []files.FieldChange `json:"fields"`
+
+	LeftOut int `json:"left_out,omitempty"` // fields beyond those
 }
 
 // GovernanceFault is one thing that is wrong with the objects.

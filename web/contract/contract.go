@@ -166,6 +166,12 @@ func (c *Contract) problem(code string) (Problem, bool) {
 }
 
 func (c *Contract) readOperations() error {
+	var anywhere []string // codes of everything that is not public
+	if node, ok := c.model.Extensions.Get("x-step-up-codes"); !ok {
+		return errors.New("the contract has no x-step-up-codes")
+	} else if err := node.Decode(&anywhere); err != nil {
+		return fmt.Errorf("read x-step-up-codes: %w", err)
+	}
 	for path, item := range c.model.Paths.PathItems.FromOldest() {
 		for method, described := range item.GetOperations().FromOldest() {
 			op := Operation{Method: strings.ToUpper(method), Path: path, OperationID: described.OperationId}
@@ -178,6 +184,9 @@ func (c *Contract) readOperations() error {
 			}
 			for _, p := range described.Parameters {
 				op.NeedsIdempotencyKey = op.NeedsIdempotencyKey || p.Name == "Idempotency-Key" && p.Required != nil && *p.Required
+			}
+			if !op.Public {
+				op.Codes = append(op.Codes, anywhere...)
 			}
 			for _, code := range op.Codes {
 				if _, known := c.problem(code); !known {

@@ -345,11 +345,12 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 func TestATextThatIsWrongIsNotLoaded(t *testing.T) {
 	whole := string(text(t))
 	tests := map[string][2]string{
-		"a code that the table does not have": {"x-codes: [not_signed_in,", "x-codes: [signed_in_badly,"},
-		"an operation without a permission":   {"      x-permission: session\n", ""},
-		"public, but not without a session":   {"      security: []\n", ""},
-		"a reference to nothing":              {"'#/components/schemas/Done'", "'#/components/schemas/Undone'"},
-		"no OpenAPI":                          {"summary: Sign in\n", "summary: [1]\n"},
+		"a code that the table does not have":   {"x-codes: [not_signed_in,", "x-codes: [signed_in_badly,"},
+		"an operation without a permission":     {"      x-permission: session\n", ""},
+		"public, but not without a session":     {"      security: []\n", ""},
+		"a reference to nothing":                {"'#/components/schemas/Done'", "'#/components/schemas/Undone'"},
+		"no codes for a factor that is missing": {"x-step-up-codes:", "x-step-ups:"},
+		"no OpenAPI":                            {"summary: Sign in\n", "summary: [1]\n"},
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
