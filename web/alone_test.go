@@ -187,3 +187,24 @@ func TestWhoApprovesAmendmentsIsNotChangedAlone(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 }
+
+// TestWhatSomebodyTypesIntoAPathIsInNoFact: it may be an e-mail, or a token that was pasted there.
+func TestWhatSomebodyTypesIntoAPathIsInNoFact(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.token(r.machine("ci", events.Grant{Role: policy.RoleDeveloper}), api.Scope{}, policy.RequestList)
+	for _, typed := range []string{"longcanary.ada@example.org", "longcanary.ada%40example.org", token} {
+		for _, path := range []string{people(typed, "/disable"), people(string(r.other.ID), "/grants/"+typed+"/take"), "/machines/" + typed + "/tokens/" + typed + "/revoke"} {
+			r.call(r.developer, "POST", path, nil).wants(t, 403, "forbidden")
+		}
+	}
+	denied := facts[events.AccessDenied](r)
+	if len(denied) != 9 {
+		t.Errorf("%d denials", len(denied))
+	}
+	for _, e := range denied {
+		if what := e.Fact.(events.AccessDenied).Resource; strings.Contains(what, "longcanary") || strings.Contains(what, token) || !strings.Contains(what, "?") {
+			t.Errorf("a fact has %s", what)
+		}
+	}
+}

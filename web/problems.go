@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/gorilla/mux"
 
 	"secretsbridge/accounts"
 	"secretsbridge/command"
@@ -230,10 +234,20 @@ func explain(err error) (p *problem, known bool) {
 	return errInternal, false
 }
 
-// resource is the route with its parameters, cut to a length that fits a fact.
+// tellable is what a fact may hold of a path: ids, names and numbers. Somebody may type an e-mail
+// there, or paste a token.
+var tellable = regexp.MustCompile(`^([a-z]{1,3}_[0-9a-z]{26}|[a-z][0-9a-z-]{0,39}|[0-9]{1,9})$`)
+
+// resource is the route with its parameters, and "?" for one that is neither id nor name.
 func resource(c *call) string {
-	path := c.r.Method + " " + c.r.URL.EscapedPath()
-	return path[:min(len(path), 256)]
+	path := c.route.Path
+	for name, value := range mux.Vars(c.r) {
+		if !tellable.MatchString(value) {
+			value = "?"
+		}
+		path = strings.Replace(path, "{"+name+"}", value, 1)
+	}
+	return c.r.Method + " " + Prefix + path
 }
 
 func writeProblem(w http.ResponseWriter, id string, p *problem) {
