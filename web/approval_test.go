@@ -117,7 +117,7 @@ func TestPolicyRefusesWithAReasonAndTheNextStep(t *testing.T) {
 		code   string
 		says   string
 	}{
-		"a rule of deny":           {ask(func(s *api.Submit) { s.Secret = "file/closed/a" }), 403, "policy_denied", "a rule denies this; `sb explain file/closed/a`"},
+		"a rule of deny":           {ask(func(s *api.Submit) { s.Secret = "file/closed/a" }), 403, "policy_denied", "a rule denies this; `sb policy explain file/closed/a`"},
 		"what is not bound":        {patch("file/shoptest/a"), 403, "policy_denied", "does not offer this operation"},
 		"a reason that is short":   {ask(func(s *api.Submit) { s.Reason = "deploy" }), 422, "reason_too_short", "10 characters"},
 		"a missing ticket":         {ask(func(s *api.Submit) { s.Ticket = "" }), 422, "ticket_invalid", `OPS-\d+`},
