@@ -45,10 +45,16 @@ func (c *control) redeem(t testing.TB, who, link string) {
 	c.login(t, who)
 }
 
-// join has the admin invite somebody, who signs in and has a role where the flags say.
-func (c *control) join(t testing.TB, who, role string, scope ...string) {
+// invite has the admin let somebody in, who signs in and may do nothing yet.
+func (c *control) invite(t testing.TB, who string) {
 	t.Helper()
 	c.redeem(t, who, first(c.must(t, "admin", "person", "invite", mailOf(who), "--name", "Somebody "+strings.ToUpper(who))))
+}
+
+// join is invite, with a role where the flags say.
+func (c *control) join(t testing.TB, who, role string, scope ...string) {
+	t.Helper()
+	c.invite(t, who)
 	c.must(t, "admin", append([]string{"grant", "give", mailOf(who), "--role", role}, scope...)...)
 }
 
