@@ -173,6 +173,27 @@ func TestAFreshInstallationLetsPeopleIn(t *testing.T) {
 		c.must(t, "olga", "person", "disable", mailOf("dora"), "--reason", "left")
 		c.refused(t, "dora", 3, "", "whoami")
 	})
+	t.Run("it outlives a stop, and nobody stays locked out", func(t *testing.T) {
+		late := first(c.must(t, "olga", "person", "invite", mailOf("late"), "--name", "Somebody late"))
+		c.stop(t)
+		back := c.host(t, "person", "invite", mailOf("olga"), "--name", "Olga Of-the-Host", "--role", "admin")
+		if back.code != 0 {
+			t.Fatalf("without a server: exit %d: %s", back.code, back.stderr)
+		}
+		c.up(t)
+		c.redeem(t, "late", late)
+		c.refused(t, "late", 4, "forbidden", ask...)
+		c.redeem(t, "olga", first(back.stdout))
+		if grants := c.must(t, "olga", "grant", "list", mailOf("olga")); strings.Count(grants, "admin") != 1 {
+			t.Errorf("she has\n%s", grants)
+		}
+		if got := c.sbIn(t, "dora", password+"\n", "login", "--email", mailOf("dora"), "--password-stdin"); got.code == 0 {
+			t.Error("who was disabled is back")
+		}
+		c.login(t, "max")
+		id := first(c.must(t, "max", ask...))
+		c.refused(t, "max", 4, "self_approval", "approve", id)
+	})
 	for _, canary := range []string{mailOf("olga"), mailOf("dora"), "Olga Of-the-Host", "Somebody dora", password, "sbl_"} {
 		if strings.Contains(c.log(), canary) {
 			t.Errorf("%q is in the server's log", canary)
