@@ -14,7 +14,7 @@ import (
 func (g *Governance) Within(inner, outer events.Scope) bool {
 	switch {
 	case outer.Connection != "" && inner.Connection != outer.Connection,
-		outer.Prefix != "" && (inner.Prefix == "" || !Below(inner.Prefix, outer.Prefix)),
+		outer.Prefix != "" && (outer.Connection == "" || inner.Prefix == "" || !Below(inner.Prefix, outer.Prefix)),
 		outer.Project != "" && inner.Project != outer.Project,
 		outer.Environment != "" && inner.Environment != outer.Environment,
 		outer.Kind != "" && inner.Kind != outer.Kind,

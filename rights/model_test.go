@@ -132,6 +132,7 @@ func (l *life) does(stream events.Stream, wanted events.Fact) {
 			return g.Change(meta, command.Change{
 				By: operator, On: g.Version, Set: change.Set, Removed: change.Removed, Initial: policy.Initial(),
 				Check: func(map[events.ObjectRef]events.Object) error { return nil },
+				Alone: func(_, _ map[events.ObjectRef]events.Object) error { return nil },
 			})
 		})
 		facts = done.Events

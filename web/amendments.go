@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -186,30 +187,44 @@ func (a *API) showAmendment(c *call) (reply, error) {
 }
 
 func (a *API) approveAmendment(c *call) (reply, error) {
-	return a.amend(c, func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
+	return a.sayTo(c, func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
 		return g.ApproveAmendment(meta, id, cmd)
 	})
 }
 
 func (a *API) rejectAmendment(c *call) (reply, error) {
-	return a.amend(c, func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
+	return a.sayTo(c, func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
 		return g.RejectAmendment(meta, id, cmd)
 	})
 }
 
 func (a *API) withdrawAmendment(c *call) (reply, error) {
-	return a.amend(c, func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
+	if err := c.decode(&struct{}{}); err != nil {
+		return reply{}, err
+	}
+	return a.amend(c, "", func(g command.Governance, meta command.Meta, id events.AmendmentID, cmd command.Amend) ([]events.Fact, error) {
 		return g.WithdrawAmendment(meta, id, cmd.By)
 	})
 }
 
-// amend says a word to an amendment. Who it asks for are people, groups and roles that are held
-// everywhere: the governance has no place.
-func (a *API) amend(c *call, decide func(command.Governance, command.Meta, events.AmendmentID, command.Amend) ([]events.Fact, error)) (reply, error) {
+// amending decides one word on an amendment.
+type amending func(command.Governance, command.Meta, events.AmendmentID, command.Amend) ([]events.Fact, error)
+
+// sayTo says yes or no to an amendment, with a comment.
+func (a *API) sayTo(c *call, decide amending) (reply, error) {
 	var m api.Comment
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
+	if utf8.RuneCountInString(m.Comment) > command.MaxComment {
+		return reply{}, command.ErrCommentTooLong
+	}
+	return a.amend(c, m.Comment, decide)
+}
+
+// amend decides a word on an amendment. Who it asks for are people, groups and roles that are held
+// everywhere: the governance has no place.
+func (a *API) amend(c *call, comment string, decide amending) (reply, error) {
 	id, err := c.amendmentID()
 	if err != nil {
 		return reply{}, err
@@ -219,7 +234,7 @@ func (a *API) amend(c *call, decide func(command.Governance, command.Meta, event
 	done, err := command.Execute(c.ctx(), a.Log, events.GovernanceStream(), meta, func(g command.Governance) ([]events.Fact, error) {
 		amendment, _ := g.Amendment(id)
 		return decide(g, meta, id, command.Amend{
-			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: m.Comment, Initial: change.Initial, Check: change.Check,
+			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: comment, Initial: change.Initial, Check: change.Check,
 		})
 	})
 	if err != nil {

@@ -249,6 +249,18 @@ func TestAWorkflowAsksForAFreshFactor(t *testing.T) {
 	r.stepUp(head, api.StepUp{TOTPCode: phone.shows(0)}).wants(t, 200, "")
 	approve(head).wants(t, 200, "")
 
+	// The settings ask for one of whoever votes in somebody's name, too.
+	r.needs(60, policy.RequestApprove, policy.RequestBreakGlass)
+	r.delegates(r.approver, r.other, false)
+	usual := aWorkflow("house", events.WorkflowSpec{Delegation: true, Steps: []events.StepSpec{{ID: "team", Approvals: 1, From: events.Approvers{TeamHeads: true}}},
+		BreakGlass: &events.BreakGlass{From: events.Approvers{People: []events.UserID{r.developer.ID}}, Review: events.Approvers{TeamHeads: true}, ReviewSeconds: 60}})
+	r.govern(usual)
+	r.call(r.other, "POST", at(r.asks(r.developer, shopAsk()), "/approve"), nil).wants(t, 403, "factor_missing")
+	glass := shopAsk()
+	glass.BreakGlass = &api.BreakGlass{Reason: "nobody answers the phone"}
+	r.call(r.developer, "POST", "/requests", glass).wants(t, 403, "factor_missing")
+	r.needs(60)
+
 	a := r.enrol()
 	a.execute(r.show(r.developer, id), map[string]string{"password": "x"})
 	reveal := at(id, "/envelopes/"+r.show(r.developer, id).Envelopes[0].ID+"/reveal")

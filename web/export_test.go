@@ -12,6 +12,9 @@ var Statuses = statuses
 // NeedsKey reports whether a route needs an Idempotency-Key.
 func (r Route) NeedsKey() bool { return r.Twice != none }
 
+// MaxBody is how many bytes a body of the route may have.
+func (r Route) MaxBody() int64 { return r.maxBody() }
+
 // TakesForm reports whether a route takes a form in place of JSON.
 func (r Route) TakesForm() bool { return r.form() }
 

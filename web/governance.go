@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -195,6 +196,8 @@ func (a *API) draft(c *call) (draft, error) {
 		return draft{}, errBodyMalformed.because("say which objects to set; none is an empty list")
 	case m.Prune && len(m.Removed) > 0:
 		return draft{}, errBodyMalformed.because("say removed or prune, not both")
+	case utf8.RuneCountInString(m.Note) > command.MaxReason:
+		return draft{}, command.ErrReasonTooLong
 	}
 	d := draft{ChangeGovernance: api.ChangeGovernance{Version: m.Version, Removed: m.Removed, Prune: m.Prune, Note: m.Note}}
 	if len(*m.Set)+len(m.Removed) > command.MaxObjects {

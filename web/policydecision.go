@@ -71,9 +71,14 @@ func (a *API) decideAsk(c *call, operation events.Operation, keys []string, cmd 
 	if cmd.BreakGlass != nil {
 		glass := cmd.Workflow.BreakGlass
 		cmd.BreakGlass.Fits = glass != nil && c.may(policy.RequestBreakGlass, d.Spot) && c.powers.Fit(glass.From, d.Spot, c.now)
-		cmd.OverdueReviews, err = a.Views.OverdueReviews(c.ctx(), c.person.ID, c.now)
+		if cmd.OverdueReviews, err = a.Views.OverdueReviews(c.ctx(), c.person.ID, c.now); err != nil {
+			return err
+		}
+		if cmd.BreakGlass.Fits && c.powers.Governance().StepUp(policy.RequestBreakGlass) {
+			return a.stepUp(c)
+		}
 	}
-	return err
+	return nil
 }
 
 // fillOfTeam takes the wish that another team brings the values. The team must exist.

@@ -34,8 +34,8 @@ func (a *API) vote(c *call, decide func(command.Request, command.Meta, command.V
 			return nil, errAbsent
 		}
 		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
-		if err == nil && r.Submitted.Workflow.StepUp.Approve {
-			err = a.stepUp(c)
+		if err == nil && (r.Submitted.Workflow.StepUp.Approve || c.powers.Governance().StepUp(policy.RequestApprove)) {
+			err = a.stepUp(c) // in whoever's name it is
 		}
 		return facts, err
 	})

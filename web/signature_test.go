@@ -128,7 +128,7 @@ func TestASessionWithAKeyTakesWhatTheKeySigned(t *testing.T) {
 	r.isSigned(r.call(who, "GET", at(id, ""), nil, with(api.HeaderNotOlderThan, "1"), r.signs(own)).wants(t, 200, ""), true)
 	r.isSigned(r.call(who, "GET", "/requests?limit=1&state=pending", nil, r.signs(own)).wants(t, 200, ""), true)
 	r.isSigned(r.call(who, "POST", at(id, "/cancel"), nil, r.signs(own)).wants(t, 200, ""), true) // without a body
-	r.isSigned(r.call(who, "POST", at(id, "/approve"), api.Verdict{}, r.signs(own)).wants(t, 403, "forbidden"), true)
+	r.isSigned(r.call(who, "POST", "/jobs", api.QueueJob{Type: "discover", Connection: "file"}, r.signs(own)).wants(t, 403, "forbidden"), true)
 	r.isSigned(r.call(who, "DELETE", "/sessions/current", nil, r.signs(own)).wants(t, 204, ""), true)
 	r.isSigned(r.call(who, "GET", "/me", nil, r.signs(own)).wants(t, 401, "session_expired"), false)
 }

@@ -126,7 +126,7 @@ func TestAWorkflowThatAsksForAFactorGetsOneFromWhoDecides(t *testing.T) {
 	phone := r.addApp(who)
 	r.denied(who, "POST", at(id, "/approve"), nil, 401, "step_up_required")
 	r.denied(who, "POST", at(other, "/reject"), nil, 401, "step_up_required")
-	r.denied(r.developer, "POST", at(id, "/approve"), nil, 403, "forbidden") // who may not is told that, first
+	r.denied(r.developer, "POST", at(id, "/approve"), nil, 403, "self_approval") // who may not is told that, first
 	if n := len(facts[events.ApprovalGiven](r)); n != 1 {
 		t.Fatalf("%d approvals", n)
 	}
