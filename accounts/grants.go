@@ -30,6 +30,9 @@ func (a *Accounts) Give(ctx context.Context, meta command.Meta, powers *policy.P
 		return "", 0, ErrBeyond
 	}
 	by := whose(powers)
+	if a.behind(by, id, meta.Time) {
+		return "", 0, command.ErrOwnRights
+	}
 	done, err := a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.Give(meta, by, g) })
 	if err != nil {
 		return "", 0, err
@@ -40,6 +43,14 @@ func (a *Accounts) Give(ctx context.Context, meta command.Meta, powers *policy.P
 		}
 	}
 	return events.GrantOf(meta.Command), done.Seq, nil
+}
+
+// behind reports whether by is a machine that somebody can be: by a token that they issued, or
+// could. What it does for them they would do for themselves.
+func (a *Accounts) behind(by, id events.UserID, now time.Time) bool {
+	machine := a.Rights.User(by)
+	return machine.Kind == events.UserMachine &&
+		(slices.Contains(machine.Issuers, id) || a.Rights.Powers(id).Hold(policy.MachineManage, policy.Spot{}, now))
 }
 
 // Take takes a grant away. One that is outside of what by manages looks like none.

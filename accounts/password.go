@@ -104,11 +104,25 @@ func letters(s string) string {
 // madeOf reports whether a text is nothing but some words, each as often as one likes, two
 // different ones at most: three that have nothing to do with each other are many.
 func madeOf(text string, words map[string]bool) bool {
+	type place struct{ rest, one, other string }
+	tried := map[place]bool{} // or "a" and "aa" would make one text in more ways than anybody can count
 	var from func(rest string, used []string) bool
 	from = func(rest string, used []string) bool {
 		if rest == "" {
 			return len(used) > 0
 		}
+		at := place{rest: rest}
+		for i, word := range used {
+			if i == 0 {
+				at.one = word
+			} else {
+				at.other = word
+			}
+		}
+		if tried[at] {
+			return false
+		}
+		tried[at] = true
 		for n := len(rest); n > 0; n-- {
 			word := rest[:n]
 			if !words[word] {

@@ -61,3 +61,21 @@ func TestALongPasswordIsJudgedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAPasswordOfOnesNameIsLookedAtInTime: one whose name is "a aa" has a text of both in more
+// ways than anybody can count.
+func TestAPasswordOfOnesNameIsLookedAtInTime(t *testing.T) {
+	t.Parallel()
+	done := make(chan error, 1)
+	go func() {
+		done <- accounts.CheckPassword(secret.New([]byte(strings.Repeat("a", 119)+"xylophone")), "ada@example.org", "a aa", false)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it takes for ever")
+	}
+}

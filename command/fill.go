@@ -36,6 +36,7 @@ func (cmd Submit) checkFill(meta Meta) error {
 // Provide is somebody of the other team filling the values in.
 type Provide struct {
 	By      events.UserID
+	Behind  []events.UserID // as of [Vote]
 	Fits    bool            // is of that team and may, as of now
 	Changes []events.Change // those of the request, in their order, with their envelopes
 	Comment string
@@ -51,7 +52,7 @@ func (r Request) MayProvide(meta Meta, cmd Provide) error {
 	if checkKeys(keys) != nil {
 		return ErrValuesMismatch
 	}
-	if err := r.mayFill(meta, cmd.By, cmd.Fits); err != nil {
+	if err := r.mayFill(meta, cmd.By, cmd.Behind, cmd.Fits); err != nil {
 		return err
 	}
 	if !slices.Equal(keys, r.Submitted.Keys) ||
@@ -80,7 +81,8 @@ func (r Request) Provide(meta Meta, cmd Provide) ([]events.Fact, error) {
 // Refuse is somebody of the other team saying that there will be no values.
 type Refuse struct {
 	By      events.UserID
-	Fits    bool // is of that team and may, as of now
+	Behind  []events.UserID // as of [Vote]
+	Fits    bool            // is of that team and may, as of now
 	Comment string
 }
 
@@ -90,7 +92,7 @@ func (r Request) Refuse(meta Meta, cmd Refuse) ([]events.Fact, error) {
 	if errors.Is(short, ErrCommentTooLong) {
 		return nil, short
 	}
-	if err := r.mayFill(meta, cmd.By, cmd.Fits); err != nil {
+	if err := r.mayFill(meta, cmd.By, cmd.Behind, cmd.Fits); err != nil {
 		return nil, err
 	}
 	if short != nil {
@@ -99,7 +101,7 @@ func (r Request) Refuse(meta Meta, cmd Refuse) ([]events.Fact, error) {
 	return []events.Fact{events.ValuesRefused{By: cmd.By, Comment: why}}, nil
 }
 
-func (r Request) mayFill(meta Meta, by events.UserID, fits bool) error {
+func (r Request) mayFill(meta Meta, by events.UserID, behind []events.UserID, fits bool) error {
 	switch {
 	case r.State == "":
 		return ErrRequestUnknown
@@ -109,7 +111,7 @@ func (r Request) mayFill(meta Meta, by events.UserID, fits bool) error {
 		return ErrRequestExpired
 	case r.State != events.StateAwaiting:
 		return ErrNotAwaiting
-	case by == r.Requester:
+	case r.asked(by, behind):
 		return ErrOwnFill
 	case !fits:
 		return ErrNotTheTeam

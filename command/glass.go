@@ -89,7 +89,8 @@ func (cmd Submit) breakGlass(meta Meta, reason string) (events.Fact, error) {
 // Review is what somebody thinks of a request that went without approval.
 type Review struct {
 	By      events.UserID
-	Fits    bool // is one of its reviewers, as of now
+	Behind  []events.UserID // as of [Vote]
+	Fits    bool            // is one of its reviewers, as of now
 	Outcome events.ReviewOutcome
 	Comment string
 }
@@ -104,7 +105,7 @@ func (r Request) Review(_ Meta, cmd Review) ([]events.Fact, error) {
 		return nil, err
 	case r.Glass == nil:
 		return nil, ErrNothingToReview
-	case cmd.By == r.Requester:
+	case r.asked(cmd.By, cmd.Behind):
 		return nil, ErrOwnReview
 	case !cmd.Fits:
 		return nil, ErrNotAReviewer

@@ -295,6 +295,7 @@ type Amend struct {
 	// As of [Change].
 	Initial map[events.ObjectRef]events.Object
 	Check   func(objects map[events.ObjectRef]events.Object) error
+	Alone   func(base, objects map[events.ObjectRef]events.Object) error // of who approves: nobody agrees to their own rights
 }
 
 // ApproveAmendment decides a yes. With the last one the change counts at once, if the governance
@@ -307,15 +308,19 @@ func (g Governance) ApproveAmendment(meta Meta, id events.AmendmentID, cmd Amend
 	if a.On != g.Version {
 		return nil, ErrAmendmentStale
 	}
-	approved := events.AmendmentApproved{Amendment: id, By: cmd.By, Comment: cmd.Comment}
-	if len(a.Approved)+1 < a.Approvals {
-		return []events.Fact{approved}, nil
-	}
 	base := g.Objects
 	if g.Version == 0 {
 		base = cmd.Initial
 	}
-	if err := cmd.Check(amended(base, a.Set, a.Removed)); err != nil {
+	after := amended(base, a.Set, a.Removed)
+	if err := cmd.Alone(base, after); err != nil {
+		return nil, err
+	}
+	approved := events.AmendmentApproved{Amendment: id, By: cmd.By, Comment: cmd.Comment}
+	if len(a.Approved)+1 < a.Approvals {
+		return []events.Fact{approved}, nil
+	}
+	if err := cmd.Check(after); err != nil {
 		return nil, err
 	}
 	changed, err := g.changed(events.GovernanceChanged{Set: a.Set, Removed: a.Removed, Note: a.Note, Amendment: id}, cmd.Initial)

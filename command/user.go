@@ -55,6 +55,8 @@ type User struct {
 	Grants     []events.GrantGiven // in the order they were given
 	Groups     []string            // that the identity provider told, in order
 	Tokens     []events.TokenIssued
+	Issuers    []events.UserID // who ever issued a token of this machine, and may have kept it
+	Linked     bool            // comes in by the identity provider
 	Delegated  []events.DelegationGiven
 	Factors    []events.FactorEnrolled
 
@@ -85,6 +87,11 @@ func (u User) Evolve(e events.Event) User {
 		u.Groups = f.Groups
 	case events.TokenIssued:
 		u.Tokens = append(slices.Clip(u.Tokens), f)
+		if by, ok := e.Actor.User(); ok && !slices.Contains(u.Issuers, by) {
+			u.Issuers = append(slices.Clip(u.Issuers), by)
+		}
+	case events.IdentityLinked:
+		u.Linked = true
 	case events.TokenRevoked:
 		u.Tokens = without(u.Tokens, func(t events.TokenIssued) bool { return t.Token == f.Token })
 	case events.DelegationGiven:

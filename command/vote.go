@@ -32,7 +32,8 @@ var (
 // Vote is somebody's word on the step that is open.
 type Vote struct {
 	By      events.UserID
-	Voices  []Voice // in whose name it may count; the first that fits does
+	Behind  []events.UserID // who may be a machine that asks; see [Request.asked]
+	Voices  []Voice         // in whose name it may count; the first that fits does
 	Comment string
 
 	// Comparison is the number of the look at the secret that the approver saw; 0 does
@@ -104,7 +105,7 @@ func (r Request) mayVote(meta Meta, cmd Vote) error {
 		return ErrNotPending.because("the values are not filled in yet; there is nothing to decide on")
 	case r.State != events.StatePending:
 		return ErrNotPending
-	case cmd.By == r.Requester:
+	case r.asked(cmd.By, cmd.Behind):
 		return ErrSelfApproval
 	case cmd.By == r.Filler:
 		return ErrFilledIn
@@ -139,7 +140,7 @@ func (r Request) voice(cmd Vote, who []events.Approvers) (Voice, error) {
 		switch {
 		case len(v.Via) > 0 && !r.Submitted.Workflow.Delegation:
 			refusal = ErrNotAnApprover.because("the workflow of this request takes no votes in the name of others")
-		case len(v.Via) > MaxHops || r.barred(cmd.By, v.Via):
+		case len(v.Via) > MaxHops || r.barred(cmd, v.Via):
 			refusal = ErrVoiceCounted
 		default:
 			return v, nil
@@ -150,13 +151,19 @@ func (r Request) voice(cmd Vote, who []events.Approvers) (Voice, error) {
 
 // barred reports whether one of those over whom a vote came must not be behind it: four eyes
 // hold through every hop.
-func (r Request) barred(by events.UserID, via []events.UserID) bool {
+func (r Request) barred(cmd Vote, via []events.UserID) bool {
 	for i, hop := range via {
-		if hop == by || hop == r.Requester || hop == r.Filler || r.counted(hop) || slices.Contains(via[:i], hop) {
+		if hop == cmd.By || r.asked(hop, cmd.Behind) || hop == r.Filler || r.counted(hop) || slices.Contains(via[:i], hop) {
 			return true
 		}
 	}
 	return false
+}
+
+// asked reports whether somebody is who asks: the requester, or one of those behind a machine,
+// who issued a token of it. Nobody can tell which of them used it.
+func (r Request) asked(who events.UserID, behind []events.UserID) bool {
+	return who == r.Requester || slices.Contains(behind, who)
 }
 
 // counted reports whether somebody is behind a vote that counts.

@@ -14,6 +14,7 @@ type Subject struct {
 	Disabled bool // or erased, or never added: has nothing
 	Grants   []Held
 	Groups   []string // that the identity provider told
+	Told     bool     // comes in by it, whatever it told so far
 
 	// Limit bounds what a token may do, whatever the grants give. Nil: no bound.
 	Limit *Limit

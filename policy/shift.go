@@ -189,22 +189,22 @@ func compareScopes(a, b events.Scope) int {
 
 // Lifts says what an author would have by another governance and has not now, in a sentence;
 // empty: nothing. Who comes in by an identity provider may be in every group that is told by a
-// claim which is new.
+// claim which is new, and so makes none alone: what the group gives may be said later.
 func Lifts(before, after *Governance, author Subject, now time.Time) string {
-	then := author
-	if len(author.Groups) > 0 {
+	then, joins := author, ""
+	if author.Told || len(author.Groups) > 0 {
 		then.Groups = slices.Clone(author.Groups)
 		for ref, o := range after.Objects {
 			group, ok := o.Spec.(events.Group)
 			had, _ := before.Objects[ref].Spec.(events.Group)
 			if ok && group.Claim != "" && group.Claim != had.Claim {
-				then.Groups = append(then.Groups, ref.Name)
+				then.Groups, joins = append(then.Groups, ref.Name), "it would put you into the group "+ref.Name+", if your identity provider says its claim"
 			}
 		}
 	}
 	s := Compare(before, after, []Subject{author}).Shift(author, then, now)
 	if len(s.Gained) == 0 {
-		return ""
+		return joins
 	}
 	words := make([]string, len(s.Gained))
 	for i, part := range s.Gained {

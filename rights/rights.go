@@ -267,7 +267,7 @@ func (r *Register) Delegators(to events.UserID, now time.Time) []events.UserID {
 // SubjectOf is somebody as policy looks at them.
 func SubjectOf(u command.User, limit *policy.Limit) policy.Subject {
 	s := policy.Subject{
-		User: u.ID, Machine: u.Kind == events.UserMachine, Disabled: u.State != command.UserActive, Groups: u.Groups, Limit: limit,
+		User: u.ID, Machine: u.Kind == events.UserMachine, Disabled: u.State != command.UserActive, Groups: u.Groups, Told: u.Linked, Limit: limit,
 	}
 	for _, g := range u.Grants {
 		s.Grants = append(s.Grants, policy.Held{Grant: events.Grant{Role: g.Role, Scope: g.Scope}, Until: g.Until})

@@ -234,7 +234,7 @@ func (a *API) amend(c *call, comment string, decide amending) (reply, error) {
 	done, err := command.Execute(c.ctx(), a.Log, events.GovernanceStream(), meta, func(g command.Governance) ([]events.Fact, error) {
 		amendment, _ := g.Amendment(id)
 		return decide(g, meta, id, command.Amend{
-			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: comment, Initial: change.Initial, Check: change.Check,
+			By: c.person.ID, Fits: c.powers.Fit(amendment.From, policy.Spot{}, c.now), Comment: comment, Initial: change.Initial, Check: change.Check, Alone: change.Alone,
 		})
 	})
 	if err != nil {

@@ -24,7 +24,7 @@ func (a *API) provide(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	cmd := command.Provide{By: c.person.ID, Comment: m.Comment}
+	cmd := command.Provide{By: c.person.ID, Behind: a.behind(before.Requester), Comment: m.Comment}
 	if !before.Took(meta.Command) { // else it is the same call again, and decides nothing new
 		sealed, err := valuesOf(m.Changes, &cmd)
 		if err != nil {
@@ -76,7 +76,7 @@ func (a *API) refuse(c *call) (reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		return r.Refuse(meta, command.Refuse{By: c.person.ID, Fits: fits, Comment: m.Comment})
+		return r.Refuse(meta, command.Refuse{By: c.person.ID, Behind: a.behind(r.Requester), Fits: fits, Comment: m.Comment})
 	})
 }
 
@@ -105,7 +105,7 @@ func (a *API) review(c *call) (reply, error) {
 	}
 	meta := c.meta()
 	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) {
-		cmd := command.Review{By: c.person.ID, Outcome: events.ReviewOutcome(m.Outcome), Comment: m.Comment}
+		cmd := command.Review{By: c.person.ID, Behind: a.behind(r.Requester), Outcome: events.ReviewOutcome(m.Outcome), Comment: m.Comment}
 		if r.State != "" {
 			j, about := a.judge(c), c.matterOf(r)
 			if !j.sees(about) {

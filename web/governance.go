@@ -305,19 +305,36 @@ func (a *API) resolvePeople(c *call, d *draft) error {
 // change is a draft as a command. Its functions are called with what the log holds then.
 func (a *API) change(c *call, d draft) (change command.Change, failed *error) {
 	known, failed := a.known(c)
-	author := rights.SubjectOf(a.Rights.User(c.person.ID), nil)
 	return command.Change{
 		By: c.person.ID, Set: d.Set, Removed: d.Removed, Note: d.Note, Initial: policy.Initial(),
 		Check: func(objects map[events.ObjectRef]events.Object) error {
 			return rejection(policy.Check(objects, known), *failed)
 		},
 		Alone: func(base, objects map[events.ObjectRef]events.Object) error {
-			if lifts := policy.Lifts(policy.Compile(0, base), policy.Compile(0, objects), author, c.now); lifts != "" {
+			if lifts := a.lifts(c, policy.Compile(0, base), policy.Compile(0, objects)); lifts != "" {
 				return errOwnRights.because(lifts + ": somebody else must make this change, or approve it as an amendment")
 			}
 			return nil
 		},
 	}, failed
+}
+
+// lifts says what a change would give to the caller, or to somebody who can be the machine that
+// calls: who issued a token of it, or could.
+func (a *API) lifts(c *call, before, after *policy.Governance) string {
+	if said := policy.Lifts(before, after, rights.SubjectOf(a.Rights.User(c.person.ID), nil), c.now); said != "" || c.session != "" {
+		return said
+	}
+	issuers := a.Rights.User(c.person.ID).Issuers
+	for _, u := range a.Rights.Users() {
+		if !slices.Contains(issuers, u.ID) && !a.Rights.Powers(u.ID).Hold(policy.MachineManage, policy.Spot{}, c.now) {
+			continue
+		}
+		if policy.Lifts(before, after, rights.SubjectOf(u, nil), c.now) != "" {
+			return "it would give something to somebody who manages this machine"
+		}
+	}
+	return ""
 }
 
 // known is what exists beside the objects. What cannot be looked up is an error for the caller

@@ -51,6 +51,11 @@ type judge struct {
 
 func (a *API) judge(c *call) *judge { return &judge{a: a, c: c} }
 
+// behind are who may be a requester that is a machine: those who issued tokens of it.
+func (a *API) behind(requester events.UserID) []events.UserID {
+	return a.Rights.User(requester).Issuers
+}
+
 // delegated are the ways over which the caller may vote for others, shorter ones first.
 func (j *judge) delegated() []chain {
 	a, c := j.a, j.c
@@ -137,7 +142,7 @@ func (j *judge) sees(m matter) bool {
 // asked reports whether a request waits for the caller: for a vote, for values or for a review.
 func (j *judge) asked(r projections.Request) bool {
 	m := j.c.matterShown(r)
-	if r.Requester == j.c.person.ID {
+	if r.Requester == j.c.person.ID || slices.Contains(j.a.behind(r.Requester), j.c.person.ID) {
 		return false
 	}
 	if j.reviews(m) && (r.Review == projections.ReviewPending || r.Review == projections.ReviewOverdue) {
@@ -154,7 +159,7 @@ func (j *judge) asked(r projections.Request) bool {
 
 // votes reports whether the caller could approve the step that is open now.
 func (j *judge) votes(m matter, r projections.Request) bool {
-	spent := []events.UserID{r.Requester}
+	spent := append([]events.UserID{r.Requester}, j.a.behind(r.Requester)...)
 	if r.Fill != nil {
 		spent = append(spent, r.Fill.By)
 	}

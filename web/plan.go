@@ -57,7 +57,7 @@ func (a *API) planGovernance(c *call) (reply, error) {
 		shown.Amendment = &api.AmendmentNeed{Approvals: p.Needs.Approvals, From: p.Needs.From}
 	}
 	before, after := policy.Compile(0, p.Base), policy.Compile(1, p.Objects)
-	shown.OwnRights = policy.Lifts(before, after, rights.SubjectOf(a.Rights.User(c.person.ID), nil), c.now)
+	shown.OwnRights = a.lifts(c, before, after)
 	if err := a.shifts(c, before, after, &shown); err != nil {
 		return reply{}, err
 	}

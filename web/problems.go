@@ -64,7 +64,7 @@ var (
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
 	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
-	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords, second factors and delegations; a person must sign in for this"}
+	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords, second factors and delegations, and decide nothing; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
 )
 

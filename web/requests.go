@@ -33,7 +33,7 @@ func (a *API) vote(c *call, decide func(command.Request, command.Meta, command.V
 		case j.absent():
 			return nil, errAbsent
 		}
-		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
+		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Behind: a.behind(r.Requester), Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
 		if err == nil && (r.Submitted.Workflow.StepUp.Approve || c.powers.Governance().StepUp(policy.RequestApprove)) {
 			err = a.stepUp(c) // in whoever's name it is
 		}
@@ -148,6 +148,9 @@ func (a *API) reveal(c *call) (reply, error) {
 	r, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
 	if err == nil {
 		err = a.reaches(c, r, policy.EnvelopeReveal)
+	}
+	if err == nil && r.Submitted.Workflow.Direct && c.matterOf(r).at.Place.Kind != events.NonProduction {
+		err = (*problem)(command.ErrPolicyDenied).because("nobody approved this, and where it lies is production by now; ask for it again")
 	}
 	if err == nil && r.Submitted.Workflow.StepUp.Reveal {
 		err = a.stepUp(c)

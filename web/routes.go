@@ -64,10 +64,18 @@ type Route struct {
 // live reports whether a route answers for as long as its caller listens.
 func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
 
+// decisions are what only people decide, and how they let others in. Whoever has a token is
+// whoever read it: the same person with a token in the other hand is no second pair of eyes, and
+// a token that is good for a little must not issue one that is good for more.
+var decisions = []string{
+	"/requests/{id}/approve", "/requests/{id}/reject", "/requests/{id}/values", "/requests/{id}/refuse", "/requests/{id}/review",
+	"/amendments/{id}/approve", "/amendments/{id}/reject", "/machines/{id}/tokens", "/people/{id}/reset-link",
+}
+
 // personal reports whether a person must be behind a call: machines have no sessions, passwords,
-// factors and delegations.
+// factors and delegations, and decide nothing.
 func (r Route) personal() bool {
-	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current"
+	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
 // maxBody is how long the body of a call of the route may be.

@@ -34,6 +34,9 @@ func (a *API) submit(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if m.BreakGlass != nil && c.session == "" {
+		return reply{}, errPeopleOnly.because("a person does without approval, and answers for it; no machine does")
+	}
 	meta := c.meta()
 	id := events.RequestOf(meta.Command)
 	before, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))

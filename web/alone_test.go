@@ -1,0 +1,122 @@
+package web_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"secretsbridge/events"
+	"secretsbridge/policy"
+	"secretsbridge/web/api"
+)
+
+// robot is a machine that may do everything, with a token that says so, issued by admin.
+func (r *rig) robot() person {
+	r.t.Helper()
+	id := r.machine("robot", events.Grant{Role: policy.RoleApprover}, events.Grant{Role: policy.RoleAdmin}, events.Grant{Role: policy.RoleProvider})
+	return person{Person: r.admin.Person, token: r.token(id, api.Scope{}, policy.Catalogue()...)}
+}
+
+// TestMachinesDecideNothing: whoever has a token is whoever read it, so it is no second pair of
+// eyes, and none that hands out other ways in.
+func TestMachinesDecideNothing(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	robot := r.robot()
+	id := r.asks(r.developer, shopAsk())
+	glass := shopAsk()
+	glass.BreakGlass = &api.BreakGlass{Reason: "nobody answers the phone"}
+	machines := read[api.Page[api.Machine]](t, r.call(robot, "GET", "/machines", nil)).Items
+	for path, body := range map[string]any{
+		at(id, "/approve"): nil, at(id, "/reject"): nil, at(id, "/values"): nil, at(id, "/refuse"): nil, at(id, "/review"): nil,
+		"/amendments/" + string(events.AmendmentOf("c_1")) + "/approve": nil, "/amendments/" + string(events.AmendmentOf("c_1")) + "/reject": nil,
+		"/machines/" + machines[0].ID + "/tokens": nil, people(string(r.second.ID), "/reset-link"): nil,
+		"/requests": glass, "/auth/oidc/logout": nil,
+	} {
+		before := len(facts[events.AccessDenied](r))
+		r.call(robot, "POST", path, body).wants(t, 403, "people_only")
+		if denied := facts[events.AccessDenied](r); len(denied) != before+1 {
+			t.Errorf("%s left %d denials", path, len(denied)-before)
+		}
+	}
+}
+
+// TestNobodyDecidesOnWhatTheirMachineAsks: who issued a token may have kept it, so a request of
+// the machine may be theirs.
+func TestNobodyDecidesOnWhatTheirMachineAsks(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	r.setRoles(r.approver.ID, policy.RoleApprover, policy.RoleAdmin)
+	id := r.machine("ci", events.Grant{Role: policy.RoleDeveloper})
+	issued := read[api.IssuedToken](t, r.call(r.approver, "POST", "/machines/"+id+"/tokens", api.IssueToken{
+		Name: "kept", Permissions: []string{string(policy.RequestCreate)}, Until: r.clock.Now().Add(time.Hour),
+	}))
+	asked := r.asks(person{token: issued.Token}, shopAsk())
+	r.call(r.approver, "POST", "/machines/"+id+"/tokens/"+issued.ID+"/revoke", nil).wants(t, 200, "")
+	r.call(r.approver, "POST", at(asked, "/approve"), nil).wants(t, 403, "self_approval")
+	r.call(r.approver, "POST", at(asked, "/reject"), nil).wants(t, 403, "self_approval")
+	r.delegates(r.approver, r.other, false)
+	r.call(r.other, "POST", at(asked, "/approve"), nil).wants(t, 409, "voice_counted")
+	for _, who := range []person{r.approver, r.other} {
+		if ids := r.inbox(who); len(ids) != 0 {
+			t.Errorf("it waits for them: %v", ids)
+		}
+	}
+	r.call(r.second, "POST", at(asked, "/reject"), nil).wants(t, 200, "") // by veto: they never had a token
+}
+
+// TestNobodyLiftsThemselvesByAMachine: a token that they issued is another hand of theirs.
+func TestNobodyLiftsThemselvesByAMachine(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	robot := r.robot()
+	r.call(robot, "POST", people(string(r.admin.ID), "/grants"), api.GiveGrant{Role: policy.RoleApprover}).wants(t, 403, "own_rights")
+	r.call(robot, "POST", people(string(r.developer.ID), "/grants"), api.GiveGrant{Role: policy.RoleApprover}).wants(t, 201, "")
+	lift := changeOn(0, written(t, "Group", "mine", fmt.Sprintf(`{"members":[%q],"grants":[{"role":"approver"}]}`, r.admin.ID)))
+	if plan := read[api.Plan](t, r.call(robot, "POST", "/governance/plan", lift)); plan.OwnRights == "" {
+		t.Error("the plan does not say that it is refused")
+	}
+	r.call(robot, "POST", "/governance/apply", lift).wants(t, 403, "own_rights")
+	r.applied(robot, changeOn(0, written(t, "Group", "theirs", fmt.Sprintf(`{"members":[%q],"grants":[{"role":"approver"}]}`, r.other.ID))))
+}
+
+// TestWhoComesInByAProviderMakesNoClaimsAlone: with the next sign-in the provider may put them
+// into the group, and what it gives may have been said by then.
+func TestWhoComesInByAProviderMakesNoClaimsAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.settle(r.record(events.UserStream(r.admin.ID), events.IdentityLinked{Issuer: "https://id.example.org"}))
+	for _, spec := range []string{`{"claim":"staff"}`, `{"claim":"staff","grants":[{"role":"approver"}]}`} {
+		r.call(r.admin, "POST", "/governance/apply", changeOn(0, written(t, "Group", "staff", spec))).wants(t, 403, "own_rights")
+	}
+	r.applied(r.admin, changeOn(0, written(t, "Group", "staff", `{}`)))
+}
+
+// TestNobodyApprovesTheirOwnRights: two who agree to lift one of them need a third.
+func TestNobodyApprovesTheirOwnRights(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.needsApproval(`"Group"`)
+	done := r.applied(r.admin, changeOn(1, written(t, "Group", "friends", fmt.Sprintf(`{"members":[%q],"grants":[{"role":"approver"}]}`, r.second.ID))))
+	r.call(r.second, "POST", "/amendments/"+done.Amendment+"/approve", nil).wants(t, 403, "own_rights")
+	if got := r.governance().Version; got != 1 {
+		t.Errorf("version %d", got)
+	}
+	r.call(r.second, "POST", "/amendments/"+done.Amendment+"/reject", nil).wants(t, 200, "")
+}
+
+// TestWhatNobodyApprovedIsNotOpenedInProduction: the place is looked up when it is opened, too.
+func TestWhatNobodyApprovedIsNotOpenedInProduction(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	r.govern(aRule("at-once", events.Rule{Priority: 100, Scope: events.Scope{Project: "shop"}, Effect: events.EffectReveal, Seconds: 60}))
+	ask := shopAsk()
+	ask.Secret = "file/shoptest/db"
+	id := r.asks(r.developer, ask)
+	a := r.enrol()
+	a.execute(r.show(r.developer, id), map[string]string{"password": "x"})
+	reveal := at(id, "/envelopes/"+r.show(r.developer, id).Envelopes[0].ID+"/reveal")
+	r.call(r.developer, "POST", reveal, nil).wants(t, 403, "factor_missing")
+	r.govern(object("shop-test", events.Binding{Connection: "file", Prefix: "shoptest", Project: "shop", Environment: "live", Operations: []events.Operation{events.OperationRead}}))
+	r.call(r.developer, "POST", reveal, nil).wants(t, 403, "policy_denied")
+}
