@@ -285,6 +285,9 @@ func TestABrokenGlassIsReviewedByOthers(t *testing.T) {
 	if ids := r.inbox(r.approver); !slices.Equal(ids, []string{string(id)}) {
 		t.Errorf("for review: %v", ids)
 	}
+	if log := r.logged.String(); strings.Count(log, "somebody did without approval") != 1 || !strings.Contains(log, string(id)) || strings.Contains(log, glass.BreakGlass.Reason) {
+		t.Error("the log tells operators nothing, or too much")
+	}
 	review := api.Review{Outcome: "unjustified", Comment: "the phone was answered"}
 	r.call(r.developer, "POST", at(id, "/review"), review).wants(t, 403, "forbidden")
 	r.call(r.second, "POST", at(id, "/review"), review).wants(t, 403, "not_a_reviewer")
