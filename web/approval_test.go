@@ -117,7 +117,7 @@ func TestPolicyRefusesWithAReasonAndTheNextStep(t *testing.T) {
 		code   string
 		says   string
 	}{
-		"a rule of deny":           {ask(func(s *api.Submit) { s.Secret = "file/closed/a" }), 403, "policy_denied", "a rule denies this; `sb explain file/closed/a`"},
+		"a rule of deny":           {ask(func(s *api.Submit) { s.Secret = "file/closed/a" }), 403, "policy_denied", "a rule denies this; `sb policy explain file/closed/a`"},
 		"what is not bound":        {patch("file/shoptest/a"), 403, "policy_denied", "does not offer this operation"},
 		"a reason that is short":   {ask(func(s *api.Submit) { s.Reason = "deploy" }), 422, "reason_too_short", "10 characters"},
 		"a missing ticket":         {ask(func(s *api.Submit) { s.Ticket = "" }), 422, "ticket_invalid", `OPS-\d+`},
@@ -284,6 +284,9 @@ func TestABrokenGlassIsReviewedByOthers(t *testing.T) {
 	}
 	if ids := r.inbox(r.approver); !slices.Equal(ids, []string{string(id)}) {
 		t.Errorf("for review: %v", ids)
+	}
+	if log := r.logged.String(); strings.Count(log, "somebody did without approval") != 1 || !strings.Contains(log, string(id)) || strings.Contains(log, glass.BreakGlass.Reason) {
+		t.Error("the log tells operators nothing, or too much")
 	}
 	review := api.Review{Outcome: "unjustified", Comment: "the phone was answered"}
 	r.call(r.developer, "POST", at(id, "/review"), review).wants(t, 403, "forbidden")

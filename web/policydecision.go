@@ -54,7 +54,7 @@ func (a *API) decideAsk(c *call, operation events.Operation, keys []string, cmd 
 		}
 	}
 	if !d.Allowed {
-		return (*problem)(command.ErrPolicyDenied).because(refusals[d.Refusal] + "; `sb explain " + string(cmd.Connection.ID) + "/" + cmd.Ref + "` says more")
+		return (*problem)(command.ErrPolicyDenied).because(refusals[d.Refusal] + "; `sb policy explain " + string(cmd.Connection.ID) + "/" + cmd.Ref + "` says more")
 	}
 	cmd.Workflow, cmd.Justification, cmd.Place = d.Workflow, d.Justification, d.Spot.Place
 	if operation == events.OperationPatch && cmd.Workflow.Reapprove == "" {

@@ -89,6 +89,8 @@ func TestNoValueRestsInClear(t *testing.T) {
 	c := hatch(t, "file/prod")
 	c.reads(t)
 	c.patches(t)
+	c.people(t)
+	c.teams(t)
 	c.refusals(t)
 	c.cutOff(t)
 	c.inventories(t)

@@ -42,7 +42,7 @@ func (c *canaries) views(t *testing.T, search *leaks.Search) (hits []leaks.Hit) 
 		}
 	}
 	c.all(t, shown, "admin", "/audit/events")
-	for _, path := range []string{"/secrets/facets", "/secrets/count", "/ownership", "/connections", "/agents"} {
+	for _, path := range []string{"/secrets/facets", "/secrets/count", "/ownership", "/connections", "/agents", "/people", "/machines", "/governance", "/governance/history", "/amendments"} {
 		shown("admin", path)
 	}
 	for _, report := range []string{"stale", "unowned", "out-of-band", "duplicates"} {
