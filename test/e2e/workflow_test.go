@@ -126,7 +126,7 @@ func TestARequestGoesThroughItsWorkflow(t *testing.T) {
 	c.must(t, "approver", "approve", id)
 	opened := time.Now()
 	c.refused(t, "finn", 4, "not_an_approver", "approve", id) // it is not escalated yet
-	c.refused(t, "developer", 4, "not_ready", "reveal", id)
+	c.refused(t, "developer", 4, "not_executed", "reveal", id)
 
 	t.Run("whoever has a veto ends a request at any step", func(t *testing.T) {
 		id := first(c.must(t, "developer", ask("look around a little", "--ticket", "OPS-43")...))
