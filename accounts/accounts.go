@@ -31,8 +31,8 @@ var (
 	ErrOldPassword   = &command.Rejection{Code: "password_wrong", Detail: "the old password is wrong, or too many attempts failed; wait a little and try again"}
 	ErrSession       = &command.Rejection{Code: "session_unknown", Detail: "you have no such session; `sb session list` shows them"}
 	ErrLastAdmin     = &command.Rejection{Code: "last_admin", Detail: "nobody else could manage people and grants then; give somebody else the role admin, without a scope and an end, first"}
-	ErrRole          = &command.Rejection{Code: "role_unknown", Detail: "there is no such role"}
-	ErrScope         = &command.Rejection{Code: "scope_invalid", Detail: "a prefix needs its connection, and names are 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
+	ErrRole          = &command.Rejection{Code: "role_unknown", Detail: "there is no such role; system roles are developer, approver, admin, auditor and value-provider, and `sb export` shows your own"}
+	ErrScope         = &command.Rejection{Code: "scope_invalid", Detail: "a prefix needs its connection, a kind is prod or non-prod, and names are 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
 	ErrBeyond        = &command.Rejection{Code: "grant_beyond_scope", Detail: "you manage grants in other scopes only, or this role holds what no scope narrows; ask somebody who manages all of them"}
 	ErrAbove         = &command.Rejection{Code: "person_above_you", Detail: "this one manages what you do not; ask somebody who does"}
 	ErrTokenInactive = &command.Rejection{Code: "machine_disabled", Detail: "this machine is disabled; enable it first"}

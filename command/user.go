@@ -32,7 +32,7 @@ var (
 	ErrTooManyTokens = &Rejection{"too_many_tokens", fmt.Sprintf("a machine has at most %d tokens; revoke some", MaxTokens)}
 	ErrTokenName     = &Rejection{"token_name_invalid", "name the token with 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
 	ErrTokenRights   = &Rejection{"token_rights_invalid", "say which permissions the token has, 1 to 64 of those that there are"}
-	ErrDelegate      = &Rejection{"delegate_invalid", "delegate to another person who may sign in"}
+	ErrDelegate      = &Rejection{"delegate_invalid", "delegate to another person who may sign in, by their id; they see it with `sb whoami`"}
 	ErrDelegation    = &Rejection{"delegation_unknown", "there is no such delegation"}
 	ErrTooMany       = &Rejection{"too_many_delegations", fmt.Sprintf("at most %d delegations may be open; end some", MaxDelegations)}
 )

@@ -189,7 +189,7 @@ func refsText(v api.GovernanceVersion) string {
 	}
 	const most = 3
 	if over := len(words) - most + v.LeftOut; over > 0 {
-		words = append(words[:min(most, len(words))], plural(over, "more"))
+		words = append(words[:min(most, len(words))], strconv.Itoa(over)+" more")
 	}
 	return strings.Join(words, ", ")
 }

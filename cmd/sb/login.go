@@ -72,8 +72,12 @@ func loginCommand(a *cli) *cobra.Command {
 				return encode(c.OutOrStdout(), session.Value.Person) // the token stays in its file
 			}
 			who := session.Value.Person
+			roles := "no roles yet"
+			if len(who.Roles) > 0 {
+				roles = strings.Join(who.Roles, ", ")
+			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "signed in as %s (%s), at most until %s\n",
-				clean(who.Email), clean(strings.Join(who.Roles, ", ")), when(session.Value.Expires))
+				clean(who.Email), clean(roles), when(session.Value.Expires))
 			return err
 		},
 	}

@@ -39,6 +39,13 @@ func explainCommand(a *cli) *cobra.Command {
 			if ask.Operation != "" && ask.Operation != "read" && ask.Operation != "patch" {
 				return usage("--operation is read or patch")
 			}
+			if strings.Contains(ask.Person, "@") {
+				id, err := personID(c, to, ask.Person)
+				if err != nil {
+					return err
+				}
+				ask.Person = id
+			}
 			x, err := client.Post[api.Explanation](c.Context(), to, client.Path("policy", "explain"), ask)
 			if err != nil {
 				return err
@@ -48,7 +55,7 @@ func explainCommand(a *cli) *cobra.Command {
 	}
 	c.Flags().StringVar(&ask.Operation, "operation", "", "read, the default, or patch")
 	c.Flags().StringArrayVar(&ask.Keys, "key", nil, "a key that would be asked for; repeat it for several")
-	c.Flags().StringVar(&ask.Person, "person", "", "the id of who would ask (default: you)")
+	c.Flags().StringVar(&ask.Person, "person", "", "who would ask, by id or, of a person, by e-mail (default: you)")
 	c.Flags().StringVar(&at, "at", "", "when it would be asked for (default: now)")
 	c.Flags().BoolVar(&ask.Create, "create", false, "of a patch that makes a new secret")
 	return c

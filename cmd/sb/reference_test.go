@@ -110,7 +110,7 @@ func describe(b *strings.Builder, parent *cobra.Command) {
 		}
 		fmt.Fprintf(b, "\n### `%s`\n\n%s\n", strings.TrimSuffix(use, " [flags]"), text)
 		if c.Example != "" {
-			fmt.Fprintf(b, "\n    %s\n", strings.TrimSpace(c.Example))
+			fmt.Fprintf(b, "\n    %s\n", strings.ReplaceAll(strings.TrimSpace(c.Example), "\n  ", "\n    "))
 		}
 		if c.LocalNonPersistentFlags().HasAvailableFlags() && c.Name() != "completion" {
 			b.WriteString("\n")

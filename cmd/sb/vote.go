@@ -39,7 +39,7 @@ func verdictCommand(a *cli, verb, past, sentence string) *cobra.Command {
 	}
 	c.Flags().StringVar(&verdict.Comment, "comment", "", "a comment that everybody sees who sees the request")
 	if verb == "approve" {
-		c.Flags().IntVar(&verdict.Comparison, "comparison", 0, "of a patch: the number of the comparison that you approve (default: the one that sb showed you last); refused if there is a newer one")
+		c.Flags().IntVar(&verdict.Comparison, "comparison", 0, "of a patch: the number of the comparison that you approve (default: the one that sb showed you last, or else the newest, which it says); refused if there is a newer one")
 	}
 	return c
 }
