@@ -262,16 +262,20 @@ func difference(base map[events.ObjectRef]events.Object, set []events.Object, re
 }
 
 // amendments says whether a change needs approval by the settings that count now. Once they
-// ask for any, changing the settings needs it too.
+// ask for any, changing the settings needs it too, and so do the groups and roles that approve:
+// else their approvers could be made.
 func amendments(base map[events.ObjectRef]events.Object, set []events.Object, removed []events.ObjectRef) *events.Amendments {
 	settings, _ := base[events.ObjectRef{Kind: events.KindSettings, Name: "installation"}].Spec.(events.Settings)
 	needs := settings.Amendments
 	if needs == nil {
 		return nil
 	}
-	asks := func(k events.ObjectKind) bool { return k == events.KindSettings || slices.Contains(needs.Kinds, k) }
-	if slices.ContainsFunc(set, func(o events.Object) bool { return asks(o.Kind) }) ||
-		slices.ContainsFunc(removed, func(r events.ObjectRef) bool { return asks(r.Kind) }) {
+	asks := func(r events.ObjectRef) bool {
+		return r.Kind == events.KindSettings || slices.Contains(needs.Kinds, r.Kind) ||
+			r.Kind == events.KindGroup && slices.Contains(needs.From.Groups, r.Name) ||
+			r.Kind == events.KindRole && slices.Contains(needs.From.Roles, r.Name)
+	}
+	if slices.ContainsFunc(set, func(o events.Object) bool { return asks(o.Ref()) }) || slices.ContainsFunc(removed, asks) {
 		return needs
 	}
 	return nil

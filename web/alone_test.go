@@ -2,11 +2,13 @@ package web_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/policy"
+	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
 
@@ -57,6 +59,9 @@ func TestNobodyDecidesOnWhatTheirMachineAsks(t *testing.T) {
 	r.call(r.approver, "POST", at(asked, "/reject"), nil).wants(t, 403, "self_approval")
 	r.delegates(r.approver, r.other, false)
 	r.call(r.other, "POST", at(asked, "/approve"), nil).wants(t, 409, "voice_counted")
+	if denied := facts[events.AccessDenied](r); len(denied) != 3 || denied[2].Fact.(events.AccessDenied).Code != "voice_counted" {
+		t.Errorf("denials: %+v", denied)
+	}
 	for _, who := range []person{r.approver, r.other} {
 		if ids := r.inbox(who); len(ids) != 0 {
 			t.Errorf("it waits for them: %v", ids)
@@ -119,4 +124,87 @@ func TestWhatNobodyApprovedIsNotOpenedInProduction(t *testing.T) {
 	r.call(r.developer, "POST", reveal, nil).wants(t, 403, "factor_missing")
 	r.govern(object("shop-test", events.Binding{Connection: "file", Prefix: "shoptest", Project: "shop", Environment: "live", Operations: []events.Operation{events.OperationRead}}))
 	r.call(r.developer, "POST", reveal, nil).wants(t, 403, "policy_denied")
+}
+
+// TestAGuessOfAMachineIsNotAnswered: neither its issuer learns before the approval whether the
+// value is the one that is there, nor a machine of whoever proposes.
+func TestAGuessOfAMachineIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.govern(object("maker", events.Role{Permissions: []string{string(policy.MachineManage)}})) // audit.read shows everything
+	r.setRoles(r.second.ID, policy.RoleApprover, "maker")
+	make := func(name, role string, may ...string) person {
+		id := r.machine(name, events.Grant{Role: role})
+		return person{Person: store.Person{ID: events.UserID(id)}, token: read[api.IssuedToken](t, r.call(r.second, "POST", "/machines/"+id+"/tokens", api.IssueToken{
+			Name: "hand", Permissions: may, Until: r.clock.Now().Add(time.Hour),
+		})).Token}
+	}
+	proposes := make("proposer", policy.RoleDeveloper, string(policy.RequestCreate))
+	looks := make("looker", policy.RoleAuditor, string(policy.RequestList), string(policy.RequestListAll))
+	const guess = "hmac-sha256:AAAAAAAAAAAAAAAAAAAAAA"
+	patch := func(who person) events.RequestID {
+		id := events.RequestOf(events.NewCommandID())
+		submitted := events.RequestSubmitted{
+			Request: id, Requester: who.ID, Operation: events.OperationPatch, Connection: "file", Cluster: "demo", Ref: "prod/db",
+			Keys: []string{"password"}, Reason: "a guess", Changes: []events.Change{{Key: "password", Action: events.ChangeSet, Envelope: "e_1", Fingerprint: guess}},
+			Workflow:     events.Workflow{Reapprove: events.ReapproveNever, Steps: []events.Step{{ID: "approve", Approvals: 1, From: events.Approvers{Roles: []string{policy.RoleApprover}}}}},
+			PendingUntil: r.clock.Now().Add(time.Hour), ApprovalSeconds: 60, RevealSeconds: 60,
+		}
+		r.settle(r.record(events.RequestStream(id), submitted, events.PatchCompared{
+			Number: 1, Job: events.ComparisonOf(id), Agent: "a_1", Exists: true, Version: "3",
+			Keys: []events.Compared{{Key: "password", Before: guess, Effect: events.EffectUnchanged}},
+		}))
+		return id
+	}
+	for name, see := range map[string]struct {
+		who  person
+		id   events.RequestID
+		told bool
+	}{
+		"an issuer":          {r.second, patch(proposes), false},
+		"another approver":   {r.approver, patch(proposes), true},
+		"a machine":          {looks, patch(r.developer), false},
+		"whoever issued any": {r.second, patch(r.developer), true},
+	} {
+		for _, path := range []string{at(see.id, ""), at(see.id, "/events")} {
+			if got := r.call(see.who, "GET", path, nil, r.newest()); got.StatusCode != 200 || strings.Contains(string(got.body), `"unchanged"`) != see.told {
+				t.Errorf("%s: GET %s answers %d %s", name, path, got.StatusCode, got.body)
+			}
+		}
+	}
+}
+
+// TestWhoApprovesAmendmentsIsNotChangedAlone: else their approvers could be made.
+func TestWhoApprovesAmendmentsIsNotChangedAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.needsApproval(`"Rule"`)
+	done := r.applied(r.admin, changeOn(1, written(t, "Group", "security", fmt.Sprintf(`{"members":[%q]}`, r.other.ID))))
+	if done.Amendment == "" || done.Version != 0 {
+		t.Errorf("%+v", done)
+	}
+	if done := r.applied(r.admin, changeOn(1, written(t, "Group", "others", `{}`))); done.Version != 2 {
+		t.Errorf("%+v", done)
+	}
+}
+
+// TestWhatSomebodyTypesIntoAPathIsInNoFact: it may be an e-mail, or a token that was pasted there.
+func TestWhatSomebodyTypesIntoAPathIsInNoFact(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.token(r.machine("ci", events.Grant{Role: policy.RoleDeveloper}), api.Scope{}, policy.RequestList)
+	for _, typed := range []string{"longcanary.ada@example.org", "longcanary.ada%40example.org", token} {
+		for _, path := range []string{people(typed, "/disable"), people(string(r.other.ID), "/grants/"+typed+"/take"), "/machines/" + typed + "/tokens/" + typed + "/revoke"} {
+			r.call(r.developer, "POST", path, nil).wants(t, 403, "forbidden")
+		}
+	}
+	denied := facts[events.AccessDenied](r)
+	if len(denied) != 9 {
+		t.Errorf("%d denials", len(denied))
+	}
+	for _, e := range denied {
+		if what := e.Fact.(events.AccessDenied).Resource; strings.Contains(what, "longcanary") || strings.Contains(what, token) || !strings.Contains(what, "?") {
+			t.Errorf("a fact has %s", what)
+		}
+	}
 }

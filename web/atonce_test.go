@@ -27,17 +27,18 @@ func TestWhatGovernanceTakesIsTakenAtOnce(t *testing.T) {
 	w.govern(member(w.who.ID))
 	w.regrant(w.who.ID)
 	path := "/secrets/" + string(w.depot.secret(0))
-	for name, change := range map[string]struct {
+	for _, change := range []struct { // in this order: the binding below stays
+		name       string
 		away, back events.Object
 		status     int
 	}{
-		"a binding that moves":             {object("depot", events.Binding{Connection: "depot", Project: "bank", Environment: "test", Operations: both}), binding, 404},
-		"a binding below that takes it":    {object("part", events.Binding{Connection: "depot", Prefix: "prod/secret-0", Project: "bank", Environment: "test", Operations: both}), object("part", events.Binding{Connection: "depot", Prefix: "prod/secret-0", Project: "shop", Environment: "live", Operations: both}), 404},
-		"a group that is left":             {member(), member(w.who.ID), 403},
-		"a role that loses its permission": {object(only(policy.SecretList), events.Role{}), role, 403},
-		"a project that loses its stage":   {object("shop", events.Project{Environments: []events.Environment{{Name: "other", Kind: events.Production}}}), project, 404},
+		{"a binding that moves", object("depot", events.Binding{Connection: "depot", Project: "bank", Environment: "test", Operations: both}), binding, 404},
+		{"a group that is left", member(), member(w.who.ID), 403},
+		{"a role that loses its permission", object(only(policy.SecretList), events.Role{}), role, 403},
+		{"a project that loses its stage", object("shop", events.Project{Environments: []events.Environment{{Name: "other", Kind: events.Production}}}), project, 404},
+		{"a binding below that takes it", object("part", events.Binding{Connection: "depot", Prefix: "prod/secret-0", Project: "bank", Environment: "test", Operations: both}), object("part", events.Binding{Connection: "depot", Prefix: "prod/secret-0", Project: "shop", Environment: "live", Operations: both}), 404},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(change.name, func(t *testing.T) {
 			w.call(w.who, "GET", path, nil).wants(t, 200, "")
 			w.govern(change.away)
 			if got := w.call(w.who, "GET", path, nil); got.StatusCode != change.status && got.StatusCode != 403 {

@@ -93,6 +93,9 @@ func (j *judge) voices(m matter) []command.Voice {
 		return command.Voice{Via: via, Fits: fits}, p.Hold(policy.RequestApprove, m.at, j.c.now)
 	}
 	var all []command.Voice
+	if j.c.session == "" {
+		return nil // machines decide nothing
+	}
 	if v, may := voice(j.c.powers, nil); may {
 		all = append(all, v)
 	}
@@ -122,13 +125,13 @@ func (j *judge) decides(m matter) bool {
 // them in: the permission counts where the secret lies, and for the team itself, whose people
 // have nothing to do with other teams' places.
 func (j *judge) provides(m matter) bool {
-	return m.fill != "" && slices.Contains(j.c.powers.Teams(), m.fill) &&
+	return m.fill != "" && j.c.session != "" && slices.Contains(j.c.powers.Teams(), m.fill) &&
 		(j.c.may(policy.ValueProvide, m.at) || j.c.may(policy.ValueProvide, policy.Spot{Place: events.Place{Team: m.fill}}))
 }
 
 // reviews reports whether the caller is among the reviewers of what went without approval.
 func (j *judge) reviews(m matter) bool {
-	return m.glass && m.workflow.BreakGlass != nil && j.c.may(policy.RequestReview, m.at) &&
+	return m.glass && j.c.session != "" && m.workflow.BreakGlass != nil && j.c.may(policy.RequestReview, m.at) &&
 		j.c.powers.Fit(m.workflow.BreakGlass.Review, m.at, j.c.now)
 }
 

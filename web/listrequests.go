@@ -47,7 +47,7 @@ func (a *API) listRequests(c *call) (reply, error) {
 	page := api.Page[api.Request]{Items: make([]api.Request, 0, len(found.Items)), Next: found.Next}
 	for _, r := range found.Items {
 		shown := requestOf(r, names)
-		c.withholdEffects(r, &shown)
+		a.withholdEffects(c, r, &shown)
 		page.Items = append(page.Items, shown)
 	}
 	return reply{status: http.StatusOK, body: page}, nil

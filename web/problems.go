@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/gorilla/mux"
 
 	"secretsbridge/accounts"
 	"secretsbridge/command"
@@ -130,7 +134,7 @@ var denials = map[string]bool{
 	"forbidden": true, "self_approval": true, "not_an_approver": true, "not_your_request": true,
 	"reveal_not_allowed": true, "already_revealed": true, "envelope_expired": true, "policy_denied": true,
 	"filled_in": true, "you_are_absent": true, "break_glass_not_allowed": true, "review_overdue": true, "own_review": true, "not_a_reviewer": true,
-	"own_fill": true, "not_the_team": true,
+	"own_fill": true, "not_the_team": true, "voice_counted": true,
 	"request_hidden": true, "job_hidden": true, "secret_hidden": true, "connection_hidden": true, "too_many_open_requests": true, "signature_invalid": true, "signature_expired": true, "signature_used": true,
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
@@ -230,10 +234,20 @@ func explain(err error) (p *problem, known bool) {
 	return errInternal, false
 }
 
-// resource is the route with its parameters, cut to a length that fits a fact.
+// tellable is what a fact may hold of a path: ids, names and numbers. Somebody may type an e-mail
+// there, or paste a token.
+var tellable = regexp.MustCompile(`^([a-z]{1,3}_[0-9a-z]{26}|[a-z][0-9a-z-]{0,39}|[0-9]{1,9})$`)
+
+// resource is the route with its parameters, and "?" for one that is neither id nor name.
 func resource(c *call) string {
-	path := c.r.Method + " " + c.r.URL.EscapedPath()
-	return path[:min(len(path), 256)]
+	path := c.route.Path
+	for name, value := range mux.Vars(c.r) {
+		if !tellable.MatchString(value) {
+			value = "?"
+		}
+		path = strings.Replace(path, "{"+name+"}", value, 1)
+	}
+	return c.r.Method + " " + Prefix + path
 }
 
 func writeProblem(w http.ResponseWriter, id string, p *problem) {

@@ -129,7 +129,7 @@ func (a *API) requestHistory(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := c.withholdFacts(r, found); err != nil {
+	if err := a.withholdFacts(c, r, found); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: eventsOf(found)}}, nil
@@ -175,7 +175,7 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 		return api.Request{}, err
 	}
 	shown := requestOf(r, names)
-	c.withholdEffects(r, &shown)
+	a.withholdEffects(c, r, &shown)
 	shown.Waiting, err = a.waiting(c, r)
 	return shown, err
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"secretsbridge/events"
 	"secretsbridge/policy"
@@ -13,17 +14,19 @@ import (
 // Whoever proposes a value and is told that it would change nothing has learnt the value
 // that is there, without any approval. So requesters, and whoever filled values in, see the
 // effects of a patch once it is approved, and fingerprints are for those who may read the
-// audit.
+// audit. A machine may be anybody's other hand: it sees no effect before, and nor does whoever
+// issued a token of the machine that proposes.
 
 // withheld reports whether the caller must not learn yet what a patch would do.
-func (c *call) withheld(r projections.Request) bool {
-	proposes := r.Requester == c.person.ID || r.Fill != nil && r.Fill.By == c.person.ID
+func (a *API) withheld(c *call, r projections.Request) bool {
+	proposes := r.Requester == c.person.ID || r.Fill != nil && r.Fill.By == c.person.ID ||
+		c.session == "" || slices.Contains(a.behind(r.Requester), c.person.ID)
 	return proposes && r.ApprovedAt == nil
 }
 
 // withholdEffects takes the effects out of a request that is shown.
-func (c *call) withholdEffects(r projections.Request, shown *api.Request) {
-	if shown.Patch == nil || !c.withheld(r) {
+func (a *API) withholdEffects(c *call, r projections.Request, shown *api.Request) {
+	if shown.Patch == nil || !a.withheld(c, r) {
 		return
 	}
 	shown.Patch.EffectsWithheld = true
@@ -33,7 +36,7 @@ func (c *call) withholdEffects(r projections.Request, shown *api.Request) {
 }
 
 // withholdFacts takes fingerprints and effects out of the history of a patch.
-func (c *call) withholdFacts(r projections.Request, found []projections.AuditEvent) error {
+func (a *API) withholdFacts(c *call, r projections.Request, found []projections.AuditEvent) error {
 	if r.Patch == nil || c.may(policy.AuditRead, policy.Spot{}) {
 		return nil
 	}
@@ -56,7 +59,7 @@ func (c *call) withholdFacts(r projections.Request, found []projections.AuditEve
 		case events.PatchCompared:
 			for k := range f.Keys {
 				f.Keys[k].Before = ""
-				if c.withheld(r) {
+				if a.withheld(c, r) {
 					f.Keys[k].Effect = ""
 				}
 			}

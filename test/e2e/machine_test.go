@@ -53,7 +53,7 @@ func TestAMachineDoesWhatItsTokenSaysAndNoMore(t *testing.T) {
 	refused(token, 4, "policy_denied", ask("file/staging/other")...)    // its role would let it
 	refused(token, 4, "policy_denied", ask("file/prod/db/password")...) // neither would
 	refused(token, 4, "forbidden", "cancel", id)                        // its role would let it
-	refused(token, 4, "people_only", "approve", id)                     // machines decide nothing
+	refused(token, 4, "people_only", "approve", id)                     // nor would any role
 	refused(token, 4, "people_only", "delegation", "give", c.idOf(t, "developer"), "--until", "1d")
 	refused(token+"x", 3, "", "request", "list")
 	foreign := first(c.must(t, "developer", "request", "read", "file/staging/mail/smtp", "--reason", "of somebody else"))
