@@ -44,7 +44,8 @@ type Governance struct {
 	Objects    map[events.ObjectRef]events.Object
 	Amendments []Amendment // in the order they were proposed
 
-	taken taken
+	claims map[string]string // group, also one that was removed → the claim that it is told by
+	taken  taken
 }
 
 // Amendment is a change that others must approve.
@@ -71,6 +72,7 @@ func (g Governance) Evolve(e events.Event) Governance {
 	switch f := e.Fact.(type) {
 	case events.GovernanceChanged:
 		g.Version, g.Objects = f.Version, amended(g.Objects, f.Set, f.Removed)
+		g.claims = claimed(g.claims, f.Set)
 		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State, a.Version = AmendmentApplied, f.Version })
 	case events.AmendmentProposed:
 		g.Amendments = append(slices.Clip(g.Amendments), Amendment{AmendmentProposed: f, State: AmendmentOpen})
@@ -105,6 +107,32 @@ func (g Governance) Amendment(id events.AmendmentID) (Amendment, bool) {
 		}
 	}
 	return Amendment{}, false
+}
+
+// claimed are the claims of groups after a change.
+func claimed(claims map[string]string, set []events.Object) map[string]string {
+	next := claims
+	for _, o := range set {
+		if group, ok := o.Spec.(events.Group); ok && group.Claim != "" && claims[o.Name] != group.Claim {
+			if next = maps.Clone(next); next == nil {
+				next = map[string]string{}
+			}
+			next[o.Name] = group.Claim
+		}
+	}
+	return next
+}
+
+// sameClaims refuses another claim for the name of a group: facts tell by that name who is in
+// it, and those whom the old claim put there would have what the new one gives.
+func (g Governance) sameClaims(set []events.Object) error {
+	for _, o := range set {
+		group, _ := o.Spec.(events.Group)
+		if had, ok := g.claims[o.Name]; ok && o.Kind == events.KindGroup && group.Claim != "" && group.Claim != had {
+			return ErrGovernanceInvalid.because(o.Ref().String() + ": people are in it by another claim until they sign in again; take another name for the group")
+		}
+	}
+	return nil
 }
 
 // amended is the objects after a change.
@@ -159,6 +187,9 @@ func (g Governance) Plan(cmd Change) (Planned, error) {
 	}
 	var err error
 	if p.Set, p.Removed, err = difference(p.Base, cmd.Set, cmd.Removed); err != nil {
+		return Planned{}, err
+	}
+	if err := g.sameClaims(p.Set); err != nil {
 		return Planned{}, err
 	}
 	p.Objects = amended(p.Base, p.Set, p.Removed)

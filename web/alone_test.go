@@ -208,3 +208,21 @@ func TestWhatSomebodyTypesIntoAPathIsInNoFact(t *testing.T) {
 		}
 	}
 }
+
+// TestAGroupKeepsItsClaim: facts tell by the group's name who is in it, so another claim would
+// give what it gives to whomever the old one put there.
+func TestAGroupKeepsItsClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.applied(r.admin, changeOn(0, written(t, "Group", "ops", `{"claim":"interns"}`)))
+	r.settle(r.record(events.UserStream(r.developer.ID), events.GroupsTold{Groups: []string{"ops"}}))
+	other := written(t, "Group", "ops", `{"claim":"operators","grants":[{"role":"approver"}]}`)
+	for _, path := range []string{"/governance/plan", "/governance/apply", "/policy/simulate"} {
+		r.call(r.admin, "POST", path, changeOn(1, other)).wants(t, 422, "governance_invalid")
+	}
+	gone := changeOn(1)
+	gone.Set, gone.Removed = []events.Object{}, []events.ObjectRef{{Kind: events.KindGroup, Name: "ops"}}
+	r.applied(r.admin, gone)
+	r.call(r.admin, "POST", "/governance/apply", changeOn(2, other)).wants(t, 422, "governance_invalid") // nor by a detour
+	r.applied(r.admin, changeOn(2, written(t, "Group", "ops", `{"claim":"interns"}`), written(t, "Group", "operators", `{"claim":"operators"}`)))
+}
