@@ -179,6 +179,7 @@ func TestWhoApprovesAmendmentsIsNotChangedAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.needsApproval(`"Rule"`)
+	r.setRoles(r.other.ID, policy.RoleAdmin)
 	done := r.applied(r.admin, changeOn(1, written(t, "Group", "security", fmt.Sprintf(`{"members":[%q]}`, r.other.ID))))
 	if done.Amendment == "" || done.Version != 0 {
 		t.Errorf("%+v", done)

@@ -463,3 +463,20 @@ func TestListsHaveWhatOneMaySeeAndNoMore(t *testing.T) {
 	r.call(r.developer, "GET", "/requests?asked=you", nil).wants(t, 400, "parameter_invalid")
 	r.call(r.developer, "GET", "/requests?review=good", nil).wants(t, 400, "parameter_invalid")
 }
+
+// TestAMachineAsksForNothingThatItCannotOpen: what is opened with a second factor is fetched for
+// nobody who has none.
+func TestAMachineAsksForNothingThatItCannotOpen(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	ask := shopAsk()
+	ask.Secret = "file/shoptest/db"
+	ci := person{token: r.token(r.machine("ci", events.Grant{Role: policy.RoleDeveloper}), api.Scope{}, policy.RequestCreate)}
+	r.call(ci, "POST", "/requests", ask).wants(t, 201, "")
+	r.govern(aRule("at-once", events.Rule{Priority: 100, Scope: events.Scope{Project: "shop"}, Effect: events.EffectReveal, Seconds: 60}))
+	before := len(facts[events.RequestSubmitted](r))
+	r.call(ci, "POST", "/requests", ask).wants(t, 403, "people_only")
+	if n := len(facts[events.RequestSubmitted](r)); n != before {
+		t.Errorf("%d requests more", n-before)
+	}
+}

@@ -308,7 +308,7 @@ func (a *API) change(c *call, d draft) (change command.Change, failed *error) {
 	return command.Change{
 		By: c.person.ID, Set: d.Set, Removed: d.Removed, Note: d.Note, Initial: policy.Initial(),
 		Check: func(objects map[events.ObjectRef]events.Object) error {
-			return rejection(policy.Check(objects, known), *failed)
+			return rejection(a.faults(objects, known, c.now), *failed)
 		},
 		Alone: func(base, objects map[events.ObjectRef]events.Object) error {
 			if lifts := a.lifts(c, policy.Compile(0, base), policy.Compile(0, objects)); lifts != "" {

@@ -75,11 +75,32 @@ func governanceEntries() map[string]entry {
 // the second approver is in, with what it takes.
 func (r *rig) needsApproval(kinds string) {
 	r.t.Helper()
-	spec := fmt.Sprintf(`{"members":[%q]}`, r.second.ID)
-	g := r.governance()
-	r.applied(r.admin, changeOn(g.Version, written(r.t, "Group", "security", spec),
-		written(r.t, "Settings", "installation", `{"amendments":{"kinds":[`+kinds+`],"approvals":1,"from":{"groups":["security"]}}}`)))
 	r.setRoles(r.second.ID, policy.RoleAdmin)
+	r.applied(r.admin, r.approvalOf(kinds))
+}
+
+// approvalOf are settings by which the group of r.second approves changes of some kinds.
+func (r *rig) approvalOf(kinds string) api.ChangeGovernance {
+	r.t.Helper()
+	return changeOn(r.governance().Version, written(r.t, "Group", "security", fmt.Sprintf(`{"members":[%q]}`, r.second.ID)),
+		written(r.t, "Settings", "installation", `{"amendments":{"kinds":[`+kinds+`],"approvals":1,"from":{"groups":["security"]}}}`))
+}
+
+func TestSettingsThatNobodyCouldChangeAgainAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	got := r.call(r.admin, "POST", "/governance/apply", r.approvalOf(`"Rule"`)).wants(t, 422, "governance_invalid") // they may not approve
+	if !strings.Contains(got.problem.Detail, "only 0 who may sign in fit this") {
+		t.Errorf("%q", got.problem.Detail)
+	}
+	if plan := read[api.Plan](t, r.call(r.admin, "POST", "/governance/plan", r.approvalOf(`"Rule"`))); len(plan.Faults) != 1 || plan.Faults[0].Warning {
+		t.Errorf("the plan tells of %+v", plan.Faults)
+	}
+	r.setRoles(r.second.ID, policy.RoleAdmin)
+	r.settle(r.record(events.UserStream(r.second.ID), events.UserDisabled{}))
+	r.call(r.admin, "POST", "/governance/apply", r.approvalOf(`"Rule"`)).wants(t, 422, "governance_invalid")
+	r.settle(r.record(events.UserStream(r.second.ID), events.UserEnabled{}))
+	r.applied(r.admin, r.approvalOf(`"Rule"`))
 }
 
 func TestTheGovernanceIsChangedWholeOrNotAtAll(t *testing.T) {

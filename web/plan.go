@@ -48,7 +48,7 @@ func (a *API) planGovernance(c *call) (reply, error) {
 		return reply{}, err
 	}
 	known, failed := a.known(c)
-	shown.Faults = faultsOf(policy.Check(p.Objects, known))
+	shown.Faults = faultsOf(a.faults(p.Objects, known, c.now))
 	if *failed != nil {
 		return reply{}, *failed
 	}

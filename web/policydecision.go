@@ -56,6 +56,9 @@ func (a *API) decideAsk(c *call, operation events.Operation, keys []string, cmd 
 	if !d.Allowed {
 		return (*problem)(command.ErrPolicyDenied).because(refusals[d.Refusal] + "; `sb policy explain " + string(cmd.Connection.ID) + "/" + cmd.Ref + "` says more")
 	}
+	if operation == events.OperationRead && d.Workflow.StepUp.Reveal && c.session == "" {
+		return errPeopleOnly.because("what this asks for is opened with a fresh second factor, and machines have none; a person must do it")
+	}
 	cmd.Workflow, cmd.Justification, cmd.Place = d.Workflow, d.Justification, d.Spot.Place
 	if operation == events.OperationPatch && cmd.Workflow.Reapprove == "" {
 		cmd.Workflow.Reapprove = a.Reapprove
