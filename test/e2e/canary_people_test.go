@@ -12,7 +12,7 @@ func (c *canaries) people(t *testing.T) {
 	t.Helper()
 	unused := first(c.must(t, "admin", "person", "invite", mailOf("keeper"), "--name", "Somebody KEEPER"))
 	link := first(c.must(t, "admin", "person", "reset-link", mailOf("keeper"))) // takes its place
-	secret := c.Value("password-of-a-keeper") // arrives sealed
+	secret := c.Value("password-of-a-keeper")                                   // arrives sealed
 	shown := func(name, text string) { c.keep(name, []byte(text), "memory of sb-server") }
 	for name, text := range map[string]string{"link": link, "unused link": unused} {
 		_, token, found := strings.Cut(text, "#link=")
