@@ -32,6 +32,7 @@ var (
 	ErrSession       = &command.Rejection{Code: "session_unknown", Detail: "you have no such session; `sb session list` shows them"}
 	ErrLastAdmin     = &command.Rejection{Code: "last_admin", Detail: "nobody else could manage people and grants then; give somebody else the role admin, without a scope and an end, first"}
 	ErrRole          = &command.Rejection{Code: "role_unknown", Detail: "there is no such role; system roles are developer, approver, admin, auditor and value-provider, and `sb export` shows your own"}
+	ErrScopeUnknown  = &command.Rejection{Code: "scope_unknown", Detail: "the scope names what does not exist; make it first, or mend the name"}
 	ErrScope         = &command.Rejection{Code: "scope_invalid", Detail: "a prefix needs its connection, a kind is prod or non-prod, and names are 1 to 40 of a-z, 0-9 and -, beginning with a letter"}
 	ErrBeyond        = &command.Rejection{Code: "grant_beyond_scope", Detail: "you manage grants in other scopes only, or this role holds what no scope narrows; ask somebody who manages all of them"}
 	ErrAbove         = &command.Rejection{Code: "person_above_you", Detail: "this one manages what you do not; ask somebody who does"}

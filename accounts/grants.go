@@ -29,6 +29,9 @@ func (a *Accounts) Give(ctx context.Context, meta command.Meta, powers *policy.P
 	if !manages(powers, g.Scope, meta.Time) || !governance.Narrow(g.Role) && !manages(powers, events.Scope{}, meta.Time) {
 		return "", 0, ErrBeyond
 	}
+	if err := a.exists(ctx, g.Scope); err != nil {
+		return "", 0, err
+	}
 	by := whose(powers)
 	if a.behind(by, id, meta.Time) {
 		return "", 0, command.ErrOwnRights
@@ -43,6 +46,25 @@ func (a *Accounts) Give(ctx context.Context, meta command.Meta, powers *policy.P
 		}
 	}
 	return events.GrantOf(meta.Command), done.Seq, nil
+}
+
+// exists refuses a scope that names what is not there: it would give nothing now, and something
+// to whoever a name is meant for later.
+func (a *Accounts) exists(ctx context.Context, s events.Scope) error {
+	missing := a.Rights.Governance().Missing(s)
+	if missing == "" && s.Connection != "" {
+		connection, _, err := command.Load[command.Connection](ctx, a.Log, events.ConnectionStream(s.Connection))
+		if err != nil {
+			return err
+		}
+		if connection.State == "" {
+			missing = "connection " + string(s.Connection)
+		}
+	}
+	if missing != "" {
+		return &command.Rejection{Code: ErrScopeUnknown.Code, Detail: "there is no " + missing + "; make it first, or mend the name"}
+	}
+	return nil
 }
 
 // behind reports whether by is a machine that somebody can be: by a token that they issued, or

@@ -178,3 +178,24 @@ func (a Areas) Has(connection events.ConnectionID, ref string) bool {
 			!slices.ContainsFunc(area.Except, func(e string) bool { return Below(ref, e) })
 	})
 }
+
+// Missing names what a scope leans on and what does not exist, such as "project nosuch". Empty:
+// nothing. Connections are no objects, and are not looked at.
+func (g *Governance) Missing(s events.Scope) string {
+	_, project := g.projects[s.Project]
+	_, team := g.teams[s.Team]
+	switch {
+	case s.Team != "" && !team:
+		return "team " + s.Team
+	case s.Project != "" && !project:
+		return "project " + s.Project
+	case s.Environment == "":
+		return ""
+	}
+	for name, p := range g.projects {
+		if (s.Project == "" || s.Project == name) && slices.ContainsFunc(p.Environments, func(e events.Environment) bool { return e.Name == s.Environment }) {
+			return ""
+		}
+	}
+	return "environment " + s.Environment
+}

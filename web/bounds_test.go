@@ -46,6 +46,7 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 		"/requests/": string(request), "/agents/": string(a.Agent), "/secrets/": string(secretID("prod/db")), "/jobs/": string(job.ID),
 		"/connections/": "file", "/people/": string(r.other.ID), "/machines/": made(r, everything, "/machines", api.CreateMachine{Name: "pipeline"}),
 	}
+	r.govern(object("payments", events.Team{}))
 	grant := made(r, everything, "/people/"+ids["/people/"]+"/grants", api.GiveGrant{Role: "approver"})
 	token := made(r, everything, "/machines/"+ids["/machines/"]+"/tokens", api.IssueToken{
 		Name: "early", Permissions: []string{"request.create"}, Until: r.clock.Now().Add(time.Hour),

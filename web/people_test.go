@@ -409,6 +409,15 @@ func TestWhoGivesRolesInAScopeGivesThemInsideOfItOnly(t *testing.T) {
 	give(lead, lead.ID, api.GiveGrant{Role: "developer", Scope: api.Scope{Project: "checkout"}}).wants(t, 403, "own_rights")
 	give(r.admin, who.ID, api.GiveGrant{Role: "ghost"}).wants(t, 422, "role_unknown")
 	give(r.admin, who.ID, api.GiveGrant{Role: "developer", Scope: api.Scope{Prefix: "prod"}}).wants(t, 422, "scope_invalid")
+	for missing, scope := range map[string]api.Scope{
+		"team ghosts": {Team: "ghosts"}, "project ghosts": {Project: "ghosts"}, "connection ghosts": {Connection: "ghosts"},
+		"environment ghosts": {Project: "checkout", Environment: "ghosts"},
+	} {
+		got := give(r.admin, who.ID, api.GiveGrant{Role: "developer", Scope: scope}).wants(t, 422, "scope_unknown")
+		if !strings.Contains(got.problem.Detail, "there is no "+missing+";") {
+			t.Errorf("%s: %s", missing, got.problem.Detail)
+		}
+	}
 	give(r.admin, who.ID, api.GiveGrant{Role: "developer", Until: later(r, -time.Hour)}).wants(t, 422, "end_invalid")
 	give(r.admin, "u_"+events.UserID(strings.Repeat("0", 26)), api.GiveGrant{Role: "developer"}).wants(t, 404, "person_unknown")
 	r.call(r.admin, "POST", people(string(who.ID), "/grants"), sent(`{"role":"developer","scope":{"team":"payments","by":"me"}}`)).wants(t, 400, "body_malformed")

@@ -117,7 +117,7 @@ var statuses = map[string]int{
 	"token_refused": 401, "people_only": 403, "person_unknown": 404, "person_erased": 409, "person_disabled": 409, "person_above_you": 403,
 	"not_a_person": 409, "not_a_machine": 409, "machine_disabled": 409, "email_invalid": 422, "email_taken": 409, "person_name_invalid": 422,
 	"machine_name_invalid": 422, "machine_exists": 409, "link_refused": 403, "password_refused": 422, "password_wrong": 403, "session_unknown": 404,
-	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
+	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "scope_unknown": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
 	"too_many_grants": 409, "end_invalid": 422, "token_unknown": 404, "token_name_invalid": 422, "token_rights_invalid": 422, "too_many_tokens": 409,
 	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
 	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,

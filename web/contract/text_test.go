@@ -277,7 +277,7 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrNotAMachine, command.ErrTokenUnknown, command.ErrTooManyTokens, command.ErrTokenName, command.ErrTokenRights, command.ErrDelegate,
 		command.ErrDelegation, command.ErrTooMany, accounts.ErrEmail, accounts.ErrEmailTaken, accounts.ErrName, accounts.ErrMachineName,
 		accounts.ErrMachineTaken, accounts.ErrNotAPerson, accounts.ErrPersonOut, accounts.ErrLink, accounts.ErrOldPassword, accounts.ErrSession,
-		accounts.ErrLastAdmin, accounts.ErrRole, accounts.ErrScope, accounts.ErrBeyond, accounts.ErrAbove, accounts.ErrTokenInactive, accounts.ErrPasswordShort,
+		accounts.ErrLastAdmin, accounts.ErrRole, accounts.ErrScope, accounts.ErrScopeUnknown, accounts.ErrBeyond, accounts.ErrAbove, accounts.ErrTokenInactive, accounts.ErrPasswordShort,
 		command.ErrAssignment, command.ErrOwnershipRule, command.ErrOwnershipMoved, command.ErrTooManyRules, command.ErrSecretUnlisted,
 		command.ErrReasonTooShort, command.ErrReasonPattern, command.ErrTicketInvalid, command.ErrGlass, command.ErrGlassReason, command.ErrReviewDue,
 		command.ErrNothingToReview, command.ErrOwnReview, command.ErrNotAReviewer, command.ErrReviewed, command.ErrReviewInvalid, command.ErrCommentTooShort,
