@@ -183,10 +183,10 @@ func TestAStreamOutlivesTheTimeoutsOfCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.api.SetHeartbeat(200 * time.Millisecond)
-			r.api.SetWritePatience(100 * time.Millisecond)
+			r.api.SetHeartbeat(300 * time.Millisecond)
+			r.api.SetWritePatience(500 * time.Millisecond)
 			r.serve(protocol, func(s *httptest.Server) {
-				s.Config.ReadTimeout, s.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+				s.Config.ReadTimeout, s.Config.WriteTimeout = time.Second, time.Second
 			})
 			id := r.submit(r.developer)
 			l := r.watch(t, r.developer, id)
