@@ -137,7 +137,7 @@ func (a *Accounts) isLast(id events.UserID, grant events.GrantID, now time.Time)
 	}
 	if grant != "" {
 		user.Grants = slices.DeleteFunc(slices.Clone(user.Grants), func(g events.GrantGiven) bool { return g.Grant == grant })
-		if administers(a.Rights.Governance().Powers(rights.SubjectOf(user, nil)), now) {
+		if administers(a.Rights.Governance().Powers(rights.SubjectOf(user)), now) {
 			return false
 		}
 	}

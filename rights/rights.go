@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,8 @@ type Register struct {
 	governance *policy.Governance
 	users      map[events.UserID]command.User
 	powers     map[events.UserID]*policy.Powers // of the governance that counts; forgotten with it
+
+	delegators map[events.UserID]map[events.UserID]bool // to whom → who has a delegation, counting or not
 }
 
 // New makes a register. It knows nothing before [Register.Run], and nobody may do anything.
@@ -99,6 +102,10 @@ func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.users, r.known = users, known
+	r.delegators = map[events.UserID]map[events.UserID]bool{}
+	for id, u := range users {
+		r.delegate(id, nil, u.Delegated)
+	}
 	r.history, r.governed = history, seq
 	r.compile()
 	r.loaded = true
@@ -146,10 +153,24 @@ func (r *Register) take(c events.Recorded) {
 		for _, e := range c.Events {
 			user = user.Evolve(e)
 		}
+		r.delegate(id, r.users[id].Delegated, user.Delegated)
 		r.users[id] = user
 		delete(r.powers, id)
 	}
 	r.reach(c.Seq)
+}
+
+// delegate notes that somebody has other delegations than before. r.mu is held.
+func (r *Register) delegate(from events.UserID, before, after []events.DelegationGiven) {
+	for _, d := range before {
+		delete(r.delegators[d.To], from)
+	}
+	for _, d := range after {
+		if r.delegators[d.To] == nil {
+			r.delegators[d.To] = map[events.UserID]bool{}
+		}
+		r.delegators[d.To][from] = true
+	}
 }
 
 func (r *Register) compile() {
@@ -236,16 +257,9 @@ func (r *Register) Powers(id events.UserID) *policy.Powers {
 	if p, ok := r.powers[id]; ok {
 		return p
 	}
-	p := r.governance.Powers(SubjectOf(r.users[id], nil))
+	p := r.governance.Powers(SubjectOf(r.users[id]))
 	r.powers[id] = p
 	return p
-}
-
-// Limited are what somebody may do by a token of that limit.
-func (r *Register) Limited(id events.UserID, limit policy.Limit) *policy.Powers {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.governance.Powers(SubjectOf(r.users[id], &limit))
 }
 
 // Delegators are those for whom somebody may vote at a time.
@@ -253,21 +267,21 @@ func (r *Register) Delegators(to events.UserID, now time.Time) []events.UserID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []events.UserID
-	for id, u := range r.users {
-		for _, d := range u.Delegated {
-			if d.To == to && !now.Before(d.Since) && now.Before(d.Until) && u.State == command.UserActive {
-				all = append(all, id)
-				break
-			}
+	for id := range r.delegators[to] {
+		u := r.users[id]
+		if u.State == command.UserActive && slices.ContainsFunc(u.Delegated, func(d events.DelegationGiven) bool {
+			return d.To == to && !now.Before(d.Since) && now.Before(d.Until)
+		}) {
+			all = append(all, id)
 		}
 	}
 	return all
 }
 
 // SubjectOf is somebody as policy looks at them.
-func SubjectOf(u command.User, limit *policy.Limit) policy.Subject {
+func SubjectOf(u command.User) policy.Subject {
 	s := policy.Subject{
-		User: u.ID, Machine: u.Kind == events.UserMachine, Disabled: u.State != command.UserActive, Groups: u.Groups, Told: u.Linked, Limit: limit,
+		User: u.ID, Machine: u.Kind == events.UserMachine, Disabled: u.State != command.UserActive, Groups: u.Groups, Told: u.Linked,
 	}
 	for _, g := range u.Grants {
 		s.Grants = append(s.Grants, policy.Held{Grant: events.Grant{Role: g.Role, Scope: g.Scope}, Until: g.Until})

@@ -112,7 +112,7 @@ func same(r *rights.Register, log *commandtest.Memory) string {
 		if diff := cmp.Diff(user, r.User(id), cmpopts.IgnoreUnexported(command.User{}), cmpopts.EquateEmpty()); user.ID != "" && diff != "" {
 			return string(id) + " (-want +got):\n" + diff
 		}
-		powers := want.Powers(rights.SubjectOf(user, nil))
+		powers := want.Powers(rights.SubjectOf(user))
 		for _, p := range policy.Catalogue() {
 			for _, at := range spots {
 				if w, g := powers.Hold(p, at, commandtest.Noon), r.Powers(id).Hold(p, at, commandtest.Noon); w != g {

@@ -36,7 +36,7 @@ func (a *API) lockedIn(objects map[events.ObjectRef]events.Object, now time.Time
 		if u.State != command.UserActive {
 			continue
 		}
-		powers := g.Powers(rights.SubjectOf(u, nil))
+		powers := g.Powers(rights.SubjectOf(u))
 		approves := u.Kind == events.UserPerson && powers.Hold(policy.AmendmentApprove, policy.Spot{}, now) && powers.Fit(needs.From, policy.Spot{}, now)
 		if approves {
 			approvers++

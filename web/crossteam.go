@@ -1,8 +1,6 @@
 package web
 
 import (
-	"net/http"
-
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -11,11 +9,7 @@ import (
 
 // provide takes the values in that another team brings.
 func (a *API) provide(c *call) (reply, error) {
-	var m api.Values
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	id, err := c.requestID()
+	m, id, err := aboutRequest[api.Values](c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -62,11 +56,7 @@ func valuesOf(changes []api.ProposedChange, cmd *command.Provide) (map[string][]
 
 // refuse says that there will be no values.
 func (a *API) refuse(c *call) (reply, error) {
-	var m api.Refusal
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	id, err := c.requestID()
+	m, id, err := aboutRequest[api.Refusal](c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -95,11 +85,7 @@ func (a *API) providesFor(c *call, r command.Request) (bool, error) {
 
 // review says what somebody thinks of what went without approval.
 func (a *API) review(c *call) (reply, error) {
-	var m api.Review
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	id, err := c.requestID()
+	m, id, err := aboutRequest[api.Review](c)
 	if err != nil {
 		return reply{}, err
 	}
@@ -115,13 +101,4 @@ func (a *API) review(c *call) (reply, error) {
 		}
 		return r.Review(meta, cmd)
 	})
-}
-
-// decided gives a command on a request that makes nothing new.
-func (a *API) decided(c *call, id events.RequestID, decide func(command.Request) ([]events.Fact, error)) (reply, error) {
-	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), c.meta(), decide)
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusOK, seq: done.Seq, body: api.Done{Seq: uint64(done.Seq)}}, nil
 }

@@ -223,7 +223,7 @@ func (a *API) simulatePolicy(c *call) (reply, error) {
 	report := policy.Simulate(policy.Simulation{
 		Before: before, After: after, Past: past, People: people, Now: c.now,
 		Powers: func(g *policy.Governance, id events.UserID) *policy.Powers {
-			return g.Powers(rights.SubjectOf(a.Rights.User(id), nil))
+			return g.Powers(rights.SubjectOf(a.Rights.User(id)))
 		},
 	})
 	report.LeftOut += left

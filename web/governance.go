@@ -322,7 +322,7 @@ func (a *API) change(c *call, d draft) (change command.Change, failed *error) {
 // lifts says what a change would give to the caller, or to somebody who can be the machine that
 // calls: who issued a token of it, or could.
 func (a *API) lifts(c *call, before, after *policy.Governance) string {
-	if said := policy.Lifts(before, after, rights.SubjectOf(a.Rights.User(c.person.ID), nil), c.now); said != "" || c.session != "" {
+	if said := policy.Lifts(before, after, rights.SubjectOf(a.Rights.User(c.person.ID)), c.now); said != "" || c.session != "" {
 		return said
 	}
 	issuers := a.Rights.User(c.person.ID).Issuers
@@ -330,7 +330,7 @@ func (a *API) lifts(c *call, before, after *policy.Governance) string {
 		if !slices.Contains(issuers, u.ID) && !a.Rights.Powers(u.ID).Hold(policy.MachineManage, policy.Spot{}, c.now) {
 			continue
 		}
-		if policy.Lifts(before, after, rights.SubjectOf(u, nil), c.now) != "" {
+		if policy.Lifts(before, after, rights.SubjectOf(u), c.now) != "" {
 			return "it would give something to somebody who manages this machine"
 		}
 	}

@@ -125,7 +125,7 @@ func (a *API) shifts(c *call, before, after *policy.Governance, shown *api.Plan)
 	slices.SortFunc(users, func(a, b command.User) int { return cmp.Compare(a.ID, b.ID) })
 	subjects := make([]policy.Subject, len(users))
 	for i, u := range users {
-		subjects[i] = rights.SubjectOf(u, nil)
+		subjects[i] = rights.SubjectOf(u)
 	}
 	comparison := policy.Compare(before, after, subjects)
 	mayList := c.may(policy.PersonList, policy.Spot{})

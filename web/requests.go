@@ -54,18 +54,25 @@ func (a *API) cancel(c *call) (reply, error) {
 }
 
 func (a *API) verdict(c *call, decide func(command.Request, command.Meta, api.Verdict) ([]events.Fact, error)) (reply, error) {
-	var m api.Verdict
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	id, err := c.requestID()
+	m, id, err := aboutRequest[api.Verdict](c)
 	if err != nil {
 		return reply{}, err
 	}
 	meta := c.meta()
-	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), meta, func(r command.Request) ([]events.Fact, error) {
-		return decide(r, meta, m)
-	})
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) { return decide(r, meta, m) })
+}
+
+// aboutRequest reads the body and the request of a call that says something about one.
+func aboutRequest[M any](c *call) (m M, id events.RequestID, err error) {
+	if err = c.decode(&m); err == nil {
+		id, err = c.requestID()
+	}
+	return m, id, err
+}
+
+// decided gives a command on a request that makes nothing new.
+func (a *API) decided(c *call, id events.RequestID, decide func(command.Request) ([]events.Fact, error)) (reply, error) {
+	done, err := command.Execute(c.ctx(), a.Log, events.RequestStream(id), c.meta(), decide)
 	if err != nil {
 		return reply{}, err
 	}
@@ -137,11 +144,7 @@ func (a *API) requestHistory(c *call) (reply, error) {
 
 // reveal opens one envelope, for its requester, once.
 func (a *API) reveal(c *call) (reply, error) {
-	var m api.Reveal
-	if err := c.decode(&m); err != nil {
-		return reply{}, err
-	}
-	id, err := c.requestID()
+	m, id, err := aboutRequest[api.Reveal](c)
 	if err != nil {
 		return reply{}, err
 	}

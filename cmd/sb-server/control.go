@@ -61,6 +61,11 @@ func (c *control) serve(ctx context.Context, path string) error {
 		return fmt.Errorf("open the control socket: %w", err)
 	}
 	defer os.Remove(path)
+	return c.serveOn(ctx, listener)
+}
+
+// serveOn answers until ctx ends, and closes the listener.
+func (c *control) serveOn(ctx context.Context, listener net.Listener) error {
 	srv := &http.Server{
 		Handler: c.routes(), ReadHeaderTimeout: opsTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // a rewrap ends with the server

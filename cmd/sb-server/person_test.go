@@ -38,23 +38,21 @@ func newHost(t *testing.T) (settings, *stack, *commandtest.Memory, *bytes.Buffer
 	ended := make(chan error, 2)
 	go func() { ended <- st.rights.Run(ctx) }()
 	c := &control{log: log, logger: st.log, invite: st.invite}
-	listening := make(chan struct{})
-	go func() { close(listening); ended <- c.serve(ctx, controlPath(s)) }()
-	<-listening
+	listener, err := listenControl(controlPath(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { ended <- c.serveOn(ctx, listener) }()
 	t.Cleanup(func() { stop(); <-ended; <-ended })
 	return s, st, log, said
 }
 
 func (s settings) inviteByControl(ctx context.Context, g guest) (got guestLink, err error) {
-	for ; ; time.Sleep(5 * time.Millisecond) {
-		err = askControlWith(ctx, s, "POST", "/people/invite", g, func(a controlAnswer) error {
-			got = *a.Link
-			return nil
-		})
-		if !errors.Is(err, errNoServer) || ctx.Err() != nil {
-			return got, err
-		}
-	}
+	err = askControlWith(ctx, s, "POST", "/people/invite", g, func(a controlAnswer) error {
+		got = *a.Link
+		return nil
+	})
+	return got, err
 }
 
 // TestTheFirstAdministratorIsInvitedFromTheHost, and is helped back in from there.

@@ -55,7 +55,7 @@ func mayOf(t *testing.T, log *commandtest.Memory, id events.UserID) []policy.Per
 	if err != nil {
 		t.Fatal(err)
 	}
-	return policy.Compile(0, nil).Powers(rights.SubjectOf(user, nil)).Permissions(commandtest.Noon)
+	return policy.Compile(0, nil).Powers(rights.SubjectOf(user)).Permissions(commandtest.Noon)
 }
 
 func TestRolesOfAnOlderInstallationBecomeFactsOnce(t *testing.T) {

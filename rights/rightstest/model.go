@@ -61,9 +61,6 @@ func (m *Model) Apply(stream events.Stream, fact events.Fact) {
 	}
 }
 
-// Grants are those of somebody's own.
-func (m *Model) Grants(id events.UserID) []events.GrantGiven { return m.users[id].grants }
-
 // Active reports whether somebody may do anything at all.
 func (m *Model) Active(id events.UserID) bool { return m.users[id] != nil && m.users[id].active }
 
