@@ -248,20 +248,7 @@ func fits(f events.Fact) ([]events.Fact, error) {
 }
 
 func sorted(objects map[events.ObjectRef]events.Object) []events.Object {
-	return slices.SortedFunc(maps.Values(objects), func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
-}
-
-func compareRefs(a, b events.ObjectRef) int {
-	if a.Kind != b.Kind {
-		return slices.Index(events.ObjectKinds, a.Kind) - slices.Index(events.ObjectKinds, b.Kind)
-	}
-	if a.Name < b.Name {
-		return -1
-	}
-	if a.Name > b.Name {
-		return 1
-	}
-	return 0
+	return slices.SortedFunc(maps.Values(objects), func(a, b events.Object) int { return a.Ref().Compare(b.Ref()) })
 }
 
 // difference is what of a change is one.
@@ -286,9 +273,9 @@ func difference(base map[events.ObjectRef]events.Object, set []events.Object, re
 			return nil, nil, ErrObjectUnknown.because("there is no " + ref.String())
 		}
 	}
-	slices.SortFunc(news, func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+	slices.SortFunc(news, func(a, b events.Object) int { return a.Ref().Compare(b.Ref()) })
 	removed = slices.Clone(removed)
-	slices.SortFunc(removed, compareRefs)
+	slices.SortFunc(removed, events.ObjectRef.Compare)
 	return news, removed, nil
 }
 
@@ -296,7 +283,7 @@ func difference(base map[events.ObjectRef]events.Object, set []events.Object, re
 // ask for any, changing the settings needs it too, and so do the groups and roles that approve:
 // else their approvers could be made.
 func amendments(base map[events.ObjectRef]events.Object, set []events.Object, removed []events.ObjectRef) *events.Amendments {
-	settings, _ := base[events.ObjectRef{Kind: events.KindSettings, Name: "installation"}].Spec.(events.Settings)
+	settings, _ := base[events.Installation].Spec.(events.Settings)
 	needs := settings.Amendments
 	if needs == nil {
 		return nil

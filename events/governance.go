@@ -2,9 +2,12 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +36,14 @@ type ObjectRef struct {
 }
 
 func (r ObjectRef) String() string { return string(r.Kind) + "/" + r.Name }
+
+// Compare orders names by their kinds, as [ObjectKinds] has them, and then as text.
+func (r ObjectRef) Compare(o ObjectRef) int {
+	return cmp.Or(slices.Index(ObjectKinds, r.Kind)-slices.Index(ObjectKinds, o.Kind), strings.Compare(r.Name, o.Name))
+}
+
+// Installation names the settings: there are no others.
+var Installation = ObjectRef{KindSettings, "installation"}
 
 // Object is one piece of the governance: a kind, a name, and what that kind says.
 type Object struct {

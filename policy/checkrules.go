@@ -154,7 +154,7 @@ func (c *checker) reveal(r events.Rule) {
 }
 
 func (c *checker) settings(s events.Settings) {
-	if c.object.Name != installation {
+	if c.object != events.Installation {
 		c.fault("name", `there are settings of the installation only; name them "installation"`)
 	}
 	list(c, "step_up", s.StepUp, c.permission)

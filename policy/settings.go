@@ -7,15 +7,12 @@ import (
 	"secretsbridge/events"
 )
 
-// installation is the name of the settings that count.
-const installation = "installation"
-
 // freshness is how long the proof of a second factor counts unless settings say otherwise.
 const freshness = 5 * time.Minute
 
 // Settings are those of the installation; without any, the zero ones.
 func (g *Governance) Settings() events.Settings {
-	settings, _ := g.Objects[events.ObjectRef{Kind: events.KindSettings, Name: installation}].Spec.(events.Settings)
+	settings, _ := g.Objects[events.Installation].Spec.(events.Settings)
 	return settings
 }
 

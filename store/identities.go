@@ -110,8 +110,8 @@ func (i Identities) Create(ctx context.Context, issuer, subject string, person P
 	person.ID, person.Email = events.NewUserID(), normalEmail(person.Email)
 	err := pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO private.people (id, kind, email, name, roles, disabled, created_at)
-			VALUES ($1, 'person', $2, $3, '{}', false, $4)`,
+			INSERT INTO private.people (id, kind, email, name, disabled, created_at)
+			VALUES ($1, 'person', $2, $3, false, $4)`,
 			person.ID, person.Email, person.Name, i.now())
 		if err != nil {
 			return err

@@ -24,8 +24,7 @@ func (a *API) faults(objects map[events.ObjectRef]events.Object, known policy.Kn
 // who fits and holds the permission, beside whoever proposes. Under those every change would
 // wait for ever.
 func (a *API) lockedIn(objects map[events.ObjectRef]events.Object, now time.Time) (policy.Fault, bool) {
-	ref := events.ObjectRef{Kind: events.KindSettings, Name: "installation"}
-	settings, _ := objects[ref].Spec.(events.Settings)
+	settings, _ := objects[events.Installation].Spec.(events.Settings)
 	needs := settings.Amendments
 	if needs == nil {
 		return policy.Fault{}, false
@@ -48,7 +47,7 @@ func (a *API) lockedIn(objects map[events.ObjectRef]events.Object, now time.Time
 		enough = approvers > needs.Approvals
 	}
 	return policy.Fault{
-		Object: ref, Field: "amendments.from",
+		Object: events.Installation, Field: "amendments.from",
 		Problem: fmt.Sprintf("only %d who may sign in fit this and hold %s everywhere, too few for %d approvals beside who proposes: give the role to more people first",
 			approvers, policy.AmendmentApprove, needs.Approvals),
 	}, !enough

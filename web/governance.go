@@ -54,7 +54,7 @@ func objectsOf(g command.Governance) []events.Object {
 	for _, o := range standing(g) {
 		all = append(all, o)
 	}
-	slices.SortFunc(all, func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+	slices.SortFunc(all, func(a, b events.Object) int { return a.Ref().Compare(b.Ref()) })
 	return all
 }
 
@@ -65,13 +65,6 @@ func standing(g command.Governance) map[events.ObjectRef]events.Object {
 		return policy.Initial()
 	}
 	return g.Objects
-}
-
-func compareRefs(a, b events.ObjectRef) int {
-	if a.Kind != b.Kind {
-		return slices.Index(events.ObjectKinds, a.Kind) - slices.Index(events.ObjectKinds, b.Kind)
-	}
-	return strings.Compare(a.Name, b.Name)
 }
 
 // showVersion shows the objects as they were from a version on.
@@ -391,7 +384,7 @@ func (d draft) removals(base map[events.ObjectRef]events.Object) []events.Object
 			gone = append(gone, ref)
 		}
 	}
-	slices.SortFunc(gone, compareRefs)
+	slices.SortFunc(gone, events.ObjectRef.Compare)
 	return gone
 }
 

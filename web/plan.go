@@ -110,7 +110,7 @@ func changesOf(base map[events.ObjectRef]events.Object, set []events.Object, rem
 		}
 	}
 	slices.SortStableFunc(shown, func(a, b api.ObjectChange) int {
-		return compareRefs(events.ObjectRef{Kind: events.ObjectKind(a.Kind), Name: a.Name}, events.ObjectRef{Kind: events.ObjectKind(b.Kind), Name: b.Name})
+		return events.ObjectRef{Kind: events.ObjectKind(a.Kind), Name: a.Name}.Compare(events.ObjectRef{Kind: events.ObjectKind(b.Kind), Name: b.Name})
 	})
 	return shown
 }

@@ -72,7 +72,7 @@ func (f Fault) String() string {
 // SortFaults sorts by file, line and field.
 func SortFaults(all []Fault) {
 	slices.SortStableFunc(all, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), compareRefs(events.ObjectRef{Kind: a.Kind, Name: a.Name}, events.ObjectRef{Kind: b.Kind, Name: b.Name}),
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), events.ObjectRef{Kind: a.Kind, Name: a.Name}.Compare(events.ObjectRef{Kind: b.Kind, Name: b.Name}),
 			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Problem, b.Problem))
 	})
 }
@@ -113,10 +113,6 @@ func (s *Set) Map() map[events.ObjectRef]events.Object {
 		all[o.Ref()] = o
 	}
 	return all
-}
-
-func compareRefs(a, b events.ObjectRef) int {
-	return cmp.Or(slices.Index(events.ObjectKinds, a.Kind)-slices.Index(events.ObjectKinds, b.Kind), cmp.Compare(a.Name, b.Name))
 }
 
 // shapes are the specs of the kinds.

@@ -58,7 +58,7 @@ type reader struct {
 }
 
 func (r *reader) end() (*Set, []Fault, error) {
-	slices.SortFunc(r.set.Objects, func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+	slices.SortFunc(r.set.Objects, func(a, b events.Object) int { return a.Ref().Compare(b.Ref()) })
 	SortFaults(r.faults)
 	return r.set, r.faults, nil
 }

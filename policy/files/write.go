@@ -25,7 +25,7 @@ type File struct {
 // they are many. The same objects are always the same bytes.
 func Write(objects []events.Object) []File {
 	objects = slices.Clone(objects)
-	slices.SortFunc(objects, func(a, b events.Object) int { return compareRefs(a.Ref(), b.Ref()) })
+	slices.SortFunc(objects, func(a, b events.Object) int { return a.Ref().Compare(b.Ref()) })
 	var all []File
 	part := 1
 	for i, o := range objects {
