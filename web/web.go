@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -162,7 +163,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn is needed.
+// Config is what the API works with. Every field but SignOn and Site is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -203,6 +204,9 @@ type Config struct {
 
 	// SignOn is sign-in by an identity provider; nil: there is none.
 	SignOn SignOn
+
+	// Site is the web application with index.html at its root; nil: there is none.
+	Site fs.FS
 }
 
 // API is the handler of all routes.
@@ -211,6 +215,7 @@ type API struct {
 	http.Handler
 
 	streams, exports, held places
+	spa                    *spa // nil: there is none
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -233,6 +238,13 @@ func New(cfg Config) *API {
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
+	if cfg.Site != nil {
+		var err error
+		if a.spa, err = loadSPA(cfg.Site); err != nil {
+			cfg.Logger.Error("the web application cannot be read, and is not served", "err", err)
+			a.spa = nil
+		}
+	}
 	a.Handler = a.router()
 	return a
 }
