@@ -92,8 +92,15 @@ type Rights interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+
+	// Of browsers: see web/browser.go.
+	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
+	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
