@@ -42,6 +42,7 @@ type Views interface {
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
@@ -212,6 +213,8 @@ type API struct {
 
 	streams, exports, held places
 
+	acts []act // what people do with a request
+
 	started time.Time // no signature from before is taken
 	nonces  nonces
 	signIns signIns
@@ -233,6 +236,7 @@ func New(cfg Config) *API {
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
+	a.acts = actsOn(Routes)
 	a.Handler = a.router()
 	return a
 }
