@@ -43,6 +43,7 @@ type Views interface {
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
@@ -224,6 +225,8 @@ type API struct {
 	streams, exports, held places
 	spa                    *spa // nil: there is none
 
+	acts []act // what people do with a request
+
 	started time.Time // no signature from before is taken
 	nonces  nonces
 	signIns signIns
@@ -252,6 +255,7 @@ func New(cfg Config) *API {
 			a.spa = nil
 		}
 	}
+	a.acts = actsOn(Routes)
 	a.Handler = a.router()
 	return a
 }
