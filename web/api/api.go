@@ -390,6 +390,7 @@ type Event struct {
 	Stream      string    `json:"stream"`
 	Time        time.Time `json:"time"`
 	Actor       string    `json:"actor"`
+	ActorName   string    `json:"actor_name,omitempty"` // of a person or a machine that is not erased
 	Correlation string    `json:"correlation"`
 	Command     string    `json:"command"`
 	Data        any       `json:"data"`
