@@ -256,6 +256,20 @@ func (b *browser) signIn(who servers.OIDCPerson) answer {
 	return got
 }
 
+// sendsTo checks that a sign-in ends at the page where people sign in, with a code, without a session
+// and without anything else.
+func (a answer) sendsTo(t testing.TB, code string) answer {
+	t.Helper()
+	a.wants(t, 303, "")
+	if to := a.Header.Get("Location"); to != "/sign-in?problem="+code || len(a.body) > 0 {
+		t.Errorf("goes on to %q, want the problem %s: %s", to, code, a.body)
+	}
+	if _, there := cookies(a)["__Host-sb_session"]; there {
+		t.Error("there is a session")
+	}
+	return a
+}
+
 // cookies are those that an answer sets; none are zero.
 func cookies(a answer) map[string]http.Cookie {
 	found := map[string]http.Cookie{}
