@@ -92,7 +92,7 @@ func newSignOnRig(t *testing.T, change ...func(*oidc.Config)) *signOnRig {
 		if s.provider, err = oidc.New(with); err != nil {
 			t.Fatal(err)
 		}
-		cfg.SignOn = s.provider
+		cfg.SignOn, cfg.Installation.Issuer = s.provider, op.Issuer
 	})
 	s.clock.Add(time.Since(s.clock.Now())) // who signs goes by the rig's own
 	return s

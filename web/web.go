@@ -49,6 +49,7 @@ type Views interface {
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
 	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
@@ -210,6 +211,8 @@ type Config struct {
 
 	// SignOn is sign-in by an identity provider; nil: there is none.
 	SignOn SignOn
+
+	Installation Installation
 }
 
 // API is the handler of all routes.
