@@ -53,6 +53,10 @@ func (v Views) Agents(ctx context.Context, f AgentFilter) (Page[Agent], error) {
 	return Agents{Pool: v.Pool}.List(ctx, f)
 }
 
+func (v Views) CountAgents(ctx context.Context) (online, enrolled int, err error) {
+	return Agents{Pool: v.Pool}.Count(ctx)
+}
+
 func (v Views) Agent(ctx context.Context, id events.AgentID) (Agent, error) {
 	return Agents{Pool: v.Pool}.Get(ctx, id)
 }

@@ -189,6 +189,8 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
 
+	{"GET", "/auth/methods", public, unasked, none, (*API).signInMethods},
+	{"GET", "/installation", session, unasked, none, (*API).showInstallation},
 	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
 	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},

@@ -51,6 +51,7 @@ type Views interface {
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
 	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
@@ -215,6 +216,8 @@ type Config struct {
 
 	// Site is the web application with index.html at its root; nil: there is none.
 	Site fs.FS
+
+	Installation Installation
 }
 
 // API is the handler of all routes.
