@@ -20,7 +20,7 @@ import (
 // purpose, with the tests that look inside.
 var unseen = []string{
 	"POST /sessions.email", "POST /sessions.password", // TestAllRefusalsLookTheSame
-	"GET /auth/oidc/start?code_challenge", "GET /auth/oidc/start?return_to",                        // TestSignInsGoBackToPathsOfOurs
+	"GET /auth/oidc/start?code_challenge", "GET /auth/oidc/start?return_to", // TestSignInsGoBackToPathsOfOurs
 	"GET /auth/oidc/callback?state", "GET /auth/oidc/callback?code", "GET /auth/oidc/callback?iss", // each needs another; TestAStateCountsOnceInTheBrowserThatBegan
 	"GET /auth/oidc/callback?error",
 	"POST /agents/enrol.token", "POST /agents/enrol.user_key", // looked up by its hash; nkeys have one length

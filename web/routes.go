@@ -218,7 +218,11 @@ func (a *API) router() http.Handler {
 	for _, route := range Routes {
 		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
 	}
-	r.Methods(http.MethodGet).Path("/").HandlerFunc(home)
+	if a.spa != nil {
+		r.MatcherFunc(func(req *http.Request, _ *mux.RouteMatch) bool { return a.spa.serves(req) }).Handler(a.spa)
+	} else {
+		r.Methods(http.MethodGet).Path("/").HandlerFunc(plainHome)
+	}
 	r.NotFoundHandler = a.missing(r)
 	r.MethodNotAllowedHandler = r.NotFoundHandler
 	origins := http.NewCrossOriginProtection()

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -42,6 +43,7 @@ type Views interface {
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
@@ -170,7 +172,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn is needed.
+// Config is what the API works with. Every field but SignOn and Site is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -213,6 +215,9 @@ type Config struct {
 	SignOn SignOn
 
 	Installation Installation
+
+	// Site is the web application with index.html at its root; nil: there is none.
+	Site fs.FS
 }
 
 // API is the handler of all routes.
@@ -221,6 +226,9 @@ type API struct {
 	http.Handler
 
 	streams, exports, held places
+	spa                    *spa // nil: there is none
+
+	acts []act // what people do with a request
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -243,6 +251,14 @@ func New(cfg Config) *API {
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
+	if cfg.Site != nil {
+		var err error
+		if a.spa, err = loadSPA(cfg.Site); err != nil {
+			cfg.Logger.Error("the web application cannot be read, and is not served", "err", err)
+			a.spa = nil
+		}
+	}
+	a.acts = actsOn(Routes)
 	a.Handler = a.router()
 	return a
 }

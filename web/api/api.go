@@ -195,9 +195,31 @@ type Request struct {
 	Fill     *Fill     `json:"fill,omitempty"`     // of a patch whose values another team brings
 	Glass    *Glass    `json:"glass,omitempty"`    // of what went without approval
 
+	Actions Actions `json:"actions"` // what the caller could do with it now
+
 	ProviderVersion string `json:"provider_version,omitempty"`
 	Comment         string `json:"comment,omitempty"` // of who cancelled or refused it
 	Seq             uint64 `json:"seq"`               // of its newest fact
+}
+
+// Actions are what somebody could do with a request, each under the name of its command.
+type Actions struct {
+	Approve Action `json:"approve"`
+	Reject  Action `json:"reject"`
+	Cancel  Action `json:"cancel"`
+	Provide Action `json:"provide"` // bring the values that it asks another team for
+	Refuse  Action `json:"refuse"`  // say that there will be none
+	Review  Action `json:"review"`
+	Reveal  Action `json:"reveal"` // at least one of its envelopes
+}
+
+// Action says whether the command would be done, as all stands now. If not, code and reason are
+// those of the problem that it would answer.
+type Action struct {
+	Allowed bool   `json:"allowed"`
+	StepUp  bool   `json:"step_up,omitempty"` // prove a second factor first
+	Code    string `json:"code,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // Patch is what a request changes: keys and effects, never a value or its length.
@@ -368,6 +390,7 @@ type Event struct {
 	Stream      string    `json:"stream"`
 	Time        time.Time `json:"time"`
 	Actor       string    `json:"actor"`
+	ActorName   string    `json:"actor_name,omitempty"` // of a person or a machine that is not erased
 	Correlation string    `json:"correlation"`
 	Command     string    `json:"command"`
 	Data        any       `json:"data"`

@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function AgentDetail() {
+  return <Page title="AgentDetail">{null}</Page>
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function ChangeDetail() {
+  return <Page title="ChangeDetail">{null}</Page>
+}

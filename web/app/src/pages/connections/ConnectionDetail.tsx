@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function ConnectionDetail() {
+  return <Page title="ConnectionDetail">{null}</Page>
+}

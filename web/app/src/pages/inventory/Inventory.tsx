@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function Inventory() {
+  return <Page title="Inventory">{null}</Page>
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function SecretDetail() {
+  return <Page title="SecretDetail">{null}</Page>
+}

@@ -1,0 +1,5 @@
+import { Page } from '../../ui/Page'
+
+export function JobDetail() {
+  return <Page title="JobDetail">{null}</Page>
+}

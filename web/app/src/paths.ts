@@ -1,0 +1,38 @@
+/** Every address inside the application is built here. What comes from people is escaped. */
+const part = encodeURIComponent
+
+/** A search that is not set is left out. */
+function search(of: Record<string, string | string[] | undefined>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(of)) {
+    for (const one of value === undefined ? [] : [value].flat()) query.append(name, one)
+  }
+  return query.size > 0 ? `?${query}` : ''
+}
+
+export const paths = {
+  inbox: (request?: string) => `/inbox${search({ request })}`,
+  requests: () => '/requests',
+  request: (id: string) => `/requests/${part(id)}`,
+  newRequest: (of: { secret?: string; operation?: string; from?: string } = {}) => `/requests/new${search(of)}`,
+  inventory: () => '/inventory',
+  secret: (id: string) => `/inventory/${part(id)}`,
+  jobs: () => '/jobs',
+  job: (id: string) => `/jobs/${part(id)}`,
+  audit: (of: { stream?: string; correlation?: string; actor?: string; secret?: string } = {}) => `/audit${search(of)}`,
+  agents: () => '/agents',
+  agent: (id: string) => `/agents/${part(id)}`,
+  connections: () => '/connections',
+  connection: (name: string) => `/connections/${part(name)}`,
+  policies: () => '/policies',
+  workflows: () => '/workflows',
+  people: () => '/people',
+  person: (id: string) => `/people/${part(id)}`,
+  projects: () => '/projects',
+  changes: () => '/changes',
+  change: (id: string) => `/changes/${part(id)}`,
+  integrations: () => '/integrations',
+  settings: () => '/settings',
+  api: () => '/api-reference',
+  signIn: () => '/sign-in',
+} as const
