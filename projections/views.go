@@ -65,6 +65,14 @@ func (v Views) Audit(ctx context.Context, f AuditFilter) (Page[AuditEvent], erro
 	return Audit{Pool: v.Pool}.List(ctx, f)
 }
 
+func (v Views) CountAudit(ctx context.Context, f AuditFilter, by AuditFacet) (AuditCounts, error) {
+	return Audit{Pool: v.Pool}.Count(ctx, f, by)
+}
+
+func (v Views) AuditHistogram(ctx context.Context, f AuditFilter) (AuditHistogram, error) {
+	return Audit{Pool: v.Pool}.Histogram(ctx, f)
+}
+
 func (v Views) Jobs(ctx context.Context, f JobFilter) (Page[Job], error) {
 	return Jobs{Pool: v.Pool}.List(ctx, f)
 }

@@ -146,6 +146,8 @@ var Routes = []Route{
 	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
+	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
+	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
 	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
