@@ -41,7 +41,7 @@ test('a verdict is sent once when its time is over, and cannot be taken back fro
   const id = outbox.say([verdict('a')])
   await vi.advanceTimersByTimeAsync(5_000)
   expect(outbox.undo(id)).toBe(false)
-  outbox.flush(true)
+  void outbox.flush(true)
   answer()
   await vi.advanceTimersByTimeAsync(60_000)
   expect(sent).toEqual(['key of a'])
@@ -53,7 +53,7 @@ test('who leaves the page sends at once all that waits, in calls that outlive it
   const { outbox, sent } = box(() => new Promise(() => {}))
   outbox.say([verdict('a'), verdict('b')])
   outbox.say([verdict('c')])
-  outbox.flush(true)
+  void outbox.flush(true)
   expect(sent).toEqual(['key of a, leaving', 'key of b, leaving', 'key of c, leaving'])
 })
 

@@ -79,8 +79,8 @@ export interface Outbox {
   say: (verdicts: readonly Verdict[], now?: boolean) => string
   /** undo takes back what still can be, and reports whether it was. */
   undo: (id: string) => boolean
-  /** flush sends at once whatever waits. */
-  flush: (leaving?: boolean) => void
+  /** flush sends at once whatever waits, and ends when all of it was tried. */
+  flush: (leaving?: boolean) => Promise<unknown>
   /** resume sends again what a broken line held back. */
   resume: () => void
 }
@@ -149,7 +149,7 @@ export function makeOutbox({ send, unheard, settled, delay, patience }: Ways): O
       return taken
     },
     flush(leaving = false) {
-      for (const entry of entries) if (entry.phase === 'waiting') void go(entry.id, leaving)
+      return Promise.all(entries.filter((entry) => entry.phase === 'waiting').map((entry) => go(entry.id, leaving)))
     },
     resume() {
       for (const entry of entries) if (entry.phase === 'held') void go(entry.id, false)

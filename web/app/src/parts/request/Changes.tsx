@@ -23,8 +23,8 @@ export function Changes({ request }: { request: Request }) {
       </Text>
       {patch?.effects_withheld && (
         <Alert variant="light" color="gray" icon={<IconEyeOff size={17} />}>
-          What this would do to each key is not shown to you before it is approved: it would tell whether a value that you
-          guessed is the one that is there.
+          What this would do to each key is not shown to you before it is approved: it would tell whether a value that
+          you guessed is the one that is there.
         </Alert>
       )}
       {patch?.comparison?.problem && (

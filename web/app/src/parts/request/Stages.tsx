@@ -1,5 +1,12 @@
 import { Text, VisuallyHidden } from '@mantine/core'
-import { IconBan, IconCheck, IconCircleDashed, IconLoader2, type IconProps, IconPlayerSkipForward } from '@tabler/icons-react'
+import {
+  IconBan,
+  IconCheck,
+  IconCircleDashed,
+  IconLoader2,
+  IconPlayerSkipForward,
+  type IconProps,
+} from '@tabler/icons-react'
 import type { ComponentType } from 'react'
 import type { Request } from '../../api/requests'
 import { Countdown, When } from '../../ui/When'
@@ -21,7 +28,12 @@ export function Stages({ request }: { request: Request }) {
       {stages(request).map((stage) => {
         const look = looks[stage.state]
         return (
-          <li key={stage.id} className={classes.stage} data-state={stage.state} aria-current={stage.state === 'now' ? 'step' : undefined}>
+          <li
+            key={stage.id}
+            className={classes.stage}
+            data-state={stage.state}
+            aria-current={stage.state === 'now' ? 'step' : undefined}
+          >
             <span className={classes.dot} aria-hidden>
               <look.icon size={13} stroke={2.4} />
             </span>
