@@ -109,7 +109,7 @@ export function ValueField({ name, label = `Value of ${name}`, error, onEdit, re
 async function readText(name: string, kind: 'text' | 'json', field: HTMLTextAreaElement | null): Promise<Read> {
   const text = field?.value ?? ''
   if (text === '') throw new Fault(name, 'Type the new value.')
-  if (!text.isWellFormed()) throw new Fault(name, 'This holds half a character; type it again.')
+  if (/\p{Surrogate}/u.test(text)) throw new Fault(name, 'This holds half a character; type it again.')
   return { kind, bytes: new TextEncoder().encode(text) }
 }
 
