@@ -39,7 +39,7 @@ export interface Listing<Row> {
 }
 
 export function useListing<Row, Query extends Key>(
-  options: UseInfiniteQueryOptions<Page<Row>, Error, InfiniteData<Page<Row>, string>, Query, string>,
+  options: UseInfiniteQueryOptions<Page<Row>, Error, InfiniteData<Page<Row>>, Query, string>,
 ): Listing<Row> {
   const cache = useQueryClient()
   const { queryKey } = options

@@ -99,3 +99,11 @@ export const explainQuery = (secret: string, operation: 'read' | 'patch') =>
     queryKey: ['governance', 'explain', secret, operation] as const,
     queryFn: ({ signal }) => answer(api.POST('/policy/explain', { body: { secret, operation }, signal })),
   })
+
+/** requestsOfQuery is the newest requests for a secret, CONNECTION/REF, of those that the caller may see. */
+export const requestsOfQuery = (secret: string) =>
+  queryOptions({
+    queryKey: ['requests', 'of', secret] as const,
+    queryFn: async ({ signal }) =>
+      (await answer(api.GET('/requests', { params: { query: { secret, limit: 10 } }, signal }))).items,
+  })

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { ComponentType } from 'react'
 import type { Secret } from '../../api/secrets'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { useMe } from '../../session/who'
 import { whyNotAsk } from './asking'
 
@@ -47,7 +48,7 @@ function Ask({ what, to, icon: Icon, secret, blocked }: AskProps) {
   return (
     <ActionIcon
       component={Link}
-      to={paths.newRequest({ secret: secret.secret, operation: to })}
+      {...leads(paths.newRequest({ secret: secret.secret, operation: to }))}
       variant="subtle"
       color="gray"
       aria-label={what}
