@@ -18,7 +18,10 @@ export const agentsQuery = (filters: AgentFilters = {}) =>
     queryKey: ['agents', 'list', filters] as const,
     queryFn: ({ pageParam, signal }) =>
       answer(
-        api.GET('/agents', { params: { query: { ...filters, limit: 100, ...(pageParam && { cursor: pageParam }) } }, signal }),
+        api.GET('/agents', {
+          params: { query: { ...filters, limit: 100, ...(pageParam && { cursor: pageParam }) } },
+          signal,
+        }),
       ),
     initialPageParam: '',
     getNextPageParam: (page) => page.next,

@@ -1,7 +1,7 @@
 // The inventory: what scans have met, and whose it is. There are no values in it, and no names of keys.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
-import type { Provider } from './connections'
 import { answer, api, type Schema } from './client'
+import type { Provider } from './connections'
 
 export type Secret = Schema['Secret']
 export type Facet = Schema['Facet']

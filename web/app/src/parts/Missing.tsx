@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core'
-import { Link } from '@tanstack/react-router'
 import { IconMapOff } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
 import { Page } from '../ui/Page'
 import { Empty } from '../ui/states'
 

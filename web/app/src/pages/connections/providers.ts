@@ -33,7 +33,8 @@ allow: [prod]`,
   },
   'azure-key-vault': {
     label: 'Azure Key Vault',
-    needs: 'The address of the key vault, and a way to sign in: a managed identity, a workload identity or a client of its own.',
+    needs:
+      'The address of the key vault, and a way to sign in: a managed identity, a workload identity or a client of its own.',
     sample: `provider: azure-key-vault
 vault_url: https://NAME.vault.azure.net
 allow: ["prod-*"]

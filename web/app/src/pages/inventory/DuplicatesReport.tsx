@@ -1,7 +1,7 @@
 import { Alert, Badge, Button, Group, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core'
+import { IconEqual } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { IconEqual } from '@tabler/icons-react'
 import { useListing } from '../../api/listing'
 import { type Coverage, coverageQuery, type Duplicate, duplicatesQuery } from '../../api/reports'
 import { SecretName } from '../../parts/SecretName'
@@ -26,8 +26,8 @@ function Duplicates() {
     <Stack gap="lg">
       <Group justify="space-between" align="flex-start">
         <Text size="sm" c="dimmed" maw={720}>
-          Secrets that shared a value when they were last compared. Agents compare under a key of their own, so neither this
-          page nor the server knows the values. A value that is too easy to guess is not compared.
+          Secrets that shared a value when they were last compared. Agents compare under a key of their own, so neither
+          this page nor the server knows the values. A value that is too easy to guess is not compared.
         </Text>
         <CsvLink report="duplicates" />
       </Group>

@@ -8,8 +8,8 @@ import { DuplicatesReport } from './DuplicatesReport'
 import { cleared } from './filters'
 import { OutsideReport } from './OutsideReport'
 import { OwnershipRules } from './OwnershipRules'
-import { StaleReport, UnownedReport } from './SecretReports'
 import { SecretList } from './SecretList'
+import { StaleReport, UnownedReport } from './SecretReports'
 
 const views = {
   all: { label: 'All secrets', Panel: SecretList },
@@ -45,7 +45,10 @@ export function Inventory() {
           <Tabs
             value={view}
             onChange={(next) =>
-              change({ ...(view === 'same' || view === 'rules' ? cleared : {}), view: next === 'all' ? undefined : (next ?? undefined) })
+              change({
+                ...(view === 'same' || view === 'rules' ? cleared : {}),
+                view: next === 'all' ? undefined : (next ?? undefined),
+              })
             }
             keepMounted={false}
           >

@@ -1,6 +1,6 @@
 import { Alert, Badge, Code, Group, Loader, Stack, Text } from '@mantine/core'
-import { useQueryClient } from '@tanstack/react-query'
 import { IconListDetails } from '@tabler/icons-react'
+import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { followJob, type Job, jobQuery, keyNames } from '../../api/jobs'
@@ -19,11 +19,12 @@ type State =
 /** The names of a secret's keys, which an agent looks up when somebody asks. They stay in this component. */
 export function KeyNames({ secret }: { secret: Secret }) {
   const cache = useQueryClient()
+  const me = useMe()
   const [state, setState] = useState<State>({ at: 'idle' })
   const stop = useRef(() => {})
   useEffect(() => () => stop.current(), [])
   const gone = secret.status === 'gone' ? 'The last scan did not find this secret any more.' : undefined
-  const blocked = gone ?? whyNot(useMe(), 'secret.keys', 'learn the names of keys')
+  const blocked = gone ?? whyNot(me, 'secret.keys', 'learn the names of keys')
 
   const ask = async () => {
     setState({ at: 'asked', says: 'Asking an agent.' })

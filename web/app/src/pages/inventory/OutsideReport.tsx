@@ -1,6 +1,6 @@
 import { Badge, Text } from '@mantine/core'
-import { useNavigate } from '@tanstack/react-router'
 import { IconShieldCheck } from '@tabler/icons-react'
+import { useNavigate } from '@tanstack/react-router'
 import { useListing } from '../../api/listing'
 import { type Outside, outsideQuery } from '../../api/reports'
 import { ListTable } from '../../parts/ListTable'
@@ -17,7 +17,11 @@ import { reportFiltersOf } from './reportFilters'
 
 const kinds: Record<Outside['kind'], { label: string; tone: Tone; says: string }> = {
   changed: { label: 'Changed', tone: 'red', says: 'A new version that no approved request wrote.' },
-  created: { label: 'Created', tone: 'yellow', says: 'Made after the first complete scan, and not by an approved request.' },
+  created: {
+    label: 'Created',
+    tone: 'yellow',
+    says: 'Made after the first complete scan, and not by an approved request.',
+  },
   returned: { label: 'Returned', tone: 'yellow', says: 'It was gone, and is there again with another version.' },
 }
 
@@ -45,7 +49,13 @@ const columns: Column<Outside>[] = [
     width: 'minmax(0, 1fr)',
     wide: true,
     cell: ({ from_version, to_version }) => (
-      <Text span size="xs" ff="monospace" c="dimmed" title={from_version ? `${from_version} → ${to_version}` : to_version}>
+      <Text
+        span
+        size="xs"
+        ff="monospace"
+        c="dimmed"
+        title={from_version ? `${from_version} → ${to_version}` : to_version}
+      >
         {from_version ? `${from_version} → ${to_version}` : to_version}
       </Text>
     ),
@@ -63,8 +73,8 @@ function Changes() {
   return (
     <Frame parts={['owner', 'age']} aside={<CsvLink report="out-of-band" filters={filters} />}>
       <Text size="sm" c="dimmed">
-        Versions that scans met and no approved request wrote: somebody changed the secret in its store, past the approvals.
-        A store that lists no versions cannot show this.
+        Versions that scans met and no approved request wrote: somebody changed the secret in its store, past the
+        approvals. A store that lists no versions cannot show this.
       </Text>
       <ListTable
         list={list}

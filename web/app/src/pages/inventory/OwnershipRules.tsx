@@ -1,6 +1,6 @@
 import { Alert, Button, Group, Stack, Text } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { IconListNumbers, IconPlus } from '@tabler/icons-react'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useReducer, useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { codeOf, sentence } from '../../api/problem'
@@ -58,7 +58,8 @@ function Editor({ now }: { now: Ownership }) {
       await cache.invalidateQueries({ queryKey: ['secrets'] })
     } catch (caught) {
       setError(caught)
-      if (codeOf(caught) === 'ownership_rules_moved') void cache.invalidateQueries({ queryKey: ownershipQuery.queryKey })
+      if (codeOf(caught) === 'ownership_rules_moved')
+        void cache.invalidateQueries({ queryKey: ownershipQuery.queryKey })
     } finally {
       setBusy(false)
     }
@@ -69,8 +70,8 @@ function Editor({ now }: { now: Ownership }) {
     <Stack gap="md" maw={980}>
       <Group justify="space-between" align="flex-start">
         <Text size="sm" c="dimmed" maw={620}>
-          The first rule that fits and says something counts, for owner and environment each by itself. What somebody says of
-          one secret by hand comes before all rules. Labels are those of the store.
+          The first rule that fits and says something counts, for owner and environment each by itself. What somebody
+          says of one secret by hand comes before all rules. Labels are those of the store.
         </Text>
         <ActionButton
           variant="default"
@@ -85,8 +86,8 @@ function Editor({ now }: { now: Ownership }) {
         <Alert color="yellow" variant="light" title="Somebody else changed the rules" role="alert">
           <Stack gap="xs" align="flex-start">
             <Text size="md">
-              They are at version {now.version} now, and yours are made from version {base.version}. Nothing of theirs was
-              overwritten. Take the newest rules and make your change again.
+              They are at version {now.version} now, and yours are made from version {base.version}. Nothing of theirs
+              was overwritten. Take the newest rules and make your change again.
             </Text>
             <Button size="xs" variant="default" onClick={takeNew}>
               Take the newest rules
@@ -101,8 +102,8 @@ function Editor({ now }: { now: Ownership }) {
       )}
       {rules.length === 0 ? (
         <Empty icon={IconListNumbers} title="There are no rules">
-          Until there is one, only what somebody says by hand gives a secret an owner. A good first rule takes the owner from a
-          label that your stores already have, such as Team.
+          Until there is one, only what somebody says by hand gives a secret an owner. A good first rule takes the owner
+          from a label that your stores already have, such as Team.
         </Empty>
       ) : (
         <Stack gap={8} component="ol" p={0} m={0} aria-label="Rules, the first one first">

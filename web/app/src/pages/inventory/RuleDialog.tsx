@@ -26,7 +26,11 @@ const ways = [
 /** Writes one rule: which secrets, and what it says of them. */
 export function RuleDialog({ rule: before, fresh, close, done }: Props) {
   const [rule, setRule] = useState(before)
-  const [labels, setLabels] = useState(sorted(before.labels ?? {}).map(labelText).join(', '))
+  const [labels, setLabels] = useState(
+    sorted(before.labels ?? {})
+      .map(labelText)
+      .join(', '),
+  )
   const [owner, setOwner] = useState<From>(before.owner_label ? 'label' : before.owner || fresh ? 'text' : 'none')
   const [environment, setEnvironment] = useState<From>(
     before.environment_label ? 'label' : before.environment ? 'text' : 'none',
@@ -44,7 +48,9 @@ export function RuleDialog({ rule: before, fresh, close, done }: Props) {
   const labelFault = read.includes(undefined) ? 'Write labels as NAME:VALUE, with commas between them.' : undefined
   const whole = plain({
     ...rule,
-    labels: Object.fromEntries(read.filter((label): label is Label => label !== undefined).map((l) => [l.name, l.value])),
+    labels: Object.fromEntries(
+      read.filter((label): label is Label => label !== undefined).map((l) => [l.name, l.value]),
+    ),
     owner: owner === 'text' ? (rule.owner ?? '').trim() : '',
     owner_label: owner === 'label' ? (rule.owner_label ?? '').trim() : '',
     environment: environment === 'text' ? (rule.environment ?? '').trim() : '',

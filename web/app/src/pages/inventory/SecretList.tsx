@@ -1,7 +1,7 @@
 import { Button, Text } from '@mantine/core'
+import { IconFilterOff, IconKey } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { IconFilterOff, IconKey } from '@tabler/icons-react'
 import { useMemo } from 'react'
 import { useListing } from '../../api/listing'
 import { countQuery, type Secret, secretsQuery } from '../../api/secrets'
@@ -10,7 +10,6 @@ import { paths } from '../../paths'
 import { many, useFilters } from '../../search'
 import { Empty } from '../../ui/states'
 import { ScanButton } from '../jobs/ScanButton'
-import { Frame } from './Frame'
 import {
   actionColumn,
   ageColumn,
@@ -20,6 +19,7 @@ import {
   ownerColumn,
   versionColumn,
 } from './columns'
+import { Frame } from './Frame'
 import { cleared, filtersOf, isNarrowed } from './filters'
 import { withLabel } from './labels'
 import { counted } from './secretWords'

@@ -1,7 +1,7 @@
 // Two reports that are lists of secrets: those that are old, and those that are nobody's.
 import { Text } from '@mantine/core'
-import { useNavigate } from '@tanstack/react-router'
 import { IconMoodCheck } from '@tabler/icons-react'
+import { useNavigate } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { type Listing, useListing } from '../../api/listing'
 import { type Report, staleQuery, unownedQuery } from '../../api/reports'

@@ -72,5 +72,7 @@ function outcome(way: Explanation): string {
     return `needs ${many(needed, 'approval')}${way.workflow ? `, by the workflow ${way.workflow}` : ''}.`
   }
   const why = way.clauses.find((clause) => clause.outcome === 'decided')
-  return why ? `is not allowed: ${[why.name && `${why.about} ${why.name},`, why.why].filter(Boolean).join(' ')}.` : 'is not allowed.'
+  return why
+    ? `is not allowed: ${[why.name && `${why.about} ${why.name},`, why.why].filter(Boolean).join(' ')}.`
+    : 'is not allowed.'
 }

@@ -2,7 +2,14 @@ import { expect, test } from 'vitest'
 import { age, counted, rotation } from './secretWords'
 
 test('an age is told in the unit that one would say', () => {
-  expect([1, 45, 90, 214, 729, 1000].map(age)).toEqual(['1 day', '45 days', '2 months', '7 months', '23 months', '2 years'])
+  expect([1, 45, 90, 214, 729, 1000].map(age)).toEqual([
+    '1 day',
+    '45 days',
+    '2 months',
+    '7 months',
+    '23 months',
+    '2 years',
+  ])
 })
 
 test('the older a secret is, the more it stands out', () => {

@@ -38,6 +38,7 @@ export function JobDetail() {
 }
 
 function Shown({ job }: { job: Job }) {
+  const me = useMe()
   const cache = useQueryClient()
   const now = useNow()
   const [live, setLive] = useState(true)
@@ -47,7 +48,7 @@ function Shown({ job }: { job: Job }) {
   useEffect(() => (over ? undefined : followJob(cache, job.id, setLive)), [cache, job.id, over])
   const blocked = over
     ? `It has ended: ${stateWords[job.state].label.toLowerCase()}.`
-    : whyNot(useMe(), 'job.manage', 'call jobs off')
+    : whyNot(me, 'job.manage', 'call jobs off')
   return (
     <Page
       title={title(job)}

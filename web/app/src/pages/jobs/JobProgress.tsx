@@ -38,11 +38,16 @@ export function JobProgress({ job }: { job: Job }) {
             </div>
           ))}
         </dl>
-        {state === 'finished' && progress && type === 'discover' && !progress.found && !progress.changed && !progress.gone && (
-          <Group gap="xs">
-            <Text c="dimmed">Nothing is new, changed or gone since the scan before.</Text>
-          </Group>
-        )}
+        {state === 'finished' &&
+          progress &&
+          type === 'discover' &&
+          !progress.found &&
+          !progress.changed &&
+          !progress.gone && (
+            <Group gap="xs">
+              <Text c="dimmed">Nothing is new, changed or gone since the scan before.</Text>
+            </Group>
+          )}
         {said.length > 0 && (
           <List size="sm">
             {said.map((sentence) => (

@@ -1,7 +1,7 @@
 import { Button, Group, NativeSelect, Text } from '@mantine/core'
+import { IconFilterOff, IconRefreshDot } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { IconFilterOff, IconRefreshDot } from '@tabler/icons-react'
 import { namesQuery } from '../../api/connections'
 import { ended, type Job, type JobFilters, type JobState, type JobType, jobQuery, jobsQuery } from '../../api/jobs'
 import { useListing } from '../../api/listing'
@@ -41,7 +41,12 @@ const columns: Column<Job>[] = [
     width: 'minmax(0, 1.6fr)',
     cell: (job) => <span title={title(job)}>{title(job)}</span>,
   },
-  { id: 'state', title: 'State', width: '104px', cell: (job) => <Fresh job={job} show={(j) => <JobBadge state={j.state} />} /> },
+  {
+    id: 'state',
+    title: 'State',
+    width: '104px',
+    cell: (job) => <Fresh job={job} show={(j) => <JobBadge state={j.state} />} />,
+  },
   {
     id: 'progress',
     title: 'Progress',
@@ -131,8 +136,8 @@ function JobList() {
             />
           ) : (
             <Empty icon={IconRefreshDot} title="There was no job yet" actions={<ScanButton />}>
-              A scan has an agent list what a connection holds. It fills the inventory. A connection can also be scanned by
-              a schedule.
+              A scan has an agent list what a connection holds. It fills the inventory. A connection can also be scanned
+              by a schedule.
             </Empty>
           )
         }

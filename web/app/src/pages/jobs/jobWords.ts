@@ -45,7 +45,8 @@ export function rate(perSecond: number): string {
 
 /** shortProgress is what fits into a column. */
 export function shortProgress(job: Pick<Job, 'type' | 'state' | 'progress' | 'keys'>): string {
-  if (job.type === 'keys') return job.keys === undefined ? '' : `${number(job.keys)} ${job.keys === 1 ? 'name' : 'names'}`
+  if (job.type === 'keys')
+    return job.keys === undefined ? '' : `${number(job.keys)} ${job.keys === 1 ? 'name' : 'names'}`
   const { progress } = job
   if (!progress) return ''
   const secrets = `${number(progress.secrets)} ${progress.secrets === 1 ? 'secret' : 'secrets'}`
@@ -64,7 +65,10 @@ export function remarks(type: JobType, progress: Progress): string[] {
   const add = (n: number, sentence: string) => n > 0 && said.push(`${number(n)} ${sentence}`)
   if (type === 'fingerprint') {
     add(progress.skipped, 'skipped: their names cannot be written as a path here, or they could not be read.')
-    add(progress.unlisted, 'not listed: folders that did not open to the agent, or secrets that it cannot describe. They are not compared.')
+    add(
+      progress.unlisted,
+      'not listed: folders that did not open to the agent, or secrets that it cannot describe. They are not compared.',
+    )
     add(progress.refused, 'values without a fingerprint: they are too easy to guess.')
     return said
   }
@@ -85,7 +89,8 @@ export function took(job: Pick<Job, 'taken_at' | 'ended_at'>, now: number): stri
 /** failureWords say what to do about a failure, where there is more to say than the server's sentence. */
 export const failureWords: Partial<Record<NonNullable<Job['failure']>['code'], string>> = {
   agent_lost: 'The agent fell silent again and again. Look at its host and its log.',
-  connection_unknown_to_agent: 'Put the connection into the configuration of every agent of the cluster, under the same name.',
+  connection_unknown_to_agent:
+    'Put the connection into the configuration of every agent of the cluster, under the same name.',
   fingerprint_key_missing: 'Give the agents a fingerprint key: fingerprint_key_file in their configuration.',
   job_expired: 'It was not done within its time. Is an agent of the cluster online?',
   provider_forbidden: "The store refuses the agent's credentials for this. Give them the right to list.",
