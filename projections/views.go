@@ -25,6 +25,10 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 	return Requests{Pool: v.Pool}.Get(ctx, id)
 }
 
+func (v Views) Openable(ctx context.Context, ids []events.RequestID) ([]Envelope, error) {
+	return Requests{Pool: v.Pool}.Openable(ctx, ids)
+}
+
 func (v Views) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
 	return Requests{Pool: v.Pool}.OpenOf(ctx, requester)
 }

@@ -75,7 +75,7 @@ var decisions = []string{
 // personal reports whether a person must be behind a call: machines have no sessions, passwords,
 // factors and delegations, and decide nothing.
 func (r Route) personal() bool {
-	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
+	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
 // maxBody is how long the body of a call of the route may be.
@@ -93,6 +93,7 @@ func (r Route) maxBody() int64 {
 var Routes = []Route{
 	{"POST", "/sessions", public, unasked, none, (*API).signIn},
 	{"DELETE", "/sessions/current", session, unasked, none, (*API).signOut},
+	{"POST", "/sessions/current/renew", session, unasked, none, (*API).renewSession},
 	{"GET", "/me", session, unasked, none, (*API).me},
 
 	{"GET", "/intake", public, unasked, none, (*API).intakeKeys},
@@ -173,6 +174,7 @@ var Routes = []Route{
 	{"GET", "/me/sessions", session, unasked, none, (*API).mySessions},
 	{"POST", "/me/sessions/{id}/revoke", session, unasked, replayed, (*API).endMySession},
 	{"POST", "/me/sessions/revoke-others", session, unasked, replayed, (*API).endMyOthers},
+	{"POST", "/me/sessions/revoke-all", session, unasked, replayed, (*API).endAllMine},
 	{"POST", "/me/password", session, unasked, single, (*API).changePassword},
 	{"POST", "/links/redeem", public, unasked, none, (*API).redeemLink},
 	{"GET", "/me/delegations", policy.DelegationManage, placed, none, (*API).myDelegations},

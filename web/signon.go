@@ -134,8 +134,7 @@ func (a *API) finishSignOn(c *call) (reply, error) {
 		return a.signOnEnds(c, arrived.Port, err)
 	}
 	defer token.Zero()
-	// Strict: the page that follows needs no cookie, only the calls that it makes.
-	setCookie(c.w, sessionCookie, string(token.Expose()), opened.Ends.Sub(opened.Created), http.SameSiteStrictMode)
+	c.keepSession(token, opened.Ends.Sub(opened.Created))
 	answered := redirect(arrived.Return)
 	answered.seq = seq
 	return answered, nil
@@ -176,13 +175,7 @@ func (a *API) openSignedOn(c *call, arrived oidc.Arrived, key seal.VerifyKey) (s
 	case err != nil:
 		return opened, token, 0, err
 	}
-	seq, err := a.record(c, events.UserActor(opened.Person.ID), events.SignedIn{User: opened.Person.ID, Session: opened.ID})
-	if err == nil {
-		err = a.await(c, seq)
-	}
-	if err != nil {
-		err = errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
-	}
+	seq, err := a.signedIn(c, opened)
 	return opened, token, seq, err
 }
 

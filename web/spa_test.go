@@ -30,7 +30,7 @@ func TestTheApplicationIsServedUnderAStrictPolicy(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			req.Header.Set(header[i], header[i+1])
 		}
-		res, err := (&http.Transport{DisableCompression: true}).RoundTrip(req)
+		res, err := (&http.Transport{TLSClientConfig: r.client.Transport.(*http.Transport).TLSClientConfig, DisableCompression: true}).RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}

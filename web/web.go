@@ -43,6 +43,7 @@ type Views interface {
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
@@ -92,8 +93,15 @@ type Rights interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+
+	// Of browsers: see web/browser.go.
+	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
+	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
@@ -217,6 +225,8 @@ type API struct {
 	streams, exports, held places
 	spa                    *spa // nil: there is none
 
+	acts []act // what people do with a request
+
 	started time.Time // no signature from before is taken
 	nonces  nonces
 	signIns signIns
@@ -245,6 +255,7 @@ func New(cfg Config) *API {
 			a.spa = nil
 		}
 	}
+	a.acts = actsOn(Routes)
 	a.Handler = a.router()
 	return a
 }
