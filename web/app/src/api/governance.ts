@@ -48,7 +48,8 @@ export const governanceQuery = queryOptions({
 export const versionQuery = (n: number) =>
   queryOptions({
     queryKey: ['governance', 'version', n] as const,
-    queryFn: async () => told(await answer(api.GET('/governance/versions/{n}', { params: { path: { n } } }))),
+    queryFn: async () =>
+      told(await answer(api.GET('/governance/versions/{n}', { params: { path: { n: String(n) } } }))),
   })
 
 export const historyQuery = infiniteQueryOptions({

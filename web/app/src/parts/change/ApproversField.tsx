@@ -1,7 +1,7 @@
 import { Fieldset, Group, SimpleGrid, Stack, Text } from '@mantine/core'
 import type { Approvers } from '../../api/governance'
-import { usePeople } from '../governance/names'
-import { namesOf, systemRoles } from '../governance/objects'
+import { usePeople, useRoleNames } from '../governance/names'
+import { namesOf } from '../governance/objects'
 import { approversOf } from '../governance/words'
 import { capital, useEditing, useField } from './Editing'
 import { NamesField, PeopleField, SwitchField } from './fields'
@@ -19,6 +19,7 @@ export function ApproversField({ path, label, placeless = false }: Props) {
   const { governance } = useEditing()
   const { value, error } = useField<Approvers>(path, false)
   const { nameOf } = usePeople()
+  const roles = useRoleNames(governance)
   return (
     <Fieldset legend={label}>
       <Stack gap={12}>
@@ -28,11 +29,7 @@ export function ApproversField({ path, label, placeless = false }: Props) {
         <SimpleGrid cols={{ base: 1, xs: 2 }} spacing={12}>
           <PeopleField path={[...path, 'people']} label="People" />
           <NamesField path={[...path, 'groups']} label="Groups" names={namesOf(governance, 'Group')} />
-          <NamesField
-            path={[...path, 'roles']}
-            label="Roles"
-            names={[...systemRoles, ...namesOf(governance, 'Role')]}
-          />
+          <NamesField path={[...path, 'roles']} label="Roles" names={roles} />
         </SimpleGrid>
         {!placeless && (
           <Group gap={20}>

@@ -21,7 +21,12 @@ export function ScopeField({ path, label = 'Where' }: { path: Path; label?: stri
         {value && Object.keys(value).length > 1 ? 'All of it must fit.' : 'Each field that is set narrows it.'}
       </Text>
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing={12}>
-        <NameField path={[...path, 'project']} label="Project" placeholder="Any" names={namesOf(governance, 'Project')} />
+        <NameField
+          path={[...path, 'project']}
+          label="Project"
+          placeholder="Any"
+          names={namesOf(governance, 'Project')}
+        />
         <NameField path={[...path, 'environment']} label="Environment" placeholder="Any" names={environments} />
         <NameField
           path={[...path, 'environment_kind']}

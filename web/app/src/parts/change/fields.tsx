@@ -1,6 +1,18 @@
 // The fields that forms of the governance are made of. Each writes to one path of the draft and shows what
 // the server says is wrong there.
-import { Group, MultiSelect, NativeSelect, NumberInput, Select, Switch, TagsInput, Textarea, TextInput } from '@mantine/core'
+import {
+  Group,
+  Input,
+  MultiSelect,
+  NativeSelect,
+  NumberInput,
+  SegmentedControl,
+  Select,
+  Switch,
+  TagsInput,
+  Textarea,
+  TextInput,
+} from '@mantine/core'
 import { type ReactNode, useState } from 'react'
 import { usePeople } from '../governance/names'
 import { useField } from './Editing'
@@ -52,12 +64,7 @@ export function NumberField({ path, min, max, ...props }: Props & { min?: number
 export function SwitchField({ path, ...props }: Props) {
   const { value, set, error } = useField<boolean>(path)
   return (
-    <Switch
-      {...props}
-      checked={value ?? false}
-      error={error}
-      onChange={(event) => set(event.currentTarget.checked)}
-    />
+    <Switch {...props} checked={value ?? false} error={error} onChange={(event) => set(event.currentTarget.checked)} />
   )
 }
 
@@ -168,5 +175,25 @@ export function PeopleField({ path, ...props }: Props) {
       nothingFoundMessage="Nobody has that name"
       onChange={set}
     />
+  )
+}
+
+/** One of a few, each in words. */
+export function ChoiceField({
+  path,
+  label,
+  choices,
+}: {
+  path: Path
+  label: string
+  choices: { value: string; label: string }[]
+}) {
+  const { value, set, error } = useField<string>(path)
+  return (
+    <Input.Wrapper label={label} error={error} labelElement="div">
+      <div>
+        <SegmentedControl aria-label={label} data={choices} value={value ?? ''} onChange={set} mt={4} />
+      </div>
+    </Input.Wrapper>
   )
 }

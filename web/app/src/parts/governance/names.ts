@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
-import { connectionNamesQuery, namesQuery } from '../../api/governance'
+import { connectionNamesQuery, type Governance, namesQuery, permissionsQuery } from '../../api/governance'
 import { useMe } from '../../session/who'
+import { namesOf } from './objects'
 
 export interface People {
   /** Everybody, for those who may list people; else nobody. */
@@ -22,4 +23,10 @@ export function useConnectionNames(): string[] {
   const me = useMe()
   const { data } = useQuery({ ...connectionNamesQuery, enabled: me.permissions.includes('connection.list') })
   return data ?? []
+}
+
+/** useRoleNames are the roles that there are: those of the system, then one's own. */
+export function useRoleNames(governance: Governance): string[] {
+  const { data } = useQuery(permissionsQuery)
+  return [...(data?.roles ?? []).map((role) => role.name), ...namesOf(governance, 'Role')]
 }

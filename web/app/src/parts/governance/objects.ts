@@ -144,5 +144,3 @@ export const kindWords: Record<Kind, { one: string; many: string }> = {
 /** "the rule payments-prod", "the settings". */
 export const told = (kind: Kind, name: string): string =>
   kind === 'Settings' ? 'the settings' : `the ${kindWords[kind].one} ${name}`
-
-export const systemRoles = ['admin', 'approver', 'auditor', 'developer', 'value-provider']
