@@ -31,8 +31,11 @@ export const paths = {
   people: () => '/people',
   person: (id: string) => `/people/${part(id)}`,
   projects: () => '/projects',
+  governed: (kind: 'Project' | 'Binding' | 'Team' | 'Group', name: string) =>
+    `/projects${search({ edit: `${kind}/${name}` })}`,
+  newBinding: (project: string, environment: string) => `/projects${search({ new: 'Binding', project, environment })}`,
   changes: () => '/changes',
-  change: (id: string) => `/changes/${part(id)}`,
+  change: (amendmentOrVersion: string) => `/changes/${part(amendmentOrVersion)}`,
   integrations: () => '/integrations',
   settings: () => '/settings',
   api: () => '/api-reference',

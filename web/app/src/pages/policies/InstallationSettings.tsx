@@ -1,4 +1,4 @@
-import { Button, Group, List, Paper, Stack, Text, Title } from '@mantine/core'
+import { Button, Group, List, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { type Governance, permissionsQuery } from '../../api/governance'
 import { ApproversField } from '../../parts/change/ApproversField'
@@ -6,6 +6,7 @@ import { draftOf, newDraft } from '../../parts/change/draft'
 import { useEditing, useField } from '../../parts/change/Editing'
 import { Editor } from '../../parts/change/Editor'
 import { NamesField, NumberField, SecondsField } from '../../parts/change/fields'
+import { Card } from '../../parts/governance/Card'
 import { usePeople } from '../../parts/governance/names'
 import { find, kindWords, type Settings } from '../../parts/governance/objects'
 import { approversOf, join, people } from '../../parts/governance/words'
@@ -23,20 +24,14 @@ export function InstallationSettings({ governance, edit }: { governance: Governa
   const kinds = settings.amendments?.kinds ?? []
   return (
     <Stack gap={16} maw={720}>
-      <Paper withBorder p={16} radius="md" component="section" aria-labelledby="settings-amendments">
-        <Title order={2} id="settings-amendments" mb={4}>
-          Changes that others approve
-        </Title>
+      <Card title="Changes that others approve">
         <Text size="md">
           {settings.amendments
             ? `A change of ${join(kinds.map((kind) => kindWords[kind].many))} counts once ${people(settings.amendments.approvals ?? 1)} of ${approversOf(settings.amendments.from, nameOf)} agreed. So does a change of these settings.`
             : 'None: whoever may change the governance changes it alone.'}
         </Text>
-      </Paper>
-      <Paper withBorder p={16} radius="md" component="section" aria-labelledby="settings-factors">
-        <Title order={2} id="settings-factors" mb={4}>
-          Second factor
-        </Title>
+      </Card>
+      <Card title="Second factor">
         {(settings.step_up ?? []).length === 0 ? (
           <Text size="md">No permission asks for a second factor by itself; workflows may.</Text>
         ) : (
@@ -52,7 +47,7 @@ export function InstallationSettings({ governance, edit }: { governance: Governa
         <Text size="md" c="dimmed" mt={8}>
           Once shown, it stays fresh for {span(settings.step_up_fresh_seconds ?? freshSeconds)}.
         </Text>
-      </Paper>
+      </Card>
       <Group>
         <Button variant="default" onClick={edit}>
           Edit settings
@@ -82,24 +77,25 @@ function SettingsForm() {
   const { data } = useQuery(permissionsQuery)
   return (
     <Stack gap={16}>
-      <Paper withBorder p={16} radius="md">
+      <Card
+        title="Changes that others approve"
+        actions={
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() =>
+              act({
+                do: 'put',
+                path: ['amendments'],
+                value: amendments ? undefined : { kinds: ['Role', 'Rule', 'Workflow'], approvals: 1 },
+              })
+            }
+          >
+            {amendments ? 'Let nobody approve them' : 'Let others approve them'}
+          </Button>
+        }
+      >
         <Stack gap={16}>
-          <Group justify="space-between">
-            <Title order={2}>Changes that others approve</Title>
-            <Button
-              size="xs"
-              variant="default"
-              onClick={() =>
-                act({
-                  do: 'put',
-                  path: ['amendments'],
-                  value: amendments ? undefined : { kinds: ['Role', 'Rule', 'Workflow'], approvals: 1 },
-                })
-              }
-            >
-              {amendments ? 'Let nobody approve them' : 'Let others approve them'}
-            </Button>
-          </Group>
           {amendments ? (
             <>
               <NamesField
@@ -121,10 +117,9 @@ function SettingsForm() {
             </Text>
           )}
         </Stack>
-      </Paper>
-      <Paper withBorder p={16} radius="md">
+      </Card>
+      <Card title="Second factor">
         <Stack gap={16}>
-          <Title order={2}>Second factor</Title>
           <NamesField
             path={['step_up']}
             label="Permissions whose every use asks for it"
@@ -136,7 +131,7 @@ function SettingsForm() {
             description="1 minute to 1 hour; 5 minutes if it is left out."
           />
         </Stack>
-      </Paper>
+      </Card>
     </Stack>
   )
 }

@@ -182,7 +182,7 @@ function RuleRow({ rule, draft }: { rule: Typed<'Rule'>; draft: boolean }) {
           {rule.name}
         </Link>
         {draft && (
-          <Badge color="yellow" ml={8}>
+          <Badge color="gray" ml={8}>
             Draft
           </Badge>
         )}

@@ -1,4 +1,4 @@
-import { Paper, SimpleGrid, Stack, Title } from '@mantine/core'
+import { SimpleGrid, Stack } from '@mantine/core'
 import { useEditing, useField } from '../../parts/change/Editing'
 import {
   ChoiceField,
@@ -10,6 +10,7 @@ import {
   TextField,
 } from '../../parts/change/fields'
 import { ScopeField } from '../../parts/change/ScopeField'
+import { Card } from '../../parts/governance/Card'
 import { namesOf, type Rule } from '../../parts/governance/objects'
 
 const effects = [
@@ -24,9 +25,8 @@ export function RuleForm() {
   const effect = useField<Rule['effect']>(['effect']).value
   return (
     <Stack gap={16}>
-      <Paper withBorder p={16} radius="md">
+      <Card title="What it does">
         <Stack gap={16}>
-          <Title order={2}>What it does</Title>
           <ChoiceField path={['effect']} label="Effect" choices={effects} />
           {effect === 'require' && (
             <NameField
@@ -46,10 +46,9 @@ export function RuleForm() {
           )}
           <TextField path={['description']} label="Description" description="For people." long />
         </Stack>
-      </Paper>
-      <Paper withBorder p={16} radius="md">
+      </Card>
+      <Card title="When it fits">
         <Stack gap={16}>
-          <Title order={2}>When it fits</Title>
           <ScopeField path={['scope']} />
           <NamesField
             path={['operations']}
@@ -66,10 +65,9 @@ export function RuleForm() {
             description="CEL that says true or false, about requester, operation, keys, secret and now. Left out: always."
           />
         </Stack>
-      </Paper>
-      <Paper withBorder p={16} radius="md">
+      </Card>
+      <Card title="How it stands to others">
         <Stack gap={16}>
-          <Title order={2}>How it stands to others</Title>
           <SimpleGrid cols={{ base: 1, xs: 2 }} spacing={12}>
             <NumberField
               path={['priority']}
@@ -82,7 +80,7 @@ export function RuleForm() {
           </SimpleGrid>
           <SwitchField path={['disabled']} label="Switched off" description="It does not count." />
         </Stack>
-      </Paper>
+      </Card>
     </Stack>
   )
 }

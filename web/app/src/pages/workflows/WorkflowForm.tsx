@@ -1,8 +1,9 @@
-import { ActionIcon, Button, Group, Paper, SimpleGrid, Stack, Text, Title, Tooltip } from '@mantine/core'
+import { ActionIcon, Button, Group, SimpleGrid, Stack, Text, Tooltip } from '@mantine/core'
 import { IconArrowDown, IconArrowUp, IconPlus, IconTrash } from '@tabler/icons-react'
 import { ApproversField } from '../../parts/change/ApproversField'
 import { useEditing, useField } from '../../parts/change/Editing'
 import { ChoiceField, NumberField, SecondsField, SwitchField, TextField } from '../../parts/change/fields'
+import { Card } from '../../parts/governance/Card'
 import type { Step, Workflow } from '../../parts/governance/objects'
 import { WorkflowGraph } from '../../parts/governance/WorkflowGraph'
 import { nobody } from '../../parts/governance/words'
@@ -15,13 +16,12 @@ export function WorkflowForm() {
   const { draft } = useEditing()
   return (
     <Stack gap={16}>
-      <Paper withBorder p={16} radius="md">
+      <Card>
         <WorkflowGraph workflow={draft.spec as Workflow} label="The draft, step by step" />
-      </Paper>
+      </Card>
       <Steps />
-      <Paper withBorder p={16} radius="md">
+      <Card title="What it asks for">
         <Stack gap={16}>
-          <Title order={2}>What it asks for</Title>
           <TextField path={['description']} label="Description" description="For people." long />
           <SimpleGrid cols={{ base: 1, xs: 2 }} spacing={12}>
             <NumberField
@@ -43,10 +43,9 @@ export function WorkflowForm() {
           <SwitchField path={['delegation']} label="An approver's delegate may vote" />
           <ApproversField path={['veto']} label="Who may say no at any step" />
         </Stack>
-      </Paper>
-      <Paper withBorder p={16} radius="md">
+      </Card>
+      <Card title="When things end">
         <Stack gap={16}>
-          <Title order={2}>When things end</Title>
           <SecondsField
             path={['pending_ttl_seconds']}
             label="It must be approved within"
@@ -73,7 +72,7 @@ export function WorkflowForm() {
             ]}
           />
         </Stack>
-      </Paper>
+      </Card>
       <BreakGlass />
     </Stack>
   )
@@ -91,13 +90,12 @@ function Steps() {
   return (
     <Stack gap={12}>
       {steps.map((step, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a step has no name of its own until somebody types one
-        <Paper key={i} withBorder p={16} radius="md" component="section" aria-labelledby={`step-${i}`}>
-          <Group justify="space-between" mb={12}>
-            <Title order={2} id={`step-${i}`}>
-              Step {i + 1}
-            </Title>
-            <Group gap={4}>
+        <Card
+          // biome-ignore lint/suspicious/noArrayIndexKey: a step has no name of its own until somebody types one
+          key={i}
+          title={`Step ${i + 1}`}
+          actions={
+            <>
               <StepAction label={`Move step ${i + 1} up`} off={i === 0} act={() => move(i, i - 1)}>
                 <IconArrowUp size={16} />
               </StepAction>
@@ -111,10 +109,11 @@ function Steps() {
               >
                 <IconTrash size={16} />
               </StepAction>
-            </Group>
-          </Group>
+            </>
+          }
+        >
           <StepFields at={i} step={step} />
-        </Paper>
+        </Card>
       ))}
       <Group>
         <Button
@@ -177,24 +176,25 @@ function BreakGlass() {
   const { act } = useEditing()
   const glass = useField<Workflow['break_glass']>(['break_glass'], false).value
   return (
-    <Paper withBorder p={16} radius="md">
+    <Card
+      title="Doing without approval"
+      actions={
+        <Button
+          size="xs"
+          variant="default"
+          onClick={() =>
+            act({
+              do: 'put',
+              path: ['break_glass'],
+              value: glass ? undefined : { review_within_seconds: 86_400, min_length: 10 },
+            })
+          }
+        >
+          {glass ? 'Allow it to nobody' : 'Allow it in emergencies'}
+        </Button>
+      }
+    >
       <Stack gap={16}>
-        <Group justify="space-between">
-          <Title order={2}>Doing without approval</Title>
-          <Button
-            size="xs"
-            variant="default"
-            onClick={() =>
-              act({
-                do: 'put',
-                path: ['break_glass'],
-                value: glass ? undefined : { review_within_seconds: 86_400, min_length: 10 },
-              })
-            }
-          >
-            {glass ? 'Allow it to nobody' : 'Allow it in emergencies'}
-          </Button>
-        </Group>
         {glass ? (
           <>
             <ApproversField path={['break_glass', 'from']} label="Who may, with a second reason" placeless />
@@ -215,7 +215,7 @@ function BreakGlass() {
           </Text>
         )}
       </Stack>
-    </Paper>
+    </Card>
   )
 }
 

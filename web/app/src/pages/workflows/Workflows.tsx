@@ -76,7 +76,7 @@ function Shown({ governance }: { governance: Governance }) {
       ) : (
         <Stack gap={16}>
           {workflows.map((workflow) => (
-            <Card
+            <WorkflowCard
               key={workflow.name}
               workflow={workflow}
               draft={drafted(workflow.name)}
@@ -89,10 +89,25 @@ function Shown({ governance }: { governance: Governance }) {
   )
 }
 
-function Card({ workflow, draft, used }: { workflow: Typed<'Workflow'>; draft: boolean; used: Typed<'Rule'>[] }) {
+function WorkflowCard({
+  workflow,
+  draft,
+  used,
+}: {
+  workflow: Typed<'Workflow'>
+  draft: boolean
+  used: Typed<'Rule'>[]
+}) {
   const { spec, name } = workflow
   return (
-    <Paper withBorder p={16} radius="md" component="section" aria-labelledby={`workflow-${name}`}>
+    <Paper
+      withBorder
+      p={16}
+      radius="md"
+      bg="var(--sb-surface)"
+      component="section"
+      aria-labelledby={`workflow-${name}`}
+    >
       <Stack gap={12}>
         <Group justify="space-between" align="flex-start" gap={12}>
           <div>
@@ -102,7 +117,7 @@ function Card({ workflow, draft, used }: { workflow: Typed<'Workflow'>; draft: b
                   {name}
                 </Anchor>
               </Title>
-              {draft && <Badge color="yellow">Draft</Badge>}
+              {draft && <Badge color="gray">Draft</Badge>}
             </Group>
             {spec.description && <Text c="dimmed">{spec.description}</Text>}
           </div>

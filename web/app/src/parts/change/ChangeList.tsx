@@ -6,7 +6,7 @@ import { capital } from './Editing'
 import { saidOf, wordsOf } from './fieldWords'
 
 const actions: Record<ObjectChange['action'], { label: string; tone: string }> = {
-  added: { label: 'New', tone: 'teal' },
+  added: { label: 'New', tone: 'blue' },
   changed: { label: 'Changed', tone: 'indigo' },
   removed: { label: 'Removed', tone: 'red' },
 }

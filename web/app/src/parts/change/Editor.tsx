@@ -1,4 +1,16 @@
-import { Alert, Anchor, Button, Group, Paper, SegmentedControl, Stack, Text, TextInput, Title } from '@mantine/core'
+import {
+  Alert,
+  Anchor,
+  Button,
+  Drawer,
+  Group,
+  Paper,
+  SegmentedControl,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
@@ -33,13 +45,15 @@ interface Props {
   says?: (draft: Draft) => string
   /** Of an object that is one of its kind: it cannot be removed or named. */
   single?: boolean
+  /** Beside a page that stays, instead of a page of its own. */
+  drawer?: boolean
 }
 
 /**
  * The editor of one object: a form or its text, what the server says of it as one types, and the way
  * to review and apply it. Drafts stay while one looks at other pages.
  */
-export function Editor({ begin, governance, back, leave, form, aside, says, single = false }: Props) {
+export function Editor({ begin, governance, back, leave, form, aside, says, single = false, drawer = false }: Props) {
   const [draft, act, drop] = useDraft(begin)
   const [view, setView] = useState<'form' | 'text'>('form')
   const [unread, setUnread] = useState<string>()
@@ -73,57 +87,50 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
     (wrong.length > 0 ? 'Something must be mended first; it says where.' : undefined)
   const title = single ? capital(one) : fresh ? `New ${one}` : `${capital(one)} ${draft.name}`
 
-  return (
-    <Page
-      title={title}
-      about={
-        <Anchor component="button" type="button" onClick={leave} className={classes.back}>
-          <IconArrowLeft size={15} aria-hidden /> {back}
-        </Anchor>
-      }
-      actions={
-        <>
-          {!single && !fresh && (
-            <ActionButton
-              variant="default"
-              blocked={whyNot(me, 'governance.manage', 'change the governance')}
-              onClick={() =>
-                setReview({
-                  title: `Remove the ${one} ${draft.name}`,
-                  change: { set: [], removed: [{ kind: draft.kind, name: draft.name }] },
-                })
-              }
-            >
-              Remove
-            </ActionButton>
-          )}
-          {changed(draft) && (
-            <Button
-              variant="default"
-              onClick={() => {
-                drop()
-                setUnread(undefined)
-                setView('form')
-                if (fresh) leave()
-              }}
-            >
-              Discard draft
-            </Button>
-          )}
-          <ActionButton
-            blocked={blocked}
-            onClick={() =>
-              setReview({
-                title: 'Review change',
-                change: { set: [{ kind: draft.kind, name: draft.name, spec: draft.spec }], removed: [] },
-              })
-            }
-          >
-            Review change
-          </ActionButton>
-        </>
-      }
-    >
+  const actions = (
+    <>
+      {!single && !fresh && (
+        <ActionButton
+          variant="default"
+          blocked={whyNot(me, 'governance.manage', 'change the governance')}
+          onClick={() =>
+            setReview({
+              title: `Remove the ${one} ${draft.name}`,
+              change: { set: [], removed: [{ kind: draft.kind, name: draft.name }] },
+            })
+          }
+        >
+          Remove
+        </ActionButton>
+      )}
+      {changed(draft) && (
+        <Button
+          variant="default"
+          onClick={() => {
+            drop()
+            setUnread(undefined)
+            setView('form')
+            if (fresh) leave()
+          }}
+        >
+          Discard draft
+        </Button>
+      )}
+      <ActionButton
+        blocked={blocked}
+        onClick={() =>
+          setReview({
+            title: 'Review change',
+            change: { set: [{ kind: draft.kind, name: draft.name, spec: draft.spec }], removed: [] },
+          })
+        }
+      >
+        Review change
+      </ActionButton>
+    </>
+  )
+  const body = (
+    <>
       {moved && (
         <Alert color="blue" icon={<IconInfoCircle size={18} />} title="Somebody else changed it while you edited">
           <Group justify="space-between">
@@ -137,7 +144,7 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
         </Alert>
       )}
       <EditingProvider draft={draft} act={act} governance={governance} faults={faults}>
-        <div className={classes.columns} data-alone={!aside || undefined}>
+        <div className={classes.columns} data-stacked={drawer || undefined}>
           <Stack gap={16} className={classes.main}>
             <SegmentedControl
               className={classes.view}
@@ -174,7 +181,14 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
             )}
           </Stack>
           <Stack gap={16} className={classes.aside}>
-            <Paper withBorder p={16} radius="md" component="section" aria-labelledby="editor-checks">
+            <Paper
+              withBorder
+              p={16}
+              radius="md"
+              bg="var(--sb-surface)"
+              component="section"
+              aria-labelledby="editor-checks"
+            >
               <Title order={2} id="editor-checks" mb={8}>
                 Checks
               </Title>
@@ -213,6 +227,29 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
           setFinished(true)
         }}
       />
+    </>
+  )
+  if (drawer) {
+    return (
+      <Drawer opened onClose={leave} title={title} position="right" size="xl">
+        <Stack gap={20}>
+          <Group gap={8}>{actions}</Group>
+          {body}
+        </Stack>
+      </Drawer>
+    )
+  }
+  return (
+    <Page
+      title={title}
+      about={
+        <Anchor component="button" type="button" onClick={leave} className={classes.back}>
+          <IconArrowLeft size={15} aria-hidden /> {back}
+        </Anchor>
+      }
+      actions={actions}
+    >
+      {body}
     </Page>
   )
 }

@@ -1,4 +1,4 @@
-import { Alert, List } from '@mantine/core'
+import { Alert, List, Text } from '@mantine/core'
 import { IconAlertTriangle, IconInfoCircle } from '@tabler/icons-react'
 import type { Fault, Kind } from '../../api/governance'
 import { told } from '../governance/objects'
@@ -50,7 +50,11 @@ function Listed({ lines }: { lines: string[] }) {
   return (
     <List size="md" spacing={4} listStyleType="none">
       {lines.map((line) => (
-        <List.Item key={line}>{line}</List.Item>
+        <List.Item key={line}>
+          <Text size="md" lineClamp={3} title={line}>
+            {line}
+          </Text>
+        </List.Item>
       ))}
     </List>
   )

@@ -32,7 +32,7 @@ export function PastRequests({ change, blocked }: { change: Change; blocked?: st
     whyNot(me, 'request.list.all', 'try changes on past requests') ??
     blocked
   return (
-    <Paper withBorder p={16} radius="md" component="section" aria-labelledby="past-requests">
+    <Paper withBorder p={16} radius="md" bg="var(--sb-surface)" component="section" aria-labelledby="past-requests">
       <Title order={2} id="past-requests">
         Past requests
       </Title>

@@ -28,7 +28,7 @@ export function Shifts({ plan }: { plan: Plan }) {
             <Text fw={600}>{shift.person.name || 'Somebody who left'}</Text>
             {shift.machine && <Badge color="gray">Machine</Badge>}
           </Group>
-          <Parts word="gains" tone="teal" parts={shift.gained} told={told} />
+          <Parts word="gains" tone="blue" parts={shift.gained} told={told} />
           <Parts word="loses" tone="red" parts={shift.lost} told={told} />
         </div>
       ))}

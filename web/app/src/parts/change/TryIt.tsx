@@ -48,7 +48,7 @@ export function TryIt({ level = 2 }: { level?: 2 | 3 }) {
     }
   }
   return (
-    <Paper withBorder p={16} radius="md" component="section" aria-labelledby="try-it">
+    <Paper withBorder p={16} radius="md" bg="var(--sb-surface)" component="section" aria-labelledby="try-it">
       <Title order={level} id="try-it">
         Try it
       </Title>

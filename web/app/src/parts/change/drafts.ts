@@ -20,9 +20,9 @@ const subscribe = (listener: () => void) => {
   return () => listeners.delete(listener)
 }
 
-/** useDraft is the draft of an object, begun from what is there until it is changed. An empty name is that of a new object. */
+/** useDraft is the draft of an object, begun from what is there until it is changed. New ones are told apart by what they begin with. */
 export function useDraft(begin: Draft): [Draft, (action: Action) => void, () => void] {
-  const key = keyOf(begin.kind, begin.base === undefined ? '' : begin.name)
+  const key = keyOf(begin.kind, begin.base === undefined ? `/${JSON.stringify(begin.spec)}` : begin.name)
   const kept = useSyncExternalStore(subscribe, () => drafts.get(key))
   const draft = kept ?? begin
   const act = (action: Action) => {

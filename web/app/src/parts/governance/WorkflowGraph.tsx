@@ -3,7 +3,7 @@ import { span } from '../../ui/time'
 import { usePeople } from './names'
 import type { Workflow } from './objects'
 import classes from './WorkflowGraph.module.css'
-import { approversOf, nobody, people } from './words'
+import { approversOf, needed, nobody } from './words'
 
 /** The way of a request through a workflow: submitted, each step with who must agree, then carried out. */
 export function WorkflowGraph({ workflow, label }: { workflow: Workflow; label: string }) {
@@ -22,9 +22,7 @@ export function WorkflowGraph({ workflow, label }: { workflow: Workflow; label: 
             {i + 1}
           </span>
           <strong className={classes.id}>{step.id || 'no name yet'}</strong>
-          <span>
-            {people(step.approvals ?? 0)} of {approversOf(step.from, nameOf)}
-          </span>
+          <span>{needed(step.approvals ?? 0, step.from, nameOf)}</span>
           {step.remind_after_seconds ? (
             <span className={classes.quiet}>
               <IconBell size={14} aria-hidden /> reminded every {span(step.remind_after_seconds)}

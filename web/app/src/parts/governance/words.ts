@@ -36,7 +36,7 @@ export function does(operations: string[] | undefined): string {
 export const effectWords: Record<'deny' | 'require' | 'reveal', { label: string; tone: string }> = {
   deny: { label: 'Refuses', tone: 'red' },
   require: { label: 'Needs approval', tone: 'indigo' },
-  reveal: { label: 'Reads at once', tone: 'teal' },
+  reveal: { label: 'Reads at once', tone: 'violet' },
 }
 
 /** sentenceOf is what a rule says, without its condition: that is shown as it was written. */
@@ -82,6 +82,10 @@ export function approversOf(from: Approvers | undefined, nameOf: (id: string) =>
     'disjunction',
   )
 }
+
+/** needed is what a step asks for: "2 approvals from the heads of the team". */
+export const needed = (n: number, from: Approvers | undefined, nameOf: (id: string) => string): string =>
+  `${n === 1 ? '1 approval' : `${n} approvals`} from ${approversOf(from, nameOf)}`
 
 /** people is a count in words: "2 different people", "one person". */
 export const people = (n: number): string => (n === 1 ? 'one person' : `${n} different people`)
