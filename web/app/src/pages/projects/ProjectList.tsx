@@ -46,7 +46,7 @@ export function ProjectList({ governance, text }: { governance: Governance; text
             project.spec.team && (
               <Text c="dimmed" size="md">
                 of the team{' '}
-                <Anchor component={Link} to={paths.governed('Team', project.spec.team)} inherit>
+                <Anchor component={Link} to={paths.governed('Team', project.spec.team)} inherit underline="always">
                   {project.spec.team}
                 </Anchor>
               </Text>
@@ -110,7 +110,7 @@ function Stage({ project, environment, bindings }: StageProps) {
             <Text span c="dimmed">
               to {does(binding.spec.operations)}
               {binding.spec.keys && binding.spec.keys.length > 0 && `, keys ${binding.spec.keys.join(', ')}`} ·{' '}
-              <Anchor component={Link} to={paths.governed('Binding', binding.name)} inherit>
+              <Anchor component={Link} to={paths.governed('Binding', binding.name)} inherit underline="always">
                 {binding.name}
               </Anchor>
             </Text>

@@ -126,7 +126,7 @@ function WorkflowCard({
             {used.slice(0, 6).map((rule, i) => (
               <span key={rule.name}>
                 {i > 0 && ', '}
-                <Anchor component={Link} to={paths.rule(rule.name)} inherit>
+                <Anchor component={Link} to={paths.rule(rule.name)} inherit underline="always">
                   {rule.name}
                 </Anchor>
               </span>
