@@ -11,7 +11,7 @@ BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags grpcnotrace
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps app build run run-vault test test-app screenshots race fuzz vectors bench generate tidy clean
+.PHONY: help deps app build run run-vault test test-go test-app deps-browser screenshots race fuzz vectors bench generate tidy clean
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -59,7 +59,22 @@ run-vault: build ## the same, with a real Vault that is built and filled first
 	$(GO) build -o .cache/run-vault ./test/servers/cmd/run-vault
 	@exec .cache/run-vault $(BIN)/sb-server dev
 
-test: deps ## set up what is needed (a real Vault is built once) and run every test
+# The browser comes from Debian's packages too.
+deps-browser:
+	@if ! command -v chromium >/dev/null; then \
+		echo "installing chromium" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
+	fi
+
+test: deps test-go test-app ## set up what is needed (a real Vault is built once) and run every test
+
+test-app: build deps-browser ## check the web application, and try it in a real browser against a real server
+	cd $(APP) && npm run --silent lint && npm run --silent types && npm run --silent test && npm run --silent browser -- --project=app
+
+screenshots: build deps-browser ## take pictures of every page in both colour schemes, for the docs
+	cd $(APP) && npm run --silent browser -- --project=screenshots
+
+test-go: deps app
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...

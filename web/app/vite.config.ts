@@ -10,6 +10,7 @@ export default defineConfig({
     outDir: 'dist/site',
     emptyOutDir: true,
     target: 'es2023',
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'], // those that know light-dark() themselves
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
   },

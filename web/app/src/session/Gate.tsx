@@ -1,8 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Navigate, useRouterState } from '@tanstack/react-router'
-import { lazy, type ReactNode, Suspense, useEffect, useSyncExternalStore } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from 'react'
 import { follow } from '../api/live'
 import { Refusal } from '../api/problem'
+import { paths } from '../paths'
 import { Failed, Loading } from '../ui/states'
 import { keepAlive } from './renewal'
 import { sessionState } from './state'
@@ -16,7 +17,6 @@ const SignInAgain = lazy(() => import('./SignInAgain').then((part) => ({ default
  */
 export function Gate({ children }: { children: ReactNode }) {
   const me = useQuery(meQuery)
-  const href = useRouterState({ select: (state) => state.location.href })
   const state = useSyncExternalStore(sessionState.subscribe, sessionState.get)
   if (me.data) {
     return (
@@ -32,10 +32,16 @@ export function Gate({ children }: { children: ReactNode }) {
       </>
     )
   }
-  if (me.error instanceof Refusal && me.error.status === 401)
-    return <Navigate to="/sign-in" search={{ return_to: href }} replace />
+  if (me.error instanceof Refusal && me.error.status === 401) return <ToSignIn />
   if (me.error) return <Failed error={me.error} again={() => void me.refetch()} />
   return <Loading what="Looking who you are" />
+}
+
+/** Leads to the sign-in, and from there back to where it was asked for: the address changes on the way. */
+function ToSignIn() {
+  const href = useRouterState({ select: (state) => state.location.href })
+  const [back] = useState(href)
+  return <Navigate to={paths.signIn()} search={{ return_to: back }} replace />
 }
 
 /** Keeps the session and what is on the screen fresh while it is shown. */

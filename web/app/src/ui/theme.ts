@@ -43,6 +43,6 @@ export const theme = createTheme({
     Tooltip: Tooltip.extend({
       defaultProps: { multiline: true, maw: 320, openDelay: 200, events: { hover: true, focus: true, touch: true } },
     }),
-    Anchor: { classNames: { root: classes.anchor } },
+    Anchor: { defaultProps: { underline: 'always' }, classNames: { root: classes.anchor } },
   },
 })
