@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,65 +33,9 @@ type AuditEvent struct {
 	Hash        []byte               `json:"hash"` // SHA-256 of the stored commit
 }
 
-// AuditFilter narrows a list. Zero fields do not.
-type AuditFilter struct {
-	Actor       events.Actor
-	TypePrefix  string // such as "sb.request."
-	Stream      events.Stream
-	Correlation events.CorrelationID
-	Since       time.Time // inclusive
-	Until       time.Time // exclusive
-	Cursor      string
-	Limit       int // at most [MaxLimit]
-}
-
 const selectAudit = `
 	SELECT e.seq, e.place, e.id, e.type, e.stream, e.time, e.actor, e.correlation, e.command
 	FROM   audit.events e`
-
-// List returns events, newest first. Errors: [ErrCursor].
-func (a Audit) List(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
-	q, err := filter.query()
-	if err != nil {
-		return Page[AuditEvent]{}, err
-	}
-	limit := limited(filter.Limit)
-	found, err := a.fetch(ctx, q.text(selectAudit, "ORDER BY e.seq DESC, e.place DESC", limit+1), q.args...)
-	if err != nil {
-		return Page[AuditEvent]{}, fmt.Errorf("list the audit: %w", err)
-	}
-	return paged(found, limit, func(e AuditEvent) string { return cursor(uint64(e.Seq), uint64(e.Place)) }), nil
-}
-
-func (f AuditFilter) query() (query, error) {
-	var q query
-	if f.Actor != "" {
-		q.and("e.actor = ?", f.Actor)
-	}
-	if f.TypePrefix != "" {
-		q.and("e.type LIKE ?", strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.TypePrefix)+"%")
-	}
-	if f.Stream != (events.Stream{}) {
-		q.and("e.stream = ?", f.Stream.String())
-	}
-	if f.Correlation != "" {
-		q.and("e.correlation = ?", f.Correlation)
-	}
-	if !f.Since.IsZero() {
-		q.and("e.time >= ?", f.Since)
-	}
-	if !f.Until.IsZero() {
-		q.and("e.time < ?", f.Until)
-	}
-	if f.Cursor != "" {
-		at, err := parseCursor(f.Cursor, 2)
-		if err != nil {
-			return query{}, fmt.Errorf("read cursor: %w", err)
-		}
-		q.and("(e.seq, e.place) < (?, ?)", at[0], at[1])
-	}
-	return q, nil
-}
 
 // Stream returns all events of one history, oldest first.
 func (a Audit) Stream(ctx context.Context, stream events.Stream) ([]AuditEvent, error) {
@@ -121,16 +64,20 @@ func (a Audit) fetch(ctx context.Context, sql string, args ...any) ([]AuditEvent
 	if err != nil {
 		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEvent, error) {
+	found, err := collectAudit(rows)
+	if err != nil {
+		return nil, err
+	}
+	return found, a.attachData(ctx, found)
+}
+
+func collectAudit(rows pgx.Rows) ([]AuditEvent, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (AuditEvent, error) {
 		var e AuditEvent
 		err := row.Scan(&e.Seq, &e.Place, &e.ID, &e.Type, &e.Stream, &e.Time, &e.Actor, &e.Correlation, &e.Command)
 		e.Time = e.Time.UTC()
 		return e, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return found, a.attachData(ctx, found)
 }
 
 // attachData reads each commit once, however many of its events are asked for.

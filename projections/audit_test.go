@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,18 @@ func TestTheAuditIsSearched(t *testing.T) {
 		"wildcards":   {projections.AuditFilter{TypePrefix: "sb_acc%"}, func(projections.AuditEvent) bool { return false }},
 		"stream":      {projections.AuditFilter{Stream: events.AgentStream("a_1")}, func(e projections.AuditEvent) bool { return e.Stream == "agent/a_1" }},
 		"correlation": {projections.AuditFilter{Correlation: "x_a_1"}, func(e projections.AuditEvent) bool { return e.Correlation == "x_a_1" }},
+		"done":        {projections.AuditFilter{Outcome: events.OutcomeDone}, func(e projections.AuditEvent) bool { return e.Type != "sb.access.denied.v1" }},
+		"denied":      {projections.AuditFilter{Outcome: events.OutcomeDenied}, func(e projections.AuditEvent) bool { return e.Type == "sb.access.denied.v1" }},
+		"secret":      {projections.AuditFilter{Connection: "file", Ref: "prod/db/password"}, func(e projections.AuditEvent) bool { return strings.HasPrefix(e.Stream, "request/") }},
+		"no secret":   {projections.AuditFilter{Connection: "files", Ref: "prod/db/password"}, func(projections.AuditEvent) bool { return false }},
+		"cluster": {projections.AuditFilter{Cluster: "demo"}, func(e projections.AuditEvent) bool {
+			return slices.Contains([]string{"request", "connection", "agent"}, strings.Split(e.Stream, "/")[0])
+		}},
+		"text":        {projections.AuditFilter{Text: "INCIDENT 4"}, func(e projections.AuditEvent) bool { return e.Type == "sb.request.submitted.v1" }},
+		"its name":    {projections.AuditFilter{Text: "pending_until"}, func(projections.AuditEvent) bool { return false }},
+		"text of two": {projections.AuditFilter{Text: "Prod/db/", Cluster: "demo"}, func(e projections.AuditEvent) bool { return e.Type == "sb.request.submitted.v1" }},
+		"type's text": {projections.AuditFilter{Text: "JOB_started"}, func(e projections.AuditEvent) bool { return e.Type == "sb.request.job_started.v1" }},
+		"wild text":   {projections.AuditFilter{Text: `.*"%_\`}, func(projections.AuditEvent) bool { return false }},
 		"time":        {projections.AuditFilter{Since: since, Until: until}, func(e projections.AuditEvent) bool { return !e.Time.Before(since) && e.Time.Before(until) }},
 	} {
 		got := walk(t, func(cursor string) (projections.Page[projections.AuditEvent], error) {
@@ -160,6 +173,78 @@ func TestTheAuditIsSearched(t *testing.T) {
 			t.Errorf("by %s (-want +got):\n%s", name, diff)
 		}
 	}
+	if _, err := audit.List(t.Context(), projections.AuditFilter{Text: "ab"}); !errors.Is(err, projections.ErrShortText) {
+		t.Errorf("a text of two letters: %v", err)
+	}
+}
+
+// Facts may hold what SQL, JSON, regular expressions or Postgres make something of.
+func TestOddTextsAreFoundInTheAudit(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	w := &writer{t: t, log: log}
+	texts := []string{`say "hello"`, `back\slash`, "two\nlines", "é\u2028ö", "100%_sure", "(a|b)*[c]+.$^", "{{x}}", "<&>'", `\u0000 typed`, "日本語"}
+	for _, text := range texts {
+		w.append(events.RequestStream("r_1"), "user:u_1",
+			events.ApprovalGiven{Step: "first", Comment: "other \x00 text"}, events.ApprovalGiven{Step: "second", Comment: "before " + text + " after"})
+	}
+	catchUp(t, db.App, log)
+	for i, text := range texts {
+		got, err := projections.Audit{Pool: db.App}.List(t.Context(), projections.AuditFilter{Text: text})
+		if err != nil || len(got.Items) != 1 || got.Items[0].Seq != events.Seq(i+1) || got.Items[0].Place != 1 {
+			t.Errorf("%q: %d found, %v", text, len(got.Items), err)
+		}
+	}
+}
+
+// What no index serves is looked for in so many events a page.
+func TestALongLookIsCutIntoPages(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	fill(t, log, 20)
+	catchUp(t, db.App, log)
+	for _, sql := range []string{
+		"INSERT INTO audit.commits SELECT n, sha256(''), '[{\"data\":{}}]' FROM generate_series(1001, 46000) n",
+		`INSERT INTO audit.events
+		SELECT n, 0, 'e_' || n, 'sb.agent.lost.v1', CASE WHEN n % 10000 = 0 THEN 'agent/a_1' ELSE 'agent/a_other' END, now(), 'system:gateway', 'x_' || n, 'c_' || n
+		FROM   generate_series(1001, 46000) n`,
+	} {
+		if _, err := db.Owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []events.Seq
+	pages := 0
+	for _, e := range walk(t, func(cursor string) (projections.Page[projections.AuditEvent], error) {
+		pages++
+		return projections.Audit{Pool: db.App}.List(t.Context(), projections.AuditFilter{Cluster: "demo", TypePrefix: "sb.agent.lost.", Cursor: cursor, Limit: 3})
+	}) {
+		got = append(got, e.Seq)
+	}
+	if diff := cmp.Diff([]events.Seq{40000, 30000, 20000, 10000}, got); diff != "" || pages != 3 {
+		t.Errorf("in %d pages (-want +got):\n%s", pages, diff)
+	}
+	counts := func(want projections.AuditCounts, filter projections.AuditFilter) {
+		t.Helper()
+		got, err := projections.Audit{Pool: db.App}.Count(t.Context(), filter, projections.ByType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("counted (-want +got):\n%s", diff)
+		}
+	}
+	const lost = "sb.agent.lost.v1"
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 45_000}}, Total: 45_000, Exact: true}, projections.AuditFilter{TypePrefix: lost})
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 2}}, Total: 2}, projections.AuditFilter{TypePrefix: lost, Cluster: "demo"})
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 4}}, Total: 4, Exact: true}, projections.AuditFilter{Stream: events.AgentStream("a_1"), Cluster: "demo", TypePrefix: lost})
+	// In a longer log only the newest are counted, however few they are.
+	if _, err := db.Owner.Exec(t.Context(), "INSERT INTO audit.events SELECT 3000000, place, id, type, stream, time, actor, correlation, command FROM audit.events WHERE seq = 40000"); err != nil {
+		t.Fatal(err)
+	}
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 5}}, Total: 5, Exact: true}, projections.AuditFilter{Stream: events.AgentStream("a_1"), TypePrefix: lost})
 }
 
 // walk reads all pages of a list.

@@ -27,7 +27,7 @@ const maxParameter = 256
 
 var longest = map[string]int{
 	"connection": 40, "cluster": 40, "project": 40, "type": 128, "correlation": 128, "actor": 128,
-	"prefix": command.MaxRef, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
+	"prefix": command.MaxRef, "secret": 41 + command.MaxRef, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
 	"label": 2*events.MaxLabelName + 1 + events.MaxLabelValue,
 }
 
@@ -39,6 +39,9 @@ func (c *call) query(known ...string) (url.Values, error) {
 		return nil, errParameter.because("the query string is malformed")
 	}
 	for name, values := range q {
+		if len(known) == 0 {
+			return nil, errParameter.because("this call takes no parameter")
+		}
 		if !slices.Contains(known, name) {
 			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
 		}

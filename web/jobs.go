@@ -46,7 +46,7 @@ func (a *API) queueJob(c *call) (reply, error) {
 }
 
 // queued answers with a job as it was when it was opened, also to a try of the same call
-// that comes later.
+// that comes later. The answer is kept for those, so it names nobody.
 func (a *API) queued(c *call, status int, done command.Decision[command.Job], err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
@@ -91,13 +91,23 @@ func (a *API) listJobs(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	actors := make([]events.Actor, len(found.Items))
+	for i, job := range found.Items {
+		actors[i] = job.QueuedBy
+	}
+	names, err := a.actorNames(c, actors)
+	if err != nil {
+		return reply{}, err
+	}
 	page := api.Page[api.Job]{Items: make([]api.Job, 0, len(found.Items)), Next: found.Next}
 	for _, job := range found.Items {
 		at, err := a.checkpoint(c, job)
 		if err != nil {
 			return reply{}, err
 		}
-		page.Items = append(page.Items, jobOf(job, at))
+		shown := jobOf(job, at)
+		shown.QueuedByName = names[job.QueuedBy]
+		page.Items = append(page.Items, shown)
 	}
 	return reply{status: http.StatusOK, body: page}, nil
 }
@@ -136,7 +146,12 @@ func (a *API) presentJob(c *call, job projections.Job) (api.Job, error) {
 	if err != nil {
 		return api.Job{}, err
 	}
+	names, err := a.actorNames(c, []events.Actor{job.QueuedBy})
+	if err != nil {
+		return api.Job{}, err
+	}
 	shown := jobOf(job, at)
+	shown.QueuedByName = names[job.QueuedBy]
 	switch job.State {
 	case events.JobStateQueued:
 		shown.Waiting, err = a.waitingForAgent(c, job.Cluster, "begins")

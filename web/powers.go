@@ -92,7 +92,7 @@ func (a *API) await(c *call, seq events.Seq) error {
 
 // mayStill is whether a caller who came in may go on.
 func (a *API) mayStill(c *call) error {
-	if err := a.authenticate(c); err != nil {
+	if err := a.authenticateAgain(c); err != nil {
 		return err
 	}
 	return a.permit(c)

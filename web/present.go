@@ -68,17 +68,6 @@ func agentOf(a projections.Agent) api.Agent {
 	}
 }
 
-func eventsOf(found []projections.AuditEvent) []api.Event {
-	shown := make([]api.Event, 0, len(found))
-	for _, e := range found {
-		shown = append(shown, api.Event{
-			Seq: uint64(e.Seq), Index: e.Place, ID: string(e.ID), Type: e.Type, Stream: e.Stream, Time: e.Time,
-			Actor: string(e.Actor), Correlation: string(e.Correlation), Command: string(e.Command), Data: e.Data,
-		})
-	}
-	return shown
-}
-
 // patchOf shows what a request changes.
 func patchOf(r projections.Request) *api.Patch {
 	p := r.Patch

@@ -157,7 +157,8 @@ func (a *API) requestHistory(c *call) (reply, error) {
 	if err := a.withholdFacts(c, r, found); err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: eventsOf(found)}}, nil
+	shown, err := a.eventsOf(c, found)
+	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: shown}}, err
 }
 
 // reveal opens one envelope, for its requester, once.

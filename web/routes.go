@@ -79,7 +79,7 @@ var decisions = []string{
 // personal reports whether a person must be behind a call: machines have no sessions, passwords,
 // factors and delegations, and decide nothing.
 func (r Route) personal() bool {
-	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
+	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
 // maxBody is how long the body of a call of the route may be.
@@ -97,6 +97,7 @@ func (r Route) maxBody() int64 {
 var Routes = []Route{
 	{"POST", "/sessions", public, unasked, none, (*API).signIn},
 	{"DELETE", "/sessions/current", session, unasked, none, (*API).signOut},
+	{"POST", "/sessions/current/renew", session, unasked, none, (*API).renewSession},
 	{"GET", "/me", session, unasked, none, (*API).me},
 
 	{"GET", "/intake", public, unasked, none, (*API).intakeKeys},
@@ -151,6 +152,8 @@ var Routes = []Route{
 	{"GET", "/live", session, unasked, none, (*API).live},
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
+	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
+	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
 	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
@@ -179,6 +182,7 @@ var Routes = []Route{
 	{"GET", "/me/sessions", session, unasked, none, (*API).mySessions},
 	{"POST", "/me/sessions/{id}/revoke", session, unasked, replayed, (*API).endMySession},
 	{"POST", "/me/sessions/revoke-others", session, unasked, replayed, (*API).endMyOthers},
+	{"POST", "/me/sessions/revoke-all", session, unasked, replayed, (*API).endAllMine},
 	{"POST", "/me/password", session, unasked, single, (*API).changePassword},
 	{"POST", "/links/redeem", public, unasked, none, (*API).redeemLink},
 	{"GET", "/me/delegations", policy.DelegationManage, placed, none, (*API).myDelegations},
@@ -193,6 +197,8 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
 
+	{"GET", "/auth/methods", public, unasked, none, (*API).signInMethods},
+	{"GET", "/installation", session, unasked, none, (*API).showInstallation},
 	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
 	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
@@ -220,7 +226,11 @@ func (a *API) router() http.Handler {
 	for _, route := range Routes {
 		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
 	}
-	r.Methods(http.MethodGet).Path("/").HandlerFunc(home)
+	if a.spa != nil {
+		r.MatcherFunc(func(req *http.Request, _ *mux.RouteMatch) bool { return a.spa.serves(req) }).Handler(a.spa)
+	} else {
+		r.Methods(http.MethodGet).Path("/").HandlerFunc(plainHome)
+	}
 	r.NotFoundHandler = a.missing(r)
 	r.MethodNotAllowedHandler = r.NotFoundHandler
 	origins := http.NewCrossOriginProtection()

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -52,7 +53,10 @@ type Views interface {
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
+	CountAudit(ctx context.Context, filter projections.AuditFilter, by projections.AuditFacet) (projections.AuditCounts, error)
+	AuditHistogram(ctx context.Context, filter projections.AuditFilter) (projections.AuditHistogram, error)
 	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
 	Secrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
@@ -94,8 +98,15 @@ type Rights interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+
+	// Of browsers: see web/browser.go.
+	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
+	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
@@ -165,7 +176,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn is needed.
+// Config is what the API works with. Every field but SignOn and Site is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -206,6 +217,11 @@ type Config struct {
 
 	// SignOn is sign-in by an identity provider; nil: there is none.
 	SignOn SignOn
+
+	// Site is the web application with index.html at its root; nil: there is none.
+	Site fs.FS
+
+	Installation Installation
 }
 
 // API is the handler of all routes.
@@ -214,6 +230,7 @@ type API struct {
 	http.Handler
 
 	streams, exports, held places
+	spa                    *spa // nil: there is none
 
 	acts   []act // what people do with a request
 	topics []topic
@@ -240,6 +257,13 @@ func New(cfg Config) *API {
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
+	if cfg.Site != nil {
+		var err error
+		if a.spa, err = loadSPA(cfg.Site); err != nil {
+			cfg.Logger.Error("the web application cannot be read, and is not served", "err", err)
+			a.spa = nil
+		}
+	}
 	a.acts, a.topics = actsOn(Routes), topicsOf(Routes)
 	a.Handler = a.router()
 	return a

@@ -41,6 +41,7 @@ type SignIn struct {
 	Email    string `json:"email,omitempty"`
 	Password string `json:"password,omitempty"`
 	Sealed   []byte `json:"sealed,omitempty"` // base64 of a SealedSignIn in JSON, sealed to an intake key
+	Cookie   bool   `json:"cookie,omitempty"` // for a browser: in clear, with the token in a cookie and not in the answer
 }
 
 // SealedSignIn is what is sealed to sign in: a proposal of package seal in the direction
@@ -53,9 +54,16 @@ type SealedSignIn struct {
 
 // Session is the answer. The token goes into "Authorization: Bearer …" and nowhere else.
 type Session struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"` // at the latest; sooner without use
+	Token   string    `json:"token,omitempty"` // none: it is in a cookie
+	Expires time.Time `json:"expires"`         // at the latest; sooner without use
 	Person  Me        `json:"person"`
+}
+
+// Renewed says how long a browser's session lasts now.
+type Renewed struct {
+	Expires     time.Time `json:"expires"` // at the latest
+	IdleSeconds int       `json:"idle_seconds"`
+	Now         time.Time `json:"now"` // of the server
 }
 
 // Me is the person who is signed in.
@@ -387,6 +395,7 @@ type Event struct {
 	Stream      string    `json:"stream"`
 	Time        time.Time `json:"time"`
 	Actor       string    `json:"actor"`
+	ActorName   string    `json:"actor_name,omitempty"` // of a person or a machine that is not erased
 	Correlation string    `json:"correlation"`
 	Command     string    `json:"command"`
 	Data        any       `json:"data"`

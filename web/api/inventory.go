@@ -10,29 +10,30 @@ type QueueJob struct {
 
 // Job is a job that no request stands behind.
 type Job struct {
-	ID         string     `json:"id"`
-	Type       string     `json:"type"`  // discover, fingerprint, keys
-	State      string     `json:"state"` // queued, running, finished, failed, cancelled
-	Connection string     `json:"connection"`
-	Provider   string     `json:"provider"`
-	Cluster    string     `json:"cluster"`
-	Secret     string     `json:"secret,omitempty"` // of type keys: the inventory id
-	Ref        string     `json:"ref,omitempty"`    // likewise
-	Scheduled  bool       `json:"scheduled"`
-	QueuedBy   string     `json:"queued_by"` // an actor, such as user:u_…
-	QueuedAt   time.Time  `json:"queued_at"`
-	Until      time.Time  `json:"until"` // its end, however far it is
-	Agent      string     `json:"agent,omitempty"`
-	Attempt    int        `json:"attempt,omitempty"`
-	TakenAt    *time.Time `json:"taken_at,omitempty"`
-	EndedAt    *time.Time `json:"ended_at,omitempty"`
-	Progress   *Progress  `json:"progress,omitempty"` // of a job over a connection that was taken
-	Keys       int        `json:"keys,omitempty"`     // of type keys: how many there are
-	Version    string     `json:"version,omitempty"`  // likewise, of the secret
-	Failure    *Failure   `json:"failure,omitempty"`
-	Reason     string     `json:"reason,omitempty"`  // of who cancelled it
-	Waiting    string     `json:"waiting,omitempty"` // why nothing happens now, in a sentence
-	Seq        uint64     `json:"seq"`
+	ID           string     `json:"id"`
+	Type         string     `json:"type"`  // discover, fingerprint, keys
+	State        string     `json:"state"` // queued, running, finished, failed, cancelled
+	Connection   string     `json:"connection"`
+	Provider     string     `json:"provider"`
+	Cluster      string     `json:"cluster"`
+	Secret       string     `json:"secret,omitempty"` // of type keys: the inventory id
+	Ref          string     `json:"ref,omitempty"`    // likewise
+	Scheduled    bool       `json:"scheduled"`
+	QueuedBy     string     `json:"queued_by"`                // an actor, such as user:u_…
+	QueuedByName string     `json:"queued_by_name,omitempty"` // of a person or a machine that is not erased
+	QueuedAt     time.Time  `json:"queued_at"`
+	Until        time.Time  `json:"until"` // its end, however far it is
+	Agent        string     `json:"agent,omitempty"`
+	Attempt      int        `json:"attempt,omitempty"`
+	TakenAt      *time.Time `json:"taken_at,omitempty"`
+	EndedAt      *time.Time `json:"ended_at,omitempty"`
+	Progress     *Progress  `json:"progress,omitempty"` // of a job over a connection that was taken
+	Keys         int        `json:"keys,omitempty"`     // of type keys: how many there are
+	Version      string     `json:"version,omitempty"`  // likewise, of the secret
+	Failure      *Failure   `json:"failure,omitempty"`
+	Reason       string     `json:"reason,omitempty"`  // of who cancelled it
+	Waiting      string     `json:"waiting,omitempty"` // why nothing happens now, in a sentence
+	Seq          uint64     `json:"seq"`
 }
 
 // Progress is what a job over a connection met so far, or in all.
