@@ -15,6 +15,10 @@ import (
 // one message.
 const tellEach = time.Second
 
+// liveBeat is how long a client hears nothing at most: one that hears nothing for twice that time
+// knows that the line is broken, and says so. A comment would not do, as EventSource shows none.
+const liveBeat = 5 * time.Second
+
 // topic is something that a client shows and would read again when it changed. Whoever may
 // read it somewhere is told.
 type topic struct {
@@ -83,7 +87,7 @@ func (a *API) live(c *call) (reply, error) {
 	if err != nil {
 		return written, nil
 	}
-	beat := time.NewTicker(a.heartbeat)
+	beat := time.NewTicker(min(a.heartbeat, liveBeat))
 	defer beat.Stop()
 	var pause <-chan time.Time // nil: the next change is told at once
 	for {
@@ -107,7 +111,7 @@ func (a *API) live(c *call) (reply, error) {
 		case <-pause:
 			pause = nil
 		case <-beat.C:
-			if a.mayStill(c) != nil || a.send(c, ": still here\n\n") != nil {
+			if a.mayStill(c) != nil || a.tell(c, "beat", told, nil) != nil {
 				return written, nil
 			}
 		}
@@ -118,7 +122,7 @@ func (a *API) live(c *call) (reply, error) {
 // caller.
 func (a *API) tell(c *call, event string, upto events.Seq, kinds []events.Aggregate) error {
 	topics := a.about(c, kinds)
-	if len(topics) == 0 && event == "change" {
+	if len(topics) == 0 && event == "change" { // of nothing that is the caller's
 		return nil
 	}
 	data, err := json.Marshal(api.Changed{Topics: topics})
