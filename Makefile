@@ -11,13 +11,15 @@ BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags grpcnotrace
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run run-vault test race fuzz vectors bench generate tidy clean
+.PHONY: help deps app build run run-vault test test-go test-app deps-browser screenshots race fuzz vectors bench generate tidy clean
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+APP := web/app
 
 deps: ## install what is missing on a bare Debian machine (Postgres binaries)
 	@if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then \
@@ -26,7 +28,28 @@ deps: ## install what is missing on a bare Debian machine (Postgres binaries)
 	fi
 	@$(GO) mod download
 
-build: deps ## build sb-server, sb-agent and sb into bin/
+# The packages are installed again when their list changes, and the application is built again
+# when something that it is made of does.
+$(APP)/node_modules/.package-lock.json: $(APP)/package.json $(APP)/package-lock.json
+	@command -v node >/dev/null || { echo "Node 20 or newer is needed to build the web application (with npm)"; exit 1; }
+	cd $(APP) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(APP)/tools/types/node_modules/.package-lock.json: $(APP)/tools/types/package.json $(APP)/tools/types/package-lock.json
+	cd $(APP)/tools/types && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(APP)/src/api/schema.d.ts: web/openapi.yaml $(APP)/tools/types/node_modules/.package-lock.json
+	cd $(APP)/tools/types && npm run --silent generate
+	@touch $@
+
+$(APP)/dist/site/index.html: $(APP)/node_modules/.package-lock.json $(APP)/src/api/schema.d.ts $(shell find $(APP)/src $(APP)/public -type f) $(APP)/index.html $(APP)/vite.config.ts
+	cd $(APP) && npm run --silent build
+	@touch $@
+
+app: $(APP)/dist/site/index.html ## build the web application, which sb-server embeds
+
+build: deps app ## build sb-server, sb-agent and sb into bin/
 	$(BUILD) -o $(BIN)/ ./cmd/...
 
 run: build ## start everything on this machine and print what to try (Ctrl-C stops it)
@@ -36,7 +59,22 @@ run-vault: build ## the same, with a real Vault that is built and filled first
 	$(GO) build -o .cache/run-vault ./test/servers/cmd/run-vault
 	@exec .cache/run-vault $(BIN)/sb-server dev
 
-test: deps ## set up what is needed (a real Vault is built once) and run every test
+# The browser comes from Debian's packages too.
+deps-browser:
+	@if ! command -v chromium >/dev/null; then \
+		echo "installing chromium" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
+	fi
+
+test: deps test-go test-app ## set up what is needed (a real Vault is built once) and run every test
+
+test-app: build deps-browser ## check the web application, and try it in a real browser against a real server
+	cd $(APP) && npm run --silent lint && npm run --silent types && npm run --silent test && npm run --silent browser -- --project=app
+
+screenshots: build deps-browser ## take pictures of every page in both colour schemes, for the docs
+	cd $(APP) && npm run --silent browser -- --project=screenshots
+
+test-go: deps app
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...

@@ -27,12 +27,12 @@ type AccessDenied struct {
 	Code     string `json:"code"` // the stable code that the caller got
 }
 
-// SessionRevoked says that a session ended by somebody's wish who is not in it, or by a log-out
-// at the identity provider.
+// SessionRevoked says that a session ended by somebody's wish who is not in it, by a log-out at
+// the identity provider, by another sign-in in its browser, or as its token was copied.
 type SessionRevoked struct {
 	User    UserID    `json:"user"`
 	Session SessionID `json:"session"`
-	Cause   string    `json:"cause"` // owner, operator, disabled, erased, password, identity_provider
+	Cause   string    `json:"cause"` // owner, operator, disabled, erased, password, identity_provider, replaced, token_copied
 }
 
 // SteppedUp says that a person proved a second factor in a session.

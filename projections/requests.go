@@ -122,6 +122,20 @@ func (r Requests) Get(ctx context.Context, id events.RequestID) (Request, error)
 	return request, nil
 }
 
+// Openable returns of each request the envelope that can be opened for longest, or else one that
+// cannot be opened any more; none of a request that has none.
+func (r Requests) Openable(ctx context.Context, ids []events.RequestID) ([]Envelope, error) {
+	found, err := fetch[Envelope](ctx, r.Pool, `
+		SELECT DISTINCT ON (request) *
+		FROM   views.envelopes
+		WHERE  request = ANY ($1)
+		ORDER  BY request, state = 'ready' DESC, expires_at DESC, place`, planned, ids)
+	if err != nil {
+		return nil, fmt.Errorf("load what can be opened: %w", err)
+	}
+	return found, nil
+}
+
 // History returns the events of one request, oldest first, or none.
 func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEvent, error) {
 	return Audit(r).Stream(ctx, events.RequestStream(id))

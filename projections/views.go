@@ -25,6 +25,10 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 	return Requests{Pool: v.Pool}.Get(ctx, id)
 }
 
+func (v Views) Openable(ctx context.Context, ids []events.RequestID) ([]Envelope, error) {
+	return Requests{Pool: v.Pool}.Openable(ctx, ids)
+}
+
 func (v Views) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
 	return Requests{Pool: v.Pool}.OpenOf(ctx, requester)
 }
@@ -47,6 +51,10 @@ func (v Views) Connection(ctx context.Context, name events.ConnectionID) (Connec
 
 func (v Views) Agents(ctx context.Context, f AgentFilter) (Page[Agent], error) {
 	return Agents{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) CountAgents(ctx context.Context) (online, enrolled int, err error) {
+	return Agents{Pool: v.Pool}.Count(ctx)
 }
 
 func (v Views) Agent(ctx context.Context, id events.AgentID) (Agent, error) {

@@ -83,8 +83,8 @@ func TestGolden(t *testing.T) {
 			}
 		})
 	}
-	if len(files) != 8 {
-		t.Errorf("opened %d golden files, want 8", len(files))
+	if len(files) != 9 {
+		t.Errorf("opened %d golden files, want 9", len(files))
 	}
 }
 
@@ -107,8 +107,15 @@ func writeGolden(t *testing.T) {
 		}
 		g.write(t, "valuemessage-v1-"+string(d))
 	}
-	proposed := golden{Format: "proposal", Key: private, Binding: p.complete(seal.Propose), Plaintext: []byte("j{\"a\":[1.50,null]}")}
+	browser := newParty(t, seal.XWing)
+	revealed := golden{Format: "value message", Signer: browser.signer.Public().String(), Binding: browser.complete(seal.Reveal), Plaintext: []byte("scanary-4f1c")}
+	revealed.Key, _ = browser.agent.Expose()
 	var err error
+	if revealed.Sealed, err = seal.SealValueMessage(browser.agent.Public(), browser.signer, revealed.Binding, revealed.Plaintext); err != nil {
+		t.Fatal(err)
+	}
+	revealed.write(t, "valuemessage-v1-reveal-xwing")
+	proposed := golden{Format: "proposal", Key: private, Binding: p.complete(seal.Propose), Plaintext: []byte("j{\"a\":[1.50,null]}")}
 	if proposed.Sealed, err = seal.SealProposal(p.agent.Public(), proposed.Binding, proposed.Plaintext); err != nil {
 		t.Fatal(err)
 	}

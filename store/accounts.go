@@ -144,17 +144,17 @@ func endSessions(ctx context.Context, db interface {
 func (s Sessions) List(ctx context.Context, person events.UserID) ([]Session, error) {
 	now := s.now()
 	rows, err := s.Pool.Query(ctx, `
-		SELECT id, created_at, touched_at, ends_at
+		SELECT id, created_at, touched_at, ends_at, browser
 		FROM   private.sessions
 		WHERE  person = $1
 		AND    ends_at > $2
-		AND    touched_at > $3
-		ORDER  BY created_at DESC, id`, person, now, now.Add(-idleEnd))
+		AND    touched_at > CASE WHEN browser THEN $4::timestamptz ELSE $3::timestamptz END
+		ORDER  BY created_at DESC, id`, person, now, now.Add(-idleEnd), now.Add(-BrowserIdleEnd))
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s Session, err error) {
-		err = row.Scan(&s.ID, &s.Created, &s.Touched, &s.Ends)
+		err = row.Scan(&s.ID, &s.Created, &s.Touched, &s.Ends, &s.Browser)
 		s.Created, s.Touched, s.Ends = s.Created.UTC(), s.Touched.UTC(), s.Ends.UTC()
 		return s, err
 	})

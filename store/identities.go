@@ -207,9 +207,10 @@ func (i Identities) TakeCode(ctx context.Context, hash [32]byte) (Code, error) {
 	return c, nil
 }
 
-// Open starts a session as [Sessions.Open] does, and keeps where it comes from.
+// Open starts a session as [Sessions.Open] does, or with the zero key one of a browser, and keeps
+// where it comes from.
 func (i Identities) Open(ctx context.Context, person events.UserID, key seal.VerifyKey, from Origin) (Session, secret.Value, error) {
-	session, token, err := Sessions(i).Open(ctx, person, key)
+	session, token, err := Sessions(i).open(ctx, Session{Key: key, Browser: key == (seal.VerifyKey{})}, person)
 	if err != nil {
 		return session, token, err
 	}
@@ -232,18 +233,25 @@ func (i Identities) Open(ctx context.Context, person events.UserID, key seal.Ver
 }
 
 // IDToken returns the ID token that a session was opened with. It takes the session's own token
-// to read it. An empty value: it was not kept.
+// to read it, or the one before. An empty value: it was not kept.
 func (i Identities) IDToken(ctx context.Context, session events.SessionID, token secret.Value) (secret.Value, error) {
-	var sealed []byte
+	var sealed, salt []byte
 	err := i.Pool.QueryRow(ctx, `
-		SELECT oidc_id_token
-		FROM   private.sessions
-		WHERE  id = $1`, session).Scan(&sealed)
+		SELECT s.oidc_id_token, f.salt
+		FROM   private.sessions s
+		LEFT   JOIN private.former_tokens f ON f.session = s.id AND f.token_hash = $2
+		WHERE  s.id = $1`, session, hashOf(token)).Scan(&sealed, &salt)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && len(sealed) == 0 {
 		return secret.Value{}, nil
 	}
 	if err != nil {
 		return secret.Value{}, fmt.Errorf("look up an ID token: %w", err)
+	}
+	if salt != nil {
+		if token, err = nextToken(token, salt); err != nil {
+			return secret.Value{}, err
+		}
+		defer token.Zero()
 	}
 	return openIDToken(token, sealed)
 }

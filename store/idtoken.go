@@ -40,6 +40,16 @@ func openIDToken(token secret.Value, sealed []byte) (secret.Value, error) {
 	return secret.New(text), nil
 }
 
+// resealIDToken seals it under the token that takes the place of another.
+func resealIDToken(token, next secret.Value, sealed []byte) ([]byte, error) {
+	text, err := openIDToken(token, sealed)
+	if err != nil {
+		return nil, err
+	}
+	defer text.Zero()
+	return sealIDToken(next, text)
+}
+
 // idTokenBox is AES-256-GCM under a key of the token's, which seals one message.
 func idTokenBox(token secret.Value) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, token.Expose(), nil, "secrets-bridge id token v1", 32)

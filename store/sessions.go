@@ -19,11 +19,12 @@ import (
 	"secretsbridge/seal"
 )
 
-// A session ends after idleEnd without use, and after absoluteEnd in any case (OWASP
-// Session Management Cheat Sheet, for applications of high value).
+// A session ends after idleEnd without use, and after AbsoluteEnd in any case (OWASP
+// Session Management Cheat Sheet, for applications of high value). One of a browser ends
+// sooner, see [BrowserIdleEnd].
 const (
 	idleEnd     = 30 * time.Minute
-	absoluteEnd = 8 * time.Hour
+	AbsoluteEnd = 8 * time.Hour
 )
 
 // touchEvery is how often use is written down: a session may end up to this much
@@ -42,7 +43,8 @@ type Session struct {
 	Person  Person           `json:"person"`
 	Created time.Time        `json:"created"`
 	Ends    time.Time        `json:"ends"` // at the latest, exclusive
-	Touched time.Time        `json:"-"`    // its use that was last written down
+	Touched time.Time        `json:"-"`    // its use that was last written down; of a browser, its renewal
+	Browser bool             `json:"-"`    // its token is a cookie, and replaced when it is renewed
 
 	// Key signs every request of the session. The zero key: the token is enough.
 	Key seal.VerifyKey `json:"-"`
@@ -65,12 +67,16 @@ func (s Sessions) now() time.Time { return People{Now: s.Now}.now() }
 // ErrNotFound if there is no such person or they are disabled, [ErrKeyUsed] if the key has
 // a session.
 func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (Session, secret.Value, error) {
+	return s.open(ctx, Session{Key: key}, person)
+}
+
+func (s Sessions) open(ctx context.Context, session Session, person events.UserID) (Session, secret.Value, error) {
 	raw := make([]byte, tokenBytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand, Go 1.24
 	token := base64.RawURLEncoding.AppendEncode(nil, raw)
 	hash := sha256.Sum256(token)
-	session := Session{ID: events.NewSessionID(), Created: s.now(), Key: key}
-	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
+	session.ID, session.Created = events.NewSessionID(), s.now()
+	session.Ends, session.Touched = session.Created.Add(AbsoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
 			UPDATE private.people
@@ -80,13 +86,13 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 			AND    NOT disabled
 			RETURNING id, email, name, disabled
 		), opened AS (
-			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key)
-			SELECT $1, $2, id, $4, $4, $5, nullif($6, '')
+			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key, browser, rotated_at)
+			SELECT $1, $2, id, $4, $4, $5, nullif($6, ''), $7, CASE WHEN $7 THEN $4::timestamptz END
 			FROM   owner
 		)
 		SELECT id, email, name, disabled
 		FROM   owner`,
-		session.ID, hash[:], person, session.Created, session.Ends, key.String()).Scan(session.Person.fields()...)
+		session.ID, hash[:], person, session.Created, session.Ends, session.Key.String(), session.Browser).Scan(session.Person.fields()...)
 	var refused *pgconn.PgError
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -100,32 +106,74 @@ func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.Verif
 	return session, secret.New(token), nil
 }
 
+// selectSession is an open session, of whatever follows: $1 is now, $2 the last use that is too
+// long ago, and $3 that of a browser.
+const selectSession = `
+	SELECT s.id, s.created_at, s.ends_at, s.touched_at, s.browser, coalesce(s.public_key, ''), s.stepped_up_at, p.id, p.email, p.name, p.disabled
+	FROM   private.sessions s
+	JOIN   private.people p ON p.id = s.person
+	WHERE  s.ends_at > $1
+	AND    s.touched_at > CASE WHEN s.browser THEN $3::timestamptz ELSE $2::timestamptz END
+	AND    NOT p.disabled
+	AND    `
+
 // Lookup returns the session of a token, or ErrNotFound: never opened, ended, revoked,
-// or of a person who is disabled. Looking is no use.
+// or of a person who is disabled. Looking is no use. [ErrCopied] comes with the session: its
+// token is another one by now, and for longer than calls are under way.
 func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, error) {
-	hash := sha256.Sum256(token.Expose())
+	session, err := s.one(ctx, "s.token_hash = $4", hashOf(token))
+	if errors.Is(err, pgx.ErrNoRows) {
+		session, err = s.former(ctx, token)
+	}
+	return session, lookedUp(err)
+}
+
+// ByID returns an open session, or ErrNotFound.
+func (s Sessions) ByID(ctx context.Context, id events.SessionID) (Session, error) {
+	session, err := s.one(ctx, "s.id = $4", id)
+	return session, lookedUp(err)
+}
+
+func lookedUp(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("look up a session: %w", err)
+	}
+	return nil
+}
+
+// former returns the session that a token opened before.
+func (s Sessions) former(ctx context.Context, token secret.Value) (Session, error) {
+	var id events.SessionID
+	var until time.Time
+	err := s.Pool.QueryRow(ctx, `
+		SELECT session, counts_until
+		FROM   private.former_tokens
+		WHERE  token_hash = $1`, pgx.QueryExecModeCacheDescribe, hashOf(token)).Scan(&id, &until)
+	if err != nil {
+		return Session{}, err
+	}
+	session, err := s.one(ctx, "s.id = $4", id)
+	if err == nil && !s.now().Before(until) {
+		err = ErrCopied
+	}
+	return session, err
+}
+
+func (s Sessions) one(ctx context.Context, where string, arg any) (Session, error) {
 	now := s.now()
 	var session Session
 	var key string
 	var steppedUp *time.Time
-	err := s.Pool.QueryRow(ctx, `
-		SELECT s.id, s.created_at, s.ends_at, s.touched_at, coalesce(s.public_key, ''), s.stepped_up_at, p.id, p.email, p.name, p.disabled
-		FROM   private.sessions s
-		JOIN   private.people p ON p.id = s.person
-		WHERE  s.token_hash = $1
-		AND    s.ends_at > $2
-		AND    s.touched_at > $3
-		AND    NOT p.disabled`,
-		hash[:], now, now.Add(-idleEnd)).
-		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &key, &steppedUp}, session.Person.fields()...)...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = ErrNotFound
-	}
+	err := s.Pool.QueryRow(ctx, selectSession+where, now, now.Add(-idleEnd), now.Add(-BrowserIdleEnd), arg).
+		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &session.Browser, &key, &steppedUp}, session.Person.fields()...)...)
 	if err == nil && key != "" {
 		session.Key, err = seal.ParseVerifyKey(key) // a key that is none opens nothing
 	}
 	if err != nil {
-		return Session{}, fmt.Errorf("look up a session: %w", err)
+		return Session{}, err
 	}
 	session.Created, session.Ends, session.Touched = session.Created.UTC(), session.Ends.UTC(), session.Touched.UTC()
 	if steppedUp != nil {
@@ -134,10 +182,11 @@ func (s Sessions) Lookup(ctx context.Context, token secret.Value) (Session, erro
 	return session, nil
 }
 
-// Touch says that a session that was looked up is used, which keeps it from ending idle.
+// Touch says that a session that was looked up is used, which keeps it from ending idle. One of a
+// browser it does not: a page asks by itself, also when nobody looks at it.
 func (s Sessions) Touch(ctx context.Context, session Session) error {
 	now := s.now()
-	if now.Sub(session.Touched) < touchEvery {
+	if session.Browser || now.Sub(session.Touched) < touchEvery {
 		return nil
 	}
 	_, err := s.Pool.Exec(ctx, `
@@ -195,7 +244,8 @@ func (s Sessions) DeleteEnded(ctx context.Context) (int, error) {
 	return s.delete(ctx, "delete ended sessions", `
 		DELETE FROM private.sessions
 		WHERE  ends_at <= $1
-		OR     touched_at <= $2`, now, now.Add(-idleEnd))
+		OR     touched_at <= $2
+		OR     browser AND touched_at <= $3`, now, now.Add(-idleEnd), now.Add(-BrowserIdleEnd))
 }
 
 func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (int, error) {

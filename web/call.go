@@ -112,8 +112,10 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.authenticate(c); err != nil {
 			return err
 		}
-		if c.cookie && route.Method != http.MethodGet && c.r.Header.Get(api.HeaderRequestedWith) == "" {
-			return errForbidden.because("a call with a session's cookie needs the header " + api.HeaderRequestedWith + ", which no page of another site can send")
+		if c.cookie && route.Method != http.MethodGet {
+			if err := c.askedByPage(); err != nil {
+				return err
+			}
 		}
 		if c.found.Key != (seal.VerifyKey{}) {
 			if err := c.read(route); err != nil {
@@ -131,8 +133,10 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
 			return err
 		}
-		if err := a.touch(c); err != nil {
-			return err
+		if !route.idle() {
+			if err := a.touch(c); err != nil {
+				return err
+			}
 		}
 		if err := a.weigh(c); err != nil {
 			return err
@@ -143,7 +147,7 @@ func (a *API) admit(c *call, route Route) error {
 			return err
 		}
 		if route.Permission != public { // a body may be long on its way, and the caller be out by now
-			if err := a.authenticate(c); err != nil {
+			if err := a.authenticateAgain(c); err != nil {
 				return err
 			}
 			return a.fresh(c)
@@ -177,7 +181,20 @@ func (a *API) authenticate(c *call) error {
 		return a.authenticateMachine(c, token)
 	}
 	c.bearer = secret.New([]byte(token))
-	found, err := a.Sessions.Lookup(c.ctx(), c.bearer)
+	return c.isOf(a.lookUp(c, c.bearer))
+}
+
+// authenticateAgain is authenticate for a call that came in before. Its session may have another
+// token by now.
+func (a *API) authenticateAgain(c *call) error {
+	if c.session == "" {
+		return a.authenticate(c)
+	}
+	return c.isOf(a.Sessions.ByID(c.ctx(), c.session))
+}
+
+// isOf takes the session that was looked up.
+func (c *call) isOf(found store.Session, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return errSessionExpired
 	}

@@ -24,10 +24,7 @@ func (a *API) provide(c *call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		if cmd.Fits, err = a.providesFor(c, before); err != nil {
-			return reply{}, err
-		}
-		if err := before.MayProvide(meta, cmd); err != nil { // nothing is opened that nobody may bring
+		if err := a.judge(c).mayProvide(before, meta, &cmd); err != nil { // nothing is opened that nobody may bring
 			return reply{}, err
 		}
 		cmd.Changes, err = a.Custody.Propose(c.ctx(), custody.Proposal{
@@ -61,22 +58,33 @@ func (a *API) refuse(c *call) (reply, error) {
 		return reply{}, err
 	}
 	meta := c.meta()
-	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) {
-		fits, err := a.providesFor(c, r)
-		if err != nil {
-			return nil, err
-		}
-		return r.Refuse(meta, command.Refuse{By: c.person.ID, Behind: a.behind(r.Requester), Fits: fits, Comment: m.Comment})
-	})
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) { return a.judge(c).refuse(r, meta, m) })
+}
+
+// refuse decides that the caller brings no values.
+func (j *judge) refuse(r command.Request, meta command.Meta, m api.Refusal) ([]events.Fact, error) {
+	fits, err := j.providesFor(r)
+	if err != nil {
+		return nil, err
+	}
+	return r.Refuse(meta, command.Refuse{By: j.c.person.ID, Behind: j.a.behind(r.Requester), Fits: fits, Comment: m.Comment})
+}
+
+// mayProvide decides all about values of the caller's but the values.
+func (j *judge) mayProvide(r command.Request, meta command.Meta, cmd *command.Provide) (err error) {
+	if cmd.Fits, err = j.providesFor(r); err != nil {
+		return err
+	}
+	return r.MayProvide(meta, *cmd)
 }
 
 // providesFor reports whether the caller may bring the values of a request. To who may not see
 // it, it is not there.
-func (a *API) providesFor(c *call, r command.Request) (bool, error) {
+func (j *judge) providesFor(r command.Request) (bool, error) {
 	if r.State == "" {
 		return false, nil // its decider refuses it
 	}
-	j, m := a.judge(c), c.matterOf(r)
+	m := j.c.matterOf(r)
 	if !j.sees(m) {
 		return false, errHidden
 	}
@@ -90,15 +98,18 @@ func (a *API) review(c *call) (reply, error) {
 		return reply{}, err
 	}
 	meta := c.meta()
-	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) {
-		cmd := command.Review{By: c.person.ID, Behind: a.behind(r.Requester), Outcome: events.ReviewOutcome(m.Outcome), Comment: m.Comment}
-		if r.State != "" {
-			j, about := a.judge(c), c.matterOf(r)
-			if !j.sees(about) {
-				return nil, errHidden
-			}
-			cmd.Fits = j.reviews(about)
+	return a.decided(c, id, func(r command.Request) ([]events.Fact, error) { return a.judge(c).review(r, meta, m) })
+}
+
+// review decides the caller's review.
+func (j *judge) review(r command.Request, meta command.Meta, m api.Review) ([]events.Fact, error) {
+	cmd := command.Review{By: j.c.person.ID, Behind: j.a.behind(r.Requester), Outcome: events.ReviewOutcome(m.Outcome), Comment: m.Comment}
+	if r.State != "" {
+		about := j.c.matterOf(r)
+		if !j.sees(about) {
+			return nil, errHidden
 		}
-		return r.Review(meta, cmd)
-	})
+		cmd.Fits = j.reviews(about)
+	}
+	return r.Review(meta, cmd)
 }

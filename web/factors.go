@@ -58,7 +58,7 @@ func checkCode(code string) error {
 // within that time. Errors: step_up_required, with the challenge of RFC 9470, and
 // factor_missing for somebody who has nothing to prove.
 func (a *API) requireStepUp(c *call, within time.Duration) error {
-	if at := c.found.SteppedUp; !at.IsZero() && c.now.Sub(at) <= within {
+	if c.provedWithin(within) {
 		return nil
 	}
 	standing, err := a.Factors.Standing(c.ctx(), c.person.ID)

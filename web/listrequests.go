@@ -45,9 +45,17 @@ func (a *API) listRequests(c *call) (reply, error) {
 		return reply{}, err
 	}
 	page := api.Page[api.Request]{Items: make([]api.Request, 0, len(found.Items)), Next: found.Next}
+	if err := a.openable(c, found.Items); err != nil {
+		return reply{}, err
+	}
+	j := a.judge(c)
 	for _, r := range found.Items {
 		shown := requestOf(r, names)
+		shown.Envelopes = []api.Envelope{}
 		a.withholdEffects(c, r, &shown)
+		if shown.Actions, err = a.actions(j, r); err != nil {
+			return reply{}, err
+		}
 		page.Items = append(page.Items, shown)
 	}
 	return reply{status: http.StatusOK, body: page}, nil

@@ -75,18 +75,3 @@ func unreachable(err error) bool {
 	}
 	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOENT)
 }
-
-// page is what a person sees who opens the address in a browser: there is no web
-// application yet.
-const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Secrets Bridge</title>
-<h1>Secrets Bridge</h1>
-<p>The control plane runs here. Use the command line: <code>sb --help</code>.</p>
-<p>The API is described in <a href="` + Prefix + `/openapi.yaml">openapi.yaml</a>.</p>
-</html>
-`
-
-func home(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(page))
-}

@@ -36,7 +36,7 @@ func (a *API) sessionsOf(c *call, id events.UserID) (reply, error) {
 }
 
 func sessionOf(s store.Session, current events.SessionID) api.OpenSession {
-	return api.OpenSession{ID: string(s.ID), Current: s.ID == current, CreatedAt: s.Created, UsedAt: s.Touched, Expires: s.Ends}
+	return api.OpenSession{ID: string(s.ID), Current: s.ID == current, Browser: s.Browser, CreatedAt: s.Created, UsedAt: s.Touched, Expires: s.Ends}
 }
 
 func (a *API) endPersonSessions(c *call) (reply, error) {
@@ -65,6 +65,19 @@ func (a *API) endMyOthers(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return endedReply(a.Accounts.EndOthers(c.ctx(), c.meta(), c.person.ID, c.session))
+}
+
+// endAllMine ends the session that asks as well.
+func (a *API) endAllMine(c *call) (reply, error) {
+	var m struct{}
+	if err := c.decode(&m); err != nil {
+		return reply{}, err
+	}
+	ended, err := endedReply(a.Accounts.EndOthers(c.ctx(), c.meta(), c.person.ID, ""))
+	if err == nil && c.cookie {
+		dropCookie(c.w, sessionCookie)
+	}
+	return ended, err
 }
 
 func endedReply(n int, seq events.Seq, err error) (reply, error) {

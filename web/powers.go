@@ -56,15 +56,19 @@ func (a *API) permit(c *call) error {
 			return err
 		}
 		c.powers = c.powers.Within(limit)
-		if c.route.personal() {
-			return errPeopleOnly
-		}
 	} else if user := a.Rights.User(c.person.ID); user.State != command.UserActive || user.Kind != events.UserPerson {
 		return errSessionExpired
 	}
+	return c.enters(c.route)
+}
+
+// enters refuses who may not call a route at all.
+func (c *call) enters(route Route) error {
 	switch {
-	case c.route.Reach == placeless && !c.may(c.route.Permission, policy.Spot{}),
-		c.route.Reach == placed && !c.anywhere(c.route.Permission):
+	case c.session == "" && route.personal():
+		return errPeopleOnly
+	case route.Reach == placeless && !c.may(route.Permission, policy.Spot{}),
+		route.Reach == placed && !c.anywhere(route.Permission):
 		return errForbidden
 	}
 	return nil
@@ -88,7 +92,7 @@ func (a *API) await(c *call, seq events.Seq) error {
 
 // mayStill is whether a caller who came in may go on.
 func (a *API) mayStill(c *call) error {
-	if err := a.authenticate(c); err != nil {
+	if err := a.authenticateAgain(c); err != nil {
 		return err
 	}
 	return a.permit(c)

@@ -83,7 +83,7 @@ var (
 // logged inside.
 var statuses = map[string]int{
 	"not_signed_in": 401, "session_expired": 401, "sign_in_failed": 401,
-	"signature_invalid": 401, "signature_expired": 401, "signature_used": 401, "sign_in_unreadable": 422,
+	"signature_invalid": 401, "signature_expired": 401, "signature_used": 401, "sign_in_unreadable": 422, "session_not_renewable": 409,
 	"forbidden": 403, "not_found": 404, "method_not_allowed": 405,
 	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
 	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,

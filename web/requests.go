@@ -20,37 +20,55 @@ func (a *API) reject(c *call) (reply, error) {
 	return a.vote(c, command.Request.Reject)
 }
 
+// verdictOf is a decider of votes.
+type verdictOf func(command.Request, command.Meta, command.Vote) ([]events.Fact, error)
+
 // vote takes a verdict in, in the caller's name or in that of whoever delegated to them.
-func (a *API) vote(c *call, decide func(command.Request, command.Meta, command.Vote) ([]events.Fact, error)) (reply, error) {
+func (a *API) vote(c *call, decide verdictOf) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if r.State == "" {
-			return nil, command.ErrRequestUnknown
-		}
-		j, about := a.judge(c), c.matterOf(r)
-		switch {
-		case !j.sees(about):
-			return nil, errHidden
-		case j.absent():
-			return nil, errAbsent
-		}
-		facts, err := decide(r, meta, command.Vote{By: c.person.ID, Behind: a.behind(r.Requester), Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
-		if err == nil && (r.Submitted.Workflow.StepUp.Approve || c.powers.Governance().StepUp(policy.RequestApprove)) {
+		facts, err := a.judge(c).vote(r, meta, decide, m)
+		if err == nil && c.votesByFactor(r) {
 			err = a.stepUp(c) // in whoever's name it is
 		}
 		return facts, err
 	})
 }
 
+// vote decides a verdict of the caller.
+func (j *judge) vote(r command.Request, meta command.Meta, decide verdictOf, m api.Verdict) ([]events.Fact, error) {
+	if r.State == "" {
+		return nil, command.ErrRequestUnknown
+	}
+	about := j.c.matterOf(r)
+	switch {
+	case !j.sees(about):
+		return nil, errHidden
+	case j.absent():
+		return nil, errAbsent
+	}
+	return decide(r, meta, command.Vote{By: j.c.person.ID, Behind: j.a.behind(r.Requester), Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
+}
+
+// votesByFactor reports whether a vote on a request needs a fresh second factor.
+func (c *call) votesByFactor(r command.Request) bool {
+	return r.Submitted.Workflow.StepUp.Approve || c.powers.Governance().StepUp(policy.RequestApprove)
+}
+
 func (a *API) cancel(c *call) (reply, error) {
 	return a.verdict(c, func(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
-		if r.State != "" && !a.judge(c).sees(c.matterOf(r)) {
-			return nil, errHidden
-		}
-		if err := a.reaches(c, r, policy.RequestCancel); err != nil {
-			return nil, err
-		}
-		return r.Cancel(meta, command.Cancel{By: c.person.ID, Comment: m.Comment})
+		return a.judge(c).cancel(r, meta, m)
 	})
+}
+
+// cancel decides whether the caller takes a request back.
+func (j *judge) cancel(r command.Request, meta command.Meta, m api.Verdict) ([]events.Fact, error) {
+	if r.State != "" && !j.sees(j.c.matterOf(r)) {
+		return nil, errHidden
+	}
+	if err := j.reaches(r, policy.RequestCancel); err != nil {
+		return nil, err
+	}
+	return r.Cancel(meta, command.Cancel{By: j.c.person.ID, Comment: m.Comment})
 }
 
 func (a *API) verdict(c *call, decide func(command.Request, command.Meta, api.Verdict) ([]events.Fact, error)) (reply, error) {
@@ -89,12 +107,12 @@ func (c *call) requestID() (events.RequestID, error) {
 
 // reaches refuses a command on a request that lies outside of where the caller has the
 // permission. To who does not see it either it is not there.
-func (a *API) reaches(c *call, r command.Request, p policy.Permission) error {
-	m := c.matterOf(r)
-	if r.State == "" || c.may(p, m.at) {
+func (j *judge) reaches(r command.Request, p policy.Permission) error {
+	m := j.c.matterOf(r)
+	if r.State == "" || j.c.may(p, m.at) {
 		return nil // one that is not there is refused by its decider
 	}
-	return outside(a.judge(c).sees(m), errHidden)
+	return outside(j.sees(m), errHidden)
 }
 
 // visible loads a request that the caller may see; to others it is not there.
@@ -151,12 +169,9 @@ func (a *API) reveal(c *call) (reply, error) {
 	}
 	r, _, err := command.Load[command.Request](c.ctx(), a.Log, events.RequestStream(id))
 	if err == nil {
-		err = a.reaches(c, r, policy.EnvelopeReveal)
+		err = a.judge(c).mayReveal(r)
 	}
-	if err == nil && r.Submitted.Workflow.Direct && c.matterOf(r).at.Place.Kind != events.NonProduction {
-		err = (*problem)(command.ErrPolicyDenied).because("nobody approved this, and where it lies is production by now; ask for it again")
-	}
-	if err == nil && r.Submitted.Workflow.StepUp.Reveal {
+	if err == nil && c.revealsByFactor(r) {
 		err = a.stepUp(c)
 	}
 	if err != nil {
@@ -172,6 +187,18 @@ func (a *API) reveal(c *call) (reply, error) {
 	return reply{status: http.StatusOK, seq: got.Seq, body: api.Revealed{Key: got.Key, Sealed: got.Sealed, NotAfter: got.NotAfter, Seq: uint64(got.Seq)}}, nil
 }
 
+// mayReveal refuses a reveal to who may not do it there, and of what lies where nobody may read
+// without approval by now.
+func (j *judge) mayReveal(r command.Request) error {
+	if err := j.reaches(r, policy.EnvelopeReveal); err != nil {
+		return err
+	}
+	if r.Submitted.Workflow.Direct && j.c.matterOf(r).at.Place.Kind != events.NonProduction {
+		return (*problem)(command.ErrPolicyDenied).because("nobody approved this, and where it lies is production by now; ask for it again")
+	}
+	return nil
+}
+
 // present shows a request with what only one at a time is worth: why it waits.
 func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 	names, err := a.names(c, r)
@@ -180,6 +207,9 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 	}
 	shown := requestOf(r, names)
 	a.withholdEffects(c, r, &shown)
+	if shown.Actions, err = a.actions(a.judge(c), r); err != nil {
+		return api.Request{}, err
+	}
 	shown.Waiting, err = a.waiting(c, r)
 	return shown, err
 }

@@ -181,6 +181,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
+		Installation: web.Installation{Version: "1.2.3+test", KeyManager: "local"},
 	}
 	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
 	r.accounts = accounts.New(accounts.Config{
@@ -505,4 +506,14 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all.String()
+}
+
+// last is the newest commit of the log.
+func (r *rig) last() events.Seq {
+	r.t.Helper()
+	last, err := r.log.Last(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return last
 }

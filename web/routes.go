@@ -62,7 +62,11 @@ type Route struct {
 }
 
 // live reports whether a route answers for as long as its caller listens.
-func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
+func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") || r.Path == "/live" }
+
+// idle reports whether a call of the route says nothing about somebody being there: a browser
+// opens it by itself, again and again.
+func (r Route) idle() bool { return r.Path == "/live" }
 
 // decisions are what only people decide, and how they let others in. Whoever has a token is
 // whoever read it: the same person with a token in the other hand is no second pair of eyes, and
@@ -75,7 +79,7 @@ var decisions = []string{
 // personal reports whether a person must be behind a call: machines have no sessions, passwords,
 // factors and delegations, and decide nothing.
 func (r Route) personal() bool {
-	return strings.HasPrefix(r.Path, "/me/") || r.Path == "/sessions/current" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
+	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
 // maxBody is how long the body of a call of the route may be.
@@ -93,6 +97,7 @@ func (r Route) maxBody() int64 {
 var Routes = []Route{
 	{"POST", "/sessions", public, unasked, none, (*API).signIn},
 	{"DELETE", "/sessions/current", session, unasked, none, (*API).signOut},
+	{"POST", "/sessions/current/renew", session, unasked, none, (*API).renewSession},
 	{"GET", "/me", session, unasked, none, (*API).me},
 
 	{"GET", "/intake", public, unasked, none, (*API).intakeKeys},
@@ -144,6 +149,8 @@ var Routes = []Route{
 	{"POST", "/agents/enrol", public, unasked, none, (*API).enrolAgent},
 	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
 
+	{"GET", "/live", session, unasked, none, (*API).live},
+
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
 	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
@@ -176,6 +183,7 @@ var Routes = []Route{
 	{"GET", "/me/sessions", session, unasked, none, (*API).mySessions},
 	{"POST", "/me/sessions/{id}/revoke", session, unasked, replayed, (*API).endMySession},
 	{"POST", "/me/sessions/revoke-others", session, unasked, replayed, (*API).endMyOthers},
+	{"POST", "/me/sessions/revoke-all", session, unasked, replayed, (*API).endAllMine},
 	{"POST", "/me/password", session, unasked, single, (*API).changePassword},
 	{"POST", "/links/redeem", public, unasked, none, (*API).redeemLink},
 	{"GET", "/me/delegations", policy.DelegationManage, placed, none, (*API).myDelegations},
@@ -190,6 +198,8 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
 
+	{"GET", "/auth/methods", public, unasked, none, (*API).signInMethods},
+	{"GET", "/installation", session, unasked, none, (*API).showInstallation},
 	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
 	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},
@@ -217,7 +227,11 @@ func (a *API) router() http.Handler {
 	for _, route := range Routes {
 		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
 	}
-	r.Methods(http.MethodGet).Path("/").HandlerFunc(home)
+	if a.spa != nil {
+		r.MatcherFunc(func(req *http.Request, _ *mux.RouteMatch) bool { return a.spa.serves(req) }).Handler(a.spa)
+	} else {
+		r.Methods(http.MethodGet).Path("/").HandlerFunc(plainHome)
+	}
 	r.NotFoundHandler = a.missing(r)
 	r.MethodNotAllowedHandler = r.NotFoundHandler
 	origins := http.NewCrossOriginProtection()

@@ -36,6 +36,11 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err := a.limit(c, window.SignInsOfAddress, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
+	if m.Cookie {
+		if err := c.askedByPage(); err != nil {
+			return reply{}, err
+		}
+	}
 	var key seal.VerifyKey
 	if len(m.Sealed) > 0 {
 		var err error
@@ -62,7 +67,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	if key != (seal.VerifyKey{}) && !a.signIns.take(key, c.now, c.now.Add(custody.IntakeEnd)) {
 		return reply{}, errSignatureUsed
 	}
-	opened, token, err := a.Sessions.Open(c.ctx(), person.ID, key)
+	opened, token, err := a.openSession(c, person.ID, key, m.Cookie)
 	switch {
 	case errors.Is(err, store.ErrNotFound): // disabled or erased this moment
 		return reply{}, a.refuseSignIn(c, person.ID, "disabled")
@@ -71,24 +76,54 @@ func (a *API) signIn(c *call) (reply, error) {
 	case err != nil:
 		return reply{}, err
 	}
-	actor := events.UserActor(person.ID)
-	seq, err := a.record(c, actor, events.SignedIn{User: person.ID, Session: opened.ID})
+	defer token.Zero()
+	seq, err := a.signedIn(c, opened)
+	if err != nil {
+		return reply{}, err
+	}
+	answer := api.Session{Expires: opened.Ends, Person: meOf(opened.Person, a.Rights.Powers(person.ID), a.Now())}
+	if m.Cookie {
+		c.keepSession(token, opened.Ends.Sub(opened.Created))
+	} else {
+		answer.Token = string(token.Expose())
+	}
+	return reply{status: http.StatusCreated, seq: seq, body: answer}, nil
+}
+
+func (a *API) openSession(c *call, person events.UserID, key seal.VerifyKey, cookie bool) (store.Session, secret.Value, error) {
+	if cookie {
+		return a.Sessions.OpenBrowser(c.ctx(), person)
+	}
+	return a.Sessions.Open(c.ctx(), person, key)
+}
+
+// signedIn records that a session was opened, and that it takes the place of the browser's old
+// one. What is not recorded is not open.
+func (a *API) signedIn(c *call, opened store.Session) (seq events.Seq, err error) {
+	actor, facts := events.UserActor(opened.Person.ID), []events.Fact{events.SignedIn{User: opened.Person.ID, Session: opened.ID}}
+	if opened.Browser {
+		var old *events.SessionRevoked
+		if old, err = a.replaces(c); old != nil {
+			facts = append(facts, *old)
+		}
+	}
+	if err == nil {
+		seq, err = a.record(c, actor, facts...)
+	}
 	if err == nil {
 		err = a.await(c, seq)
 	}
 	if err != nil {
-		return reply{}, errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
+		return 0, errors.Join(err, a.Sessions.Revoke(context.WithoutCancel(c.ctx()), opened.ID))
 	}
-	return reply{status: http.StatusCreated, seq: seq, body: api.Session{
-		Token: string(token.Expose()), Expires: opened.Ends, Person: meOf(opened.Person, a.Rights.Powers(person.ID), a.Now()),
-	}}, nil
+	return seq, nil
 }
 
 // openSignIn opens a sealed sign-in and checks that the key in it signed the call: whoever
 // asks for a session of a key has the key. One that was recorded on the way opens nothing
 // twice.
 func (a *API) openSignIn(c *call, m api.SignIn) (api.SignIn, seal.VerifyKey, error) {
-	if m.Email != "" || m.Password != "" {
+	if m.Email != "" || m.Password != "" || m.Cookie {
 		return m, seal.VerifyKey{}, errBodyMalformed.because("a sealed sign-in has nothing beside it")
 	}
 	var in api.SealedSignIn
@@ -194,9 +229,9 @@ func grantOf(g policy.GroupGrant) api.Grant {
 
 // record appends to the access stream of an actor, also when the caller has gone. What
 // cannot be recorded does not happen: a fault is logged, and is [errUnavailable] outside.
-func (a *API) record(c *call, actor events.Actor, fact events.Fact) (events.Seq, error) {
+func (a *API) record(c *call, actor events.Actor, facts ...events.Fact) (events.Seq, error) {
 	meta := command.Meta{Command: events.NewCommandID(), Actor: actor, Time: c.now}
-	seq, err := command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, fact)
+	seq, err := command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, facts...)
 	if err != nil {
 		a.Logger.Error("access is not recorded", "call", c.id, "err", err)
 		return 0, errUnavailable

@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"time"
 
 	"secretsbridge/policy"
 )
@@ -18,18 +19,29 @@ var also = map[string][]policy.Permission{
 	"POST /people":              {policy.PersonList},
 }
 
+// errNoFactor refuses a machine what needs a second factor.
+var errNoFactor = errPeopleOnly.because("this needs a fresh second factor, and machines have none; a person must do it")
+
 // stepUpFor refuses a call that uses a permission for which the governance asks for a fresh
 // second factor. A live stream is one use, when it is opened.
 func (a *API) stepUpFor(c *call, route Route) error {
-	if route.Permission == public {
-		return nil
-	}
-	governance := c.powers.Governance()
-	used := func(p policy.Permission) bool { return governance.StepUp(p) && c.anywhere(p) }
-	if governance.StepUp(route.Permission) || slices.ContainsFunc(also[route.Method+" "+route.Path], used) {
+	if route.Permission != public && c.byFactor(route) {
 		return a.stepUp(c)
 	}
 	return nil
+}
+
+// byFactor reports whether the governance asks for a fresh second factor of who calls a route.
+func (c *call) byFactor(route Route) bool {
+	governance := c.powers.Governance()
+	used := func(p policy.Permission) bool { return governance.StepUp(p) && c.anywhere(p) }
+	return governance.StepUp(route.Permission) || slices.ContainsFunc(also[route.Method+" "+route.Path], used)
+}
+
+// provedWithin reports whether the caller proved a second factor in this session, that long ago
+// at most.
+func (c *call) provedWithin(d time.Duration) bool {
+	return !c.found.SteppedUp.IsZero() && c.now.Sub(c.found.SteppedUp) <= d
 }
 
 // stepUp refuses a call unless its caller proved a second factor a moment ago, in this session.
@@ -37,7 +49,7 @@ func (a *API) stepUpFor(c *call, route Route) error {
 // [API.requireStepUp].
 func (a *API) stepUp(c *call) error {
 	if c.session == "" {
-		return errPeopleOnly.because("this needs a fresh second factor, and machines have none; a person must do it")
+		return errNoFactor
 	}
 	return a.requireStepUp(c, c.powers.Governance().Freshness())
 }

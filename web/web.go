@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -40,8 +41,11 @@ var (
 type Views interface {
 	WaitFor(ctx context.Context, seq events.Seq) error
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
+	Changed(after events.Seq) (kinds []events.Aggregate, upto events.Seq, more <-chan struct{})
+	Position(ctx context.Context) (projections.Position, error)
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
@@ -49,6 +53,7 @@ type Views interface {
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
 	ExportAudit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
 	CountAudit(ctx context.Context, filter projections.AuditFilter, by projections.AuditFacet) (projections.AuditCounts, error)
@@ -94,8 +99,15 @@ type Rights interface {
 type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
+	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
 	Touch(ctx context.Context, session store.Session) error // it is used
 	Revoke(ctx context.Context, id events.SessionID) error
+
+	// Of browsers: see web/browser.go.
+	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
+	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
+	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
@@ -165,7 +177,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn is needed.
+// Config is what the API works with. Every field but SignOn and Site is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -206,6 +218,11 @@ type Config struct {
 
 	// SignOn is sign-in by an identity provider; nil: there is none.
 	SignOn SignOn
+
+	// Site is the web application with index.html at its root; nil: there is none.
+	Site fs.FS
+
+	Installation Installation
 }
 
 // API is the handler of all routes.
@@ -214,6 +231,10 @@ type API struct {
 	http.Handler
 
 	streams, exports, held places
+	spa                    *spa // nil: there is none
+
+	acts   []act // what people do with a request
+	topics []topic
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -225,17 +246,26 @@ type API struct {
 
 	heartbeat, writePatience time.Duration // of live streams
 	look                     time.Duration // how often a running job is looked at
+	pace                     time.Duration // between two messages about what changed
 	exportRows               int           // how long a report may be as CSV
 }
 
 // New makes the API.
 func New(cfg Config) *API {
 	a := &API{
-		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, exportRows: maxExportRows,
+		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, pace: tellEach, exportRows: maxExportRows,
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
+	if cfg.Site != nil {
+		var err error
+		if a.spa, err = loadSPA(cfg.Site); err != nil {
+			cfg.Logger.Error("the web application cannot be read, and is not served", "err", err)
+			a.spa = nil
+		}
+	}
+	a.acts, a.topics = actsOn(Routes), topicsOf(Routes)
 	a.Handler = a.router()
 	return a
 }

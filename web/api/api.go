@@ -41,6 +41,7 @@ type SignIn struct {
 	Email    string `json:"email,omitempty"`
 	Password string `json:"password,omitempty"`
 	Sealed   []byte `json:"sealed,omitempty"` // base64 of a SealedSignIn in JSON, sealed to an intake key
+	Cookie   bool   `json:"cookie,omitempty"` // for a browser: in clear, with the token in a cookie and not in the answer
 }
 
 // SealedSignIn is what is sealed to sign in: a proposal of package seal in the direction
@@ -53,9 +54,16 @@ type SealedSignIn struct {
 
 // Session is the answer. The token goes into "Authorization: Bearer …" and nowhere else.
 type Session struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"` // at the latest; sooner without use
+	Token   string    `json:"token,omitempty"` // none: it is in a cookie
+	Expires time.Time `json:"expires"`         // at the latest; sooner without use
 	Person  Me        `json:"person"`
+}
+
+// Renewed says how long a browser's session lasts now.
+type Renewed struct {
+	Expires     time.Time `json:"expires"` // at the latest
+	IdleSeconds int       `json:"idle_seconds"`
+	Now         time.Time `json:"now"` // of the server
 }
 
 // Me is the person who is signed in.
@@ -150,6 +158,11 @@ type Page[T any] struct {
 	Next  string `json:"next,omitempty"`
 }
 
+// Changed is a message of the live stream: what to read again.
+type Changed struct {
+	Topics []string `json:"topics"` // requests, jobs, secrets, connections, agents, governance, people, machines, audit
+}
+
 // Request is one request for access.
 type Request struct {
 	ID         string   `json:"id"`
@@ -187,9 +200,31 @@ type Request struct {
 	Fill     *Fill     `json:"fill,omitempty"`     // of a patch whose values another team brings
 	Glass    *Glass    `json:"glass,omitempty"`    // of what went without approval
 
+	Actions Actions `json:"actions"` // what the caller could do with it now
+
 	ProviderVersion string `json:"provider_version,omitempty"`
 	Comment         string `json:"comment,omitempty"` // of who cancelled or refused it
 	Seq             uint64 `json:"seq"`               // of its newest fact
+}
+
+// Actions are what somebody could do with a request, each under the name of its command.
+type Actions struct {
+	Approve Action `json:"approve"`
+	Reject  Action `json:"reject"`
+	Cancel  Action `json:"cancel"`
+	Provide Action `json:"provide"` // bring the values that it asks another team for
+	Refuse  Action `json:"refuse"`  // say that there will be none
+	Review  Action `json:"review"`
+	Reveal  Action `json:"reveal"` // at least one of its envelopes
+}
+
+// Action says whether the command would be done, as all stands now. If not, code and reason are
+// those of the problem that it would answer.
+type Action struct {
+	Allowed bool   `json:"allowed"`
+	StepUp  bool   `json:"step_up,omitempty"` // prove a second factor first
+	Code    string `json:"code,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // Patch is what a request changes: keys and effects, never a value or its length.

@@ -89,7 +89,8 @@ type OpenSession struct {
 	ID        string    `json:"id"`
 	Current   bool      `json:"current"` // the one that asks
 	CreatedAt time.Time `json:"created_at"`
-	UsedAt    time.Time `json:"used_at"` // to the minute
+	Browser   bool      `json:"browser"` // of a browser, in a cookie
+	UsedAt    time.Time `json:"used_at"` // to the minute; of a browser, renewed
 	Expires   time.Time `json:"expires"` // at the latest
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // streamed are the schemas of what messages hold, by their event.
-var streamed = map[string]string{"request": "Request", "job": "Job"}
+var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "Changed", "reset": "Changed", "change": "Changed", "beat": "Changed"}
 
 // linesType is of one JSON object a line: facts.
 const linesType = "application/x-ndjson"

@@ -1,0 +1,43 @@
+/** Every address inside the application is built here. What comes from people is escaped. */
+const part = encodeURIComponent
+
+/** A search that is not set is left out. */
+function search(of: Record<string, string | string[] | undefined>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(of)) {
+    for (const one of value === undefined ? [] : [value].flat()) query.append(name, one)
+  }
+  return query.size > 0 ? `?${query}` : ''
+}
+
+export const paths = {
+  inbox: (request?: string) => `/inbox${search({ request })}`,
+  requests: () => '/requests',
+  request: (id: string) => `/requests/${part(id)}`,
+  newRequest: (of: { secret?: string; operation?: string; from?: string } = {}) => `/requests/new${search(of)}`,
+  inventory: () => '/inventory',
+  secret: (id: string) => `/inventory/${part(id)}`,
+  jobs: () => '/jobs',
+  job: (id: string) => `/jobs/${part(id)}`,
+  audit: (of: { stream?: string; correlation?: string; actor?: string; secret?: string } = {}) => `/audit${search(of)}`,
+  agents: () => '/agents',
+  agent: (id: string) => `/agents/${part(id)}`,
+  connections: () => '/connections',
+  connection: (name: string) => `/connections/${part(name)}`,
+  policies: () => '/policies',
+  rule: (name: string) => `/policies${search({ rule: name })}`,
+  workflows: () => '/workflows',
+  workflow: (name: string) => `/workflows${search({ workflow: name })}`,
+  people: () => '/people',
+  person: (id: string) => `/people/${part(id)}`,
+  projects: () => '/projects',
+  governed: (kind: 'Project' | 'Binding' | 'Team' | 'Group', name: string) =>
+    `/projects${search({ edit: `${kind}/${name}` })}`,
+  newBinding: (project: string, environment: string) => `/projects${search({ new: 'Binding', project, environment })}`,
+  changes: () => '/changes',
+  change: (amendmentOrVersion: string) => `/changes/${part(amendmentOrVersion)}`,
+  integrations: () => '/integrations',
+  settings: () => '/settings',
+  api: () => '/api-reference',
+  signIn: () => '/sign-in',
+} as const

@@ -1,0 +1,74 @@
+import { Alert, Button, PasswordInput, Stack, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { answer, api } from '../api/client'
+import { sentence } from '../api/problem'
+import type { Me } from './who'
+
+interface Props {
+  /** Who has to sign in; without it anybody. */
+  email?: string
+  done: (me: Me) => void
+}
+
+/** Signs in by e-mail and password. The session is a cookie that no script reads. */
+export function SignInForm({ email: fixed, done }: Props) {
+  const [email, setEmail] = useState(fixed ?? '')
+  const [password, setPassword] = useState('')
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const submit = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      const session = await answer(api.POST('/sessions', { body: { email, password, cookie: true } }))
+      done(session.person)
+    } catch (caught) {
+      setError(caught)
+    } finally {
+      setPassword('')
+      setBusy(false)
+    }
+  }
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        void submit()
+      }}
+    >
+      <Stack>
+        {error !== undefined && (
+          <Alert color="red" variant="light" role="alert">
+            {sentence(error)}
+          </Alert>
+        )}
+        <TextInput
+          label="E-mail"
+          type="email"
+          autoComplete="username"
+          required
+          withAsterisk={false}
+          readOnly={fixed !== undefined}
+          maxLength={254}
+          value={email}
+          onChange={(event) => setEmail(event.currentTarget.value)}
+          data-autofocus={fixed === undefined || undefined}
+        />
+        <PasswordInput
+          label="Password"
+          autoComplete="current-password"
+          required
+          withAsterisk={false}
+          maxLength={1024}
+          value={password}
+          onChange={(event) => setPassword(event.currentTarget.value)}
+          visibilityToggleButtonProps={{ 'aria-label': 'Show the password' }}
+          data-autofocus={fixed !== undefined || undefined}
+        />
+        <Button type="submit" loading={busy} fullWidth>
+          Sign in
+        </Button>
+      </Stack>
+    </form>
+  )
+}

@@ -1,0 +1,26 @@
+import { queryOptions, useSuspenseQuery } from '@tanstack/react-query'
+import { answer, api, type Schema } from '../api/client'
+
+export type Me = Schema['Me']
+
+export type Permission = Me['permissions'][number]
+
+export const meQuery = queryOptions({
+  queryKey: ['me'] as const,
+  queryFn: () => answer(api.GET('/me')),
+  staleTime: 60_000,
+})
+
+/** useMe is who is signed in. Only below the gate of the session, which has asked before. */
+export function useMe(): Me {
+  return useSuspenseQuery(meQuery).data
+}
+
+/**
+ * whyNot says why somebody may not do what a permission allows, for a control that stays visible; or
+ * undefined where they may, in some scope at least. The server still decides.
+ */
+export function whyNot(me: Me, permission: Permission, doing: string): string | undefined {
+  if (me.permissions.includes(permission)) return undefined
+  return `You may not ${doing}: none of your roles has the permission ${permission}. An administrator can give you one.`
+}

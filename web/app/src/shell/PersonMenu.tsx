@@ -1,0 +1,60 @@
+import { Avatar, Menu, Text, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import { IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
+import { paths } from '../paths'
+import { signOut } from '../session/signOut'
+import { useMe } from '../session/who'
+
+export function PersonMenu() {
+  const me = useMe()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  return (
+    <Menu position="bottom-end" width={240}>
+      <Menu.Target>
+        <UnstyledButton aria-label={`Account of ${me.name}`}>
+          <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>
+          <Text size="sm" fw={600} c="var(--mantine-color-text)">
+            {me.name}
+          </Text>
+          <Text size="xs" c="dimmed">
+            {me.email}
+          </Text>
+        </Menu.Label>
+        <Menu.Item component={Link} to={paths.settings()} leftSection={<IconSettings size={16} />}>
+          Settings & my security
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Label>Appearance</Menu.Label>
+        <Menu.Item
+          leftSection={<IconSun size={16} />}
+          onClick={() => setColorScheme('light')}
+          aria-current={colorScheme === 'light'}
+        >
+          Light
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconMoon size={16} />}
+          onClick={() => setColorScheme('dark')}
+          aria-current={colorScheme === 'dark'}
+        >
+          Dark
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconDeviceDesktop size={16} />}
+          onClick={() => setColorScheme('auto')}
+          aria-current={colorScheme === 'auto'}
+        >
+          Like this device
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
