@@ -19,27 +19,21 @@ var auditStages = []int{1_000, 20_000}
 type order struct {
 	by   string
 	from string // what a cursor has not passed
-	most int    // of a page
 }
 
 var (
-	newestFirst = order{"ORDER BY e.seq DESC, e.place DESC", "(e.seq, e.place) < (?::bigint, ?::bigint)", MaxLimit}
-	oldestFirst = order{"ORDER BY e.seq, e.place", "(e.seq, e.place) > (?::bigint, ?::bigint)", MaxAuditExport}
+	newestFirst = order{"ORDER BY e.seq DESC, e.place DESC", "(e.seq, e.place) < (?::bigint, ?::bigint)"}
+	oldestFirst = order{"ORDER BY e.seq, e.place", "(e.seq, e.place) > (?::bigint, ?::bigint)"}
 )
-
-// MaxAuditExport is how many events [Audit.Export] returns at most.
-const MaxAuditExport = 1_000
 
 // List returns events, newest first. With a text or a cluster a page looks at so many events at
 // most, so it can be shorter than its limit, or empty, and still have a next one.
 // Errors: [ErrCursor], [ErrShortText].
 func (a Audit) List(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
-	filter.Limit = limited(filter.Limit)
 	return a.list(ctx, filter, newestFirst)
 }
 
-// Export is likewise, oldest first and in longer pages. Its cursors are its own, and those of
-// [AuditAfter].
+// Export is likewise, oldest first. Its cursors are its own, and those of [AuditAfter].
 func (a Audit) Export(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
 	return a.list(ctx, filter, oldestFirst)
 }
@@ -60,7 +54,7 @@ func (a Audit) walk(ctx context.Context, filter AuditFilter, o order) (Page[Audi
 	if err != nil {
 		return Page[AuditEvent]{}, err
 	}
-	limit := min(filter.Limit, o.most)
+	limit := limited(filter.Limit)
 	at := func(e AuditEvent) string { return AuditAfter(e.Seq, e.Place) }
 	if len(s.late) == 0 {
 		found, err := a.fetch(ctx, s.text(selectAudit, o.by, limit+1), s.args...)

@@ -258,7 +258,7 @@ func TestAnExportIsTheAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		rest := r.export(fmt.Sprintf("after=%d.%d&limit=3", last.Seq, last.Index))
-		if want := whole[cut+1:min(cut+4, len(whole))]; len(rest) > 3 || !slices.Equal(rest[:min(len(rest), len(want))], want) {
+		if want := whole[cut+1 : min(cut+4, len(whole))]; len(rest) > 3 || !slices.Equal(rest[:min(len(rest), len(want))], want) {
 			t.Errorf("after %d.%d: %q, want %q", last.Seq, last.Index, rest, want)
 		}
 		next := r.export(fmt.Sprintf("after=%d&limit=1", last.Seq))

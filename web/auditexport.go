@@ -51,7 +51,7 @@ func (a *API) exportAudit(c *call) (reply, error) {
 				recorded, cursor = true, filter.Cursor
 			}
 			part := filter
-			part.Cursor, part.Limit = cursor, min(left, projections.MaxAuditExport)
+			part.Cursor, part.Limit = cursor, min(left, projections.MaxLimit)
 			found, err := a.Views.ExportAudit(ctx, part)
 			if err != nil {
 				return 0, "", err
