@@ -187,6 +187,9 @@ test('a broken line is said, and loses no verdict', async ({ enter, caller }) =>
   await page.clock.install()
   await page.goto(`/requests/${ids[0]}`)
   await expect(page.getByText('Live')).toBeVisible()
+  await page.keyboard.press('a') // and not yet: what shows messages is loaded with the first
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await expect(page.getByRole('button', { name: 'Undo' })).toBeHidden()
   await context.setOffline(true)
   await expect(page.getByText('Reconnecting; this may be old')).toBeVisible()
   await page.keyboard.press('a')
