@@ -45,6 +45,18 @@ func (a Agents) List(ctx context.Context, filter AgentFilter) (Page[Agent], erro
 	return paged(found, limit, func(a Agent) string { return cursor(uint64(a.Seq)) }), nil
 }
 
+// Count says how many agents are online, and how many there are, those among them.
+func (a Agents) Count(ctx context.Context) (online, enrolled int, err error) {
+	err = a.Pool.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE state = $1), count(*)
+		FROM   views.agents
+		WHERE  state IN ($1, $2)`, events.AgentOnline, events.AgentOffline).Scan(&online, &enrolled)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count agents: %w", err)
+	}
+	return online, enrolled, nil
+}
+
 // Get returns one agent, or [ErrNotFound].
 func (a Agents) Get(ctx context.Context, id events.AgentID) (Agent, error) {
 	return a.one(ctx, "id = $1", string(id))

@@ -226,6 +226,25 @@ func TestALongLookIsCutIntoPages(t *testing.T) {
 	if diff := cmp.Diff([]events.Seq{40000, 30000, 20000, 10000}, got); diff != "" || pages != 3 {
 		t.Errorf("in %d pages (-want +got):\n%s", pages, diff)
 	}
+	counts := func(want projections.AuditCounts, filter projections.AuditFilter) {
+		t.Helper()
+		got, err := projections.Audit{Pool: db.App}.Count(t.Context(), filter, projections.ByType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("counted (-want +got):\n%s", diff)
+		}
+	}
+	const lost = "sb.agent.lost.v1"
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 45_000}}, Total: 45_000, Exact: true}, projections.AuditFilter{TypePrefix: lost})
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 2}}, Total: 2}, projections.AuditFilter{TypePrefix: lost, Cluster: "demo"})
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 4}}, Total: 4, Exact: true}, projections.AuditFilter{Stream: events.AgentStream("a_1"), Cluster: "demo", TypePrefix: lost})
+	// In a longer log only the newest are counted, however few they are.
+	if _, err := db.Owner.Exec(t.Context(), "INSERT INTO audit.events SELECT 3000000, place, id, type, stream, time, actor, correlation, command FROM audit.events WHERE seq = 40000"); err != nil {
+		t.Fatal(err)
+	}
+	counts(projections.AuditCounts{Values: []projections.Facet{{Value: lost, N: 5}}, Total: 5, Exact: true}, projections.AuditFilter{Stream: events.AgentStream("a_1"), TypePrefix: lost})
 }
 
 // walk reads all pages of a list.

@@ -53,12 +53,24 @@ func (v Views) Agents(ctx context.Context, f AgentFilter) (Page[Agent], error) {
 	return Agents{Pool: v.Pool}.List(ctx, f)
 }
 
+func (v Views) CountAgents(ctx context.Context) (online, enrolled int, err error) {
+	return Agents{Pool: v.Pool}.Count(ctx)
+}
+
 func (v Views) Agent(ctx context.Context, id events.AgentID) (Agent, error) {
 	return Agents{Pool: v.Pool}.Get(ctx, id)
 }
 
 func (v Views) Audit(ctx context.Context, f AuditFilter) (Page[AuditEvent], error) {
 	return Audit{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) CountAudit(ctx context.Context, f AuditFilter, by AuditFacet) (AuditCounts, error) {
+	return Audit{Pool: v.Pool}.Count(ctx, f, by)
+}
+
+func (v Views) AuditHistogram(ctx context.Context, f AuditFilter) (AuditHistogram, error) {
+	return Audit{Pool: v.Pool}.Histogram(ctx, f)
 }
 
 func (v Views) Jobs(ctx context.Context, f JobFilter) (Page[Job], error) {

@@ -19,12 +19,12 @@ import (
 	"secretsbridge/seal"
 )
 
-// A session ends after idleEnd without use, and after absoluteEnd in any case (OWASP
+// A session ends after idleEnd without use, and after AbsoluteEnd in any case (OWASP
 // Session Management Cheat Sheet, for applications of high value). One of a browser ends
 // sooner, see [BrowserIdleEnd].
 const (
 	idleEnd     = 30 * time.Minute
-	absoluteEnd = 8 * time.Hour
+	AbsoluteEnd = 8 * time.Hour
 )
 
 // touchEvery is how often use is written down: a session may end up to this much
@@ -76,7 +76,7 @@ func (s Sessions) open(ctx context.Context, session Session, person events.UserI
 	token := base64.RawURLEncoding.AppendEncode(nil, raw)
 	hash := sha256.Sum256(token)
 	session.ID, session.Created = events.NewSessionID(), s.now()
-	session.Ends, session.Touched = session.Created.Add(absoluteEnd), session.Created
+	session.Ends, session.Touched = session.Created.Add(AbsoluteEnd), session.Created
 	err := s.Pool.QueryRow(ctx, `
 		WITH owner AS (
 			UPDATE private.people

@@ -2,10 +2,13 @@ package web_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"secretsbridge/events"
 	"secretsbridge/web/api"
 )
 
@@ -30,6 +33,7 @@ func busy(t *testing.T) *rig {
 		r.submit(r.developer)
 	}
 	r.queue("discover", "file")
+	r.call(r.admin, "GET", "/secrets", nil, r.newest()).wants(t, 200, "")
 	r.call(r.developer, "POST", "/secrets/"+string(secretID("prod/db"))+"/keys", sent("{}")).wants(t, 202, "")
 	r.call(r.developer, "GET", "/people", nil).wants(t, 403, "forbidden")
 	r.call(r.other, "GET", "/people", nil).wants(t, 403, "forbidden")
@@ -141,5 +145,63 @@ func TestTheAuditHasNamesUntilSomebodyIsErased(t *testing.T) {
 	r.call(r.admin, "POST", people(string(r.developer.ID), "/erase"), nil).wants(t, 200, "")
 	if got, there := names()[actor]; got != "" || !there {
 		t.Errorf("an erased person's name: %q, facts of theirs: %v", got, there)
+	}
+}
+
+// Whatever the filters, counts are those of the pages.
+func TestFacetsAndHistogramAreThoseOfThePages(t *testing.T) {
+	t.Parallel()
+	r := busy(t)
+	for _, filters := range []string{
+		"", "outcome=denied", "outcome=done&type=sb.request.", "secret=file/prod/db", "text=deploy", "cluster=demo", "actor=user:" + string(r.developer.ID),
+		"type=none", "until=2026-11-24T00:00:00Z",
+	} {
+		all := r.audit(filters)
+		for by, of := range map[string]func(api.Event) string{
+			"actor": func(e api.Event) string { return e.Actor }, "type": func(e api.Event) string { return e.Type },
+			"aggregate": func(e api.Event) string { return strings.Split(e.Stream, "/")[0] },
+			"outcome": func(e api.Event) string {
+				if slices.Contains(events.TypesOf(events.OutcomeDenied), e.Type) {
+					return "denied"
+				}
+				return "done"
+			},
+		} {
+			want, names := map[string]int{}, map[string]string{}
+			for _, e := range all {
+				want[of(e)]++
+				if by == "actor" && e.ActorName != "" {
+					names[e.Actor] = e.ActorName
+				}
+			}
+			got, named := map[string]int{}, map[string]string{}
+			facets := read[api.AuditFacets](t, r.call(r.admin, "GET", "/audit/facets?by="+by+"&"+filters, nil))
+			for _, f := range facets.Items {
+				if got[f.Value] = f.Count; f.Name != "" {
+					named[f.Value] = f.Name
+				}
+			}
+			if !maps.Equal(got, want) || !maps.Equal(names, named) || facets.Total != len(all) || !facets.Exact {
+				t.Errorf("%s by %s: %v with names %v, want %v with %v", filters, by, got, named, want, names)
+			}
+		}
+		h := read[api.AuditHistogram](t, r.call(r.admin, "GET", "/audit/histogram?since=2026-11-01T00:00:00Z&"+filters, nil))
+		n := 0
+		for _, b := range h.Items {
+			n += b.Done + b.Denied
+		}
+		if n != len(all) || !h.Exact {
+			t.Errorf("%s over time: %d, want %d", filters, n, len(all))
+		}
+	}
+	h := read[api.AuditHistogram](t, r.call(r.admin, "GET", "/audit/histogram", nil))
+	if h.BucketSeconds != 6*3600 || len(h.Items) != 120 || !h.Items[0].At.Equal(h.Since) || !h.Until.After(r.clock.Now()) || h.Items[119].Done == 0 {
+		t.Errorf("unless told: from %v to %v, %d buckets of %d seconds", h.Since, h.Until, len(h.Items), h.BucketSeconds)
+	}
+	for _, path := range []string{
+		"/audit/facets", "/audit/facets?by=", "/audit/facets?by=id", "/audit/facets?by=type&by=actor", "/audit/facets?by=type&limit=1",
+		"/audit/histogram?by=type", "/audit/histogram?since=2026-11-24T00:00:00Z&until=2026-11-24T00:00:00Z", "/audit/histogram?since=2001-01-01T00:00:00Z",
+	} {
+		r.call(r.admin, "GET", path, nil).wants(t, 400, "parameter_invalid")
 	}
 }

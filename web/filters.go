@@ -39,6 +39,9 @@ func (c *call) query(known ...string) (url.Values, error) {
 		return nil, errParameter.because("the query string is malformed")
 	}
 	for name, values := range q {
+		if len(known) == 0 {
+			return nil, errParameter.because("this call takes no parameter")
+		}
 		if !slices.Contains(known, name) {
 			return nil, errParameter.because("this call takes only " + strings.Join(known, ", "))
 		}

@@ -146,6 +146,8 @@ var Routes = []Route{
 	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
+	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
+	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
 	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
@@ -189,6 +191,8 @@ var Routes = []Route{
 	{"POST", "/machines/{id}/tokens", policy.MachineManage, placeless, shown, (*API).issueToken},
 	{"POST", "/machines/{id}/tokens/{token}/revoke", policy.MachineManage, placeless, replayed, (*API).revokeToken},
 
+	{"GET", "/auth/methods", public, unasked, none, (*API).signInMethods},
+	{"GET", "/installation", session, unasked, none, (*API).showInstallation},
 	{"GET", "/auth/oidc/start", public, unasked, none, (*API).beginSignOn},
 	{"GET", "/auth/oidc/callback", public, unasked, none, (*API).finishSignOn},
 	{"POST", "/auth/oidc/logout", session, unasked, none, (*API).signOff},

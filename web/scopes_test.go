@@ -223,7 +223,7 @@ func (w *world) entries() map[string]entry {
 		return entry{about: whole, path: "/connections/depot" + verb, missing: "/connections/nowhere" + verb, body: body, missingBody: body}
 	}
 	return map[string]entry{
-		"DELETE /sessions/current": {free: true}, "POST /sessions/current/renew": {free: true}, "GET /me": {free: true}, "POST /auth/oidc/logout": {free: true},
+		"DELETE /sessions/current": {free: true}, "POST /sessions/current/renew": {free: true}, "GET /me": {free: true}, "POST /auth/oidc/logout": {free: true}, "GET /installation": {free: true},
 		"GET /permissions": {free: true}, "POST /policy/explain": {free: true}, // which looks at who asks, in tests of its own
 
 		"POST /people":                          {path: "/people", with: []policy.Permission{policy.PersonList}},

@@ -56,19 +56,25 @@ const (
 // challengeLength is that of base64url of a SHA-256 (RFC 7636, section 4.2).
 const challengeLength = 43
 
+// signInPage is where people sign in. It says what a code means.
+const signInPage = "/sign-in"
+
 // beginSignOn sends a browser to the identity provider.
 func (a *API) beginSignOn(c *call) (reply, error) {
 	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
-		return reply{}, err
+		return a.signOnEnds(c, 0, err)
 	}
 	wish, err := c.beginning()
-	if err != nil {
-		return reply{}, err
+	if q := c.r.URL.Query(); err != nil && (q.Has("cli_port") || q.Has("code_challenge")) {
+		return reply{}, err // a command line that can be told nothing, and no page's
 	}
-	if a.SignOn == nil {
-		return a.signOnEnds(c, wish.Port, errNoSignOn)
+	if err == nil && a.SignOn == nil {
+		err = errNoSignOn
 	}
-	begun, err := a.SignOn.Begin(c.ctx(), wish)
+	var begun oidc.Begun
+	if err == nil {
+		begun, err = a.SignOn.Begin(c.ctx(), wish)
+	}
 	if err != nil {
 		return a.signOnEnds(c, wish.Port, err)
 	}
@@ -110,14 +116,14 @@ func notBase64URL(r rune) bool {
 // finishSignOn takes what a browser brings from the identity provider.
 func (a *API) finishSignOn(c *call) (reply, error) {
 	if err := a.limit(c, window.SignOns, a.network(c.r), 1); err != nil {
-		return reply{}, err
+		return a.signOnEnds(c, 0, err)
 	}
 	answer, err := c.providerAnswer()
-	if err != nil {
-		return reply{}, err
+	if err == nil && a.SignOn == nil {
+		err = errNoSignOn
 	}
-	if a.SignOn == nil {
-		return reply{}, errNoSignOn
+	if err != nil {
+		return a.signOnEnds(c, 0, err)
 	}
 	dropCookie(c.w, loginCookie) // it counts once
 	arrived, err := a.SignOn.Finish(c.ctx(), answer)
@@ -195,15 +201,15 @@ func (a *API) signOnRefused(c *call, err error) error {
 	return signOnProblems[refused.Code]
 }
 
-// signOnEnds tells why a sign-in ends: the browser, or the command line that waits for it, which
-// gets nothing but a code.
+// signOnEnds tells why a sign-in ends: the page where people sign in, or the command line that
+// waits for it. Both get nothing but a code.
 func (a *API) signOnEnds(c *call, port int, err error) (reply, error) {
-	if port == 0 {
-		return reply{}, err
-	}
 	p, known := explain(err)
 	if !known {
 		a.Logger.Error("call failed", "call", c.id, "route", c.r.Method+" "+c.r.URL.EscapedPath(), "err", err)
+	}
+	if port == 0 {
+		return redirect(signInPage + "?" + url.Values{"problem": {p.Code}}.Encode()), nil
 	}
 	return redirect(commandLine(port, "error", p.Code)), nil
 }

@@ -151,20 +151,20 @@ func TestSignOnTellsNobodyWhatItSaw(t *testing.T) {
 		{Claims: claims{"nonce": "x"}}, {Claims: claims{"aud": "x"}}, {Sign: "none"}, {Sign: "stranger"}, {Claims: claims{"sub": "<other-subject>"}}, {Claims: claims{"groups": 7}},
 	} {
 		s.wrong(fault)
-		s.browser().signIn(ann).wants(t, 403, "sso_token_refused")
+		s.browser().signIn(ann).sendsTo(t, "sso_token_refused")
 	}
 	s.wrong(servers.OIDCFault{})
 	taken := s.member()
 	taken.Email = s.admin.Email
 	s.know(taken)
-	s.browser().signIn(taken).wants(t, 403, "sso_email_taken")
+	s.browser().signIn(taken).sendsTo(t, "sso_email_taken")
 	other, mine := s.browser(), s.browser()
 	swapped, theirs := mine.begin(ann, ""), other.begin(taken, "")
 	q := swapped.Query()
 	q.Set("code", theirs.Query().Get("code"))
 	swapped.RawQuery = q.Encode()
-	mine.do("GET", swapped.String(), "").wants(t, 403, "sso_token_refused")
-	mine.do("GET", theirs.String(), "").wants(t, 400, "sso_state_invalid")
+	mine.do("GET", swapped.String(), "").sendsTo(t, "sso_token_refused")
+	mine.do("GET", theirs.String(), "").sendsTo(t, "sso_state_invalid")
 	verifier, own := oauth2.GenerateVerifier(), newSigningKey(t)
 	code := s.code(ann, verifier)
 	s.call(nobody, "POST", "/sessions/redeem", s.redemption(code, oauth2.GenerateVerifier(), own), key(""), s.signsNow(own)).wants(t, 403, "sso_code_invalid")

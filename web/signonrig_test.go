@@ -92,7 +92,7 @@ func newSignOnRig(t *testing.T, change ...func(*oidc.Config)) *signOnRig {
 		if s.provider, err = oidc.New(with); err != nil {
 			t.Fatal(err)
 		}
-		cfg.SignOn = s.provider
+		cfg.SignOn, cfg.Installation.Issuer = s.provider, op.Issuer
 	})
 	s.clock.Add(time.Since(s.clock.Now())) // who signs goes by the rig's own
 	return s
@@ -254,6 +254,20 @@ func (b *browser) signIn(who servers.OIDCPerson) answer {
 	got := b.do("GET", b.begin(who, "").String(), "")
 	b.s.remember(cookies(got)["__Host-sb_session"].Value, "")
 	return got
+}
+
+// sendsTo checks that a sign-in ends at the page where people sign in, with a code, without a session
+// and without anything else.
+func (a answer) sendsTo(t testing.TB, code string) answer {
+	t.Helper()
+	a.wants(t, 303, "")
+	if to := a.Header.Get("Location"); to != "/sign-in?problem="+code || len(a.body) > 0 {
+		t.Errorf("goes on to %q, want the problem %s: %s", to, code, a.body)
+	}
+	if _, there := cookies(a)["__Host-sb_session"]; there {
+		t.Error("there is a session")
+	}
+	return a
 }
 
 // cookies are those that an answer sets; none are zero.

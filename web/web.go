@@ -51,7 +51,10 @@ type Views interface {
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
 	Agents(ctx context.Context, filter projections.AgentFilter) (projections.Page[projections.Agent], error)
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
+	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
+	CountAudit(ctx context.Context, filter projections.AuditFilter, by projections.AuditFacet) (projections.AuditCounts, error)
+	AuditHistogram(ctx context.Context, filter projections.AuditFilter) (projections.AuditHistogram, error)
 	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
 	Secrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
@@ -215,6 +218,8 @@ type Config struct {
 
 	// Site is the web application with index.html at its root; nil: there is none.
 	Site fs.FS
+
+	Installation Installation
 }
 
 // API is the handler of all routes.

@@ -56,6 +56,9 @@ func NewParty(id string, origins []string) (*Party, error) {
 	return &Party{made}, nil
 }
 
+// ID is the domain name that passkeys are made for.
+func (p *Party) ID() string { return p.web.Config.RPID }
+
 // Origins are where the pages come from that may use passkeys.
 func (p *Party) Origins() []string { return p.web.Config.RPOrigins }
 

@@ -183,12 +183,12 @@ function NoFactor() {
 /** askPasskey has the browser ask for a passkey, for a challenge of this moment (Web Authentication, level 3). */
 async function askPasskey(): Promise<Proof> {
   const { public_key } = await answer(
-    api.POST('/me/step-up/passkey', { body: {}, params: { header: { 'Idempotency-Key': newKey() } } }),
+    api.POST('/me/step-up/passkey', { params: { header: { 'Idempotency-Key': newKey() } } }),
   )
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(public_key as never)
   const given = await navigator.credentials.get({ publicKey })
   if (!(given instanceof PublicKeyCredential)) throw new DOMException('', 'NotAllowedError')
-  return { passkey: given.toJSON() as Proof['passkey'] }
+  return { passkey: { ...given.toJSON() } }
 }
 
 function why(error: unknown): string {

@@ -55,17 +55,16 @@ export function useKeys(title: string, shortcuts: Shortcut[]) {
   const now = useRef(shortcuts)
   now.current = shortcuts
   const listed = shortcuts.map(({ keys, does }) => `${keys.join(' ')}\n${does}`).join('\n\n')
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is listed stands for the shortcuts
   useEffect(() => {
     const group = { title, shortcuts: now.current }
     become([...groups, group])
     return () => become(groups.filter((other) => other !== group))
-    // biome-ignore lint/correctness/useExhaustiveDependencies: what is listed stands for the shortcuts
   }, [title, listed])
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (typing(event)) return
       const found = now.current.find((shortcut) => shortcut.keys.includes(event.key))
-      // Enter and blank press what has the focus.
       if (!found) return
       event.preventDefault()
       found.run()
