@@ -23,6 +23,7 @@ import {
   fieldOf,
   missing,
   type Operation,
+  type Row,
   repeat,
   whole,
 } from './draft'
