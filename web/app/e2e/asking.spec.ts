@@ -39,7 +39,7 @@ async function made(page: Page, dana: Caller, ada: Caller, secret: string, value
   await page.goto(`/requests/new?operation=create&secret=${secret}`)
   for (const [index, [key, value]] of Object.entries(values).entries()) {
     if (index > 0) await page.getByRole('button', { name: 'Another key' }).click()
-    await page.getByLabel(`Name of key ${index + 1}`).fill(key)
+    await page.getByRole('combobox', { name: `Name of key ${index + 1}` }).fill(key)
     await page.getByLabel(`Value of ${key}`, { exact: true }).fill(value)
   }
   await page.getByLabel('Reason').fill('create it for a test of the browser')
@@ -64,7 +64,7 @@ test('a value is created, read, opened once, and then nowhere', async ({ enter, 
   const [dana, ada] = await Promise.all([caller('dana'), caller('ada')])
   const { page, context } = await enter('dana', { permissions: ['clipboard-read', 'clipboard-write'] })
   const value = canary()
-  const secret = `file/asking-${unique()}/app`
+  const secret = `file/staging/asking-${unique()}/app`
   const bodies: string[] = []
   page.on('request', (request) => bodies.push(`${request.url()} ${request.postData() ?? ''}`))
   await made(page, dana, ada, secret, { token: value })
@@ -153,12 +153,12 @@ test('keys of a secret are set and removed, sealed, and a later read has the new
 }) => {
   const [dana, ada] = await Promise.all([caller('dana'), caller('ada')])
   const { page } = await enter('dana')
-  const secret = `file/asking-${unique()}/db`
+  const secret = `file/staging/asking-${unique()}/db`
   const [old, fresh] = [canary(), canary()]
   await made(page, dana, ada, secret, { password: old, legacy: old })
 
   await page.goto(`/requests/new?operation=patch&secret=${secret}`)
-  await page.getByLabel('Name of key 1').fill('password')
+  await page.getByRole('combobox', { name: 'Name of key 1' }).fill('password')
   const typed = page.getByLabel('Value of password', { exact: true })
   await typed.fill(fresh)
   await expect(typed).toHaveCSS('-webkit-text-security', 'disc')
@@ -166,10 +166,10 @@ test('keys of a secret are set and removed, sealed, and a later read has the new
   await expect(typed).toHaveCSS('-webkit-text-security', 'none')
   await page.getByRole('button', { name: 'Hide what you type for password' }).click()
   await page.getByRole('button', { name: 'Another key' }).click()
-  await page.getByLabel('Name of key 2').fill('legacy')
+  await page.getByRole('combobox', { name: 'Name of key 2' }).fill('legacy')
   await page.getByLabel('What to do with legacy').selectOption('Remove')
   await page.getByRole('button', { name: 'Another key' }).click()
-  await page.getByLabel('Name of key 3').fill('limits')
+  await page.getByRole('combobox', { name: 'Name of key 3' }).fill('limits')
   await page.getByLabel('Kind of the value of limits').selectOption('JSON')
   await page.getByLabel('Value of limits', { exact: true }).fill('{"rows": 5')
   await page.getByLabel('Reason').fill('the old password leaked')
@@ -212,14 +212,14 @@ test('another team fills values in, or says why not', async ({ enter, caller, ac
   await apply(olu, [{ kind: 'Team', name: team, spec: { members: [keeper.id] } }])
   await olu.post(`/people/${keeper.id}/grants`, { role: 'value-provider', scope: { team } })
   const { page } = await enter('dana')
-  const secret = `file/asking-${unique()}/bank`
+  const secret = `file/staging/asking-${unique()}/bank`
   const value = canary()
   await made(page, dana, ada, secret, { api_key: 'the first one' })
   const ask = async () => {
     await page.goto(`/requests/new?operation=patch&secret=${secret}`)
-    await page.getByLabel('Name of key 1').fill('api_key')
+    await page.getByRole('combobox', { name: 'Name of key 1' }).fill('api_key')
     await page.getByLabel('Another team fills in the values').check()
-    await page.getByLabel('Team', { exact: true }).fill(team)
+    await page.getByRole('combobox', { name: 'Team' }).fill(team)
     await page.getByLabel('Within').selectOption('8 hours')
     await page.getByLabel('Reason').fill('the key of the new contract')
     await accessible(page)
@@ -261,7 +261,7 @@ test('what cannot wait is done without approval, with a reason of its own and a 
 }) => {
   const [dana, ada, olu] = await Promise.all([caller('dana'), caller('ada'), caller('olu')])
   const name = `asking-${unique()}`
-  const secret = `file/${name}/db`
+  const secret = `file/staging/${name}/db`
   const { page } = await enter('dana')
   await made(page, dana, ada, secret, { password: canary() })
   const { id: me } = await dana.get<{ id: string }>('/me')
@@ -281,7 +281,7 @@ test('what cannot wait is done without approval, with a reason of its own and a 
         },
       },
     },
-    { kind: 'Rule', name, spec: { scope: { connection: 'file', prefix: name }, effect: 'require', workflow: name } },
+    { kind: 'Rule', name, spec: { scope: { connection: 'file', prefix: `staging/${name}` }, effect: 'require', workflow: name } },
   ])
   await page.goto(`/requests/new?secret=${secret}`)
   await expect(page.getByText('Needed here, in the form OPS-[0-9]+.')).toBeVisible()
@@ -322,8 +322,8 @@ test('a session that ends under a form keeps all that was typed, and so does a w
       expect(request.postData()).not.toContain(value)
     }
   })
-  await page.goto(`/requests/new?operation=create&secret=file/asking-${unique()}/app`)
-  await page.getByLabel('Name of key 1').fill('token')
+  await page.goto(`/requests/new?operation=create&secret=file/staging/asking-${unique()}/app`)
+  await page.getByRole('combobox', { name: 'Name of key 1' }).fill('token')
   await page.getByLabel('Value of token', { exact: true }).fill(value)
   await page.getByLabel('Reason').fill('create it for a test of the browser')
   await page.getByRole('link', { name: 'Inventory' }).click()
@@ -385,7 +385,7 @@ test('requests are listed by what they wait for, also on a phone, and whoever ma
   accessible,
 }) => {
   const [dana, olu] = await Promise.all([caller('dana'), caller('olu')])
-  const secret = `file/asking-${unique()}/list`
+  const secret = `file/staging/asking-${unique()}/list`
   await dana.post('/requests', { secret, reason: 'to have something in a list' })
   const { page } = await enter('ada')
   await page.goto(`/requests?secret=${secret}`)
