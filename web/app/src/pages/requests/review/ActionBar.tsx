@@ -1,14 +1,16 @@
 import { Kbd, Text } from '@mantine/core'
-import { lazy, Suspense, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import type { Action, Request } from '../../../api/requests'
 import { useMe } from '../../../session/who'
 import { useKeys } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
-import { type Asking, Dialogs } from './Dialogs'
+import type { Asking } from './Dialogs'
 import classes from './Review.module.css'
 import { useVerdicts } from './useVerdicts'
 import { undo, undoLast, useOnItsWay } from './verdicts'
 
+const loadDialogs = () => import('./Dialogs')
+const Dialogs = lazy(() => loadDialogs().then((part) => ({ default: part.Dialogs })))
 const ProvideDialog = lazy(() => import('../provide/ProvideDialog').then((part) => ({ default: part.ProvideDialog })))
 
 /** why is the reason why something cannot be done, as a sentence. */
@@ -24,6 +26,12 @@ export function ActionBar({ request }: { request: Request }) {
   const give = useVerdicts()
   const given = useOnItsWay(request.id)
   const [asking, setAsking] = useState<Asking>()
+  const [asked, setAsked] = useState(false)
+  if (asking && !asked) setAsked(true)
+  useEffect(() => {
+    const soon = setTimeout(loadDialogs, 1_000) // so that a key does not wait for them
+    return () => clearTimeout(soon)
+  }, [])
   const [providing, setProviding] = useState(false)
   const { actions, state } = request
   const pending = state === 'pending' && !given
@@ -123,8 +131,10 @@ export function ActionBar({ request }: { request: Request }) {
           )}
         </div>
       )}
-      <Dialogs request={request} asking={asking} close={() => setAsking(undefined)} />
-      <Suspense>{providing && <ProvideDialog request={request} opened close={() => setProviding(false)} />}</Suspense>
+      <Suspense>
+        {asked && <Dialogs request={request} asking={asking} close={() => setAsking(undefined)} />}
+        {providing && <ProvideDialog request={request} opened close={() => setProviding(false)} />}
+      </Suspense>
     </>
   )
 }
