@@ -15,7 +15,7 @@ export function PersonItems() {
     <Menu position="bottom-end" width={240} opened={opened} onChange={setOpened}>
       <Menu.Target>
         <UnstyledButton aria-label={`Account of ${me.name}`}>
-          <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" />
+          <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" aria-hidden />
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>

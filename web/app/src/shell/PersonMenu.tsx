@@ -15,7 +15,7 @@ export function PersonMenu() {
       aria-expanded={wanted}
       onClick={() => setWanted(true)}
     >
-      <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" />
+      <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" aria-hidden />
     </UnstyledButton>
   )
   return wanted ? (

@@ -48,12 +48,12 @@ export function Shell() {
         <UnstyledButton
           className={classes.search}
           onClick={openPalette}
-          aria-label="Search and commands"
+          aria-label="Search or jump to…"
           aria-keyshortcuts="Control+K Meta+K"
         >
           <IconSearch size={15} aria-hidden />
           <span>Search or jump to…</span>
-          <Kbd size="xs" visibleFrom="sm">
+          <Kbd size="xs" visibleFrom="sm" aria-hidden>
             Ctrl K
           </Kbd>
         </UnstyledButton>

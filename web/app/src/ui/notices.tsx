@@ -17,14 +17,23 @@ function subscribe(listener: () => void) {
 export function notify(message: NotificationData & { id?: string }) {
   wanted = true
   for (const listener of listeners) listener()
-  void load().then(({ notifications }) =>
-    notifications.show({ closeButtonProps: { 'aria-label': 'Close this message' }, ...message }),
+  load().then(
+    ({ notifications }) => notifications.show({ closeButtonProps: { 'aria-label': 'Close this message' }, ...message }),
+    () => undefined, // there is no line to load it by
   )
+}
+
+/** prepare loads what shows messages, for those that come when there is no line. */
+export function prepare() {
+  load().catch(() => undefined) // the next message tries again
 }
 
 /** dismiss takes a message away. */
 export function dismiss(id: string) {
-  void load().then(({ notifications }) => notifications.hide(id))
+  load().then(
+    ({ notifications }) => notifications.hide(id),
+    () => undefined,
+  )
 }
 
 /** Where messages come up. */

@@ -25,7 +25,10 @@ export const theme = createTheme({
     const name = input.color ?? input.theme.primaryColor
     // The default text of these variants is too pale on their own background.
     return name in input.theme.colors
-      ? { ...colors, color: `light-dark(var(--mantine-color-${name}-9), var(--mantine-color-${name}-2))` }
+      ? {
+          ...colors,
+          color: `light-dark(color-mix(in srgb, var(--mantine-color-${name}-9), black 35%), var(--mantine-color-${name}-2))`,
+        }
       : colors
   },
   components: {

@@ -4,6 +4,7 @@ import type { Action, Request } from '../../../api/requests'
 import { useMe } from '../../../session/who'
 import { useKeys } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
+import { prepare } from '../../../ui/notices'
 import type { Asking } from './Dialogs'
 import classes from './Review.module.css'
 import { useVerdicts } from './useVerdicts'
@@ -29,7 +30,11 @@ export function ActionBar({ request }: { request: Request }) {
   const [asked, setAsked] = useState(false)
   if (asking && !asked) setAsked(true)
   useEffect(() => {
-    const soon = setTimeout(loadDialogs, 1_000) // so that a key does not wait for them
+    // So that a key does not wait for them, and that they are there when the line breaks.
+    const soon = setTimeout(() => {
+      loadDialogs().catch(() => undefined)
+      prepare()
+    }, 1_000)
     return () => clearTimeout(soon)
   }, [])
   const [providing, setProviding] = useState(false)
