@@ -1,10 +1,11 @@
-import { Avatar, Menu, Text, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import { Menu, Text, useMantineColorScheme } from '@mantine/core'
 import { IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { paths } from '../paths'
 import { signOut } from '../session/signOut'
 import { useMe } from '../session/who'
+import { PersonButton } from './PersonMenu'
 
 /** The menu of an account, which begins open: it is only loaded once somebody wants it. */
 export function PersonItems() {
@@ -14,9 +15,7 @@ export function PersonItems() {
   return (
     <Menu position="bottom-end" width={240} opened={opened} onChange={setOpened}>
       <Menu.Target>
-        <UnstyledButton aria-label={`Account of ${me.name}`}>
-          <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" aria-hidden />
-        </UnstyledButton>
+        <PersonButton />
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>

@@ -39,7 +39,7 @@ export function VerdictToast({ id, says, request, count }: Props) {
           Undo
         </Button>
       ) : (
-        <Loader size="xs" aria-label="Sending" />
+        <Loader size="xs" aria-hidden />
       )}
     </Group>
   )
