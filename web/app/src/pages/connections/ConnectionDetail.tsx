@@ -121,7 +121,7 @@ function Shown({ connection }: { connection: Connection }) {
           {sentence(error)}
         </Alert>
       )}
-      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg">
+      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: 'start' }}>
         <Stack gap="lg">
           <Section
             title="What is known"

@@ -13,7 +13,6 @@ import { ActionButton } from '../../ui/ActionButton'
 import type { Column } from '../../ui/DataTable'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
-import { counted } from '../inventory/secretWords'
 import { CreateConnection } from './CreateConnection'
 import { providerWords } from './providers'
 import { Serving } from './Serving'
@@ -65,7 +64,7 @@ const columns: Column<Connection>[] = [
   {
     id: 'secrets',
     title: 'Secrets',
-    width: '130px',
+    width: '96px',
     wide: true,
     end: true,
     cell: ({ name }) => <SecretCount connection={name} />,
@@ -90,7 +89,8 @@ export function ConnectionBadge({ state }: { state: Connection['state'] }) {
 function SecretCount({ connection }: { connection: string }) {
   const may = useMe().permissions.includes('secret.list')
   const count = useQuery({ ...countQuery({ connection }), enabled: may })
-  return count.data ? counted(count.data) : '–'
+  if (!count.data) return '–'
+  return count.data.exact ? count.data.count.toLocaleString('en') : `over ${count.data.count.toLocaleString('en')}`
 }
 
 function ConnectionList({ create }: { create: React.ReactNode }) {

@@ -94,7 +94,7 @@ function Shown({ secret }: { secret: Secret }) {
           . What was known of it stays. A scan that finds it again brings it back.
         </Alert>
       )}
-      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg">
+      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: 'start' }}>
         <Stack gap="lg">
           <Section title="What is known">
             <Facts
