@@ -11,12 +11,14 @@ import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import type { Column } from '../../ui/DataTable'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
-import { CreateConnection } from './CreateConnection'
 import { providerWords } from './providers'
 import { Serving } from './Serving'
 import { scheduleWords } from './scheduleWords'
+
+const CreateConnection = lazily(() => import('./CreateConnection'), 'CreateConnection')
 
 /** Secret stores, each behind the agents of one cluster. */
 export function Connections() {

@@ -12,11 +12,11 @@ import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { providerWords } from '../connections/providers'
-import { AssignDialog } from './AssignDialog'
 import { whyNotAsk } from './asking'
 import { KeyNames } from './KeyNames'
 import { LabelChips } from './LabelChips'
@@ -24,6 +24,8 @@ import { labelText } from './labels'
 import { RequestsOf } from './RequestsOf'
 import { fromWords, rotation } from './secretWords'
 import { WhoDecides } from './WhoDecides'
+
+const AssignDialog = lazily(() => import('./AssignDialog'), 'AssignDialog')
 
 /** One secret: everything that is known of it. Its values are not. */
 export function SecretDetail() {
