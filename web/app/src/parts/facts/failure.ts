@@ -1,0 +1,31 @@
+/** Why a job could not be done, in the few words of a line; the request itself says what to do. */
+const words: Record<string, string> = {
+  secret_not_found: 'there is no such secret',
+  key_not_found: 'the secret has no such key',
+  provider_forbidden: 'the agent may not use this secret',
+  not_a_key_value_secret: 'the secret is no set of keys and values',
+  ref_outside_allow_list: 'the agent does not serve this path',
+  invalid_ref: 'the store can have no such path',
+  connection_unknown_to_agent: 'no agent serves this connection',
+  provider_sign_in_failed: 'the agent could not sign in to the store',
+  provider_unavailable: 'the store could not be reached',
+  value_too_large: 'the secret is too large',
+  ticket_refused: 'the agent refused the job',
+  agent_lost: 'no agent came back with an outcome',
+  agent_internal: 'the agent met a defect',
+  envelope_unreadable: 'a sealed value does not open',
+  secret_exists: 'the secret exists already',
+  write_conflict: 'others kept changing the secret',
+  no_key_left: 'the secret would have no key left',
+  value_refused_by_provider: 'the store cannot keep such a value',
+  values_lost: 'the sealed values are gone',
+  values_held_elsewhere: 'the values are sealed to an agent that is gone',
+  write_not_verified: 'what was written reads back differently',
+  not_written: 'the change did not get to the store',
+  outcome_unknown: 'nobody can tell whether it was written',
+  job_expired: 'its time ran out',
+  fingerprint_key_missing: 'the agent has no fingerprint key',
+  list_too_large: 'the store has more secrets than can be listed',
+}
+
+export const failure = (code: string): string => words[code] ?? code
