@@ -1,7 +1,7 @@
 import { Anchor, Badge, Group, Stack, Text, TextInput } from '@mantine/core'
 import { IconCheck, IconMinus, IconPlus, IconSearch } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
-import { Fragment } from 'react'
+import { Fragment, lazy, Suspense } from 'react'
 import type { Schema } from '../api/client'
 import { type Governance, governanceQuery, permissionsQuery } from '../api/governance'
 import { one, useFilters } from '../search'
@@ -10,11 +10,11 @@ import { ActionButton } from '../ui/ActionButton'
 import { Failed, Forbidden, Loading } from '../ui/states'
 import { draftOf, newDraft } from './change/draft'
 import { useDrafted } from './change/drafts'
-import { Editor } from './change/Editor'
 import { find, ofKind } from './governance/objects'
-import { RoleForm } from './RoleForm'
 import classes from './RoleMatrix.module.css'
 import { areas, areaWords } from './roleWords'
+
+const RoleEditor = lazy(() => import('./RoleEditor'))
 
 interface Column {
   name: string
@@ -78,15 +78,9 @@ function Shown({ governance, permissions }: { governance: Governance; permission
       </Group>
       <Matrix columns={columns} permissions={shown} />
       {begin && (
-        <Editor
-          key={name}
-          drawer
-          begin={begin}
-          governance={governance}
-          back="All roles"
-          leave={() => change({ role: '', new: '' })}
-          form={<RoleForm />}
-        />
+        <Suspense>
+          <RoleEditor key={name} begin={begin} governance={governance} leave={() => change({ role: '', new: '' })} />
+        </Suspense>
       )}
     </Stack>
   )

@@ -1,12 +1,27 @@
 import { Checkbox, Fieldset, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
+import type { Governance } from '../api/governance'
 import { permissionsQuery } from '../api/governance'
+import type { Draft } from './change/draft'
 import { useField } from './change/Editing'
+import { Editor } from './change/Editor'
 import { TextField } from './change/fields'
 import { areas, areaWords } from './roleWords'
 
 /** A role of one's own: what it is for, and what it lets somebody do. */
-export function RoleForm() {
+export default function RoleEditor({
+  begin,
+  governance,
+  leave,
+}: {
+  begin: Draft
+  governance: Governance
+  leave: () => void
+}) {
+  return <Editor drawer begin={begin} governance={governance} back="All roles" leave={leave} form={<RoleForm />} />
+}
+
+function RoleForm() {
   const { value, set, error } = useField<string[]>(['permissions'])
   const { data } = useQuery(permissionsQuery)
   const holds = value ?? []
