@@ -47,7 +47,7 @@ test('a rule is written, mended, tried, reviewed and applied, and then decides',
   await page.goto('/policies')
   await expect(page.getByRole('heading', { name: 'Priority -1000' })).toBeVisible()
   await page.getByRole('button', { name: 'New rule' }).click()
-  await page.getByLabel('Name').fill(name)
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
   await page.getByText('Refuses', { exact: true }).click()
   await choose(page, 'Connection', 'file')
   await page.getByLabel('Below the path').fill(`${name}/`)
@@ -153,7 +153,7 @@ test('a team, its project and where its secrets lie', async ({ enter, accessible
   const begin = async (kind: string) => {
     await page.getByRole('button', { name: 'New', exact: true }).click()
     await page.getByRole('menuitem', { name: kind }).click()
-    await page.getByLabel('Name', { exact: true }).first().fill(name)
+    await page.getByRole('textbox', { name: 'Name', exact: true }).first().fill(name)
   }
   const review = async () => {
     await expect(page.getByText(good)).toBeVisible()
@@ -168,11 +168,8 @@ test('a team, its project and where its secrets lie', async ({ enter, accessible
   await choose(page, 'Team', name)
   await accessible(page)
   await review()
-  await page
-    .getByRole('button', { name: `Add paths to ${name} / prod` })
-    .or(page.getByRole('link', { name: `Add paths to ${name} / prod` }))
-    .click()
-  await page.getByLabel('Name', { exact: true }).fill(name)
+  await page.getByRole('link', { name: `Add paths to ${name} / prod` }).click()
+  await page.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
   await choose(page, 'Connection', 'file')
   await page.getByLabel('Below the path').fill(`${name}/`)
   await expect(page.getByText(`${name} / prod covers file/${name}/. One may ask to read it.`)).toBeVisible()
