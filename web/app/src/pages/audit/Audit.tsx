@@ -56,7 +56,7 @@ function Explorer() {
   return (
     <Page
       title="Audit"
-      about="Everything that happened, and everything that was refused, newest first. Nothing is ever changed or removed."
+      about="All that happened or was refused, newest first. Nothing in it is ever changed or removed."
       actions={
         <>
           <SavedViews search={search} />

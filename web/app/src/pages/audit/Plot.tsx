@@ -49,6 +49,10 @@ function dataOf({ items }: Props['histogram']): uPlot.AlignedData {
   ]
 }
 
+const day = 86_400
+const dayOf = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric' })
+const timeOf = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hour12: false })
+
 const colors = {
   light: { all: '#7285dc', denied: '#d6336c', text: '#5b6270', line: '#e6e8ec' },
   dark: { all: '#5c70d6', denied: '#f06595', text: '#a9b0bb', line: '#2a2d33' },
@@ -82,7 +86,15 @@ function options(
     },
     series: [{}, series(color.all), series(color.denied)],
     axes: [
-      { stroke: color.text, font, size: 22, gap: 3, grid: { show: false }, ticks: { show: false } },
+      {
+        stroke: color.text,
+        font,
+        size: 22,
+        gap: 3,
+        grid: { show: false },
+        ticks: { show: false },
+        values: (_, splits, __, ___, step) => splits.map((at) => (step >= day ? dayOf : timeOf).format(at * 1000)),
+      },
       {
         stroke: color.text,
         font,
@@ -92,7 +104,7 @@ function options(
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5],
         grid: { stroke: color.line, width: 1 },
         ticks: { show: false },
-        values: (_, splits) => splits.map((n) => (n >= 1000 ? `${n / 1000}k` : String(n))),
+        values: (_, splits) => splits.map((n) => (n === 0 ? '' : n >= 1000 ? `${n / 1000}k` : String(n))),
       },
     ],
     hooks: {

@@ -90,5 +90,6 @@ function Branch({ nodes, label, ...props }: BranchProps) {
 function after(event: FactEvent, began: number): string {
   const seconds = (Date.parse(event.time) - began) / 1000
   if (seconds <= 0) return 'start'
+  if (seconds < 1) return `+${Math.round(seconds * 1000)} ms`
   return seconds < 10 ? `+${seconds.toFixed(1)} s` : `+${span(seconds)}`
 }

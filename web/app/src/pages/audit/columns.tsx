@@ -1,7 +1,7 @@
 import { Badge, Text } from '@mantine/core'
 import { FactSentence } from '../../parts/FactSentence'
 import type { Names } from '../../parts/facts/fact'
-import { type FactEvent, isDenied, labelOf } from '../../parts/factWords'
+import { type FactEvent, isDenied } from '../../parts/factWords'
 import type { Column } from '../../ui/DataTable'
 import { exact, short } from '../../ui/time'
 import classes from './Audit.module.css'
@@ -23,28 +23,19 @@ export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>):
     width: 'minmax(0, 1fr)',
     cell: (event) => (
       <span className={classes.sentence}>
+        {isDenied(event) && (
+          <Badge color="red" mr={8}>
+            Denied
+          </Badge>
+        )}
         <FactSentence event={event} names={names} firsts={firsts} />
       </span>
     ),
   },
   {
-    id: 'kind',
-    title: 'Kind',
-    width: '190px',
-    wide: true,
-    cell: (event) =>
-      isDenied(event) ? (
-        <Badge color="red">{labelOf(event.type)}</Badge>
-      ) : (
-        <Text span inherit c="dimmed">
-          {labelOf(event.type)}
-        </Text>
-      ),
-  },
-  {
     id: 'position',
     title: 'Position',
-    width: '72px',
+    width: '64px',
     wide: true,
     end: true,
     cell: ({ seq }) => (
