@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,6 +76,11 @@ func TestSecretsAreWhereTheyMustBeAndNowhereElse(t *testing.T) {
 	r.call(r.developer, "GET", "/me", nil).wants(t, 401, "session_expired")
 	r.call(r.admin, "GET", "/audit/events?limit=200", nil, r.newest()).wants(t, 200, "")
 	r.call(r.approver, "GET", "/requests", nil).wants(t, 200, "")
+	b := r.signedInTab(r.other)
+	before := b.cookie
+	r.clock.Add(time.Minute)
+	b.renew().wants(t, 200, "")
+	b.do("GET", "/me", nil).wants(t, 200, "")
 
 	places := map[string]string{"the server's log": r.logged.String(), "the idempotency marks": r.marks.dump(), "Postgres": r.rows()}
 	for _, c := range r.commits() {
@@ -92,6 +98,8 @@ func TestSecretsAreWhereTheyMustBeAndNowhereElse(t *testing.T) {
 		"a wrong password":           {wrong, ""},
 		"a password":                 {password, ""},
 		"a session's token":          {session.Token, "/sessions"},
+		"a browser's token":          {before, "/sessions"},
+		"the one that follows":       {b.cookie, "/sessions/current/renew"},
 		"an invitation's token":      {invited.Token[len(invited.Token)-43:], "/agents/invitations"},
 	} {
 		found := 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"secretsbridge/internal/secret"
 	"secretsbridge/store"
@@ -66,8 +67,14 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := r.signedInTab(who)
+	r.clock.Add(time.Minute)
+	b.renew().wants(t, 200, "")
 	theirs := []string{string(who.ID), who.Email, who.Name, string(session.ID)}
-	const all = "challenges factors failures known_networks links people recovery_codes sessions"
+	for _, s := range read[api.Page[api.OpenSession]](t, b.do("GET", "/me/sessions", nil)).Items {
+		theirs = append(theirs, s.ID)
+	}
+	const all = "challenges factors failures former_tokens known_networks links people recovery_codes sessions"
 	if got := strings.Join(r.holding(theirs...), " "); got != all {
 		t.Fatalf("before: %s", got)
 	}

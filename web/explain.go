@@ -69,6 +69,10 @@ func (a *API) explainPolicy(c *call) (reply, error) {
 	}
 	x := g.Explain(ask, people)
 	shown := explanationOf(x, ask, g.Version)
+	shown.Wants = wantsOf(x, ask)
+	if err := a.nameDeciders(c, x, &shown); err != nil {
+		return reply{}, err
+	}
 	return reply{status: http.StatusOK, body: &shown}, a.nameVoters(c, x, &shown)
 }
 
@@ -156,6 +160,36 @@ func explanationOf(x policy.Explanation, ask policy.Ask, version int) api.Explan
 		})
 	}
 	return shown
+}
+
+// wantsOf is what the workflow asks of the person, who may not know how else before a submit is refused.
+func wantsOf(x policy.Explanation, ask policy.Ask) *api.Wants {
+	if !x.Allowed {
+		return nil
+	}
+	w := &api.Wants{MinLength: x.Justification.MinLength, Pattern: x.Justification.Pattern, Ticket: x.Justification.Ticket}
+	w.StepUp = ask.Operation == events.OperationRead && x.Workflow.StepUp.Reveal
+	glass := x.Workflow.BreakGlass
+	if glass != nil && ask.Powers.Hold(policy.RequestBreakGlass, x.Spot, ask.Now) && ask.Powers.Fit(glass.From, x.Spot, ask.Now) {
+		w.BreakGlass = &api.WantsGlass{MinLength: max(command.MinGlassReason, glass.MinLength), ReviewSeconds: glass.ReviewSeconds}
+	}
+	return w
+}
+
+// nameDeciders adds whom each step asks. A request shows them to its requester as well.
+func (a *API) nameDeciders(c *call, x policy.Explanation, shown *api.Explanation) error {
+	var who []events.UserID
+	for _, s := range x.Workflow.Steps {
+		who = append(who, s.From.People...)
+	}
+	names, err := a.People.Names(c.ctx(), who)
+	if err != nil {
+		return err
+	}
+	for i, s := range x.Workflow.Steps {
+		shown.Steps[i].From = *approversOf(s.From, names)
+	}
+	return nil
 }
 
 // nameVoters adds who may vote, for those who may list people.

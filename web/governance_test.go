@@ -459,6 +459,37 @@ func (r *rig) refresh() {
 	}
 }
 
+// TestAnExplanationSaysWhatIsAskedOfWhoAsks tells the one whom the workflow lets do without approval
+// that they may, and nobody else.
+func TestAnExplanationSaysWhatIsAskedOfWhoAsks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.applied(r.admin, changeOn(0,
+		written(t, "Workflow", "careful", `{"steps":[{"id":"four-eyes","approvals":1,"from":{"people":["`+string(r.approver.ID)+`"],"groups":["payments-oncall"]}}],
+			"justification":{"min_length":12,"ticket":"OPS-[0-9]+"},"step_up":{"reveal":true},
+			"break_glass":{"from":{"people":["`+string(r.developer.ID)+`"]},"review":{"roles":["approver"]},"review_within_seconds":3600,"min_length":20}}`),
+		written(t, "Group", "payments-oncall", `{"members":[]}`),
+		written(t, "Rule", "careful", `{"scope":{"connection":"file","prefix":"careful"},"effect":"require","workflow":"careful"}`)))
+	explain := func(who person, operation string) api.Explanation {
+		return read[api.Explanation](t, r.call(who, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/careful/db", Operation: operation}))
+	}
+	x := explain(r.developer, "read")
+	want := &api.Wants{MinLength: 12, Ticket: "OPS-[0-9]+", StepUp: true, BreakGlass: &api.WantsGlass{MinLength: 20, ReviewSeconds: 3600}}
+	if diff := cmp.Diff(want, x.Wants); diff != "" {
+		t.Errorf("of the developer (-want +got)\n%s", diff)
+	}
+	from := api.Deciders{People: []api.Person{{ID: string(r.approver.ID), Name: r.approver.Name}}, Groups: []string{"payments-oncall"}}
+	if diff := cmp.Diff(from, x.Steps[0].From); diff != "" {
+		t.Errorf("the step asks (-want +got)\n%s", diff)
+	}
+	if x := explain(r.developer, "patch"); x.Wants.StepUp {
+		t.Error("nothing is opened after a patch")
+	}
+	if x := explain(r.other, "read"); x.Wants == nil || x.Wants.BreakGlass != nil {
+		t.Errorf("of another developer: %+v", x.Wants)
+	}
+}
+
 func TestAnExplanationSaysWhy(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

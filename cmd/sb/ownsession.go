@@ -43,11 +43,14 @@ func sessionCommand(a *cli) *cobra.Command {
 
 func listSessions(a *cli, c *cobra.Command, to *client.Client, path string) error {
 	return listing(a, c, to, path, nil, maxPeople, "ID OPENED USED ENDS NOTE", func(s api.OpenSession) []string {
-		current := ""
-		if s.Current {
-			current = "this one"
+		note := ""
+		switch {
+		case s.Current:
+			note = "this one"
+		case s.Browser:
+			note = "in a browser"
 		}
-		return []string{s.ID, ago(s.CreatedAt), ago(s.UsedAt), ago(s.Expires), current}
+		return []string{s.ID, ago(s.CreatedAt), ago(s.UsedAt), ago(s.Expires), note}
 	})
 }
 

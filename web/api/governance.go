@@ -178,6 +178,22 @@ type Explanation struct {
 	Clauses  []PolicyClause `json:"clauses"`
 	Steps    []PolicyStep   `json:"steps"`
 	Withheld []string       `json:"withheld,omitempty"` // rules that would have let one read at once
+	Wants    *Wants         `json:"wants,omitempty"`    // of whoever asks; nothing if it is not allowed
+}
+
+// Wants is what a workflow asks of whoever asks for a secret.
+type Wants struct {
+	MinLength  int         `json:"min_length,omitempty"`  // of the reason, in characters
+	Pattern    string      `json:"pattern,omitempty"`     // RE2, somewhere in the reason
+	Ticket     string      `json:"ticket,omitempty"`      // RE2, of the whole ticket; then one is required
+	StepUp     bool        `json:"step_up,omitempty"`     // a fresh second factor, to open what is read
+	BreakGlass *WantsGlass `json:"break_glass,omitempty"` // nothing: the person may not do without approval
+}
+
+// WantsGlass is what it asks of whoever does without approval.
+type WantsGlass struct {
+	MinLength     int `json:"min_length"` // of the second reason, in characters
+	ReviewSeconds int `json:"review_within_seconds"`
 }
 
 // Place is where a secret lies.
@@ -207,6 +223,7 @@ type PolicyStep struct {
 	Fallback  int      `json:"fallback_voters"`
 	Stranded  bool     `json:"stranded,omitempty"` // there are too few, even with the fallback
 	People    []Person `json:"people,omitempty"`   // the voters, for who may list people; at most 50
+	From      Deciders `json:"from"`               // whom the workflow names
 }
 
 // Simulation is what a draft would change.

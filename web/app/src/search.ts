@@ -46,3 +46,9 @@ export function useFilters(): [Search, (change: Search, options?: { replace?: bo
   }
   return [search, change]
 }
+
+/** leads is an address of paths as a Link takes it. */
+export function leads(address: string): { to: string; search?: never } {
+  const at = address.indexOf('?')
+  return at < 0 ? { to: address } : { to: address.slice(0, at), search: parseSearch(address.slice(at)) as never }
+}

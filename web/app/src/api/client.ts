@@ -27,9 +27,18 @@ const headers: Middleware = {
   async onResponse({ response, schemaPath }) {
     const at = Number(response.headers.get('Sb-Sequence') ?? 0)
     if (at > newest) newest = at
-    if (response.status === 401 && schemaPath !== '/sessions') expired()
+    if (response.status === 401 && schemaPath !== '/sessions' && !(await asksProof(response))) expired()
     return response
   },
+}
+
+/** asksProof reports whether a 401 asks for more proof within a session that still counts (RFC 9470). */
+async function asksProof(response: Response): Promise<boolean> {
+  const said: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
+  return isProblem(said) && ['step_up_required', 'sign_in_stale'].includes(said.code)
 }
 
 /** newKey makes an Idempotency-Key. A form keeps one for as long as its content stays the same. */

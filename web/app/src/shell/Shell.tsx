@@ -2,14 +2,19 @@ import { ActionIcon, Burger, Button, Kbd, NavLink, Text, Tooltip, UnstyledButton
 import { useDisclosure } from '@mantine/hooks'
 import { IconPlus, IconSearch } from '@tabler/icons-react'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { useEffect } from 'react'
+import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react'
 import { paths } from '../paths'
+import { stepUp } from '../session/stepUp'
 import { useMe, whyNot } from '../session/who'
+import { useGo, useKeys } from './keys'
 import { LiveBadge } from './LiveBadge'
 import { openPalette, Palette } from './Palette'
 import { PersonMenu } from './PersonMenu'
 import classes from './Shell.module.css'
 import { type Section, sections } from './sections'
+
+const KeySheet = lazy(() => import('./KeySheet').then((part) => ({ default: part.KeySheet })))
+const StepUp = lazy(() => import('../session/StepUp').then((part) => ({ default: part.StepUp })))
 
 /** The frame around all pages: where one is, what one can go to, and whether it is live. */
 export function Shell() {
@@ -78,7 +83,22 @@ export function Shell() {
         <Outlet />
       </main>
       <Palette />
+      <OverAll />
     </div>
+  )
+}
+
+/** What any page may bring up: the sheet of keys, and the question for a second factor. */
+function OverAll() {
+  const [sheet, setSheet] = useState(false)
+  const proving = useSyncExternalStore(stepUp.subscribe, stepUp.open)
+  useGo()
+  useKeys('Everywhere', [{ keys: ['?'], does: 'Show these keys', run: () => setSheet(true) }])
+  return (
+    <Suspense>
+      {sheet && <KeySheet close={() => setSheet(false)} />}
+      {proving && <StepUp />}
+    </Suspense>
   )
 }
 

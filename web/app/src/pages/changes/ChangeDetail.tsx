@@ -1,5 +1,20 @@
+import { useParams } from '@tanstack/react-router'
+import { useMe, whyNot } from '../../session/who'
 import { Page } from '../../ui/Page'
+import { Forbidden } from '../../ui/states'
+import { Proposal } from './Proposal'
+import { VersionView } from './VersionView'
 
+/** One version of the governance, or one proposal, by the address. */
 export function ChangeDetail() {
-  return <Page title="ChangeDetail">{null}</Page>
+  const { id } = useParams({ strict: false })
+  const reason = whyNot(useMe(), 'governance.read', 'read changes of the governance')
+  if (reason || !id) {
+    return (
+      <Page title="Change">
+        <Forbidden reason={reason ?? 'It has no number.'} />
+      </Page>
+    )
+  }
+  return /^\d+$/.test(id) ? <VersionView key={id} version={Number(id)} /> : <Proposal key={id} id={id} />
 }

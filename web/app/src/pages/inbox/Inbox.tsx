@@ -1,5 +1,210 @@
-import { Page } from '../../ui/Page'
+import { ActionIcon, Button, Group, Kbd, Text, TextInput, Title } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
+import { IconArrowLeft, IconSearch } from '@tabler/icons-react'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { useEffect, useRef, useState } from 'react'
+import { askedQuery, type Request, readyQuery, requestsIn } from '../../api/requests'
+import { one, useFilters } from '../../search'
+import { useMe, whyNot } from '../../session/who'
+import { useKeys } from '../../shell/keys'
+import { ActionButton } from '../../ui/ActionButton'
+import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
+import { Review } from '../requests/review/Review'
+import { useVerdicts } from '../requests/review/useVerdicts'
+import { useEntries } from '../requests/review/verdicts'
+import { AllDone } from './AllDone'
+import classes from './Inbox.module.css'
+import { List } from './List'
+import { afterwards, beside, parts, whyNotTogether } from './triage'
 
+/** What waits for whoever is signed in: a list to walk through, and beside it the request that one is at. */
 export function Inbox() {
-  return <Page title="Inbox">{null}</Page>
+  const reason = whyNot(useMe(), 'request.list', 'see requests')
+  useEffect(() => {
+    document.title = 'Inbox · Secrets Bridge'
+  }, [])
+  if (reason) {
+    return (
+      <div className={classes.whole}>
+        <Title order={1}>Inbox</Title>
+        <Forbidden reason={reason} />
+      </div>
+    )
+  }
+  return <Triage />
+}
+
+function Triage() {
+  const asked = useInfiniteQuery(askedQuery)
+  const ready = useInfiniteQuery(readyQuery)
+  const entries = useEntries()
+  const give = useVerdicts()
+  const [search, change] = useFilters()
+  const [text, setText] = useState(one(search, 'text'))
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
+  const narrow = useMediaQuery('(max-width: 62em)', false, { getInitialValueInEffect: false })
+  const filter = useRef<HTMLInputElement>(null)
+  const pane = useRef<HTMLElement>(null)
+  const list = useRef<HTMLElement>(null)
+  const last = useRef(0)
+
+  const onItsWay = new Set(entries.flatMap((entry) => entry.verdicts.map((verdict) => verdict.request)))
+  const all = [...requestsIn(asked.data), ...requestsIn(ready.data).filter((request) => request.actions.reveal.allowed)]
+  const shownParts = parts(all, text, onItsWay)
+  const shown = shownParts.flatMap((part) => part.requests)
+  const chosen = one(search, 'request')
+  const at = chosen || (narrow ? '' : (shown[0]?.id ?? ''))
+  const current = all.find((request) => request.id === at)
+  const index = shown.findIndex((request) => request.id === at)
+  if (index >= 0) last.current = index
+  const selected = shown.filter((request) => picked.has(request.id))
+
+  const focus = (id: string | undefined) =>
+    requestAnimationFrame(() => {
+      const row = id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined
+      if (row?.offsetParent) row.focus()
+      else pane.current?.querySelector<HTMLElement>('h2')?.focus()
+    })
+  const goTo = (request: Request | undefined) => {
+    if (request?.id !== at) change({ request: request?.id }, { replace: !narrow || at !== '' })
+    focus(request?.id)
+  }
+  const step = (by: number) => shown.length > 0 && goTo(at ? beside(shown, at, by, last.current) : shown[0])
+  const toggle = (id: string) => {
+    const next = new Set(picked)
+    if (!next.delete(id)) next.add(id)
+    setPicked(next)
+  }
+  const together = whyNotTogether(selected)
+  const approveSelected = () => {
+    if (together) return
+    const next = afterwards(shown, at, picked)
+    give(selected, 'approve')
+    setPicked(new Set())
+    if (picked.has(at)) goTo(next)
+  }
+
+  // A verdict takes its request out of the list: the next one gets its place, and the focus.
+  const before = useRef<Request[]>([])
+  useEffect(() => {
+    if (at && onItsWay.has(at) && before.current.some((request) => request.id === at)) {
+      goTo(afterwards(before.current, at, onItsWay))
+    }
+    before.current = shown
+  })
+
+  useKeys('Inbox', [
+    { keys: ['j', 'ArrowDown'], does: 'Next', run: () => step(1) },
+    { keys: ['k', 'ArrowUp'], does: 'Previous', run: () => step(-1) },
+    { keys: ['x'], does: 'Select', run: () => current && shown.includes(current) && toggle(current.id) },
+    { keys: ['A'], does: 'Approve what is selected', run: approveSelected },
+    {
+      keys: ['v'],
+      does: 'Open a value, or go to those that are ready',
+      run: () => {
+        const open = pane.current?.querySelector<HTMLElement>('[data-reveal]:not([aria-disabled])')
+        if (open) open.click()
+        else goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current)
+      },
+    },
+    { keys: ['/'], does: 'Filter', run: () => filter.current?.focus() },
+    { keys: ['Escape'], does: 'Select nothing', run: () => setPicked(new Set()) },
+  ])
+
+  if (asked.isPending || ready.isPending) return <Loading what="Loading the inbox" />
+  if (asked.error && !asked.data) {
+    return (
+      <div className={classes.whole}>
+        <Title order={1}>Inbox</Title>
+        <Failed error={asked.error} again={() => void asked.refetch()} />
+      </div>
+    )
+  }
+  if (shown.length === 0 && !text && !chosen) return <AllDone waits={onItsWay.size} />
+  const showList = !narrow || !at
+  const showPane = !narrow || at
+  return (
+    <div className={classes.inbox}>
+      {showList && (
+        <section ref={list} className={classes.side} aria-label="What waits for you">
+          <div className={classes.head}>
+            <Group justify="space-between" wrap="nowrap">
+              <Title order={1}>Inbox</Title>
+              <Text size="sm" c="dimmed" role="status">
+                {shown.length === 1 ? '1 thing waits' : `${shown.length}${asked.hasNextPage ? '+' : ''} things wait`}
+              </Text>
+            </Group>
+            <TextInput
+              ref={filter}
+              aria-label="Filter by person, secret, reason or place"
+              placeholder="Filter"
+              leftSection={<IconSearch size={15} aria-hidden />}
+              rightSection={<Kbd size="xs">/</Kbd>}
+              rightSectionProps={{ 'aria-hidden': true }}
+              value={text}
+              maxLength={200}
+              onChange={(event) => {
+                setText(event.currentTarget.value)
+                change({ text: event.currentTarget.value }, { replace: true })
+              }}
+              onKeyDown={(event) => {
+                if (event.key === 'Escape' || event.key === 'Enter')
+                  focus(shown.some((r) => r.id === at) ? at : shown[0]?.id)
+              }}
+            />
+          </div>
+          <List
+            parts={shownParts}
+            at={at}
+            picked={picked}
+            toggle={toggle}
+            open={goTo}
+            more={asked.hasNextPage}
+            loadMore={() => void asked.fetchNextPage()}
+            loading={asked.isFetchingNextPage}
+          />
+          {selected.length > 0 && (
+            <div className={classes.bulk}>
+              <Text size="sm" fw={500}>
+                {selected.length} selected
+              </Text>
+              <Group gap="xs">
+                <Button size="xs" variant="subtle" color="gray" onClick={() => setPicked(new Set())}>
+                  Clear
+                </Button>
+                <ActionButton size="xs" blocked={together} onClick={approveSelected} aria-keyshortcuts="Shift+A">
+                  Approve {selected.length}
+                </ActionButton>
+              </Group>
+            </div>
+          )}
+        </section>
+      )}
+      {showPane && (
+        <section ref={pane} className={classes.pane} aria-label="The request that you are at">
+          {narrow && (
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="lg"
+              className={classes.back}
+              aria-label="Back to the inbox"
+              onClick={() => change({ request: '' })}
+            >
+              <IconArrowLeft size={20} />
+            </ActionIcon>
+          )}
+          {at ? (
+            <Review key={at} id={at} told={current} />
+          ) : (
+            <Empty icon={IconSearch} title="Nothing fits the filter">
+              <Button variant="default" size="xs" onClick={() => [setText(''), change({ text: '' })]}>
+                Clear the filter
+              </Button>
+            </Empty>
+          )}
+        </section>
+      )}
+    </div>
+  )
 }

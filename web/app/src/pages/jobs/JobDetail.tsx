@@ -1,5 +1,145 @@
+import { Alert, Anchor, Badge, Group, Stack, Text } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link, useParams } from '@tanstack/react-router'
+import { useEffect, useRef, useState } from 'react'
+import { newKey } from '../../api/client'
+import { cancel, ended, followJob, type Job, jobQuery } from '../../api/jobs'
+import { codeOf, sentence } from '../../api/problem'
+import { Facts, Section } from '../../parts/Facts'
+import { Missing } from '../../parts/Missing'
+import { paths } from '../../paths'
+import { useMe, whyNot } from '../../session/who'
+import { ActionButton } from '../../ui/ActionButton'
+import { CopyButton } from '../../ui/CopyButton'
 import { Page } from '../../ui/Page'
+import { ReasonDialog } from '../../ui/ReasonDialog'
+import { Failed, Loading } from '../../ui/states'
+import { Countdown, useNow, When } from '../../ui/When'
+import { JobBadge } from './JobBadge'
+import { JobProgress } from './JobProgress'
+import { failureWords, queuedBy, stateWords, title, took, typeWords } from './jobWords'
 
+/** One job, live until it has ended. */
 export function JobDetail() {
-  return <Page title="JobDetail">{null}</Page>
+  const { id } = useParams({ strict: false }) as { id: string }
+  const job = useQuery(jobQuery(id))
+  if (codeOf(job.error) === 'job_unknown') {
+    return <Missing title="Job" what="There is no such job" to={paths.jobs()} back="To the jobs" />
+  }
+  if (job.error && !job.data) {
+    return (
+      <Page title="Job">
+        <Failed error={job.error} again={() => void job.refetch()} />
+      </Page>
+    )
+  }
+  if (!job.data) return <Loading what="Loading the job" />
+  return <Shown job={job.data} />
+}
+
+function Shown({ job }: { job: Job }) {
+  const me = useMe()
+  const cache = useQueryClient()
+  const now = useNow()
+  const [live, setLive] = useState(true)
+  const [asking, setAsking] = useState(false)
+  const key = useRef(newKey())
+  const over = ended(job.state)
+  useEffect(() => (over ? undefined : followJob(cache, job.id, setLive)), [cache, job.id, over])
+  const blocked = over
+    ? `It has ended: ${stateWords[job.state].label.toLowerCase()}.`
+    : whyNot(me, 'job.manage', 'call jobs off')
+  return (
+    <Page
+      title={title(job)}
+      about={typeWords[job.type].says}
+      wide={false}
+      actions={
+        <ActionButton variant="default" blocked={blocked} onClick={() => setAsking(true)}>
+          Call it off
+        </ActionButton>
+      }
+    >
+      <Group gap="sm" role="status">
+        <JobBadge state={job.state} />
+        <Text>{stateWords[job.state].says}</Text>
+        {!live && !over && <Badge color="yellow">Reconnecting: what you see may be old</Badge>}
+      </Group>
+      {job.failure && (
+        <Alert color="red" variant="light" title="Why it failed">
+          <Stack gap={4}>
+            <Text>{sentence(new Error(job.failure.detail))}</Text>
+            {failureWords[job.failure.code] && <Text>{failureWords[job.failure.code]}</Text>}
+          </Stack>
+        </Alert>
+      )}
+      {job.state === 'cancelled' && job.reason && (
+        <Alert color="gray" variant="light" title="Why it was called off">
+          {job.reason}
+        </Alert>
+      )}
+      {job.waiting && !over && <Text c="dimmed">{sentence(new Error(job.waiting))}</Text>}
+      {job.type !== 'keys' && <JobProgress job={job} />}
+      <Section title="What is known">
+        <Facts
+          of={[
+            [
+              'Connection',
+              <Anchor key="connection" component={Link} to={paths.connection(job.connection)} inherit>
+                {job.connection}
+              </Anchor>,
+            ],
+            [
+              'Secret',
+              job.secret && (
+                <Anchor key="secret" component={Link} to={paths.secret(job.secret)} inherit>
+                  {job.ref}
+                </Anchor>
+              ),
+            ],
+            ['Names found', job.keys],
+            ['Started by', queuedBy(job)],
+            ['Started', <When key="queued" at={job.queued_at} />],
+            ['Taken by an agent', job.taken_at && <When key="taken" at={job.taken_at} />],
+            [
+              'Agent',
+              job.agent && (
+                <Anchor key="agent" component={Link} to={paths.agent(job.agent)} inherit>
+                  of cluster {job.cluster}
+                </Anchor>
+              ),
+            ],
+            ['Attempt', job.attempt && job.attempt > 1 && `${job.attempt}: the one before fell silent`],
+            ['Time taken', took(job, now)],
+            ['Ended', job.ended_at && <When key="ended" at={job.ended_at} />],
+            ['Lapses in', !over && <Countdown key="until" until={job.until} over="now" />],
+            [
+              'Id',
+              <Group key="id" gap={4}>
+                <Text span size="sm" ff="monospace">
+                  {job.id}
+                </Text>
+                <CopyButton text={job.id} what="the id" />
+              </Group>,
+            ],
+          ]}
+        />
+      </Section>
+      <ReasonDialog
+        opened={asking}
+        close={() => setAsking(false)}
+        title="Call this job off"
+        about="What it found until now stays. Nothing that it did not meet counts as gone."
+        label="Reason, for the audit"
+        most={2000}
+        confirm="Call it off"
+        danger
+        act={async (reason) => {
+          await cancel(job.id, reason, key.current)
+          key.current = newKey()
+          await cache.invalidateQueries({ queryKey: ['jobs'] })
+        }}
+      />
+    </Page>
+  )
 }

@@ -1,69 +1,94 @@
-import { Anchor, Button, Divider, Paper, Stack, Text, Title } from '@mantine/core'
+import { Alert, Button, Divider, Paper, Stack, Text, Title } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useEffect } from 'react'
+import { useEffect, useState } from 'react'
 import { answer, api } from '../../api/client'
 import { one, useFilters } from '../../search'
+import { link } from '../../session/link'
 import { SignInForm } from '../../session/SignInForm'
 import { entered } from '../../session/state'
 import { meQuery } from '../../session/who'
+import { SetPassword } from './SetPassword'
 import classes from './SignIn.module.css'
+import { local, whyNotSignedOn } from './words'
 
-/** local is an address inside this application, whatever the page's query says. */
-function local(to: string): string {
-  return /^\/(?![/\\])[\x21-\x7e]*$/.test(to) && !to.startsWith('/sign-in') ? to : '/'
-}
-
+/** Where people come in: by password, by single sign-on, or by a link that lets them choose a password. */
 export function SignIn() {
-  const [search] = useFilters()
-  const cache = useQueryClient()
-  const navigate = useNavigate()
-  const back = local(one(search, 'return_to'))
-  const methods = useQuery({ queryKey: ['installation', 'methods'], queryFn: () => answer(api.GET('/auth/methods')) })
+  const [token, setToken] = useState(link)
+  const [chosen, setChosen] = useState(false)
+  const title = token ? 'Choose a password' : 'Sign in'
   useEffect(() => {
-    document.title = 'Sign in · Secrets Bridge'
-  }, [])
+    document.title = `${title} · Secrets Bridge`
+  }, [title])
   return (
     <main className={classes.page}>
       <Paper className={classes.card} withBorder radius="lg" p="xl">
         <Stack gap="lg">
           <Stack gap={6} align="center">
             <img src="/icon.svg" alt="" width={44} height={44} />
-            <Title order={1}>Sign in</Title>
+            <Title order={1}>{title}</Title>
             <Text c="dimmed" ta="center">
-              Ask for secrets, decide on requests, and see who used what.
+              {token
+                ? 'Your link lets you choose a password once. Then sign in with it.'
+                : 'Ask for secrets, decide on requests, and see who used what.'}
             </Text>
           </Stack>
-          {methods.data?.sso && (
-            <>
-              <Button
-                component="a"
-                href={`${methods.data.sso.start}?return_to=${encodeURIComponent(back)}`}
-                variant="default"
-                fullWidth
-              >
-                Continue with single sign-on
-              </Button>
-              <Divider label="or" />
-            </>
+          {token ? (
+            <SetPassword
+              token={token}
+              done={() => {
+                setChosen(true)
+                setToken(undefined)
+              }}
+            />
+          ) : (
+            <Ways chosen={chosen} />
           )}
-          <SignInForm
-            done={(me) => {
-              cache.clear()
-              cache.setQueryData(meQuery.queryKey, me)
-              entered()
-              void navigate({ to: back, replace: true })
-            }}
-          />
-          <Text size="sm" c="dimmed" ta="center">
-            No account, or no password any more? An administrator sends you a link. You can also use the{' '}
-            <Anchor href="/api/v1/openapi.yaml" inherit>
-              API
-            </Anchor>
-            .
-          </Text>
         </Stack>
       </Paper>
     </main>
+  )
+}
+
+function Ways({ chosen }: { chosen: boolean }) {
+  const [search] = useFilters()
+  const cache = useQueryClient()
+  const navigate = useNavigate()
+  const back = local(one(search, 'return_to'))
+  const problem = one(search, 'problem')
+  const methods = useQuery({ queryKey: ['installation', 'methods'], queryFn: () => answer(api.GET('/auth/methods')) })
+  return (
+    <>
+      {problem && (
+        <Alert color="red" variant="light" role="alert">
+          {whyNotSignedOn(problem)}
+        </Alert>
+      )}
+      {methods.data?.sso && (
+        <>
+          <Button
+            component="a"
+            href={`${methods.data.sso.start}?return_to=${encodeURIComponent(back)}`}
+            variant="default"
+            fullWidth
+          >
+            Continue with {new URL(methods.data.sso.issuer).hostname}
+          </Button>
+          <Divider label="or with a password" />
+        </>
+      )}
+      <SignInForm
+        done={(me) => {
+          cache.clear()
+          cache.setQueryData(meQuery.queryKey, me)
+          entered()
+          void navigate({ to: back, replace: true })
+        }}
+      />
+      <Text size="sm" c="dimmed" ta="center">
+        {chosen ? 'Your password is set. ' : 'No account yet, or no password any more? '}
+        {chosen ? 'Sign in with your e-mail and the new password.' : 'An administrator can send you a link.'}
+      </Text>
+    </>
   )
 }

@@ -1,0 +1,69 @@
+import { Alert, Button, Group, Modal, NativeSelect, Stack, Text } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { useRef, useState } from 'react'
+import { newKey } from '../../api/client'
+import { type Connection, schedule } from '../../api/connections'
+import { sentence } from '../../api/problem'
+import { choices, scheduleWords } from './scheduleWords'
+
+/** Says how often a connection is scanned. */
+export function ScheduleDialog({ connection, close }: { connection: Connection; close: () => void }) {
+  const cache = useQueryClient()
+  const now = connection.discover_every_seconds
+  const [every, setEvery] = useState(now)
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const key = useRef(newKey())
+  const all = [...new Set([...choices, now])].sort((a, b) => a - b)
+  const save = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await schedule(connection.name, every, key.current)
+      await cache.invalidateQueries({ queryKey: ['connections'] })
+      close()
+    } catch (caught) {
+      setError(caught)
+      setBusy(false)
+    }
+  }
+  return (
+    <Modal opened onClose={close} title={`Scans of ${connection.name}`}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void save()
+        }}
+      >
+        <Stack>
+          <NativeSelect
+            label="Scan it"
+            value={String(every)}
+            onChange={(event) => {
+              key.current = newKey() // another intent
+              setEvery(Number(event.currentTarget.value))
+            }}
+            data={all.map((seconds) => ({ value: String(seconds), label: scheduleWords(seconds) }))}
+            data-autofocus
+          />
+          <Text size="sm" c="dimmed">
+            The time counts from the end of the scan before, so scans never pile up.
+          </Text>
+          {error !== undefined && (
+            <Alert color="red" variant="light" role="alert">
+              {sentence(error)}
+            </Alert>
+          )}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={busy} disabled={every === now}>
+              Save
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  )
+}

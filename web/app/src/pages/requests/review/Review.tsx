@@ -1,0 +1,154 @@
+import { Alert, Badge, Group, Stack, Tabs, Text, Title } from '@mantine/core'
+import { IconAlertTriangle, IconFlame, IconRefreshAlert } from '@tabler/icons-react'
+import type { ReactNode } from 'react'
+import type { Request } from '../../../api/requests'
+import { RequestSentence } from '../../../parts/RequestSentence'
+import { Changes } from '../../../parts/request/Changes'
+import { Checks } from '../../../parts/request/Checks'
+import { staleness } from '../../../parts/request/diff'
+import { History } from '../../../parts/request/History'
+import { Stages } from '../../../parts/request/Stages'
+import { nameOf, over } from '../../../parts/requestWords'
+import { StateBadge } from '../../../parts/StateBadge'
+import { Failed, Loading } from '../../../ui/states'
+import { Countdown, When } from '../../../ui/When'
+import { ActionBar } from './ActionBar'
+import { Envelopes } from './Envelopes'
+import { Facts } from './Facts'
+import { Line } from './Line'
+import classes from './Review.module.css'
+import { useFollow } from './useFollow'
+import { Votes } from './Votes'
+
+interface Props {
+  id: string
+  /** What a list said of it, to begin with. */
+  told?: Request | undefined
+  /** The page has the sentence as its heading already. */
+  headed?: boolean
+  /** Beside the heading. */
+  extra?: ReactNode
+}
+
+/** One request with all that somebody has to know who decides on it, as it changes. */
+export function Review({ id, told, headed = false, extra }: Props) {
+  const { query, line } = useFollow(id, told)
+  if (query.isPending) return <Loading what="Loading the request" />
+  if (query.error && !query.data) return <Failed error={query.error} again={() => void query.refetch()} />
+  const request = query.data
+  return (
+    <article className={classes.review} aria-label="Request" data-request={id}>
+      <div className={classes.content}>
+        <Stack gap="sm">
+          <Group justify="space-between" gap="xs">
+            <Group gap="xs">
+              <StateBadge state={request.state} />
+              {request.glass && (
+                <Badge color="red" leftSection={<IconFlame size={12} aria-hidden />}>
+                  Break-glass
+                </Badge>
+              )}
+              {request.place.environment_kind === 'prod' && <Badge color="gray">Production</Badge>}
+              <Line state={line} />
+            </Group>
+            {extra}
+          </Group>
+          {!headed && (
+            <Title order={2} className={classes.title} tabIndex={-1}>
+              <RequestSentence request={request} />
+            </Title>
+          )}
+          <blockquote className={classes.reason}>{request.reason}</blockquote>
+          <Text size="sm" c="dimmed">
+            Asked <When at={request.submitted_at} />
+            {request.state === 'pending' && (
+              <>
+                {' · '}ends in <Countdown until={request.pending_until} over="a moment" /> unless it is approved
+              </>
+            )}
+          </Text>
+        </Stack>
+        <Notes request={request} />
+        <Stages request={request} />
+        <Facts request={request} />
+        <Envelopes request={request} />
+        <Votes request={request} />
+        <Tabs defaultValue="changes" keepMounted={false}>
+          <Tabs.List>
+            <Tabs.Tab value="changes">{request.operation === 'read' ? 'Keys' : 'Changes'}</Tabs.Tab>
+            <Tabs.Tab value="checks">Checks</Tabs.Tab>
+            <Tabs.Tab value="history">History</Tabs.Tab>
+          </Tabs.List>
+          <Tabs.Panel value="changes" pt="md">
+            <Changes request={request} />
+          </Tabs.Panel>
+          <Tabs.Panel value="checks" pt="md">
+            <Checks request={request} />
+          </Tabs.Panel>
+          <Tabs.Panel value="history" pt="md">
+            <History request={request} />
+          </Tabs.Panel>
+        </Tabs>
+      </div>
+      <ActionBar request={request} />
+    </article>
+  )
+}
+
+/** What changes how one looks at a request. */
+function Notes({ request }: { request: Request }) {
+  const stale = staleness(request.patch, over(request.state))
+  const { glass, failure, comment, waiting } = request
+  return (
+    <>
+      {glass && (
+        <Alert color="red" variant="light" icon={<IconFlame size={18} />} title="This went without approval">
+          <Stack gap={4}>
+            <Text>
+              {nameOf(request.requester)}: “{glass.reason}”
+            </Text>
+            {glass.review === 'done' ? (
+              <Text>
+                {nameOf(glass.by)} reviewed it and found it{' '}
+                <strong>{glass.outcome === 'justified' ? 'justified' : 'not justified'}</strong>: “{glass.comment}”
+              </Text>
+            ) : (
+              <Text>
+                {glass.review === 'overdue' ? (
+                  'Its review is overdue.'
+                ) : (
+                  <>
+                    It has to be reviewed within <Countdown until={glass.review_until} />.
+                  </>
+                )}
+              </Text>
+            )}
+          </Stack>
+        </Alert>
+      )}
+      {stale && (
+        <Alert color="yellow" variant="light" icon={<IconRefreshAlert size={18} />} title="The secret changed since">
+          {stale}
+        </Alert>
+      )}
+      {failure && (
+        <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title="It could not be carried out">
+          <Text>{failure.detail}</Text>
+          <Text size="xs" c="dimmed">
+            {failure.code}
+          </Text>
+        </Alert>
+      )}
+      {waiting && !over(request.state) && (
+        <Alert color="gray" variant="light">
+          {waiting}
+        </Alert>
+      )}
+      {comment && !request.fill?.refused && (
+        <Text>
+          {nameOf(request.requester)} took it back: “{comment}”
+        </Text>
+      )}
+    </>
+  )
+}
