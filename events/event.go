@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -185,6 +186,12 @@ const (
 	AggregateUser       Aggregate = "user"
 )
 
+// Aggregates are all kinds of histories.
+var Aggregates = []Aggregate{
+	AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting,
+	AggregateJob, AggregateInventory, AggregateSecret, AggregateGovernance, AggregateUser,
+}
+
 // RequestStream is the history of one request.
 func RequestStream(id RequestID) Stream { return Stream{AggregateRequest, string(id)} }
 
@@ -215,12 +222,7 @@ func ParseStream(s string) (Stream, error) {
 // Valid reports whether both halves are names that every store can hold: 1 to 80 of
 // the characters a-z, A-Z, 0-9, "_" and "-", and a known aggregate.
 func (s Stream) Valid() bool {
-	switch s.Aggregate {
-	case AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting,
-		AggregateJob, AggregateInventory, AggregateSecret, AggregateGovernance, AggregateUser:
-		return validToken(s.ID)
-	}
-	return false
+	return slices.Contains(Aggregates, s.Aggregate) && validToken(s.ID)
 }
 
 func validToken(s string) bool {

@@ -45,6 +45,9 @@ func (f *Follower) Run(ctx context.Context, feed command.Feed) error {
 	if err := w.start(ctx, feed); err != nil {
 		return err
 	}
+	if f.Progress != nil {
+		f.Progress.anything(w.position.Seq) // what another one folded, this process may not have heard of yet
+	}
 	if f.Log != nil {
 		f.Log.Info("folding the log into the views", "seq", w.position.Seq)
 	}

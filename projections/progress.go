@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,10 @@ type Progress struct {
 	seq      events.Seq
 	advanced chan struct{} // closed and replaced when seq grows
 	watchers map[*watcher]struct{}
+
+	kinds   map[events.Aggregate]events.Seq // the newest commit about each that is known of
+	told    events.Seq                      // the newest of those: up to it, kinds misses nothing
+	changed chan struct{}                   // closed and replaced when told grows
 }
 
 type watcher struct {
@@ -40,7 +45,10 @@ type watcher struct {
 
 // NewProgress makes one for the database of a pool.
 func NewProgress(pool *pgxpool.Pool) *Progress {
-	return &Progress{pool: pool, advanced: make(chan struct{}), watchers: map[*watcher]struct{}{}}
+	return &Progress{
+		pool: pool, advanced: make(chan struct{}), watchers: map[*watcher]struct{}{},
+		kinds: map[events.Aggregate]events.Seq{}, changed: make(chan struct{}),
+	}
 }
 
 // Position reads how far the views are.
@@ -71,7 +79,7 @@ func (p *Progress) WaitFor(ctx context.Context, seq events.Seq) error {
 		case <-look.C:
 			position, err := p.Position(ctx)
 			if err == nil {
-				p.moved(position.Seq, nil)
+				p.tell(position.Seq, func(*watcher) bool { return false }) // and not what changed
 			} else if ctx.Err() == nil {
 				return err
 			}
@@ -97,8 +105,55 @@ func (p *Progress) Watch(ctx context.Context, stream events.Stream) <-chan event
 	return w.seqs
 }
 
-// moved records that the views hold a commit and tells the watchers of streams.
+// Changed tells which kinds of histories changed after a commit, and up to which other one that
+// is all. When more is known the channel is closed, and there is nothing to end: however many
+// ask, and however seldom, it costs nothing between two calls.
+func (p *Progress) Changed(after events.Seq) (kinds []events.Aggregate, upto events.Seq, more <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for kind, seq := range p.kinds {
+		if seq > after {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds, max(after, p.told), p.changed
+}
+
+// learnt records of which kinds a batch has commits; the caller has the lock. What nobody knows
+// any more may be about all. It comes in the order of the commits: a follower that takes its
+// turn, and a listener that begins, first learn that there may be anything below, and what
+// others are told of later lies below it.
+func (p *Progress) learnt(seq events.Seq, kinds []events.Aggregate) {
+	if seq <= p.told {
+		return
+	}
+	for _, kind := range kinds {
+		p.kinds[kind] = seq
+	}
+	p.told = seq
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// anything records that whatever there is up to a commit may have changed.
+func (p *Progress) anything(seq events.Seq) {
+	p.mu.Lock()
+	p.learnt(seq, events.Aggregates)
+	p.mu.Unlock()
+	p.tell(seq, func(*watcher) bool { return true })
+}
+
+// moved records that the views hold a batch, and tells the watchers of its streams.
 func (p *Progress) moved(seq events.Seq, streams []events.Stream) {
+	kinds := make([]events.Aggregate, 0, len(events.Aggregates))
+	for _, s := range streams {
+		if !slices.Contains(kinds, s.Aggregate) {
+			kinds = append(kinds, s.Aggregate)
+		}
+	}
+	p.mu.Lock()
+	p.learnt(seq, kinds)
+	p.mu.Unlock()
 	p.tell(seq, func(w *watcher) bool {
 		for _, s := range streams {
 			if s == w.stream || w.stream == (events.Stream{}) {
@@ -164,7 +219,7 @@ func (p *Progress) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.tell(position.Seq, func(*watcher) bool { return true }) // whatever was missed
+	p.anything(position.Seq) // whatever was missed
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
@@ -185,7 +240,7 @@ func (p *Progress) heard(payload string) {
 		return
 	}
 	if len(words) == 2 && words[1] == "*" {
-		p.tell(events.Seq(seq), func(*watcher) bool { return true })
+		p.anything(events.Seq(seq))
 		return
 	}
 	streams := make([]events.Stream, 0, len(words)-1)

@@ -133,8 +133,10 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.limit(c, window.CallsOfPerson, string(c.actor), route.cost()); err != nil {
 			return err
 		}
-		if err := a.touch(c); err != nil {
-			return err
+		if !route.idle() {
+			if err := a.touch(c); err != nil {
+				return err
+			}
 		}
 		if err := a.weigh(c); err != nil {
 			return err

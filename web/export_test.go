@@ -27,6 +27,12 @@ func (a *API) SetWritePatience(d time.Duration) { a.writePatience = d }
 // SetLook makes streams look at running jobs that often.
 func (a *API) SetLook(every time.Duration) { a.look = every }
 
+// SetPace makes live streams tell of changes that often at most.
+func (a *API) SetPace(every time.Duration) { a.pace = every }
+
+// SetStreams bounds how much one person may follow.
+func (a *API) SetStreams(n int) { a.streams.most = n }
+
 // SetExportRows bounds reports as CSV.
 func (a *API) SetExportRows(n int) { a.exportRows = n }
 

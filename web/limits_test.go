@@ -32,7 +32,11 @@ func TestEveryRouteIsCounted(t *testing.T) {
 		if route.Path == "/sessions/current" || route.Path == "/me/sessions/revoke-all" {
 			who = r.join()
 		}
-		r.call(who, route.Method, fill(route.Path), nil)
+		var endless option
+		if route.Path == "/live" {
+			endless = with("Last-Event-ID", "none") // it ends at once, with a problem
+		}
+		r.call(who, route.Method, fill(route.Path), nil, endless)
 		if got := r.limits.Taken(window.CallsOfAddress) - ofAddress; got != cost {
 			t.Errorf("%s %s counts %d of the address, want %d", route.Method, route.Path, got, cost)
 		}

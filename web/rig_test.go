@@ -507,3 +507,13 @@ func (b *buffer) String() string {
 	defer b.mu.Unlock()
 	return b.all.String()
 }
+
+// last is the newest commit of the log.
+func (r *rig) last() events.Seq {
+	r.t.Helper()
+	last, err := r.log.Last(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return last
+}

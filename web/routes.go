@@ -62,7 +62,11 @@ type Route struct {
 }
 
 // live reports whether a route answers for as long as its caller listens.
-func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") }
+func (r Route) live() bool { return strings.HasSuffix(r.Path, "/stream") || r.Path == "/live" }
+
+// idle reports whether a call of the route says nothing about somebody being there: a browser
+// opens it by itself, again and again.
+func (r Route) idle() bool { return r.Path == "/live" }
 
 // decisions are what only people decide, and how they let others in. Whoever has a token is
 // whoever read it: the same person with a token in the other hand is no second pair of eyes, and
@@ -144,6 +148,8 @@ var Routes = []Route{
 	{"POST", "/agents/invitations", policy.AgentManage, placeless, shown, (*API).inviteAgent},
 	{"POST", "/agents/enrol", public, unasked, none, (*API).enrolAgent},
 	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
+
+	{"GET", "/live", session, unasked, none, (*API).live},
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},

@@ -225,6 +225,7 @@ func (w *world) entries() map[string]entry {
 	return map[string]entry{
 		"DELETE /sessions/current": {free: true}, "POST /sessions/current/renew": {free: true}, "GET /me": {free: true}, "POST /auth/oidc/logout": {free: true}, "GET /installation": {free: true},
 		"GET /permissions": {free: true}, "POST /policy/explain": {free: true}, // which looks at who asks, in tests of its own
+		"GET /live": {free: true}, // likewise
 
 		"POST /people":                          {path: "/people", with: []policy.Permission{policy.PersonList}},
 		"GET /people/{id}/grants":               {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},

@@ -27,6 +27,8 @@ const (
 	maxStreams = 20
 )
 
+var errManyStreams = errTooMany.because("you follow 20 things live already; close one of them")
+
 // places counts what each person has open of one kind.
 type places struct {
 	most int // of one person
@@ -89,15 +91,14 @@ func (a *API) streamRequest(c *call) (reply, error) {
 func (a *API) follow(c *call, event string, stream events.Stream, look func() (told, error)) (reply, error) {
 	var seen uint64    // of the facts that were told
 	var marked *string // what was told beside them, nil for nothing yet
-	if text := c.r.Header.Get("Last-Event-ID"); text != "" {
-		var err error
-		if seen, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return reply{}, errParameter.because("Last-Event-ID is no sequence")
-		}
+	if last, err := c.lastEvent(); err != nil {
+		return reply{}, err
+	} else if last != nil {
+		seen = *last
 	}
 	who := c.person.ID
 	if !a.streams.enter(who) {
-		return reply{}, errTooMany.because("you follow 20 requests and jobs already; close one of them")
+		return reply{}, errManyStreams
 	}
 	defer a.streams.leave(who)
 	changes := a.Views.Watch(c.ctx(), stream)
@@ -109,10 +110,8 @@ func (a *API) follow(c *call, event string, stream events.Stream, look func() (t
 	if at.over && uint64(at.seq) <= seen {
 		return reply{status: http.StatusNoContent}, nil
 	}
-	c.w.Header().Set("Content-Type", "text/event-stream")
-	c.w.WriteHeader(http.StatusOK)
 	written := reply{written: true}
-	if a.send(c, "") != nil { // the headers, now: a client that has seen everything waits for them
+	if a.begin(c) != nil {
 		return written, nil
 	}
 	beat, soon := time.NewTicker(a.heartbeat), time.NewTicker(a.look)
@@ -151,6 +150,26 @@ func (a *API) follow(c *call, event string, stream events.Stream, look func() (t
 			return written, nil // the headers are gone; the client comes back and is told
 		}
 	}
+}
+
+// lastEvent is the id of the last event that a client saw; nil: it saw none.
+func (c *call) lastEvent() (*uint64, error) {
+	text := c.r.Header.Get("Last-Event-ID")
+	if text == "" {
+		return nil, nil
+	}
+	seen, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return nil, errParameter.because("Last-Event-ID is no sequence")
+	}
+	return &seen, nil
+}
+
+// begin sends the headers of a stream, now: a client that has seen everything waits for them.
+func (a *API) begin(c *call) error {
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	c.w.WriteHeader(http.StatusOK)
+	return a.send(c, "")
 }
 
 // send writes a part of a long answer to whoever reads it, for as long as one may take.

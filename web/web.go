@@ -41,6 +41,8 @@ var (
 type Views interface {
 	WaitFor(ctx context.Context, seq events.Seq) error
 	Watch(ctx context.Context, stream events.Stream) <-chan events.Seq
+	Changed(after events.Seq) (kinds []events.Aggregate, upto events.Seq, more <-chan struct{})
+	Position(ctx context.Context) (projections.Position, error)
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
 	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
@@ -230,7 +232,8 @@ type API struct {
 	streams, exports, held places
 	spa                    *spa // nil: there is none
 
-	acts []act // what people do with a request
+	acts   []act // what people do with a request
+	topics []topic
 
 	started time.Time // no signature from before is taken
 	nonces  nonces
@@ -242,13 +245,14 @@ type API struct {
 
 	heartbeat, writePatience time.Duration // of live streams
 	look                     time.Duration // how often a running job is looked at
+	pace                     time.Duration // between two messages about what changed
 	exportRows               int           // how long a report may be as CSV
 }
 
 // New makes the API.
 func New(cfg Config) *API {
 	a := &API{
-		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, exportRows: maxExportRows,
+		Config: cfg, drained: make(chan struct{}), heartbeat: heartbeat, writePatience: writePatience, look: lookEach, pace: tellEach, exportRows: maxExportRows,
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
@@ -260,7 +264,7 @@ func New(cfg Config) *API {
 			a.spa = nil
 		}
 	}
-	a.acts = actsOn(Routes)
+	a.acts, a.topics = actsOn(Routes), topicsOf(Routes)
 	a.Handler = a.router()
 	return a
 }

@@ -158,6 +158,11 @@ type Page[T any] struct {
 	Next  string `json:"next,omitempty"`
 }
 
+// Changed is a message of the live stream: what to read again.
+type Changed struct {
+	Topics []string `json:"topics"` // requests, jobs, secrets, connections, agents, governance, people, machines, audit
+}
+
 // Request is one request for access.
 type Request struct {
 	ID         string   `json:"id"`

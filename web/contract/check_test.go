@@ -10,7 +10,9 @@ const (
 	requestID = "r_0123456789abcdefghjkmnpqrs"
 	shown     = `{"id":"` + requestID + `","state":"pending","operation":"read","secret":"file/a","connection":"file","cluster":"demo","ref":"a",` +
 		`"keys":[],"reason":"x","requester":{"id":"u_1","name":"Dana"},"steps":[],"votes":[],"submitted_at":"2026-11-24T10:00:00Z",` +
-		`"pending_until":"2026-11-25T10:00:00Z","envelopes":[],"place":{},"seq":4}`
+		`"pending_until":"2026-11-25T10:00:00Z","envelopes":[],"place":{},"seq":4,` +
+		`"actions":{"approve":{"allowed":true},"reject":{"allowed":true},"cancel":{"allowed":false,"code":"not_your_request","reason":"ask them"},` +
+		`"provide":{"allowed":false},"refuse":{"allowed":false},"review":{"allowed":false},"reveal":{"allowed":false}}}`
 	fact = `{"seq":4,"index":0,"id":"c_1.0","type":"sb.request.cancelled.v1","stream":"request/r_1","time":"2026-11-24T10:00:00.123Z",` +
 		`"actor":"user:u_1","correlation":"x_1","command":"c_1","data":{"comment":"x","deep":{"er":[1]}}}`
 )

@@ -9,7 +9,7 @@ import (
 )
 
 // streamed are the schemas of what messages hold, by their event.
-var streamed = map[string]string{"request": "Request", "job": "Job"}
+var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "Changed", "reset": "Changed", "change": "Changed", "beat": "Changed"}
 
 // checkStream looks at every whole message of a stream, as far as it was read. The schema of a stream is text; what its messages hold stands in words.
 func (c *Contract) checkStream(body []byte) error {
