@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import type { Names } from '../../parts/facts/fact'
 import { aggregateOf, type FactEvent, idOf, labelOf } from '../../parts/factWords'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { CopyButton } from '../../ui/CopyButton'
 import { exact } from '../../ui/time'
 import classes from './EventPanel.module.css'
@@ -33,7 +34,7 @@ export function Details({ event, names }: Props) {
         </Field>
         <Field name="Intention">
           <Id id={event.correlation} what="the correlation" />
-          <Anchor component={Link} to={paths.audit({ correlation: event.correlation })} size="sm">
+          <Anchor component={Link} {...leads(paths.audit({ correlation: event.correlation }))} size="sm">
             All that followed from it
           </Anchor>
         </Field>
@@ -94,7 +95,7 @@ function Actor({ event, names }: Props) {
       ) : (
         name
       )}
-      <Anchor component={Link} to={paths.audit({ actor: event.actor })} size="sm">
+      <Anchor component={Link} {...leads(paths.audit({ actor: event.actor }))} size="sm">
         All they did
       </Anchor>
     </Group>
@@ -130,7 +131,7 @@ function Stream({ event, names }: Props) {
       ) : (
         words
       )}
-      <Anchor component={Link} to={paths.audit({ stream: event.stream })} size="sm">
+      <Anchor component={Link} {...leads(paths.audit({ stream: event.stream }))} size="sm">
         Its whole history
       </Anchor>
     </Group>

@@ -7,6 +7,7 @@ import { FactSentence, firstsOf } from '../../parts/FactSentence'
 import type { Names } from '../../parts/facts/fact'
 import type { FactEvent } from '../../parts/factWords'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { Failed, Loading } from '../../ui/states'
 import { exact, span } from '../../ui/time'
 import classes from './Story.module.css'
@@ -33,7 +34,7 @@ export function Story({ event, names, show }: Props) {
         {data?.complete
           ? 'Everything that one intention set in motion. What is further in followed from what is above it; facts behind one line came about together.'
           : `The newest ${storyLength.toLocaleString('en')} facts of this intention; there are more.`}{' '}
-        <Anchor component={Link} to={paths.audit({ correlation: event.correlation })} inherit>
+        <Anchor component={Link} {...leads(paths.audit({ correlation: event.correlation }))} inherit>
           Show them as a list
         </Anchor>
       </Text>

@@ -26,7 +26,7 @@ async function all(ask: (cursor?: string) => Promise<Page>): Promise<Record<stri
 
 const query = (cursor?: string) => ({ limit: 200, ...(cursor && { cursor }) })
 
-const peopleQuery = queryOptions({
+export const peopleNamesQuery = queryOptions({
   queryKey: ['people', 'names'] as const,
   queryFn: ({ signal }) => all((cursor) => answer(api.GET('/people', { params: { query: query(cursor) }, signal }))),
   staleTime: 300_000,
@@ -49,7 +49,7 @@ const others: Record<string, string> = {
 /** useNames are the names that whoever is signed in may know. Who has none is somebody. */
 export function useNames(): Names {
   const me = useMe()
-  const people = useQuery({ ...peopleQuery, enabled: me.permissions.includes('person.list') }).data
+  const people = useQuery({ ...peopleNamesQuery, enabled: me.permissions.includes('person.list') }).data
   const agents = useQuery({ ...agentsQuery, enabled: me.permissions.includes('agent.list') }).data
   return useMemo(() => {
     const person = (id: string) => (id === me.id ? me.name : people?.[id]) ?? 'Somebody who left'
