@@ -15,11 +15,11 @@ export function ExportButton({ query }: { query: AuditQuery }) {
         <Stack>
           <Text>
             You get every fact that the filters of this page match, also those that have not been scrolled to, as one
-            file with one JSON object a line.
+            file: the oldest first, one JSON object a line, a million lines at most.
           </Text>
           <Text>
-            It holds ids, times, reasons and comments, and the names of those who acted and are still there. No fact has
-            a value in it.
+            It holds ids, times, reasons and comments, but no value of a secret, and no names: the file may outlive
+            somebody who is erased. That you took it is recorded too.
           </Text>
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>

@@ -51,7 +51,7 @@ function Summary({ histogram }: { histogram: Counts }) {
         {denied > 0 && (
           <>
             {', '}
-            <Text span inherit c="red.8" className={classes.denied}>
+            <Text span inherit className={classes.denied}>
               {denied.toLocaleString('en')} denied
             </Text>
           </>

@@ -10,7 +10,7 @@ export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>):
   {
     id: 'when',
     title: 'When',
-    width: '112px',
+    width: 'clamp(52px, 12vw, 108px)',
     cell: ({ time }) => (
       <time dateTime={time} title={exact(time)} className={classes.time}>
         {short(time)}
@@ -39,7 +39,7 @@ export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>):
     wide: true,
     end: true,
     cell: ({ seq }) => (
-      <Text span inherit c="dimmed" className={classes.time}>
+      <Text span inherit c="dimmed" className={classes.number}>
         {seq.toLocaleString('en')}
       </Text>
     ),

@@ -31,6 +31,8 @@ export function PaletteDialog({ asked }: { asked: number }) {
       onQueryChange={setText}
       onSpotlightClose={() => setMode('any')}
       size={640}
+      centered={false}
+      yOffset={88}
       overlayProps={{ backgroundOpacity: 0.4 }}
       classNames={{ content: classes.content ?? '' }}
       attributes={{ content: { 'aria-label': 'Search and commands' } }}
@@ -66,7 +68,7 @@ function Body({ text, mode, become }: BodyProps) {
     if (!choice.stays) palette.close()
   }
   const move = (step: number) => {
-    const place = choices.findIndex((choice) => choice === at)
+    const place = at ? choices.indexOf(at) : -1
     setChosen(choices[(place + step + choices.length) % choices.length]?.id ?? '')
   }
   const onKeyDown = (event: KeyboardEvent) => {

@@ -1,4 +1,4 @@
-import { useMantineColorScheme } from '@mantine/core'
+import { useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import {
   IconCheck,
   IconCpu,
@@ -54,6 +54,7 @@ export function useCommands(become: (mode: Mode) => void): Choice[] {
   const me = useMe()
   const go = useGoTo()
   const { setColorScheme } = useMantineColorScheme()
+  const other = useComputedColorScheme('light') === 'dark' ? 'light' : 'dark'
   const asksNext = (mode: Mode) => ({ stays: true, run: () => become(mode) })
   return [
     {
@@ -97,18 +98,11 @@ export function useCommands(become: (mode: Mode) => void): Choice[] {
       run: () => go(paths.agents()),
     },
     {
-      id: 'light',
-      label: 'Switch to the light look',
-      icon: IconSun,
-      words: 'theme appearance colour color scheme',
-      run: () => setColorScheme('light'),
-    },
-    {
-      id: 'dark',
-      label: 'Switch to the dark look',
-      icon: IconMoon,
-      words: 'theme appearance colour color scheme night',
-      run: () => setColorScheme('dark'),
+      id: 'look',
+      label: `Switch to the ${other} look`,
+      icon: other === 'dark' ? IconMoon : IconSun,
+      words: 'theme appearance colour color scheme night day',
+      run: () => setColorScheme(other),
     },
     {
       id: 'sign-out',
