@@ -36,6 +36,14 @@ async function opened(dana: Caller, ada: Caller, reason: string): Promise<Reques
   return done
 }
 
+/** scanned waits until the inventory knows the secret. */
+async function scanned(olu: Caller) {
+  const known = async () => (await olu.get<{ items: unknown[] }>('/secrets?text=db/passw')).items.length > 0
+  if (await known()) return
+  await olu.post('/jobs', { type: 'discover', connection: 'file' }).catch(() => undefined) // one may run already
+  await expect.poll(known, { timeout: 20_000 }).toBe(true)
+}
+
 const facts = (page: Page) => page.getByRole('table', { name: 'Facts' })
 
 test('who opened a value is found by text and facets, with all that led to it', async ({
@@ -187,7 +195,12 @@ test('who may not read the audit is told why, and nothing is asked', async ({ en
   expect(asked.filter((url) => url.includes('/audit/'))).toEqual([])
 })
 
-test('the palette finds a secret and begins a request for it, by keyboard alone', async ({ enter, accessible }) => {
+test('the palette finds a secret and begins a request for it, by keyboard alone', async ({
+  caller,
+  enter,
+  accessible,
+}) => {
+  await scanned(await caller('olu'))
   const { page } = await enter('dana')
   await page.goto('/settings')
   await expect(page.getByRole('navigation', { name: 'Sections' })).toBeVisible()

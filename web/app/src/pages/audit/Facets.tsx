@@ -112,7 +112,7 @@ function Values({ title, by, query, look, chosen, label, choose }: ValuesProps) 
         ))}
       </ul>
       {items.length > few && (
-        <Anchor component="button" type="button" size="sm" px={8} pt={4} onClick={() => setAll(!all)}>
+        <Anchor component="button" type="button" size="sm" mx={8} mt={4} mih={24} onClick={() => setAll(!all)}>
           {all ? 'Show fewer' : `Show all ${items.length}`}
         </Anchor>
       )}
