@@ -44,7 +44,7 @@ async function scanned(olu: Caller) {
   await expect.poll(known, { timeout: 20_000 }).toBe(true)
 }
 
-const facts = (page: Page) => page.getByRole('table', { name: 'Facts' })
+const facts = (page: Page) => page.getByRole('table', { name: 'Facts', exact: true })
 
 test('who opened a value is found by text and facets, with all that led to it', async ({
   caller,
