@@ -45,6 +45,8 @@ type Views interface {
 	Position(ctx context.Context) (projections.Position, error)
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	DecidedBy(ctx context.Context, who events.UserID, filter projections.RequestFilter) (projections.Page[projections.Request], error)
+	UsualWait(ctx context.Context, workflow string) (median time.Duration, of int, err error)
 	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
 	OpenOf(ctx context.Context, requester events.UserID) (int, error)
 	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
