@@ -116,6 +116,7 @@ export const test = base.extend<Fixtures>({
     await use(async (page) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await settled(page, colorScheme)
         expect(await AxeBuilder(page), `accessibility in the ${colorScheme} scheme of ${page.url()}`).toEqual([])
       }
     })
@@ -123,7 +124,7 @@ export const test = base.extend<Fixtures>({
 })
 
 function credentials(who: Who | { email: string; password: string }) {
-  return typeof who === 'string' ? { email: people[who], password } : who
+  return typeof who === 'string' ? { email: people[who], password } : { email: who.email, password: who.password }
 }
 
 function callerOf(context: APIRequestContext): Caller {
@@ -139,6 +140,19 @@ function callerOf(context: APIRequestContext): Caller {
       return (await done.json()) as T
     },
   }
+}
+
+/** settled waits until a page has the colours of a scheme: they fade from one to the other. */
+async function settled(page: Page, colorScheme: 'light' | 'dark') {
+  await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => animation instanceof CSSTransition)
+        .map((transition) => transition.finished),
+    ),
+  )
 }
 
 /** What a browser may say on its console: that an answer was no success, which tests bring about on purpose. */
