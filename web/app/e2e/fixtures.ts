@@ -116,11 +116,20 @@ export const test = base.extend<Fixtures>({
     await use(async (page) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await painted(page, colorScheme)
         expect(await AxeBuilder(page), `accessibility in the ${colorScheme} scheme of ${page.url()}`).toEqual([])
       }
     })
   },
 })
+
+/** painted waits until all of a page has the colours of a scheme. */
+async function painted(page: Page, colorScheme: string) {
+  await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
+  await page.evaluate(async () => {
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished))
+  })
+}
 
 function credentials(who: Who | { email: string; password: string }) {
   return typeof who === 'string' ? { email: people[who], password } : { email: who.email, password: who.password }
