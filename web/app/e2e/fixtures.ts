@@ -127,7 +127,11 @@ export const test = base.extend<Fixtures>({
 async function painted(page: Page, colorScheme: string) {
   await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
   await page.evaluate(async () => {
-    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished))
+    const frame = () => new Promise((done) => requestAnimationFrame(done))
+    await frame()
+    await frame()
+    const ends = document.getAnimations().filter((animation) => animation instanceof CSSTransition)
+    await Promise.allSettled(ends.map((animation) => animation.finished))
   })
 }
 
