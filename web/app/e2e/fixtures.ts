@@ -116,24 +116,12 @@ export const test = base.extend<Fixtures>({
     await use(async (page) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-        await painted(page, colorScheme)
+        await settled(page, colorScheme)
         expect(await AxeBuilder(page), `accessibility in the ${colorScheme} scheme of ${page.url()}`).toEqual([])
       }
     })
   },
 })
-
-/** painted waits until all of a page has the colours of a scheme. */
-async function painted(page: Page, colorScheme: string) {
-  await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
-  await page.evaluate(async () => {
-    const frame = () => new Promise((done) => requestAnimationFrame(done))
-    await frame()
-    await frame()
-    const ends = document.getAnimations().filter((animation) => animation instanceof CSSTransition)
-    await Promise.allSettled(ends.map((animation) => animation.finished))
-  })
-}
 
 function credentials(who: Who | { email: string; password: string }) {
   return typeof who === 'string' ? { email: people[who], password } : { email: who.email, password: who.password }
@@ -152,6 +140,18 @@ function callerOf(context: APIRequestContext): Caller {
       return (await done.json()) as T
     },
   }
+}
+
+/** settled waits until a page has the colours of a scheme: they fade from one to the other. */
+async function settled(page: Page, colorScheme: 'light' | 'dark') {
+  await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
+  await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done))
+    await frame()
+    await frame() // the colours that others inherit come with the next one
+    const fading = document.getAnimations().filter((animation) => animation instanceof CSSTransition)
+    await Promise.allSettled(fading.map((transition) => transition.finished))
+  })
 }
 
 /** What a browser may say on its console: that an answer was no success, which tests bring about on purpose. */
