@@ -1,6 +1,5 @@
 import '@mantine/spotlight/styles.css'
 import { Kbd, Loader, Text, VisuallyHidden } from '@mantine/core'
-import { notifications } from '@mantine/notifications'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import { IconSearch } from '@tabler/icons-react'
 import { type KeyboardEvent, useEffect, useState } from 'react'
@@ -8,6 +7,7 @@ import { newKey } from '../../api/client'
 import { queue } from '../../api/jobs'
 import { sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { notify } from '../../ui/notices'
 import { Choices, elementOf, listId } from './Choices'
 import { type Choice, type Group, matching } from './choices'
 import { useCommands, useGoTo, useRecent, useSections } from './commands'
@@ -139,7 +139,7 @@ function useGroups(text: string, mode: Mode, become: BodyProps['become']): { gro
   const scan = (connection: string) => {
     queue('discover', connection, newKey()).then(
       (job) => go(paths.job(job.id)),
-      (error) => notifications.show({ color: 'red', title: 'The scan did not start', message: sentence(error) }),
+      (error) => notify({ color: 'red', title: 'The scan did not start', message: sentence(error) }),
     )
   }
   const found = useFound(text, mode, scan)
