@@ -23,6 +23,9 @@ type RequestFilter struct {
 	Cursor     string
 	Limit      int // at most [MaxLimit]
 
+	Operation events.Operation
+	Ref       string // of one secret; of Connection
+
 	Project     string
 	Environment string   // of any project, unless Project is set
 	FillTeams   []string // whom the request asks for its values
@@ -43,6 +46,22 @@ const selectRequests = "SELECT * FROM views.requests"
 // [ErrCursor].
 func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request], error) {
 	var q query
+	if !q.requests(filter) {
+		return Page[Request]{Items: []Request{}}, nil
+	}
+	if err := q.before(filter.Cursor); err != nil {
+		return Page[Request]{}, err
+	}
+	limit := limited(filter.Limit)
+	found, err := r.fetch(ctx, q.text(selectRequests, "ORDER BY seq DESC", limit+1), q.args...)
+	if err != nil {
+		return Page[Request]{}, fmt.Errorf("list requests: %w", err)
+	}
+	return paged(found, limit, CursorAfter), nil
+}
+
+// requests adds the conditions of a filter, or reports that nothing can be like that.
+func (q *query) requests(filter RequestFilter) bool {
 	if len(filter.States) > 0 {
 		q.and("state = ANY (?)", filter.States)
 	}
@@ -51,6 +70,12 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	}
 	if filter.Connection != "" {
 		q.and("connection = ?", filter.Connection)
+	}
+	if filter.Operation != "" {
+		q.and("operation = ?", filter.Operation)
+	}
+	if filter.Ref != "" {
+		q.and("md5(ref) = md5(?) AND ref = ?", filter.Ref, filter.Ref)
 	}
 	if filter.Project != "" {
 		q.and("project <> '' AND left(project, 200) = left(?, 200) AND project = ?", filter.Project, filter.Project)
@@ -67,18 +92,7 @@ func (r Requests) List(ctx context.Context, filter RequestFilter) (Page[Request]
 	if filter.Actionable {
 		q.and("(state IN ('awaiting_values', 'pending') OR review IN ('pending', 'overdue'))")
 	}
-	if filter.Seen != nil && !q.seen(filter.Seen) {
-		return Page[Request]{Items: []Request{}}, nil
-	}
-	if err := q.before(filter.Cursor); err != nil {
-		return Page[Request]{}, err
-	}
-	limit := limited(filter.Limit)
-	found, err := r.fetch(ctx, q.text(selectRequests, "ORDER BY seq DESC", limit+1), q.args...)
-	if err != nil {
-		return Page[Request]{}, fmt.Errorf("list requests: %w", err)
-	}
-	return paged(found, limit, CursorAfter), nil
+	return filter.Seen == nil || q.seen(filter.Seen)
 }
 
 // CursorAfter asks for what follows a request in a list.

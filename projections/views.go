@@ -25,6 +25,14 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 	return Requests{Pool: v.Pool}.Get(ctx, id)
 }
 
+func (v Views) DecidedBy(ctx context.Context, who events.UserID, f RequestFilter) (Page[Request], error) {
+	return Requests{Pool: v.Pool}.DecidedBy(ctx, who, f)
+}
+
+func (v Views) UsualWait(ctx context.Context, workflow string) (time.Duration, int, error) {
+	return Requests{Pool: v.Pool}.UsualWait(ctx, workflow)
+}
+
 func (v Views) Openable(ctx context.Context, ids []events.RequestID) ([]Envelope, error) {
 	return Requests{Pool: v.Pool}.Openable(ctx, ids)
 }
@@ -63,6 +71,10 @@ func (v Views) Agent(ctx context.Context, id events.AgentID) (Agent, error) {
 
 func (v Views) Audit(ctx context.Context, f AuditFilter) (Page[AuditEvent], error) {
 	return Audit{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) ExportAudit(ctx context.Context, f AuditFilter) (Page[AuditEvent], error) {
+	return Audit{Pool: v.Pool}.Export(ctx, f)
 }
 
 func (v Views) CountAudit(ctx context.Context, f AuditFilter, by AuditFacet) (AuditCounts, error) {

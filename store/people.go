@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -113,6 +114,34 @@ func (p People) Names(ctx context.Context, ids []events.UserID) (map[events.User
 		return nil, fmt.Errorf("find names: %w", err)
 	}
 	return names, nil
+}
+
+// Named returns people by the beginnings of words of their names, in the order of their names:
+// "an lo" finds Ana Lovelace. What is no letter and no digit of ASCII parts words, in a name as
+// in text; so no word has an operator of to_tsquery.
+func (p People) Named(ctx context.Context, text string, limit int) ([]Person, error) {
+	words := strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r < unicode.MaxASCII && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+	if len(words) == 0 {
+		return nil, nil
+	}
+	rows, err := p.Pool.Query(ctx, `
+		SELECT   id, name
+		FROM     private.people
+		WHERE    to_tsvector('simple', private.words(name)) @@ to_tsquery('simple', $1)
+		ORDER BY name, id
+		LIMIT    $2`, pgx.QueryExecModeCacheDescribe, strings.Join(words, ":* & ")+":*", limit)
+	if err != nil {
+		return nil, fmt.Errorf("find people by name: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found Person, err error) {
+		return found, row.Scan(&found.ID, &found.Name)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find people by name: %w", err)
+	}
+	return found, nil
 }
 
 // Verify returns the person with that e-mail and password, who asks from a network. It does

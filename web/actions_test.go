@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -152,4 +156,142 @@ func TestActionsAreWhatTheRoutesAnswer(t *testing.T) {
 			t.Errorf("seed %d: nothing was refused with %q in %d steps", seed, code, steps)
 		}
 	}
+}
+
+// TestWhatOneDecidedIsFoundAgain: by whoever voted, filled in or reviewed, the last of it first,
+// whatever became of it; and nobody finds what they may not see any more.
+func TestWhatOneDecidedIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	var approved []string
+	for range 5 {
+		id := r.asks(r.developer, shopAsk())
+		r.call(r.approver, "POST", at(id, "/approve"), nil).wants(t, 200, "")
+		approved = append([]string{string(id)}, approved...)
+	}
+	early := r.asks(r.developer, shopAsk())
+	glass := shopAsk()
+	glass.BreakGlass = &api.BreakGlass{Reason: "nobody answers the phone"}
+	broken := r.asks(r.developer, glass)
+	r.call(r.approver, "POST", at(broken, "/review"), api.Review{Outcome: "justified", Comment: "nobody was there"}).wants(t, 200, "")
+	r.call(r.approver, "POST", at(early, "/reject"), nil).wants(t, 200, "") // after what was asked for later
+	vetoed := r.asks(r.developer, shopAsk())
+	r.call(r.second, "POST", at(vetoed, "/reject"), nil).wants(t, 200, "")
+	r.asks(r.developer, shopAsk()) // nobody's word yet
+	id := func(v api.Request) string { return v.ID }
+	decided := append([]string{string(early), string(broken)}, approved...)
+	for _, tt := range []struct {
+		who   person
+		query string
+		want  []string
+	}{
+		{r.approver, "decided=me", decided},
+		{r.approver, "decided=me&state=rejected", []string{string(early)}},
+		{r.approver, "decided=me&secret=file/shop/db&operation=read&requester=" + string(r.developer.ID), decided},
+		{r.approver, "decided=me&secret=file/shop/d", nil},
+		{r.approver, "decided=me&operation=patch", nil},
+		{r.second, "decided=me", []string{string(vetoed)}},
+		{r.developer, "decided=me", nil},
+		{r.developer, "requester=me&state=rejected", []string{string(vetoed), string(early)}},
+		{r.developer, "secret=file/shop/db&state=rejected&operation=read", []string{string(vetoed), string(early)}},
+		{r.developer, "requester=" + string(r.approver.ID), nil},
+	} {
+		if diff := cmp.Diff(tt.want, walk(r, tt.who, "/requests?"+tt.query, 2, id, func() {})); diff != "" {
+			t.Errorf("%s of %v (-want +got):\n%s", tt.query, tt.who.roles, diff)
+		}
+	}
+	for _, query := range []string{"decided=you", "decided=me&asked=me", "decided=me&mine=true", "requester=x", "operation=write", "secret=file", "secret=file/a&connection=file"} {
+		r.call(r.approver, "GET", "/requests?"+query, nil).wants(t, 400, "parameter_invalid")
+	}
+	r.setRoles(r.second.ID, policy.RoleDeveloper)
+	if got := read[api.Page[api.Request]](t, r.call(r.second, "GET", "/requests?decided=me", nil)); len(got.Items) != 0 {
+		t.Errorf("without the right to vote: %d", len(got.Items))
+	}
+}
+
+// TestWhoIsAskedMayDoSoWithTheRequest although they may list their own only.
+func TestWhoIsAskedMayDoSoWithTheRequest(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	only := object("votes", events.Role{Permissions: []string{string(policy.RequestList), string(policy.RequestApprove)}})
+	r.govern(only, object("shop-team", events.Team{Heads: []events.UserID{r.other.ID}}))
+	r.setRoles(r.other.ID, "votes")
+	id := r.asks(r.developer, shopAsk())
+	if ids := r.inbox(r.other); !slices.Equal(ids, []string{string(id)}) {
+		t.Fatalf("it waits for %v", ids)
+	}
+	if got := r.show(r.other, id).Actions; !got.Approve.Allowed || got.Approve.StepUp || !got.Reject.Allowed || got.Cancel.Allowed || got.Cancel.Code != "forbidden" {
+		t.Errorf("%+v", got)
+	}
+	r.watch(t, r.other, id).wants("pending")
+	r.call(r.other, "GET", at(id, "/events"), nil).wants(t, 200, "")
+}
+
+func TestAnExplanationTellsHowLongApprovalsTake(t *testing.T) {
+	t.Parallel()
+	r := house(t)
+	explain := func() *api.UsualWait {
+		return read[api.Explanation](t, r.call(r.developer, "POST", "/policy/explain", api.ExplainPolicy{Secret: "file/shop/db", Keys: []string{"password"}}, r.newest())).UsualWait
+	}
+	if got := explain(); got != nil {
+		t.Errorf("before anything was approved: %+v", got)
+	}
+	glass := shopAsk()
+	glass.BreakGlass = &api.BreakGlass{Reason: "nobody answers the phone"}
+	r.asks(r.developer, glass) // which waited for nobody
+	for _, minutes := range []int{5, 1, 3} {
+		id := r.asks(r.developer, shopAsk())
+		r.clock.Add(time.Duration(minutes) * time.Minute)
+		r.call(r.approver, "POST", at(id, "/approve"), nil).wants(t, 200, "")
+	}
+	r.asks(r.developer, shopAsk())
+	r.settled()
+	if got := explain(); got == nil || *got != (api.UsualWait{Seconds: 180, Of: 3}) {
+		t.Errorf("the median of 5, 1 and 3 minutes: %+v", got)
+	}
+}
+
+func TestColleaguesAreFoundByTheirNames(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	named := func(name string) person {
+		p := r.join(policy.RoleApprover)
+		if _, err := r.db.Owner.Exec(t.Context(), "UPDATE private.people SET name = $2 WHERE id = $1", p.ID, name); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	me, ada, gone := named("Ada Me"), named("Ada O'Lovelace-Byron"), named("Ada Gone")
+	machine := r.machine("ada", events.Grant{Role: policy.RoleApprover})
+	r.settle(r.record(events.UserStream(gone.ID), events.UserDisabled{}))
+	find := func(text string) (names []string) {
+		t.Helper()
+		for _, p := range read[api.Page[api.Person]](t, r.call(me, "GET", "/colleagues?text="+url.QueryEscape(text), nil)).Items {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	for _, text := range []string{"ad", "Ada", "lov", "byr", "ada byron", "o'love", "lovelace b"} {
+		if got := find(text); !slices.Equal(got, []string{"Ada O'Lovelace-Byron"}) {
+			t.Errorf("%q finds %v", text, got)
+		}
+	}
+	for _, text := range []string{"velace", "ada gone", "zz", "':*", "x&y|!(", `\\`, "%%", "__"} {
+		if got := find(text); len(got) != 0 {
+			t.Errorf("%q finds %v", text, got)
+		}
+	}
+	for range 22 {
+		named("Bertha Twin")
+	}
+	if got := find("bertha"); len(got) != 20 {
+		t.Errorf("%d twins", len(got))
+	}
+	for _, query := range []string{"", "?text=", "?text=a", "?text=" + strings.Repeat("a", 101), "?name=ada"} {
+		r.call(me, "GET", "/colleagues"+query, nil).wants(t, 400, "parameter_invalid")
+	}
+	r.call(r.developer, "GET", "/colleagues?text=ada", nil).wants(t, 403, "forbidden")
+	ci := person{token: r.token(machine, api.Scope{}, policy.DelegationManage)}
+	r.call(ci, "GET", "/colleagues?text=ada", nil).wants(t, 403, "people_only")
+	r.call(me, "POST", "/me/delegations", api.Delegate{To: string(ada.ID), Until: r.clock.Now().Add(time.Hour)}).wants(t, 201, "")
 }

@@ -73,6 +73,15 @@ func (a *API) explainPolicy(c *call) (reply, error) {
 	if err := a.nameDeciders(c, x, &shown); err != nil {
 		return reply{}, err
 	}
+	if x.Allowed && x.Effect == events.EffectRequire {
+		median, of, err := a.Views.UsualWait(c.ctx(), x.Workflow.Name)
+		if err != nil {
+			return reply{}, err
+		}
+		if of > 0 {
+			shown.UsualWait = &api.UsualWait{Seconds: int(median.Round(time.Second).Seconds()), Of: of}
+		}
+	}
 	return reply{status: http.StatusOK, body: &shown}, a.nameVoters(c, x, &shown)
 }
 

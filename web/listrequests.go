@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"secretsbridge/events"
 	"secretsbridge/policy"
@@ -24,19 +25,17 @@ var requestStates = []events.RequestState{
 
 var reviewStates = []projections.ReviewState{projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone}
 
+// requestList finds one of the lists of requests.
+type requestList func(*API, *call, projections.RequestFilter) (projections.Page[projections.Request], error)
+
 // listRequests lists what the caller may see. With asked=me it is what waits for them: for a
-// vote, for values or for a review.
+// vote, for values or for a review; with decided=me what they voted on, filled in or reviewed.
 func (a *API) listRequests(c *call) (reply, error) {
-	filter, asked, err := c.requestFilter()
+	filter, which, err := c.requestFilter()
 	if err != nil {
 		return reply{}, err
 	}
-	var found projections.Page[projections.Request]
-	if asked {
-		found, err = a.waitingFor(c, filter)
-	} else {
-		found, err = a.Views.Requests(c.ctx(), filter)
-	}
+	found, err := which(a, c, filter)
 	if err != nil {
 		return reply{}, err
 	}
@@ -59,6 +58,18 @@ func (a *API) listRequests(c *call) (reply, error) {
 		page.Items = append(page.Items, shown)
 	}
 	return reply{status: http.StatusOK, body: page}, nil
+}
+
+func (a *API) seenBy(c *call, filter projections.RequestFilter) (projections.Page[projections.Request], error) {
+	return a.Views.Requests(c.ctx(), filter)
+}
+
+// decidedBy leaves out what the caller may not see any more.
+func (a *API) decidedBy(c *call, filter projections.RequestFilter) (projections.Page[projections.Request], error) {
+	found, err := a.Views.DecidedBy(c.ctx(), c.person.ID, filter)
+	j := a.judge(c)
+	found.Items = slices.DeleteFunc(found.Items, func(r projections.Request) bool { return !j.sees(c.matterShown(r)) })
+	return found, err
 }
 
 // waitingFor walks what somebody has to act on and keeps what waits for the caller: who that is
@@ -93,46 +104,68 @@ func (a *API) waitingFor(c *call, filter projections.RequestFilter) (projections
 	}
 }
 
-// requestFilter reads what a list is narrowed by.
-func (c *call) requestFilter() (filter projections.RequestFilter, asked bool, err error) {
-	q, err := c.query("state", "mine", "asked", "connection", "project", "environment", "review", "cursor", "limit")
+// requestFilter reads which list is asked for, and what it is narrowed by.
+func (c *call) requestFilter() (filter projections.RequestFilter, which requestList, err error) {
+	q, err := c.query("state", "mine", "asked", "decided", "connection", "secret", "requester", "operation", "project", "environment", "review", "cursor", "limit")
 	if err != nil {
-		return filter, false, err
+		return filter, nil, err
 	}
 	filter = projections.RequestFilter{
 		Connection: events.ConnectionID(q.Get("connection")), Project: q.Get("project"), Environment: q.Get("environment"), Cursor: q.Get("cursor"),
+		Requester: events.UserID(q.Get("requester")), Operation: events.Operation(q.Get("operation")),
 	}
 	if filter.Limit, err = limitOf(q); err != nil {
-		return filter, false, err
+		return filter, nil, err
+	}
+	if filter.Requester == "me" {
+		filter.Requester = c.person.ID
+	} else if filter.Requester != "" && !events.ValidID(string(filter.Requester), "u_") {
+		return filter, nil, errParameter.because("requester is the id of a person, or me")
+	}
+	if !slices.Contains([]events.Operation{"", events.OperationRead, events.OperationPatch}, filter.Operation) {
+		return filter, nil, errParameter.because("operation is read or patch")
+	}
+	if secret := q.Get("secret"); secret != "" {
+		connection, ref, ok := strings.Cut(secret, "/")
+		if !ok || connection == "" || ref == "" || q.Has("connection") {
+			return filter, nil, errParameter.because("secret is CONNECTION/REF, without connection beside it")
+		}
+		filter.Connection, filter.Ref = events.ConnectionID(connection), ref
 	}
 	for _, s := range q["state"] {
 		if !slices.Contains(requestStates, events.RequestState(s)) {
-			return filter, false, errParameter.because("state is one of " + joined(requestStates))
+			return filter, nil, errParameter.because("state is one of " + joined(requestStates))
 		}
 		filter.States = append(filter.States, events.RequestState(s))
 	}
 	for _, s := range q["review"] {
 		if !slices.Contains(reviewStates, projections.ReviewState(s)) {
-			return filter, false, errParameter.because("review is one of " + joined(reviewStates))
+			return filter, nil, errParameter.because("review is one of " + joined(reviewStates))
 		}
 		filter.Reviews = append(filter.Reviews, projections.ReviewState(s))
 	}
 	mine, err := boolOf(q, "mine")
 	if err != nil {
-		return filter, false, err
+		return filter, nil, err
 	}
-	switch q.Get("asked") {
-	case "":
-		filter.Seen = []projections.Sight{{Requester: c.person.ID, Within: c.within(policy.RequestList)}}
-		if !mine {
-			filter.Seen = append(filter.Seen, projections.Sight{Within: c.within(policy.RequestListAll)})
+	for _, name := range []string{"asked", "decided"} {
+		if q.Has(name) && q.Get(name) != "me" {
+			return filter, nil, errParameter.because(name + " is me")
 		}
-	case "me":
-		if asked = true; mine {
-			return filter, false, errParameter.because("what one asked for oneself waits for others: leave mine out")
-		}
-	default:
-		return filter, false, errParameter.because("asked is me")
 	}
-	return filter, asked, nil
+	switch asked, decided := q.Has("asked"), q.Has("decided"); {
+	case asked && decided:
+		return filter, nil, errParameter.because("what waits for somebody is one list, and what they decided on another: leave asked or decided out")
+	case mine && (asked || decided):
+		return filter, nil, errParameter.because("what one asked for oneself is for others: leave mine out")
+	case asked:
+		return filter, (*API).waitingFor, nil
+	case decided:
+		return filter, (*API).decidedBy, nil
+	}
+	filter.Seen = []projections.Sight{{Requester: c.person.ID, Within: c.within(policy.RequestList)}}
+	if !mine {
+		filter.Seen = append(filter.Seen, projections.Sight{Within: c.within(policy.RequestListAll)})
+	}
+	return filter, (*API).seenBy, nil
 }

@@ -48,6 +48,9 @@ const defaultPage = 50
 type Directory interface {
 	Account(ctx context.Context, id events.UserID) (store.Account, error)
 	Accounts(ctx context.Context, kind events.UserKind, after store.Place, limit int) ([]store.Account, error)
+
+	// Named returns people by the beginnings of words of their names, in the order of those.
+	Named(ctx context.Context, text string, limit int) ([]store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 }
 

@@ -79,7 +79,7 @@ var decisions = []string{
 // personal reports whether a person must be behind a call: machines have no sessions, passwords,
 // factors and delegations, and decide nothing.
 func (r Route) personal() bool {
-	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
+	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/colleagues" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
 // maxBody is how long the body of a call of the route may be.
@@ -149,10 +149,12 @@ var Routes = []Route{
 	{"POST", "/agents/enrol", public, unasked, none, (*API).enrolAgent},
 	{"POST", "/agents/{id}/revoke", policy.AgentManage, placeless, replayed, (*API).revokeAgent},
 
+	{"GET", "/colleagues", policy.DelegationManage, placed, none, (*API).listColleagues},
 	{"GET", "/live", session, unasked, none, (*API).live},
 
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
+	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 

@@ -232,6 +232,7 @@ func (w *world) entries() map[string]entry {
 		"POST /people/{id}/grants":              {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},
 		"POST /people/{id}/grants/{grant}/take": {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants/g_" + strings.Repeat("0", 26) + "/take"},
 		"GET /me/delegations":                   {any: true, path: "/me/delegations"},
+		"GET /colleagues":                       {any: true, path: "/colleagues?text=na"},
 		"POST /me/delegations":                  {any: true, path: "/me/delegations"},
 		"POST /me/delegations/{id}/end":         {any: true, path: "/me/delegations/d_" + strings.Repeat("0", 26) + "/end"},
 

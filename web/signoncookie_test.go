@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/test/servers"
@@ -84,6 +85,13 @@ func TestSigningOffGoesToTheProviderAsWell(t *testing.T) {
 	s := newSignOnRig(t)
 	ann, b := s.member(), s.browser()
 	b.signIn(ann).wants(t, 303, "")
+	before := b.session()
+	s.ahead.Add(int64(2 * time.Minute)) // so that the token that the hint is sealed under is replaced
+	b.post("/sessions/current/renew", "{}").wants(t, 200, "")
+	if b.session() == before {
+		t.Error("the token is not replaced")
+	}
+	s.remember(b.session(), "")
 	if rows := s.rows(); strings.Contains(rows, "eyJ") {
 		t.Error("the ID token is in the database as it is")
 	}
@@ -114,6 +122,21 @@ func TestSigningOffGoesToTheProviderAsWell(t *testing.T) {
 		t.Errorf("%s", off.EndSession)
 	}
 	s.call(local, "GET", "/me", nil).wants(t, 401, "session_expired")
+}
+
+// session is the token in the browser's cookie.
+func (b *browser) session() string {
+	b.s.t.Helper()
+	ours, err := url.Parse(publicURL)
+	if err != nil {
+		b.s.t.Fatal(err)
+	}
+	for _, c := range b.client.Jar.Cookies(ours) {
+		if c.Name == "__Host-sb_session" {
+			return c.Value
+		}
+	}
+	return ""
 }
 
 func (s *signOnRig) logOut(f servers.OIDCFault) answer {

@@ -179,6 +179,14 @@ type Explanation struct {
 	Steps    []PolicyStep   `json:"steps"`
 	Withheld []string       `json:"withheld,omitempty"` // rules that would have let one read at once
 	Wants    *Wants         `json:"wants,omitempty"`    // of whoever asks; nothing if it is not allowed
+
+	UsualWait *UsualWait `json:"usual_wait,omitempty"` // for the approvals of its workflow
+}
+
+// UsualWait is the median time from submit to approval.
+type UsualWait struct {
+	Seconds int `json:"seconds"`
+	Of      int `json:"of"` // so many requests, the newest ones
 }
 
 // Wants is what a workflow asks of whoever asks for a secret.

@@ -181,7 +181,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"IssueToken": api.IssueToken{}, "IssuedToken": api.IssuedToken{}, "Delegate": api.Delegate{}, "Delegation": api.Delegation{},
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
-		"Actions": api.Actions{}, "Action": api.Action{}, "Changed": api.Changed{},
+		"Actions": api.Actions{}, "Action": api.Action{}, "Changed": api.Changed{}, "UsualWait": api.UsualWait{},
 		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
 	}
 	for name, shape := range shapes {

@@ -38,11 +38,15 @@ export function useFilters(): [Search, (change: Search, options?: { replace?: bo
   const search = useSearch({ strict: false }) as Search
   const navigate = useNavigate()
   const change = (next: Search, options: { replace?: boolean } = {}) => {
-    const kept: Search = {}
-    for (const [name, value] of Object.entries({ ...search, ...next })) {
-      if (value !== undefined && value.length > 0) kept[name] = value
+    // Of what the address is by then: changes may come close after each other.
+    const merged = (before: Search) => {
+      const kept: Search = {}
+      for (const [name, value] of Object.entries({ ...before, ...next })) {
+        if (value !== undefined && value.length > 0) kept[name] = value
+      }
+      return kept
     }
-    void navigate({ to: '.', search: kept as never, replace: options.replace ?? false })
+    void navigate({ to: '.', search: merged as never, replace: options.replace ?? false })
   }
   return [search, change]
 }

@@ -156,7 +156,7 @@ export function DataTable<Row>({
           </div>
           {loadingMore && (
             <div role="presentation" className={classes.more}>
-              <Loader size="xs" aria-label="Loading more" />
+              <Loader size="xs" role="img" aria-label="Loading more" />
             </div>
           )}
         </div>

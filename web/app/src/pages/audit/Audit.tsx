@@ -1,5 +1,143 @@
+import { Button, Group } from '@mantine/core'
+import { IconFilter, IconHistory } from '@tabler/icons-react'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { useEffect, useMemo, useState } from 'react'
+import { eventsQuery } from '../../api/audit'
+import { firstsOf } from '../../parts/FactSentence'
+import { useNames } from '../../parts/facts/names'
+import type { FactEvent } from '../../parts/factWords'
+import { one, useFilters } from '../../search'
+import { clock } from '../../session/renewal'
+import { useMe, whyNot } from '../../session/who'
+import { DataTable } from '../../ui/DataTable'
 import { Page } from '../../ui/Page'
+import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
+import { ActiveFilters, filterNames } from './ActiveFilters'
+import classes from './Audit.module.css'
+import { columnsOf } from './columns'
+import { EventPanel } from './EventPanel'
+import { ExportButton } from './ExportButton'
+import { Facets } from './Facets'
+import { queryOf } from './filters'
+import { Histogram } from './Histogram'
+import { NewerFacts } from './NewerFacts'
+import { RangePicker } from './RangePicker'
+import { timesOf } from './range'
+import { SavedViews } from './SavedViews'
+import { TextSearch } from './TextSearch'
 
+/** The audit: every fact of the log, to be narrowed, counted, read and taken along. */
 export function Audit() {
-  return <Page title="Audit">{null}</Page>
+  const reason = whyNot(useMe(), 'audit.read', 'read the audit')
+  if (!reason) return <Explorer />
+  return (
+    <Page title="Audit">
+      <Forbidden reason={reason} />
+    </Page>
+  )
+}
+
+function Explorer() {
+  const [search, change] = useFilters()
+  const [look, setLook] = useState(clock.now)
+  const [shown, setShown] = useState<FactEvent>()
+  const [facets, setFacets] = useState(false)
+  const names = useNames()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the same address is the same query
+  const query = useMemo(() => queryOf(search, look), [JSON.stringify(search), look])
+  const list = useInfiniteQuery(eventsQuery(query, look))
+  const events = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data])
+  const firsts = useMemo(() => firstsOf(events), [events])
+  const columns = useMemo(() => columnsOf(names, firsts), [names, firsts])
+  const place = shown ? events.findIndex(({ id }) => id === shown.id) : -1
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another query shows other facts
+  useEffect(() => setShown(undefined), [query])
+  const clear = (...filters: string[]) => change(Object.fromEntries(filters.map((name) => [name, ''])))
+  return (
+    <Page
+      title="Audit"
+      about="All that happened or was refused, newest first. Nothing in it is ever changed or removed."
+      actions={
+        <>
+          <SavedViews search={search} />
+          <ExportButton query={query} />
+        </>
+      }
+    >
+      <Group gap={12}>
+        <TextSearch text={one(search, 'text')} change={(text) => change({ text }, { replace: true })} />
+        <Button
+          variant="default"
+          hiddenFrom="md"
+          leftSection={<IconFilter size={16} aria-hidden />}
+          aria-expanded={facets}
+          aria-controls="audit-facets"
+          onClick={() => setFacets(!facets)}
+        >
+          Filters
+        </Button>
+        <RangePicker
+          key={`${one(search, 'since')} ${one(search, 'until')}`}
+          times={timesOf(search, look)}
+          change={change}
+        />
+      </Group>
+      <ActiveFilters query={query} names={names} clear={clear} />
+      <div className={classes.body}>
+        <aside id="audit-facets" aria-label="Narrow down" className={classes.side} data-opened={facets || undefined}>
+          <Facets query={query} look={look} names={names} change={change} />
+        </aside>
+        <div className={classes.content}>
+          <Histogram query={query} look={look} choose={(since, until) => change({ range: '', since, until })} />
+          <NewerFacts query={query} newest={events[0]} ready={!list.isPending} show={() => setLook(clock.now())} />
+          {list.isPending ? (
+            <Loading what="Reading the audit" />
+          ) : list.error && events.length === 0 ? (
+            <Failed error={list.error} again={() => void list.refetch()} />
+          ) : events.length === 0 && !list.hasNextPage ? (
+            <Nothing clear={() => change({ ...emptied, range: 'any' })} />
+          ) : (
+            <DataTable
+              key={look}
+              label="Facts"
+              columns={columns}
+              rows={events}
+              keyOf={(event) => event.id}
+              open={setShown}
+              selected={shown?.id}
+              more={list.hasNextPage}
+              loadMore={() => void list.fetchNextPage()}
+              loadingMore={list.isFetchingNextPage}
+            />
+          )}
+        </div>
+      </div>
+      <EventPanel
+        event={shown}
+        names={names}
+        firsts={firsts}
+        show={setShown}
+        newer={place > 0 ? events[place - 1] : undefined}
+        older={place >= 0 ? events[place + 1] : undefined}
+      />
+    </Page>
+  )
+}
+
+const emptied = Object.fromEntries([...filterNames, 'text', 'since', 'until'].map((name) => [name, '']))
+
+function Nothing({ clear }: { clear: () => void }) {
+  return (
+    <Empty
+      icon={IconHistory}
+      title="Nothing like that happened"
+      actions={
+        <Button variant="default" onClick={clear}>
+          Show everything
+        </Button>
+      }
+    >
+      No fact of the log matches these filters in this time.
+    </Empty>
+  )
 }

@@ -1,5 +1,23 @@
+import { Stack } from '@mantine/core'
+import { useMe } from '../../session/who'
 import { Page } from '../../ui/Page'
+import { Delegations } from './Delegations'
+import { Factors } from './Factors'
+import { Password } from './Password'
+import { Sessions } from './Sessions'
+import { You } from './You'
 
 export function Settings() {
-  return <Page title="Settings">{null}</Page>
+  const me = useMe()
+  return (
+    <Page title="Settings" about="Who you are here, how you prove it, and who acts for you." wide={false}>
+      <Stack gap={20}>
+        <You me={me} />
+        <Factors />
+        <Sessions />
+        <Password />
+        <Delegations me={me} />
+      </Stack>
+    </Page>
+  )
 }

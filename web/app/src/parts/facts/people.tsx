@@ -232,6 +232,14 @@ export const access: Table = {
       </>
     ),
   },
+  'audit_exported.v1': {
+    label: 'Audit exported',
+    says: (fact) => (
+      <>
+        {fact.who} took facts of the audit along{fact.list('filters').length > 0 && ', narrowed by filters'}
+      </>
+    ),
+  },
   'denied.v1': {
     label: 'Access denied',
     says: (fact) => (

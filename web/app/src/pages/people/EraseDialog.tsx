@@ -1,0 +1,70 @@
+import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { sentence } from '../../api/problem'
+
+interface Props {
+  name: string
+  close: () => void
+  act: (reason: string) => Promise<void>
+}
+
+/** Erasing cannot be taken back, so it wants the name typed. */
+export function EraseDialog({ name, close, act }: Props) {
+  const [typed, setTyped] = useState('')
+  const [reason, setReason] = useState('')
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const submit = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await act(reason.trim())
+    } catch (caught) {
+      setError(caught)
+      setBusy(false)
+    }
+  }
+  return (
+    <Modal opened onClose={close} title={`Erase ${name}`}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (typed.trim() === name) void submit()
+        }}
+      >
+        <Stack>
+          {error !== undefined && (
+            <Alert color="red" variant="light" role="alert">
+              {sentence(error)}
+            </Alert>
+          )}
+          <Text>
+            Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a number
+            that leads to nobody.
+          </Text>
+          <TextInput
+            label={`Type ${name} to confirm`}
+            autoComplete="off"
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+            data-autofocus
+          />
+          <TextInput
+            label="Reason, for the audit"
+            maxLength={500}
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+          />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button type="submit" color="red" loading={busy} disabled={typed.trim() !== name}>
+              Erase for good
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  )
+}

@@ -1,0 +1,98 @@
+import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useRef, useState } from 'react'
+import { newKey } from '../../api/client'
+import { governanceQuery, permissionsQuery } from '../../api/governance'
+import { type Account, giveGrant } from '../../api/people'
+import { sentence } from '../../api/problem'
+import { where } from '../../parts/governance/words'
+import { useMe } from '../../session/who'
+import { ScopeInputs } from '../../parts/ScopeInputs'
+import { bare, type ScopeText } from '../../parts/scopeText'
+
+/** Gives somebody a role, everywhere or in a part of the world, for good or for a time. */
+export function GiveDialog({ person, close }: { person: Account; close: () => void }) {
+  const cache = useQueryClient()
+  const may = useMe().permissions.includes('governance.read')
+  const known = useQuery(permissionsQuery)
+  const governance = useQuery({ ...governanceQuery, enabled: may })
+  const [role, setRole] = useState('developer')
+  const [scope, setScope] = useState<ScopeText>({})
+  const [until, setUntil] = useState('')
+  const [reason, setReason] = useState('')
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const key = useRef(newKey())
+  const roles = [
+    ...(known.data?.roles ?? []),
+    ...(governance.data?.objects ?? [])
+      .filter(({ kind }) => kind === 'Role')
+      .map(({ name, spec }) => ({ name, description: String((spec as { description?: string }).description ?? '') })),
+  ]
+  const submit = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      const end = until ? { until: new Date(until).toISOString() } : {}
+      await giveGrant(person.id, { role, scope: bare(scope), reason: reason.trim(), ...end }, key.current)
+      await cache.invalidateQueries({ queryKey: ['people'] })
+      close()
+    } catch (caught) {
+      setError(caught)
+      key.current = newKey()
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <Modal opened onClose={close} title={`Give ${person.name} a role`} size="lg">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void submit()
+        }}
+      >
+        <Stack>
+          {error !== undefined && (
+            <Alert color="red" variant="light" role="alert">
+              {sentence(error)}
+            </Alert>
+          )}
+          <NativeSelect
+            label="Role"
+            description={roles.find(({ name }) => name === role)?.description}
+            value={role}
+            onChange={(event) => setRole(event.currentTarget.value)}
+            data={roles.map(({ name }) => name)}
+            data-autofocus
+          />
+          <ScopeInputs value={scope} change={setScope} />
+          <Text size="md">
+            {person.name} will be {role} for {where(bare(scope))}.
+          </Text>
+          <TextInput
+            label="Until"
+            description="Empty: for good."
+            type="datetime-local"
+            value={until}
+            onChange={(event) => setUntil(event.currentTarget.value)}
+          />
+          <TextInput
+            label="Reason, for the audit"
+            maxLength={500}
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+          />
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button type="submit" loading={busy}>
+              Give the role
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  )
+}

@@ -1,0 +1,76 @@
+import { Badge, Button, Group, Stack, Text } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { type Account, type PersonGrant, takeGrant } from '../../api/people'
+import { Section } from '../../parts/Facts'
+import { where } from '../../parts/governance/words'
+import { useMe, whyNot } from '../../session/who'
+import { ActionButton } from '../../ui/ActionButton'
+import { ReasonDialog } from '../../ui/ReasonDialog'
+import { When } from '../../ui/When'
+import { GiveDialog } from './GiveDialog'
+import classes from './People.module.css'
+
+/** The roles that somebody has, and where: given to them, or to a group that they are in. */
+export function Grants({ person }: { person: Account }) {
+  const me = useMe()
+  const cache = useQueryClient()
+  const [giving, setGiving] = useState(false)
+  const [taking, setTaking] = useState<PersonGrant>()
+  const blocked =
+    me.id === person.id ? 'Nobody changes their own roles. Ask another administrator.' : whyNot(me, 'grant.manage', 'give roles')
+  return (
+    <Section
+      title="Roles"
+      action={
+        <ActionButton size="xs" variant="default" blocked={blocked} onClick={() => setGiving(true)}>
+          Give a role
+        </ActionButton>
+      }
+    >
+      {person.grants.length === 0 && <Text c="dimmed">None: they can sign in, and do nothing yet.</Text>}
+      <ul className={classes.list} aria-label={`Roles of ${person.name}`}>
+        {person.grants.map((grant) => (
+          <li key={grant.id ?? JSON.stringify(grant)} className={classes.item}>
+            <Stack gap={2} flex={1}>
+              <Group gap={8}>
+                <Badge>{grant.role}</Badge>
+                <Text size="md">{where(grant.scope)}</Text>
+              </Group>
+              {(grant.until || grant.reason || grant.group) && (
+                <Text size="sm" c="dimmed">
+                  {grant.group && `By the group ${grant.group}. `}
+                  {grant.until && (
+                    <>
+                      Ends <When at={grant.until} />.{' '}
+                    </>
+                  )}
+                  {grant.reason}
+                </Text>
+              )}
+            </Stack>
+            {grant.id && !blocked && (
+              <Button size="xs" variant="default" onClick={() => setTaking(grant)} aria-label={`Take the role ${grant.role}`}>
+                Take it
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {giving && <GiveDialog person={person} close={() => setGiving(false)} />}
+      <ReasonDialog
+        opened={taking !== undefined}
+        close={() => setTaking(undefined)}
+        title={`Take the role ${taking?.role ?? ''}`}
+        about={`${person.name} loses it at once, also in what they do now.`}
+        label="Reason, for the audit"
+        confirm="Take it"
+        danger
+        act={async (reason) => {
+          await takeGrant(person.id, taking?.id ?? '', reason)
+          await cache.invalidateQueries({ queryKey: ['people'] })
+        }}
+      />
+    </Section>
+  )
+}

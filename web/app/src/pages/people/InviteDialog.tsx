@@ -1,0 +1,88 @@
+import { Alert, Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { useRef, useState } from 'react'
+import { newKey } from '../../api/client'
+import { invitePerson, type Link } from '../../api/people'
+import { sentence } from '../../api/problem'
+import { LinkShown } from './LinkShown'
+
+/** Lets somebody in, and shows the link that they choose a password by: in this dialog, and nowhere else. */
+export function InviteDialog({ close }: { close: () => void }) {
+  const cache = useQueryClient()
+  const [name, setName] = useState('')
+  const [email, setEmail] = useState('')
+  const [emergency, setEmergency] = useState(false)
+  const [made, setMade] = useState<Link>()
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const key = useRef(newKey())
+  const submit = async () => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      setMade(await invitePerson({ name: name.trim(), email: email.trim(), break_glass: emergency }, key.current))
+      void cache.invalidateQueries({ queryKey: ['people'] })
+    } catch (caught) {
+      setError(caught)
+    } finally {
+      key.current = newKey()
+      setBusy(false)
+    }
+  }
+  return (
+    <Modal opened onClose={close} title={made ? `${name.trim()} is invited` : 'Invite somebody'} closeOnClickOutside={!made}>
+      {made ? (
+        <LinkShown link={made} close={close}>
+          They have no rights yet: give them a role on their page.
+        </LinkShown>
+      ) : (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault()
+            void submit()
+          }}
+        >
+          <Stack>
+            {error !== undefined && (
+              <Alert color="red" variant="light" role="alert">
+                {sentence(error)}
+              </Alert>
+            )}
+            <TextInput
+              label="Name"
+              required
+              withAsterisk={false}
+              maxLength={100}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              data-autofocus
+            />
+            <TextInput
+              label="E-mail"
+              type="email"
+              required
+              withAsterisk={false}
+              maxLength={254}
+              value={email}
+              onChange={(event) => setEmail(event.currentTarget.value)}
+            />
+            <Checkbox
+              label="An account for emergencies"
+              description="It is never locked out, needs a longer password, and is meant for when nothing else works."
+              checked={emergency}
+              onChange={(event) => setEmergency(event.currentTarget.checked)}
+            />
+            <Group justify="flex-end">
+              <Button variant="default" onClick={close}>
+                Cancel
+              </Button>
+              <Button type="submit" loading={busy}>
+                Make the link
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      )}
+    </Modal>
+  )
+}

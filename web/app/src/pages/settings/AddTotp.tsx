@@ -1,0 +1,109 @@
+import { Alert, Button, Code, Group, Loader, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { QRCodeSVG } from 'qrcode.react'
+import { useState } from 'react'
+import { newKey, type Schema } from '../../api/client'
+import { confirmTotp, startTotp } from '../../api/me'
+import { sentence } from '../../api/problem'
+import { withStepUp } from '../../session/stepUp'
+import { Countdown } from '../../ui/When'
+import classes from './Settings.module.css'
+
+/** Adds an authenticator app. Its secret is in this dialog while it is open, and nowhere else. */
+export function AddTotp({ close }: { close: () => void }) {
+  const [made, setMade] = useState<Schema['Totp']>()
+  const [name, setName] = useState('')
+  const [code, setCode] = useState('')
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const attempt = async (what: () => Promise<void>) => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await what()
+    } catch (caught) {
+      setError(caught)
+    } finally {
+      setBusy(false)
+    }
+  }
+  const start = () =>
+    attempt(async () => {
+      const key = newKey()
+      setMade(await withStepUp(() => startTotp(name.trim(), key)))
+    })
+  const confirm = (totp: Schema['Totp']) =>
+    attempt(async () => {
+      try {
+        await confirmTotp(totp.id, code.trim())
+      } finally {
+        setCode('')
+      }
+      close()
+    })
+  return (
+    <Modal opened onClose={close} title="Add an authenticator app">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void (made ? confirm(made) : start())
+        }}
+      >
+        <Stack>
+          {error !== undefined && (
+            <Alert color="red" variant="light" role="alert">
+              {sentence(error)}
+            </Alert>
+          )}
+          {made ? (
+            <>
+              <Text>Scan this with the app, or type the secret over. It is shown this once.</Text>
+              <Group justify="center">
+                <div className={classes.qr}>
+                  <QRCodeSVG value={made.uri} size={184} title="QR code for the authenticator app" />
+                </div>
+              </Group>
+              <Code block>{made.secret}</Code>
+              <TextInput
+                label="First code of the app"
+                description={
+                  <>
+                    Six digits. Time left: <Countdown until={made.until} />
+                  </>
+                }
+                inputMode="numeric"
+                autoComplete="one-time-code"
+                required
+                withAsterisk={false}
+                maxLength={10}
+                value={code}
+                onChange={(event) => setCode(event.currentTarget.value)}
+                data-autofocus
+              />
+            </>
+          ) : (
+            <TextInput
+              label="Name"
+              description="To know it again, such as “phone”."
+              maxLength={64}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+              data-autofocus
+            />
+          )}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button
+              type="submit"
+              disabled={busy || (made !== undefined && !code.trim())}
+              rightSection={busy && <Loader size={14} />}
+            >
+              {made ? 'Confirm' : 'Continue'}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  )
+}

@@ -1,0 +1,62 @@
+import { Alert, Button, Group, Modal, Stack, Text } from '@mantine/core'
+import { useState } from 'react'
+import { newKey } from '../../api/client'
+import { makeRecoveryCodes } from '../../api/me'
+import { sentence } from '../../api/problem'
+import { withStepUp } from '../../session/stepUp'
+import classes from './Settings.module.css'
+
+/** Makes new recovery codes. They are in this dialog while it is open, and nowhere else. */
+export function RecoveryCodes({ close }: { close: () => void }) {
+  const [codes, setCodes] = useState<string[]>()
+  const [error, setError] = useState<unknown>()
+  const [busy, setBusy] = useState(false)
+  const make = async () => {
+    setBusy(true)
+    setError(undefined)
+    const key = newKey()
+    try {
+      setCodes((await withStepUp(() => makeRecoveryCodes(key))).codes)
+    } catch (caught) {
+      setError(caught)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <Modal opened onClose={close} title="Recovery codes" closeOnClickOutside={!codes}>
+      <Stack>
+        {error !== undefined && (
+          <Alert color="red" variant="light" role="alert">
+            {sentence(error)}
+          </Alert>
+        )}
+        {codes ? (
+          <>
+            <Text>Each of these proves you once. Keep them where your devices are not; they are shown this once.</Text>
+            <ul className={classes.codes} aria-label="Your recovery codes">
+              {codes.map((code) => (
+                <li key={code}>{code}</li>
+              ))}
+            </ul>
+            <Group justify="flex-end">
+              <Button onClick={close}>I have kept them</Button>
+            </Group>
+          </>
+        ) : (
+          <>
+            <Text>Ten new codes for when your devices are lost. They take the place of all that you have.</Text>
+            <Group justify="flex-end">
+              <Button variant="default" onClick={close}>
+                Cancel
+              </Button>
+              <Button onClick={() => void make()} loading={busy}>
+                Make them
+              </Button>
+            </Group>
+          </>
+        )}
+      </Stack>
+    </Modal>
+  )
+}
