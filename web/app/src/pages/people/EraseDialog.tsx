@@ -39,8 +39,8 @@ export function EraseDialog({ name, close, act }: Props) {
             </Alert>
           )}
           <Text>
-            Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a number
-            that leads to nobody.
+            Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a
+            number that leads to nobody.
           </Text>
           <TextInput
             label={`Type ${name} to confirm`}
