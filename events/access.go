@@ -59,10 +59,17 @@ type DirectRevealWithheld struct {
 	Ref        string       `json:"ref"`
 }
 
+// AuditExported says that somebody took facts of the log with them. What those were narrowed to may
+// be anything that was typed, so only the names of the parameters are kept.
+type AuditExported struct {
+	Filters []string `json:"filters,omitempty"` // sorted
+}
+
 func (SessionRevoked) fact()       {}
 func (SteppedUp) fact()            {}
 func (StepUpFailed) fact()         {}
 func (DirectRevealWithheld) fact() {}
+func (AuditExported) fact()        {}
 
 func (SignedIn) fact()     {}
 func (SignInFailed) fact() {}

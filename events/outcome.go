@@ -41,6 +41,7 @@ var outcomes = map[Outcome][]string{
 		"sb.user.factor_removed.v1", "sb.user.recovery_codes_made.v1", "sb.user.token_issued.v1", "sb.user.token_revoked.v1", "sb.user.delegation_given.v1",
 		"sb.user.delegation_ended.v1",
 		"sb.access.signed_in.v1", "sb.access.signed_out.v1", "sb.access.session_revoked.v1", "sb.access.stepped_up.v1", "sb.access.direct_reveal_withheld.v1",
+		"sb.access.audit_exported.v1",
 		"sb.setting.kms_key_rotated.v1", "sb.setting.rewrap_started.v1", "sb.setting.rewrap_finished.v1", "sb.setting.ownership_rules_set.v1",
 		"sb.setting.signing_key_rotated.v1",
 	},

@@ -113,6 +113,7 @@ var catalogue = []Kind{
 	kind[SteppedUp]("sb.access.stepped_up.v1", AggregateAccess, "a person proved a second factor"),
 	kind[StepUpFailed]("sb.access.step_up_failed.v1", AggregateAccess, "a person could not prove a second factor"),
 	kind[DirectRevealWithheld]("sb.access.direct_reveal_withheld.v1", AggregateAccess, "a rule for reading at once did not count, because the secret is production"),
+	kind[AuditExported]("sb.access.audit_exported.v1", AggregateAccess, "somebody took facts of the log with them"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
 
 	kind[KMSKeyRotated]("sb.setting.kms_key_rotated.v1", AggregateSetting, "an operator had another key of the local key manager wrap from now on"),

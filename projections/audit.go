@@ -60,7 +60,7 @@ func (a Audit) Commit(ctx context.Context, seq events.Seq) (raw, hash []byte, er
 }
 
 func (a Audit) fetch(ctx context.Context, sql string, args ...any) ([]AuditEvent, error) {
-	rows, err := a.Pool.Query(ctx, sql, args...)
+	rows, err := a.Pool.Query(ctx, sql, append([]any{planned}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -135,12 +135,12 @@ func (a Audit) group(ctx context.Context, filter AuditFilter, value string, args
 // counted selects what is counted, and says how to tell whether that is all.
 func (a Audit) counted(ctx context.Context, s auditSearch) (from, exact string, err error) {
 	if len(s.late) > 0 {
-		return s.text(selectAudit, newestFirst, auditLooked), "(SELECT count(*) FROM e) < " + strconv.Itoa(auditLooked), nil
+		return s.text(selectAudit, newestFirst.by, auditLooked), "(SELECT count(*) FROM e) < " + strconv.Itoa(auditLooked), nil
 	}
 	var last int64
 	err = a.Pool.QueryRow(ctx, "SELECT coalesce(max(seq), 0) FROM audit.events").Scan(&last)
 	if last <= auditCounted {
 		return selectAudit + whereAll(s.where), "true", err
 	}
-	return s.text(selectAudit, newestFirst, auditCounted), "coalesce(sum(n), 0) < " + strconv.Itoa(auditCounted), err
+	return s.text(selectAudit, newestFirst.by, auditCounted), "coalesce(sum(n), 0) < " + strconv.Itoa(auditCounted), err
 }

@@ -15,34 +15,55 @@ import (
 // ends, and the next one goes on from there.
 var auditStages = []int{1_000, 20_000}
 
-const newestFirst = "ORDER BY e.seq DESC, e.place DESC"
+// order is one in which events are walked.
+type order struct {
+	by   string
+	from string // what a cursor has not passed
+}
+
+var (
+	newestFirst = order{"ORDER BY e.seq DESC, e.place DESC", "(e.seq, e.place) < (?::bigint, ?::bigint)"}
+	oldestFirst = order{"ORDER BY e.seq, e.place", "(e.seq, e.place) > (?::bigint, ?::bigint)"}
+)
 
 // List returns events, newest first. With a text or a cluster a page looks at so many events at
 // most, so it can be shorter than its limit, or empty, and still have a next one.
 // Errors: [ErrCursor], [ErrShortText].
 func (a Audit) List(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
-	page, err := a.list(ctx, filter)
+	return a.list(ctx, filter, newestFirst)
+}
+
+// Export is likewise, oldest first. Its cursors are its own, and those of [AuditAfter].
+func (a Audit) Export(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
+	return a.list(ctx, filter, oldestFirst)
+}
+
+// AuditAfter is the cursor of what follows an event.
+func AuditAfter(seq events.Seq, place int) string { return cursor(uint64(seq), uint64(place)) }
+
+func (a Audit) list(ctx context.Context, filter AuditFilter, o order) (Page[AuditEvent], error) {
+	page, err := a.walk(ctx, filter, o)
 	if err != nil {
 		return Page[AuditEvent]{}, fmt.Errorf("list the audit: %w", err)
 	}
 	return page, nil
 }
 
-func (a Audit) list(ctx context.Context, filter AuditFilter) (Page[AuditEvent], error) {
-	s, err := filter.before()
+func (a Audit) walk(ctx context.Context, filter AuditFilter, o order) (Page[AuditEvent], error) {
+	s, err := filter.from(o)
 	if err != nil {
 		return Page[AuditEvent]{}, err
 	}
 	limit := limited(filter.Limit)
-	at := func(e AuditEvent) string { return cursor(uint64(e.Seq), uint64(e.Place)) }
+	at := func(e AuditEvent) string { return AuditAfter(e.Seq, e.Place) }
 	if len(s.late) == 0 {
-		found, err := a.fetch(ctx, s.text(selectAudit, newestFirst, limit+1), s.args...)
+		found, err := a.fetch(ctx, s.text(selectAudit, o.by, limit+1), s.args...)
 		return paged(found, limit, at), err
 	}
 	var found []AuditEvent
 	var end *auditPlace
 	for _, stage := range auditStages {
-		found, end, err = a.look(ctx, s, stage, limit+1)
+		found, end, err = a.look(ctx, s, o, stage, limit+1)
 		if err != nil {
 			return Page[AuditEvent]{}, err
 		}
@@ -52,13 +73,13 @@ func (a Audit) list(ctx context.Context, filter AuditFilter) (Page[AuditEvent], 
 	}
 	page := paged(found, limit, at)
 	if page.Next == "" && end != nil {
-		page.Next = cursor(uint64(end.seq), uint64(end.place))
+		page.Next = AuditAfter(end.seq, end.place)
 	}
 	return page, a.attachData(ctx, page.Items)
 }
 
-// before searches what the cursor has not passed.
-func (f AuditFilter) before() (auditSearch, error) {
+// from searches what the cursor has not passed.
+func (f AuditFilter) from(o order) (auditSearch, error) {
 	if f.Cursor == "" {
 		return f.search("")
 	}
@@ -66,7 +87,7 @@ func (f AuditFilter) before() (auditSearch, error) {
 	if err != nil {
 		return auditSearch{}, fmt.Errorf("read cursor: %w", err)
 	}
-	return f.search("(e.seq, e.place) < (?, ?)", at[0], at[1])
+	return f.search(o.from, at[0], at[1])
 }
 
 // auditPlace is where an event lies in the log.
@@ -77,16 +98,16 @@ type auditPlace struct {
 
 // look returns up to limit events that the filter wants among the first stage ones that the
 // indexes find, and where the last of those lies, or nil if there are fewer.
-func (a Audit) look(ctx context.Context, s auditSearch, stage, limit int) (found []AuditEvent, end *auditPlace, err error) {
-	window := "WITH e AS MATERIALIZED (" + s.text(selectAudit, newestFirst, stage) + ")"
+func (a Audit) look(ctx context.Context, s auditSearch, o order, stage, limit int) (found []AuditEvent, end *auditPlace, err error) {
+	window := "WITH e AS MATERIALIZED (" + s.text(selectAudit, o.by, stage) + ")"
 	// Both see the same moment, or events between two ends would be there twice.
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-	batch.Queue(window+"\nSELECT e.*\nFROM   e"+s.commits()+whereAll(s.late)+"\n"+newestFirst+" "+limitTo(limit), s.args...).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(window+"\nSELECT e.*\nFROM   e"+s.commits()+whereAll(s.late)+"\n"+o.by+" "+limitTo(limit), s.args...).Query(func(rows pgx.Rows) (err error) {
 		found, err = collectAudit(rows)
 		return err
 	})
-	batch.Queue(window+"\nSELECT e.seq, e.place\nFROM   e\n"+newestFirst+" OFFSET "+strconv.Itoa(stage-1), s.args[:s.early]...).QueryRow(func(row pgx.Row) error {
+	batch.Queue(window+"\nSELECT e.seq, e.place\nFROM   e\n"+o.by+" OFFSET "+strconv.Itoa(stage-1), s.args[:s.early]...).QueryRow(func(row pgx.Row) error {
 		end = &auditPlace{}
 		if err := row.Scan(&end.seq, &end.place); !errors.Is(err, pgx.ErrNoRows) {
 			return err

@@ -168,6 +168,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.ConnectionDisabled{Reason: s("reason")},
 		events.ConnectionEnabled{},
 		events.SignedIn{User: events.UserID(s("user"))},
+		events.AuditExported{Filters: []string{s("filter")}},
 		events.KMSKeyRotated{KMSKey: s("kms")},
 		events.RewrapStarted{KMSKey: s("kms"), Total: n},
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},

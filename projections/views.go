@@ -73,6 +73,10 @@ func (v Views) Audit(ctx context.Context, f AuditFilter) (Page[AuditEvent], erro
 	return Audit{Pool: v.Pool}.List(ctx, f)
 }
 
+func (v Views) ExportAudit(ctx context.Context, f AuditFilter) (Page[AuditEvent], error) {
+	return Audit{Pool: v.Pool}.Export(ctx, f)
+}
+
 func (v Views) CountAudit(ctx context.Context, f AuditFilter, by AuditFacet) (AuditCounts, error) {
 	return Audit{Pool: v.Pool}.Count(ctx, f, by)
 }

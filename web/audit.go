@@ -82,13 +82,10 @@ func (a *API) eventsOf(c *call, found []projections.AuditEvent) ([]api.Event, er
 	if err != nil {
 		return nil, err
 	}
-	shown := make([]api.Event, 0, len(found))
-	for _, e := range found {
-		shown = append(shown, api.Event{
-			Seq: uint64(e.Seq), Index: e.Place, ID: string(e.ID), Type: e.Type, Stream: e.Stream, Time: e.Time,
-			Actor: string(e.Actor), ActorName: names[e.Actor],
-			Correlation: string(e.Correlation), Command: string(e.Command), Data: e.Data,
-		})
+	shown := make([]api.Event, len(found))
+	for i, e := range found {
+		shown[i] = eventOf(e)
+		shown[i].ActorName = names[e.Actor]
 	}
 	return shown, nil
 }

@@ -2,12 +2,17 @@ package web_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"secretsbridge/command/commandtest"
 	"secretsbridge/events"
 	"secretsbridge/web/api"
 )
@@ -204,4 +209,104 @@ func TestFacetsAndHistogramAreThoseOfThePages(t *testing.T) {
 	} {
 		r.call(r.admin, "GET", path, nil).wants(t, 400, "parameter_invalid")
 	}
+}
+
+// export takes the audit along.
+func (r *rig) export(filters string) (lines []string) {
+	r.t.Helper()
+	got := r.call(r.admin, "GET", "/audit/export?"+filters, nil, r.newest()).wants(r.t, 200, "")
+	if kind, as := got.Header.Get("Content-Type"), got.Header.Get("Content-Disposition"); kind != "application/x-ndjson" || !strings.HasPrefix(as, `attachment; filename="audit-2`) {
+		r.t.Errorf("%s, %s", kind, as)
+	}
+	if len(got.body) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(got.body), "\n"), "\n")
+}
+
+func TestAnExportIsTheAudit(t *testing.T) {
+	t.Parallel()
+	r := busy(t)
+	r.submitBecause(`<b>"quoted" & more</b>`)
+	for _, filters := range []string{
+		"", "outcome=denied", "type=sb.request.", "text=deploy", "secret=file/prod/db&cluster=demo", "type=none", "until=2000-01-01T00:00:00Z",
+	} {
+		var want []string
+		for _, e := range r.audit(filters) {
+			want = append([]string{stored(t, e)}, want...)
+		}
+		var got []string
+		for _, line := range r.export(filters) {
+			var e api.Event
+			if err := json.Unmarshal([]byte(line), &e); err != nil || strings.Contains(line, "actor_name") || strings.Contains(line, r.admin.Name) {
+				t.Fatalf("%v in %s", err, line)
+			}
+			got = append(got, stored(t, e))
+		}
+		if len(got) > len(want) { // its own fact may be there by now
+			got = got[:len(want)]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", filters, diff)
+		}
+	}
+	whole := r.export("until=" + url.QueryEscape(r.clock.Now().Add(time.Hour).Format(time.RFC3339)))
+	// Cut anywhere, also inside of a commit, it goes on there.
+	for cut := range len(whole) {
+		var last api.Event
+		if err := json.Unmarshal([]byte(whole[cut]), &last); err != nil {
+			t.Fatal(err)
+		}
+		rest := r.export(fmt.Sprintf("after=%d.%d&limit=3", last.Seq, last.Index))
+		if want := whole[cut+1 : min(cut+4, len(whole))]; len(rest) > 3 || !slices.Equal(rest[:min(len(rest), len(want))], want) {
+			t.Errorf("after %d.%d: %q, want %q", last.Seq, last.Index, rest, want)
+		}
+		next := r.export(fmt.Sprintf("after=%d&limit=1", last.Seq))
+		for cut < len(whole)-1 && strings.HasPrefix(whole[cut+1], fmt.Sprintf(`{"seq":%d,`, last.Seq)) {
+			cut++
+		}
+		if cut+1 < len(whole) && next[0] != whole[cut+1] {
+			t.Errorf("after commit %d: %q", last.Seq, next)
+		}
+	}
+	for _, q := range []string{"after=", "after=x", "after=1.", "after=.1", "after=-1", "after=1.-1", "after=1.2.3", "after=99999999999999999999", "after=1.9999999999", "limit=0", "limit=1000001", "cursor=MQ"} {
+		r.call(r.admin, "GET", "/audit/export?"+q, nil).wants(t, 400, "parameter_invalid")
+	}
+}
+
+// What somebody looks for is not kept, that they took it is: before they have any of it.
+func TestAnExportIsAFactWithoutWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	const canary = "a-longcanary-somebody-typed"
+	r := newRig(t)
+	r.export("text=" + canary + "&since=2026-01-01T00:00:00Z")
+	exported := facts[events.AuditExported](r)
+	if len(exported) != 1 || exported[0].Actor != events.UserActor(r.admin.ID) || !slices.Equal(exported[0].Fact.(events.AuditExported).Filters, []string{"since", "text"}) {
+		t.Errorf("facts: %+v", exported)
+	}
+	for _, path := range []string{"/audit/events?text=", "/audit/facets?by=actor&text=", "/audit/histogram?text=", "/audit/export?text="} {
+		before := len(facts[events.AccessDenied](r))
+		r.call(r.developer, "GET", path+canary, nil).wants(t, 403, "forbidden")
+		if denied := facts[events.AccessDenied](r); len(denied) != before+1 {
+			t.Errorf("%s: %d denials", path, len(denied)-before)
+		}
+	}
+	for _, c := range r.commits() {
+		if strings.Contains(string(c.Raw), canary) {
+			t.Errorf("a fact holds what somebody looked for: %s", c.Raw)
+		}
+	}
+	if strings.Contains(r.logged.String(), canary) {
+		t.Error("the log holds what somebody looked for")
+	}
+	r.breaks(always(commandtest.Fails))
+	if got := r.call(r.admin, "GET", "/audit/export", nil).wants(t, 503, "unavailable"); strings.Contains(string(got.body), `"seq"`) {
+		t.Errorf("facts were handed out without a record: %s", got.body)
+	}
+	r.breaks(nil)
+}
+
+func (r *rig) submitBecause(reason string) {
+	r.t.Helper()
+	r.call(r.developer, "POST", "/requests", api.Submit{Secret: "file/prod/db", Keys: []string{"password"}, Reason: reason}).wants(r.t, 201, "")
 }

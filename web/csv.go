@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// maxExportRows bounds a report as CSV: a spreadsheet takes 1,048,576.
+	// maxExportRows bounds a report as CSV, and one answer with the audit: a spreadsheet takes
+	// 1,048,576.
 	maxExportRows = 1_000_000
 
 	// maxExports is how many one person may have under way.
@@ -33,9 +34,9 @@ const (
 	csvType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
 )
 
-// long reports whether a call takes as long as its answer is: a report as CSV.
+// long reports whether a call takes as long as its answer is: a report as CSV, or the audit.
 func long(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
+	return r.URL.Path == Prefix+"/audit/export" || strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
 }
 
 // asCSV reads whether a report comes as CSV: whole, without pages.
@@ -61,11 +62,44 @@ type table struct {
 	page func(ctx context.Context, cursor string) (rows [][]string, next string, err error)
 }
 
-// export answers with a table (RFC 4180). It is sent page by page as it is read. If
-// something goes wrong on the way, the connection is cut, so that nobody takes a part for
-// the whole. An answer that is signed is kept until it is whole, so it can still become
-// a problem.
-func (a *API) export(c *call, t table) (reply, error) {
+// document is the table as CSV (RFC 4180).
+func (t table) document() document {
+	write := func(to *bytes.Buffer, rows ...[]string) {
+		lines := csv.NewWriter(to)
+		lines.UseCRLF = true
+		_ = lines.WriteAll(rows) // to memory
+	}
+	return document{
+		name: t.name, extension: ".csv", contentType: csvType,
+		head: func(to *bytes.Buffer) { write(to, t.header) },
+		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
+			rows, next, err := t.page(ctx, cursor)
+			for _, row := range rows {
+				for i := range row {
+					row[i] = defused(row[i])
+				}
+			}
+			if err == nil {
+				write(to, rows...)
+			}
+			return len(rows), next, err
+		},
+	}
+}
+
+// document is what is sent as it is read.
+type document struct {
+	name, extension, contentType string
+	head                         func(to *bytes.Buffer)
+
+	// page writes what follows a cursor, and returns how many rows that is and the next cursor.
+	page func(ctx context.Context, cursor string, to *bytes.Buffer) (rows int, next string, err error)
+}
+
+// export answers with a document. It is sent page by page as it is read. If something goes wrong
+// on the way, the connection is cut, so that nobody takes a part for the whole. An answer that is
+// signed is kept until it is whole, so it can still become a problem.
+func (a *API) export(c *call, d document) (reply, error) {
 	if !a.exports.enter(c.person.ID) {
 		return reply{}, errTooMany.because("two of your reports are under way already; wait for one of them")
 	}
@@ -84,7 +118,7 @@ func (a *API) export(c *call, t table) (reply, error) {
 	if err := out.SetWriteDeadline(time.Time{}); err != nil {
 		return reply{}, err
 	}
-	begun, err := a.exportParts(c, t, send)
+	begun, err := a.exportParts(c, d, send)
 	switch {
 	case err == nil && patience > 0:
 		return reply{written: true}, out.SetWriteDeadline(time.Now().Add(patience))
@@ -108,14 +142,12 @@ func (c *call) keep(_ *call, part string) error {
 }
 
 // exportParts writes everything, and reports whether it began to.
-func (a *API) exportParts(c *call, t table, send func(*call, string) error) (begun bool, err error) {
+func (a *API) exportParts(c *call, d document, send func(*call, string) error) (begun bool, err error) {
 	var part bytes.Buffer
-	lines := csv.NewWriter(&part)
-	lines.UseCRLF = true
-	_ = lines.Write(t.header) // to memory
+	d.head(&part)
 	rows, looked := 0, time.Now()
 	for cursor, first := "", true; first || cursor != ""; first = false {
-		next, n, err := a.exportPage(c, t, cursor, lines)
+		n, next, err := a.exportPage(c, d, cursor, &part)
 		if cursor, rows = next, rows+n; err == nil && rows > a.exportRows {
 			err = errReportTooLong
 		}
@@ -130,8 +162,8 @@ func (a *API) exportParts(c *call, t table, send func(*call, string) error) (beg
 		}
 		if !begun {
 			begun = true
-			c.w.Header().Set("Content-Type", csvType)
-			c.w.Header().Set("Content-Disposition", `attachment; filename="`+t.name+"-"+c.now.UTC().Format(time.DateOnly)+`.csv"`)
+			c.w.Header().Set("Content-Type", d.contentType)
+			c.w.Header().Set("Content-Disposition", `attachment; filename="`+d.name+"-"+c.now.UTC().Format(time.DateOnly)+d.extension+`"`)
 			c.w.WriteHeader(http.StatusOK)
 		}
 		if err := send(c, part.String()); err != nil {
@@ -143,29 +175,18 @@ func (a *API) exportParts(c *call, t table, send func(*call, string) error) (beg
 }
 
 // exportPage writes what follows a cursor, and returns the next one.
-func (a *API) exportPage(c *call, t table, cursor string, lines *csv.Writer) (next string, n int, err error) {
+func (a *API) exportPage(c *call, d document, cursor string, to *bytes.Buffer) (rows int, next string, err error) {
 	select {
 	case <-a.drained:
-		return "", 0, errUnavailable
+		return 0, "", errUnavailable
 	default:
 	}
 	if err := a.permit(c); err != nil { // what is lost on the way is in no later page
-		return "", 0, err
+		return 0, "", err
 	}
 	ctx, cancel := context.WithTimeout(c.ctx(), callPatience)
 	defer cancel()
-	rows, next, err := t.page(ctx, cursor)
-	if err != nil {
-		return "", 0, err
-	}
-	for _, row := range rows {
-		for i := range row {
-			row[i] = defused(row[i])
-		}
-		_ = lines.Write(row)
-	}
-	lines.Flush()
-	return next, len(rows), nil
+	return d.page(ctx, cursor, to)
 }
 
 // defused makes a text of what a spreadsheet would take for a formula: a name or a label

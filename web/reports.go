@@ -84,7 +84,7 @@ func reportOf[V, T any](
 					rows[i] = look.row(look.show(item, c.now))
 				}
 				return rows, found.Next, err
-			}})
+			}}.document())
 		}
 		filter.Cursor = q.Get("cursor")
 		found, err := list(c.ctx(), filter)
@@ -180,7 +180,7 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 					}
 				}
 				return rows, last, err
-			}})
+			}}.document())
 		}
 		if limit == 0 {
 			limit = defaultGroups

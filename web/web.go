@@ -57,6 +57,7 @@ type Views interface {
 	Agent(ctx context.Context, id events.AgentID) (projections.Agent, error)
 	CountAgents(ctx context.Context) (online, enrolled int, err error)
 	Audit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
+	ExportAudit(ctx context.Context, filter projections.AuditFilter) (projections.Page[projections.AuditEvent], error)
 	CountAudit(ctx context.Context, filter projections.AuditFilter, by projections.AuditFacet) (projections.AuditCounts, error)
 	AuditHistogram(ctx context.Context, filter projections.AuditFilter) (projections.AuditHistogram, error)
 	Jobs(ctx context.Context, filter projections.JobFilter) (projections.Page[projections.Job], error)

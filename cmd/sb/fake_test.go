@@ -396,9 +396,26 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case path == "audit/export":
+		exportFacts(w, r)
 	case f.queryGovernance(w, part):
 	default:
 		problem(w, 404, "not_found")
+	}
+}
+
+// exportFacts has five facts, of which two fit into an answer.
+func exportFacts(w *httptest.ResponseRecorder, r *http.Request) {
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	if limit > 2 {
+		problem(w, 413, "report_too_long")
+		return
+	}
+	after, _, _ := strings.Cut(r.URL.Query().Get("after"), ".")
+	seq, _ := strconv.Atoi(after) // none is 0
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	for n := seq + 1; n <= min(seq+limit, 5); n++ {
+		fmt.Fprintf(w, `{"seq":%d,"index":1,"id":"c_%d.1","data":{"new\u009bfield":"😀"}}`+"\n", n, n)
 	}
 }
 

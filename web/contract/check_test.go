@@ -96,6 +96,8 @@ func TestWhatFitsPasses(t *testing.T) {
 		"no such path":              get("/nothing", 404, problem("not_found", "404", "Not Found")),
 		"a method it does not take": {method: "PUT", path: "/api/v1/me", status: 405, body: problem("method_not_allowed", "405", "Method Not Allowed")},
 		"a stream":                  get("/requests/"+requestID+"/stream", 200, ": still here\n\nid: 4\nevent: request\ndata: "+shown+"\n\nid: 5\nev").with("Content-Type", "text/event-stream"),
+		"lines":                     get("/audit/export?after=3.0", 200, fact+"\n"+fact+"\n").with("Content-Type", "application/x-ndjson"),
+		"no lines":                  get("/audit/export", 200, "").with("Content-Type", "application/x-ndjson"),
 		"a sealed value":            post("/requests/"+requestID+"/envelopes/e_1/reveal", `{"recipient":"x25519:AA"}`, 200, `{"key":"k","sealed":"TQE=","not_after":"2026-11-24T10:16:01Z","seq":9}`),
 	}
 	for name, e := range tests {
@@ -142,6 +144,8 @@ func TestWhatBreaksTheContractIsRefused(t *testing.T) {
 		"a limit was accepted":                get("/requests?limit=201", 200, `{"items":[]}`),
 		"no key was needed":                   keyless,
 		"no session was needed":               anonymous,
+		"a line that is no fact":              get("/audit/export", 200, fact+"\n{}\n").with("Content-Type", "application/x-ndjson"),
+		"half a line":                         get("/audit/export", 200, fact).with("Content-Type", "application/x-ndjson"),
 		"a message of another kind":           get("/requests/"+requestID+"/stream", 200, "id: 4\nevent: other\ndata: "+shown+"\n\n").with("Content-Type", "text/event-stream"),
 		"a message that is no request":        get("/requests/"+requestID+"/stream", 200, "id: 4\nevent: request\ndata: {}\n\n").with("Content-Type", "text/event-stream"),
 	}

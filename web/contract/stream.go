@@ -11,6 +11,20 @@ import (
 // streamed are the schemas of what messages hold, by their event.
 var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "Changed", "reset": "Changed", "change": "Changed", "beat": "Changed"}
 
+// linesType is of one JSON object a line: facts.
+const linesType = "application/x-ndjson"
+
+// checkLines looks at every line.
+func (c *Contract) checkLines(body []byte) error {
+	for line := range strings.Lines(string(body)) {
+		checker := schema_validation.NewSchemaValidator(options()...)
+		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema("Event"), line, 3.1); !ok || !strings.HasSuffix(line, "\n") {
+			return fmt.Errorf("a line is no Event: %w", join(faults))
+		}
+	}
+	return nil
+}
+
 // checkStream looks at every whole message of a stream, as far as it was read. The schema of a stream is text; what its messages hold stands in words.
 func (c *Contract) checkStream(body []byte) error {
 	messages := strings.Split(string(body), "\n\n")

@@ -143,6 +143,19 @@ func CSV(ctx context.Context, c *Client, path string, query url.Values) ([]byte,
 	return exchange(ctx, c, csvAnswer, http.MethodGet, path, query, nil, again)
 }
 
+// Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
+func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
+	text, err := exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again)
+	if err != nil || len(text) == 0 {
+		return nil, err
+	}
+	text, whole := bytes.CutSuffix(text, []byte("\n"))
+	if !whole {
+		return nil, fmt.Errorf("%w: it breaks off", ErrAnswer)
+	}
+	return bytes.Split(text, []byte("\n")), nil
+}
+
 // How often a call may be made: a command has its Idempotency-Key instead.
 const (
 	once  = ""
@@ -157,8 +170,9 @@ type form struct {
 }
 
 var (
-	jsonAnswer = form{"application/json", maxAnswer, callTimeout}
-	csvAnswer  = form{"text/csv", maxReport, reportTimeout}
+	jsonAnswer  = form{"application/json", maxAnswer, callTimeout}
+	csvAnswer   = form{"text/csv", maxReport, reportTimeout}
+	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
 )
 
 // call makes one call whose answer is JSON.

@@ -124,7 +124,7 @@ export const test = base.extend<Fixtures>({
 })
 
 function credentials(who: Who | { email: string; password: string }) {
-  return typeof who === 'string' ? { email: people[who], password } : who
+  return typeof who === 'string' ? { email: people[who], password } : { email: who.email, password: who.password }
 }
 
 function callerOf(context: APIRequestContext): Caller {

@@ -1,7 +1,7 @@
 // The real control plane for all tests of one run: `sb-server dev` with its private Postgres, NATS and
 // demo agent, in a folder of its own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,12 +12,18 @@ const patience = 120_000
 export const password = 'demo-password-of-the-browser-tests'
 
 export default async function setUp(): Promise<() => Promise<void>> {
+  const { url, dir, end } = await start()
+  process.env.SB_WEB_URL = url
+  process.env.SB_WEB_DIR = dir
+  return end
+}
+
+/** start runs a control plane of its own, for tests that change what holds for everybody. */
+export async function start(): Promise<{ url: string; dir: string; end: () => Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'sbweb-'))
   await chmod(dir, 0o711) // Postgres runs as another user and passes through
   const port = await freePort()
   const { server, log } = run(dir, port)
-  process.env.SB_WEB_URL = `https://localhost:${port}`
-  process.env.SB_WEB_DIR = dir
   try {
     await ready(server, log)
   } catch (error) {
@@ -25,11 +31,12 @@ export default async function setUp(): Promise<() => Promise<void>> {
     await rm(dir, { recursive: true, force: true })
     throw error
   }
-  return async () => {
+  const end = async () => {
     await stop(server)
-    if (process.env.SB_WEB_LOG) await writeFile(process.env.SB_WEB_LOG, log.join(''))
+    if (process.env.SB_WEB_LOG) await appendFile(process.env.SB_WEB_LOG, log.join(''))
     await rm(dir, { recursive: true, force: true })
   }
+  return { url: `https://localhost:${port}`, dir, end }
 }
 
 function run(dir: string, port: number) {

@@ -44,7 +44,12 @@ export function useListing<Row, Query extends Key>(
   const cache = useQueryClient()
   const { queryKey } = options
   const long = (cache.getQueryData<InfiniteData<Page<Row>>>(queryKey)?.pages.length ?? 0) > mostFresh
-  const list = useInfiniteQuery({ ...options, enabled: !long, placeholderData: keepPreviousData })
+  const list = useInfiniteQuery({
+    ...options,
+    enabled: !long,
+    placeholderData: keepPreviousData,
+    structuralSharing: false, // it would compare all rows with each page that comes
+  })
   const invalidated = useSyncExternalStore(
     useCallback((listener) => cache.getQueryCache().subscribe(listener), [cache]),
     () => cache.getQueryState(queryKey)?.isInvalidated ?? false,

@@ -1,60 +1,30 @@
-import { Avatar, Menu, Text, UnstyledButton, useMantineColorScheme } from '@mantine/core'
-import { IconDeviceDesktop, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react'
-import { Link } from '@tanstack/react-router'
-import { paths } from '../paths'
-import { signOut } from '../session/signOut'
+import { UnstyledButton, type UnstyledButtonProps } from '@mantine/core'
+import { type ComponentPropsWithRef, lazy, Suspense, useState } from 'react'
 import { useMe } from '../session/who'
+import classes from './Shell.module.css'
 
+const PersonItems = lazy(() => import('./PersonItems').then((part) => ({ default: part.PersonItems })))
+
+/** The way to one's account. Its menu is loaded when it is first opened. */
 export function PersonMenu() {
-  const me = useMe()
-  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const [wanted, setWanted] = useState(false)
+  const button = <PersonButton aria-haspopup="menu" aria-expanded={wanted} onClick={() => setWanted(true)} />
+  return wanted ? (
+    <Suspense fallback={button}>
+      <PersonItems />
+    </Suspense>
+  ) : (
+    button
+  )
+}
+
+export function PersonButton(props: UnstyledButtonProps & ComponentPropsWithRef<'button'>) {
+  const { name } = useMe()
+  const words = name.split(/\s+/).filter(Boolean)
+  const initials = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => word?.[0] ?? '').join('')
   return (
-    <Menu position="bottom-end" width={240}>
-      <Menu.Target>
-        <UnstyledButton aria-label={`Account of ${me.name}`}>
-          <Avatar size={30} radius="xl" color="indigo" name={me.name} alt="" />
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>
-          <Text size="sm" fw={600} c="var(--mantine-color-text)">
-            {me.name}
-          </Text>
-          <Text size="xs" c="dimmed">
-            {me.email}
-          </Text>
-        </Menu.Label>
-        <Menu.Item component={Link} to={paths.settings()} leftSection={<IconSettings size={16} />}>
-          Settings & my security
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Label>Appearance</Menu.Label>
-        <Menu.Item
-          leftSection={<IconSun size={16} />}
-          onClick={() => setColorScheme('light')}
-          aria-current={colorScheme === 'light'}
-        >
-          Light
-        </Menu.Item>
-        <Menu.Item
-          leftSection={<IconMoon size={16} />}
-          onClick={() => setColorScheme('dark')}
-          aria-current={colorScheme === 'dark'}
-        >
-          Dark
-        </Menu.Item>
-        <Menu.Item
-          leftSection={<IconDeviceDesktop size={16} />}
-          onClick={() => setColorScheme('auto')}
-          aria-current={colorScheme === 'auto'}
-        >
-          Like this device
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
-          Sign out
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <UnstyledButton aria-label={`Account of ${name}`} {...props}>
+      <span className={classes.account} data-initials={initials.toUpperCase()} />
+    </UnstyledButton>
   )
 }

@@ -45,12 +45,7 @@ export function Shell() {
             </Text>
           </Link>
         </div>
-        <UnstyledButton
-          className={classes.search}
-          onClick={openPalette}
-          aria-label="Search and commands"
-          aria-keyshortcuts="Control+K Meta+K"
-        >
+        <UnstyledButton className={classes.search} onClick={openPalette} aria-keyshortcuts="Control+K Meta+K">
           <IconSearch size={15} aria-hidden />
           <span>Search or jump to…</span>
           <Kbd size="xs" visibleFrom="sm">

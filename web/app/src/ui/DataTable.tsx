@@ -1,6 +1,6 @@
 import { Loader, Text, VisuallyHidden } from '@mantine/core'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import classes from './DataTable.module.css'
 
 export interface Column<Row> {
@@ -54,7 +54,7 @@ export function DataTable<Row>({
     getScrollElement: () => viewport.current,
     estimateSize: () => rowHeight,
     overscan: 12,
-    getItemKey: (index) => keyOf(rows[index] as Row),
+    getItemKey: useCallback((index: number) => keyOf(rows[index] as Row), [rows, keyOf]), // another one measures all rows again
   })
   const shown = list.getVirtualItems()
   const last = shown.at(-1)?.index ?? -1
@@ -156,7 +156,7 @@ export function DataTable<Row>({
           </div>
           {loadingMore && (
             <div role="presentation" className={classes.more}>
-              <Loader size="xs" aria-label="Loading more" />
+              <Loader size="xs" role="img" aria-label="Loading more" />
             </div>
           )}
         </div>

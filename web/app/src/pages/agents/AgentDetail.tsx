@@ -15,12 +15,14 @@ import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { Countdown, useNow, When } from '../../ui/When'
 import { AgentBadge, LastSeen } from './Agents'
 import { told } from './agentWords'
+
+const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
 
 /** One agent: where it is in its life, and the way to end it. */
 export function AgentDetail() {
@@ -113,26 +115,28 @@ function Shown({ agent }: { agent: Agent }) {
         />
       </Section>
       <Serves cluster={agent.cluster} />
-      <ReasonDialog
-        opened={asking}
-        close={() => setAsking(false)}
-        title={invited ? `Take the invitation of ${agent.name} back` : `Revoke ${agent.name}`}
-        about={
-          invited
-            ? 'Its token is worth nothing any more, at once and for good.'
-            : 'Its link is cut at once and for good. What it works on now is done by another agent of its cluster, or waits for one.'
-        }
-        required
-        most={2000}
-        label="Reason, for the audit"
-        confirm={invited ? 'Take it back' : 'Revoke'}
-        danger
-        act={async (reason) => {
-          await revoke(agent.id, reason, key.current)
-          key.current = newKey()
-          await cache.invalidateQueries({ queryKey: ['agents'] })
-        }}
-      />
+      {asking && (
+        <ReasonDialog
+          opened
+          close={() => setAsking(false)}
+          title={invited ? `Take the invitation of ${agent.name} back` : `Revoke ${agent.name}`}
+          about={
+            invited
+              ? 'Its token is worth nothing any more, at once and for good.'
+              : 'Its link is cut at once and for good. What it works on now is done by another agent of its cluster, or waits for one.'
+          }
+          required
+          most={2000}
+          label="Reason, for the audit"
+          confirm={invited ? 'Take it back' : 'Revoke'}
+          danger
+          act={async (reason) => {
+            await revoke(agent.id, reason, key.current)
+            key.current = newKey()
+            await cache.invalidateQueries({ queryKey: ['agents'] })
+          }}
+        />
+      )}
     </Page>
   )
 }

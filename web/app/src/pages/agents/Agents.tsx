@@ -10,12 +10,14 @@ import { many, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import type { Column } from '../../ui/DataTable'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
 import { useNow, When } from '../../ui/When'
 import { stateWords, told } from './agentWords'
-import { InviteDialog } from './InviteDialog'
 import { StateTabs } from './StateTabs'
+
+const InviteDialog = lazily(() => import('./InviteDialog'), 'InviteDialog')
 
 /** Agents work inside the networks of the stores. They call the control plane, and nothing calls them. */
 export function Agents() {

@@ -9,7 +9,12 @@ export const agentDir = '/var/lib/sb-agent'
  * front keeps it out of the history of most shells.
  */
 export function enrolCommand(server: string, token: string): string {
-  return ` sb-agent enrol --server ${server} --ca ca.pem --dir ${agentDir} --token-file - <<'END'\n${token}\nEND`
+  return [
+    ` sb-agent enrol --server ${server} --ca ca.pem \\`,
+    `   --dir ${agentDir} --token-file - <<'END'`,
+    token,
+    'END',
+  ].join('\n')
 }
 
 /** runCommand starts the agent with its configuration. */

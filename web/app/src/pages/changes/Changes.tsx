@@ -17,6 +17,7 @@ import { Page } from '../../ui/Page'
 import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
 import { Countdown, When } from '../../ui/When'
 import { amendmentWords } from './amendmentWords'
+import classes from './Changes.module.css'
 
 const title = 'Changes'
 const about = 'What waits for approval, and every version of the governance: who changed what, when and why.'
@@ -36,19 +37,17 @@ export function Changes() {
             value={tab}
             onChange={(to) => change({ tab: to === 'history' ? '' : (to ?? '') })}
             keepMounted={false}
-            display="flex"
-            flex="1"
-            style={{ flexDirection: 'column' }}
+            className={classes.tabs}
           >
             <Tabs.List>
               <Tabs.Tab value="history">History</Tabs.Tab>
               <Tabs.Tab value="proposals">Proposals</Tabs.Tab>
               <Tabs.Tab value="files">As files</Tabs.Tab>
             </Tabs.List>
-            <Tabs.Panel value="history" pt={16} flex="1" display="flex">
+            <Tabs.Panel value="history" className={classes.panel}>
               <History />
             </Tabs.Panel>
-            <Tabs.Panel value="proposals" pt={16} flex="1" display="flex">
+            <Tabs.Panel value="proposals" className={classes.panel}>
               <Proposals />
             </Tabs.Panel>
             <Tabs.Panel value="files" pt={16}>

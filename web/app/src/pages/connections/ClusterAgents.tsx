@@ -30,16 +30,18 @@ export function ClusterAgents({ cluster }: { cluster: string }) {
           What is approved waits until one returns.
         </Alert>
       )}
-      <Stack gap="xs">
-        {agents.data?.map((agent) => (
-          <Group key={agent.id} gap="sm">
-            <AgentBadge agent={agent} />
-            <Anchor component={Link} to={paths.agent(agent.id)}>
-              {agent.name}
-            </Anchor>
-          </Group>
-        ))}
-      </Stack>
+      {agents.data && agents.data.length > 0 && (
+        <Stack gap="xs">
+          {agents.data.map((agent) => (
+            <Group key={agent.id} gap="sm">
+              <AgentBadge agent={agent} />
+              <Anchor component={Link} to={paths.agent(agent.id)}>
+                {agent.name}
+              </Anchor>
+            </Group>
+          ))}
+        </Stack>
+      )}
     </Section>
   )
 }

@@ -15,8 +15,8 @@ import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { CopyButton } from '../../ui/CopyButton'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { counted } from '../inventory/secretWords'
@@ -25,8 +25,11 @@ import { ClusterAgents } from './ClusterAgents'
 import { ConnectionBadge } from './Connections'
 import { LatestJobs } from './LatestJobs'
 import { providerWords } from './providers'
-import { ScheduleDialog } from './ScheduleDialog'
 import { scheduleWords } from './scheduleWords'
+
+const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
+
+const ScheduleDialog = lazily(() => import('./ScheduleDialog'), 'ScheduleDialog')
 
 /** One connection: whether it is used, who serves it, what it holds. */
 export function ConnectionDetail() {
@@ -121,7 +124,7 @@ function Shown({ connection }: { connection: Connection }) {
           {sentence(error)}
         </Alert>
       )}
-      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg">
+      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: 'start' }}>
         <Stack gap="lg">
           <Section
             title="What is known"
@@ -169,20 +172,22 @@ function Shown({ connection }: { connection: Connection }) {
           <Sample name={connection.name} sample={words.sample} />
         </Section>
       </SimpleGrid>
-      <ReasonDialog
-        opened={asking}
-        close={() => setAsking(false)}
-        title={`Disable ${connection.name}`}
-        about="New requests and scans are refused. Requests that were submitted before go on."
-        label="Reason, for the audit"
-        most={2000}
-        confirm="Disable"
-        danger
-        act={async (reason) => {
-          await disable(connection.name, reason, key.current)
-          await again()
-        }}
-      />
+      {asking && (
+        <ReasonDialog
+          opened
+          close={() => setAsking(false)}
+          title={`Disable ${connection.name}`}
+          about="New requests and scans are refused. Requests that were submitted before go on."
+          label="Reason, for the audit"
+          most={2000}
+          confirm="Disable"
+          danger
+          act={async (reason) => {
+            await disable(connection.name, reason, key.current)
+            await again()
+          }}
+        />
+      )}
       {scheduling && <ScheduleDialog connection={connection} close={() => setScheduling(false)} />}
     </Page>
   )

@@ -11,13 +11,14 @@ import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import type { Column } from '../../ui/DataTable'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
-import { counted } from '../inventory/secretWords'
-import { CreateConnection } from './CreateConnection'
 import { providerWords } from './providers'
 import { Serving } from './Serving'
 import { scheduleWords } from './scheduleWords'
+
+const CreateConnection = lazily(() => import('./CreateConnection'), 'CreateConnection')
 
 /** Secret stores, each behind the agents of one cluster. */
 export function Connections() {
@@ -65,7 +66,7 @@ const columns: Column<Connection>[] = [
   {
     id: 'secrets',
     title: 'Secrets',
-    width: '130px',
+    width: '96px',
     wide: true,
     end: true,
     cell: ({ name }) => <SecretCount connection={name} />,
@@ -90,7 +91,8 @@ export function ConnectionBadge({ state }: { state: Connection['state'] }) {
 function SecretCount({ connection }: { connection: string }) {
   const may = useMe().permissions.includes('secret.list')
   const count = useQuery({ ...countQuery({ connection }), enabled: may })
-  return count.data ? counted(count.data) : '–'
+  if (!count.data) return '–'
+  return count.data.exact ? count.data.count.toLocaleString('en') : `over ${count.data.count.toLocaleString('en')}`
 }
 
 function ConnectionList({ create }: { create: React.ReactNode }) {

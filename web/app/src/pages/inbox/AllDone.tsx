@@ -1,4 +1,4 @@
-import { Button, Title } from '@mantine/core'
+import { Button, Text, Title } from '@mantine/core'
 import { IconInbox } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -59,7 +59,11 @@ function Decided({ request }: { request: Request }) {
         </span>
         <span className={classes.pastEnd}>
           <StateBadge state={request.state} />
-          {vote && <When at={vote.at} size="xs" c="dimmed" />}
+          {vote && (
+            <Text span size="xs" c="dimmed">
+              <When at={vote.at} />
+            </Text>
+          )}
         </span>
       </Link>
     </li>

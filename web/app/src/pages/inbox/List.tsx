@@ -1,4 +1,4 @@
-import { Badge, Button, Checkbox, Text, Title } from '@mantine/core'
+import { Badge, Button, Text, Title } from '@mantine/core'
 import { IconFlame, IconPencil, IconShieldLock } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import type { Request } from '../../api/requests'
@@ -65,8 +65,8 @@ function Row({ request, current, picked, toggle, open }: RowProps) {
     <li className={classes.row} data-current={current || undefined} data-picked={picked || undefined}>
       <div className={classes.pick}>
         {toggle && (
-          <Checkbox
-            size="xs"
+          <input
+            type="checkbox"
             checked={picked}
             onChange={() => toggle(request.id)}
             aria-label={`Select the request of ${nameOf(request.requester)} for ${request.secret}`}
@@ -91,7 +91,9 @@ function Row({ request, current, picked, toggle, open }: RowProps) {
               {asks(request)}
             </Text>
           </Text>
-          <When at={request.submitted_at} size="xs" c="dimmed" className={classes.time} />
+          <Text span size="xs" c="dimmed" className={classes.time}>
+            <When at={request.submitted_at} />
+          </Text>
         </span>
         <span className={classes.secret}>
           <SecretName secret={request.secret} />

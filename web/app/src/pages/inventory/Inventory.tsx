@@ -1,15 +1,18 @@
 import { Tabs } from '@mantine/core'
 import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Forbidden } from '../../ui/states'
 import { ScanButton } from '../jobs/ScanButton'
-import { DuplicatesReport } from './DuplicatesReport'
 import { cleared } from './filters'
-import { OutsideReport } from './OutsideReport'
-import { OwnershipRules } from './OwnershipRules'
 import { SecretList } from './SecretList'
-import { StaleReport, UnownedReport } from './SecretReports'
+
+const StaleReport = lazily(() => import('./SecretReports'), 'StaleReport')
+const UnownedReport = lazily(() => import('./SecretReports'), 'UnownedReport')
+const OutsideReport = lazily(() => import('./OutsideReport'), 'OutsideReport')
+const DuplicatesReport = lazily(() => import('./DuplicatesReport'), 'DuplicatesReport')
+const OwnershipRules = lazily(() => import('./OwnershipRules'), 'OwnershipRules')
 
 const views = {
   all: { label: 'All secrets', Panel: SecretList },

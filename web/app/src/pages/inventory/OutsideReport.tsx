@@ -1,18 +1,20 @@
 import { Badge, Text } from '@mantine/core'
 import { IconShieldCheck } from '@tabler/icons-react'
 import { useNavigate } from '@tanstack/react-router'
+import { useMemo } from 'react'
 import { useListing } from '../../api/listing'
 import { type Outside, outsideQuery } from '../../api/reports'
 import { ListTable } from '../../parts/ListTable'
 import type { Tone } from '../../parts/requestWords'
 import { paths } from '../../paths'
-import { useFilters } from '../../search'
+import { many, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import type { Column } from '../../ui/DataTable'
 import { Empty, Forbidden } from '../../ui/states'
 import { CsvLink } from './CsvLink'
-import { environmentColumn, nameColumn, ownerColumn, seenColumn } from './columns'
+import { environmentColumn, nameColumn, ownerColumn, rowHeight, seenColumn } from './columns'
 import { Frame } from './Frame'
+import { type Label, withLabel } from './labels'
 import { reportFiltersOf } from './reportFilters'
 
 const kinds: Record<Outside['kind'], { label: string; tone: Tone; says: string }> = {
@@ -31,7 +33,7 @@ export function OutsideReport() {
   return unread ? <Forbidden reason={unread} /> : <Changes />
 }
 
-const columns: Column<Outside>[] = [
+const columns = (choose: (label: Label) => void): Column<Outside>[] => [
   {
     id: 'kind',
     title: 'What happened',
@@ -42,7 +44,7 @@ const columns: Column<Outside>[] = [
       </Badge>
     ),
   },
-  nameColumn<Outside>(),
+  nameColumn<Outside>(choose),
   {
     id: 'versions',
     title: 'Versions',
@@ -66,8 +68,10 @@ const columns: Column<Outside>[] = [
 ]
 
 function Changes() {
-  const [search] = useFilters()
+  const [search, change] = useFilters()
   const navigate = useNavigate()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another address makes other columns, and nothing else does
+  const shown = useMemo(() => columns((label) => change({ label: withLabel(many(search, 'label'), label) })), [search])
   const filters = reportFiltersOf(search)
   const list = useListing(outsideQuery(filters))
   return (
@@ -79,7 +83,8 @@ function Changes() {
       <ListTable
         list={list}
         label="Changes outside"
-        columns={columns}
+        columns={shown}
+        rowHeight={rowHeight}
         keyOf={(row) => `${row.id} ${row.to_version} ${row.seen_at}`}
         open={(row) => void navigate({ to: paths.secret(row.id) })}
         empty={

@@ -7,10 +7,12 @@ import { codeOf, sentence } from '../../api/problem'
 import { type Ownership, ownershipQuery, setOwnership } from '../../api/secrets'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { Empty, Failed, Loading } from '../../ui/states'
-import { RuleDialog } from './RuleDialog'
 import { RuleRow } from './RuleRow'
 import { edit, mostRules, same } from './rules'
+
+const RuleDialog = lazily(() => import('./RuleDialog'), 'RuleDialog')
 
 /** The rules that say whose secrets are. */
 export function OwnershipRules() {

@@ -32,9 +32,9 @@ function Ask({ what, to, icon: Icon, secret, blocked }: AskProps) {
   if (blocked) {
     return (
       <ActionIcon
-        variant="subtle"
+        variant="transparent"
         color="gray"
-        data-disabled
+        opacity={0.45}
         aria-disabled
         aria-label={what}
         aria-description={blocked}

@@ -1,4 +1,4 @@
-import { Alert, Button, Fieldset, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core'
+import { Alert, Button, Fieldset, Group, Modal, NativeSelect, SimpleGrid, Stack, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { namesQuery } from '../../api/connections'
@@ -149,7 +149,7 @@ interface SaysProps {
 
 function Says({ what, from, setFrom, text, label, setText, setLabel }: SaysProps) {
   return (
-    <Group grow align="flex-start" preventGrowOverflow={false}>
+    <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm">
       <NativeSelect
         label={what}
         value={from}
@@ -172,6 +172,6 @@ function Says({ what, from, setFrom, text, label, setText, setLabel }: SaysProps
           onChange={(event) => setLabel(event.currentTarget.value)}
         />
       )}
-    </Group>
+    </SimpleGrid>
   )
 }

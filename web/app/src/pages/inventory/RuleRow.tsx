@@ -61,10 +61,10 @@ function Act({ what, icon: Icon, blocked, act }: ActProps) {
   return (
     <Tooltip label={blocked ?? what}>
       <ActionIcon
-        variant="subtle"
+        variant={blocked ? 'transparent' : 'subtle'}
         color="gray"
+        opacity={blocked ? 0.45 : undefined}
         aria-label={what}
-        data-disabled={blocked ? true : undefined}
         aria-disabled={blocked ? true : undefined}
         aria-description={blocked}
         onClick={(event) => (blocked ? event.preventDefault() : act())}

@@ -12,11 +12,11 @@ import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { providerWords } from '../connections/providers'
-import { AssignDialog } from './AssignDialog'
 import { whyNotAsk } from './asking'
 import { KeyNames } from './KeyNames'
 import { LabelChips } from './LabelChips'
@@ -24,6 +24,8 @@ import { labelText } from './labels'
 import { RequestsOf } from './RequestsOf'
 import { fromWords, rotation } from './secretWords'
 import { WhoDecides } from './WhoDecides'
+
+const AssignDialog = lazily(() => import('./AssignDialog'), 'AssignDialog')
 
 /** One secret: everything that is known of it. Its values are not. */
 export function SecretDetail() {
@@ -94,7 +96,7 @@ function Shown({ secret }: { secret: Secret }) {
           . What was known of it stays. A scan that finds it again brings it back.
         </Alert>
       )}
-      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg">
+      <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: 'start' }}>
         <Stack gap="lg">
           <Section title="What is known">
             <Facts

@@ -14,9 +14,9 @@ import {
   actionColumn,
   ageColumn,
   environmentColumn,
-  labelColumn,
   nameColumn,
   ownerColumn,
+  rowHeight,
   versionColumn,
 } from './columns'
 import { Frame } from './Frame'
@@ -35,8 +35,7 @@ export function SecretList() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another label makes other columns, and nothing else does
   const columns = useMemo(
     () => [
-      nameColumn<Secret>(),
-      labelColumn<Secret>((label) => change({ label: withLabel(labels, label) })),
+      nameColumn<Secret>((label) => change({ label: withLabel(labels, label) })),
       ownerColumn<Secret>(),
       environmentColumn<Secret>(),
       ageColumn<Secret>(),
@@ -58,6 +57,7 @@ export function SecretList() {
         list={list}
         label="Secrets"
         columns={columns}
+        rowHeight={rowHeight}
         keyOf={(secret) => secret.id}
         open={(secret) => void navigate({ to: paths.secret(secret.id) })}
         empty={

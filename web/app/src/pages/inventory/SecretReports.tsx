@@ -12,7 +12,7 @@ import { many, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { Empty, Forbidden } from '../../ui/states'
 import { CsvLink } from './CsvLink'
-import { actionColumn, ageColumn, environmentColumn, labelColumn, nameColumn, ownerColumn } from './columns'
+import { actionColumn, ageColumn, environmentColumn, nameColumn, ownerColumn, rowHeight } from './columns'
 import { Frame } from './Frame'
 import { withLabel } from './labels'
 import { reportFiltersOf } from './reportFilters'
@@ -72,8 +72,7 @@ function SecretReport({ report, parts, list, says, none }: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another address makes other columns, and nothing else does
   const columns = useMemo(
     () => [
-      nameColumn<Secret>(),
-      labelColumn<Secret>((label) => change({ label: withLabel(many(search, 'label'), label) })),
+      nameColumn<Secret>((label) => change({ label: withLabel(many(search, 'label'), label) })),
       ...(parts.includes('owner') ? [ownerColumn<Secret>()] : []),
       environmentColumn<Secret>(),
       ageColumn<Secret>(),
@@ -90,6 +89,7 @@ function SecretReport({ report, parts, list, says, none }: Props) {
         list={list}
         label="Secrets of the report"
         columns={columns}
+        rowHeight={rowHeight}
         keyOf={(secret) => secret.id}
         open={(secret) => void navigate({ to: paths.secret(secret.id) })}
         empty={

@@ -4,35 +4,33 @@ import type { Secret } from '../../api/secrets'
 import { SecretName } from '../../parts/SecretName'
 import type { Column } from '../../ui/DataTable'
 import { When } from '../../ui/When'
+import classes from './columns.module.css'
 import { LabelChips } from './LabelChips'
 import type { Label } from './labels'
 import { RowActions } from './RowActions'
 import { rotation } from './secretWords'
 
-export type ColumnOf<Row extends Secret> = Column<Row>
+/** Room for a name, and its labels below it. */
+export const rowHeight = 60
 
-export const nameColumn = <Row extends Secret>(): Column<Row> => ({
+/** The name of a secret, and below it its labels, each of which narrows the list. */
+export const nameColumn = <Row extends Secret>(choose: (label: Label) => void): Column<Row> => ({
   id: 'secret',
-  title: 'Secret',
-  width: 'minmax(0, 2.2fr)',
+  title: 'Secret and its labels',
+  width: 'minmax(0, 1fr)',
   cell: (secret) => (
-    <>
-      <SecretName secret={secret.secret} />
-      {secret.status === 'gone' && (
-        <Badge color="gray" ml={8} size="sm">
-          Gone
-        </Badge>
-      )}
-    </>
+    <div className={classes.two}>
+      <div className={classes.name}>
+        <SecretName secret={secret.secret} />
+        {secret.status === 'gone' && (
+          <Badge color="gray" ml={8} size="sm">
+            Gone
+          </Badge>
+        )}
+      </div>
+      {Object.keys(secret.labels).length > 0 && <LabelChips labels={secret.labels} choose={choose} most={4} />}
+    </div>
   ),
-})
-
-export const labelColumn = <Row extends Secret>(choose: (label: Label) => void): Column<Row> => ({
-  id: 'labels',
-  title: 'Labels',
-  width: 'minmax(0, 1.6fr)',
-  wide: true,
-  cell: (secret) => <LabelChips labels={secret.labels} choose={choose} most={3} />,
 })
 
 const nothing = (
@@ -44,7 +42,7 @@ const nothing = (
 export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'owner',
   title: 'Owner',
-  width: 'minmax(0, 0.8fr)',
+  width: 'minmax(0, 128px)',
   wide: true,
   cell: (secret) =>
     secret.owner ?? (
@@ -57,7 +55,7 @@ export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
 export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'environment',
   title: 'Environment',
-  width: 'minmax(0, 0.8fr)',
+  width: 'minmax(0, 112px)',
   wide: true,
   cell: (secret) => secret.environment ?? nothing,
 })
@@ -65,7 +63,7 @@ export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
 export const ageColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'age',
   title: 'Last change',
-  width: '104px',
+  width: '92px',
   cell: (secret) => {
     const { label, says, tone } = rotation(secret)
     return tone === 'gray' ? (

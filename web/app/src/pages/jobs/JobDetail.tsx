@@ -11,13 +11,15 @@ import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed, Loading } from '../../ui/states'
 import { Countdown, useNow, When } from '../../ui/When'
 import { JobBadge } from './JobBadge'
 import { JobProgress } from './JobProgress'
 import { failureWords, queuedBy, stateWords, title, took, typeWords } from './jobWords'
+
+const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
 
 /** One job, live until it has ended. */
 export function JobDetail() {
@@ -125,21 +127,23 @@ function Shown({ job }: { job: Job }) {
           ]}
         />
       </Section>
-      <ReasonDialog
-        opened={asking}
-        close={() => setAsking(false)}
-        title="Call this job off"
-        about="What it found until now stays. Nothing that it did not meet counts as gone."
-        label="Reason, for the audit"
-        most={2000}
-        confirm="Call it off"
-        danger
-        act={async (reason) => {
-          await cancel(job.id, reason, key.current)
-          key.current = newKey()
-          await cache.invalidateQueries({ queryKey: ['jobs'] })
-        }}
-      />
+      {asking && (
+        <ReasonDialog
+          opened
+          close={() => setAsking(false)}
+          title="Call this job off"
+          about="What it found until now stays. Nothing that it did not meet counts as gone."
+          label="Reason, for the audit"
+          most={2000}
+          confirm="Call it off"
+          danger
+          act={async (reason) => {
+            await cancel(job.id, reason, key.current)
+            key.current = newKey()
+            await cache.invalidateQueries({ queryKey: ['jobs'] })
+          }}
+        />
+      )}
     </Page>
   )
 }

@@ -2,7 +2,7 @@ import { Group, List, Progress, Stack, Text } from '@mantine/core'
 import type { Job } from '../../api/jobs'
 import { Section } from '../../parts/Facts'
 import classes from './JobProgress.module.css'
-import { rate, remarks } from './jobWords'
+import { perSecond, remarks } from './jobWords'
 
 /** What a job over a connection met so far, or in all. How much there is in all nobody knows before its end. */
 export function JobProgress({ job }: { job: Job }) {
@@ -12,7 +12,7 @@ export function JobProgress({ job }: { job: Job }) {
   const numbers: [string, number | string][] = [
     ['Secrets', progress?.secrets ?? 0],
     ['Pages', progress?.pages ?? 0],
-    ['Speed', rate(progress?.per_second ?? 0)],
+    ['Secrets a second', perSecond(progress?.per_second ?? 0)],
     ...(type === 'discover'
       ? ([
           ['New, or back', progress?.found ?? 0],

@@ -2,7 +2,9 @@ import { useDisclosure } from '@mantine/hooks'
 import { IconRefreshDot } from '@tabler/icons-react'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
-import { ScanDialog } from './ScanDialog'
+import { lazily } from '../../ui/lazily'
+
+const ScanDialog = lazily(() => import('./ScanDialog'), 'ScanDialog')
 
 interface Props {
   /** The connection, where it is not to be chosen. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Progress } from '../../api/jobs'
-import { rate, remarks, shortProgress, title, took } from './jobWords'
+import { perSecond, remarks, shortProgress, title, took } from './jobWords'
 
 const progress: Progress = {
   pages: 12,
@@ -26,7 +26,7 @@ test('names of keys are counted, and never named in a list', () => {
 })
 
 test('a slow scan has a rate, too', () => {
-  expect([0, 0.4, 9.96, 1234].map(rate)).toEqual(['0.0 a second', '0.4 a second', '10.0 a second', '1,234 a second'])
+  expect([0, 0.4, 12.4, 1234].map(perSecond)).toEqual(['0.0', '0.4', '12', '1,234'])
 })
 
 test('only what was met needs a remark, and folders that did not open say why nothing is gone', () => {

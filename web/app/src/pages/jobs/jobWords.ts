@@ -38,10 +38,8 @@ export function queuedBy(job: Job): string {
 
 const number = (n: number): string => n.toLocaleString('en')
 
-/** rate is "410 a second". Slow ones have a decimal place. */
-export function rate(perSecond: number): string {
-  return `${perSecond >= 10 ? number(Math.round(perSecond)) : perSecond.toFixed(1)} a second`
-}
+/** perSecond is how fast a job is. Slow ones have a decimal place. */
+export const perSecond = (rate: number): string => (rate >= 10 ? number(Math.round(rate)) : rate.toFixed(1))
 
 /** shortProgress is what fits into a column. */
 export function shortProgress(job: Pick<Job, 'type' | 'state' | 'progress' | 'keys'>): string {
@@ -50,7 +48,7 @@ export function shortProgress(job: Pick<Job, 'type' | 'state' | 'progress' | 'ke
   const { progress } = job
   if (!progress) return ''
   const secrets = `${number(progress.secrets)} ${progress.secrets === 1 ? 'secret' : 'secrets'}`
-  if (job.state === 'running') return `${secrets}, ${rate(progress.per_second)}`
+  if (job.state === 'running') return `${secrets}, ${perSecond(progress.per_second)} a second`
   const found = [
     ...(progress.found > 0 ? [`${number(progress.found)} new`] : []),
     ...(progress.changed > 0 ? [`${number(progress.changed)} changed`] : []),

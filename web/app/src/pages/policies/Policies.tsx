@@ -1,14 +1,11 @@
-import { Badge, Button, Select, Tabs, Text, TextInput } from '@mantine/core'
+import { Badge, Button, NativeSelect, Tabs, Text, TextInput } from '@mantine/core'
 import { IconPlus, IconScale, IconSearch } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import type { Governance } from '../../api/governance'
-import { draftOf, newDraft } from '../../parts/change/draft'
 import { useDrafted } from '../../parts/change/drafts'
-import { Editor } from '../../parts/change/Editor'
-import { PastRequests } from '../../parts/change/PastRequests'
-import { TryIt } from '../../parts/change/TryIt'
 import { Gone } from '../../parts/governance/Gone'
-import { blank, find, ofKind, type Rule, type Typed } from '../../parts/governance/objects'
+import { find, ofKind, type Typed } from '../../parts/governance/objects'
 import { inOrder } from '../../parts/governance/order'
 import { WithGovernance } from '../../parts/governance/WithGovernance'
 import { effectWords, sentenceOf } from '../../parts/governance/words'
@@ -17,10 +14,13 @@ import { one, type Search, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
-import { Empty } from '../../ui/states'
-import { InstallationSettings, SettingsEditor } from './InstallationSettings'
+import { Empty, Loading } from '../../ui/states'
+import { InstallationSettings } from './InstallationSettings'
 import classes from './Policies.module.css'
-import { RuleForm } from './RuleForm'
+
+const RuleEditor = lazy(() => import('./RuleEditor'))
+const SettingsEditor = lazy(() => import('./SettingsEditor'))
+const TryIt = lazy(() => import('../../parts/change/TryIt'))
 
 const title = 'Policies'
 const about = 'Who may ask for what, and what it takes. Rules stand in the order in which they decide.'
@@ -41,26 +41,18 @@ function Shown({ governance }: { governance: Governance }) {
     const thing = name ? find(governance, 'Rule', name) : undefined
     if (name && !thing) return <Gone title={title} what={`a rule ${name}`} leave={leave} />
     return (
-      <Editor
-        key={name}
-        begin={thing ? draftOf(thing) : newDraft('Rule', blank.Rule)}
-        governance={governance}
-        back="All rules"
-        leave={leave}
-        form={<RuleForm />}
-        says={(draft) => sentenceOf(draft.spec as Rule)}
-        aside={(draft) => (
-          <>
-            <PastRequests change={draft} />
-            <TryIt />
-          </>
-        )}
-      />
+      <Suspense fallback={<Loading />}>
+        <RuleEditor key={name} rule={thing} governance={governance} leave={leave} />
+      </Suspense>
     )
   }
   const tab = one(search, 'tab') || 'rules'
   if (tab === 'settings' && one(search, 'edit')) {
-    return <SettingsEditor governance={governance} leave={() => change({ edit: '' })} />
+    return (
+      <Suspense fallback={<Loading />}>
+        <SettingsEditor governance={governance} leave={() => change({ edit: '' })} />
+      </Suspense>
+    )
   }
   return (
     <Page title={title} about={about} actions={<NewRule start={() => change({ new: 'rule' })} />}>
@@ -74,7 +66,9 @@ function Shown({ governance }: { governance: Governance }) {
           <Rules governance={governance} search={search} change={change} />
         </Tabs.Panel>
         <Tabs.Panel value="try" pt={16} className={classes.narrow}>
-          <TryIt />
+          <Suspense fallback={<Loading />}>
+            <TryIt />
+          </Suspense>
         </Tabs.Panel>
         <Tabs.Panel value="settings" pt={16}>
           <InstallationSettings governance={governance} edit={() => change({ edit: 'settings' })} />
@@ -130,14 +124,14 @@ function Rules({ governance, search, change }: RulesProps) {
           value={one(search, 'text')}
           onChange={(event) => change({ text: event.currentTarget.value }, { replace: true })}
         />
-        <Select
+        <NativeSelect
           aria-label="Effect"
-          placeholder="Any effect"
-          clearable
-          clearButtonProps={{ 'aria-label': 'Clear: effect' }}
-          data={Object.entries(effectWords).map(([value, words]) => ({ value, label: words.label }))}
-          value={effect || null}
-          onChange={(next) => change({ effect: next ?? '' })}
+          data={[
+            { value: '', label: 'Any effect' },
+            ...Object.entries(effectWords).map(([value, words]) => ({ value, label: words.label })),
+          ]}
+          value={effect}
+          onChange={(event) => change({ effect: event.currentTarget.value })}
         />
       </div>
       {shown.length === 0 && (

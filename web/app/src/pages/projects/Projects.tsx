@@ -1,37 +1,30 @@
 import { Button, Group, Menu, Tabs, TextInput } from '@mantine/core'
 import { IconChevronDown, IconSearch } from '@tabler/icons-react'
-import type { ReactNode } from 'react'
+import { lazy, Suspense } from 'react'
 import type { Governance, Kind, Spec } from '../../api/governance'
 import { draftOf, newDraft } from '../../parts/change/draft'
 import { capital } from '../../parts/change/Editing'
-import { Editor } from '../../parts/change/Editor'
-import { PastRequests } from '../../parts/change/PastRequests'
 import { Gone } from '../../parts/governance/Gone'
-import { type Binding, blank, find, kindWords } from '../../parts/governance/objects'
+import { blank, find, kindWords } from '../../parts/governance/objects'
 import { WithGovernance } from '../../parts/governance/WithGovernance'
-import { does } from '../../parts/governance/words'
 import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
-import { BindingForm, GroupForm, ProjectForm, TeamForm } from './forms'
+import { Loading } from '../../ui/states'
 import { Groups } from './Groups'
+import type { Edited } from './PlaceEditor'
 import { ProjectList } from './ProjectList'
 import { TeamTree } from './TeamTree'
+
+const PlaceEditor = lazy(() => import('./PlaceEditor'))
 
 const title = 'Projects & teams'
 const about = 'What secrets serve, where they lie, and whose they are.'
 
-type Edited = 'Project' | 'Binding' | 'Team' | 'Group'
+const kinds: Edited[] = ['Project', 'Binding', 'Team', 'Group']
 
-const forms: Record<Edited, ReactNode> = {
-  Project: <ProjectForm />,
-  Binding: <BindingForm />,
-  Team: <TeamForm />,
-  Group: <GroupForm />,
-}
-
-const edited = (kind: string): kind is Edited => kind in forms
+const edited = (kind: string): kind is Edited => (kinds as string[]).includes(kind)
 
 export function Projects() {
   return (
@@ -49,7 +42,11 @@ function Shown({ governance }: { governance: Governance }) {
   if (edited(kind)) {
     const thing = find(governance, kind, name)
     if (!thing) return <Gone title={title} what={`a ${kindWords[kind].one} ${name}`} leave={leave} />
-    return <Edit key={`${kind}/${name}`} begin={draftOf(thing)} governance={governance} leave={leave} />
+    return (
+      <Suspense fallback={<Loading />}>
+        <PlaceEditor key={`${kind}/${name}`} begin={draftOf(thing)} governance={governance} leave={leave} />
+      </Suspense>
+    )
   }
   if (edited(fresh)) {
     const spec: Spec = { ...blank[fresh] }
@@ -57,7 +54,11 @@ function Shown({ governance }: { governance: Governance }) {
       spec.project = one(search, 'project')
       if (one(search, 'environment')) spec.environment = one(search, 'environment')
     }
-    return <Edit key={fresh} begin={newDraft(fresh, spec)} governance={governance} leave={leave} />
+    return (
+      <Suspense fallback={<Loading />}>
+        <PlaceEditor key={fresh} begin={newDraft(fresh, spec)} governance={governance} leave={leave} />
+      </Suspense>
+    )
   }
   const tab = one(search, 'tab') || 'projects'
   return (
@@ -92,35 +93,6 @@ function Shown({ governance }: { governance: Governance }) {
   )
 }
 
-interface EditProps {
-  begin: ReturnType<typeof draftOf>
-  governance: Governance
-  leave: () => void
-}
-
-function Edit({ begin, governance, leave }: EditProps) {
-  const kind = begin.kind as Edited
-  return (
-    <Editor
-      begin={begin}
-      governance={governance}
-      back="Projects & teams"
-      leave={leave}
-      form={forms[kind]}
-      says={kind === 'Binding' ? (draft) => covers(draft.spec as Binding) : undefined}
-      aside={kind === 'Binding' ? (draft) => <PastRequests change={draft} /> : undefined}
-    />
-  )
-}
-
-/** covers is a binding in a sentence. */
-function covers(binding: Binding): string {
-  const place = [binding.project, binding.environment].filter(Boolean).join(' / ') || 'Nothing yet'
-  const what = binding.connection ? `${binding.connection}/${binding.prefix ?? ''}` : 'nothing yet'
-  const keys = binding.keys && binding.keys.length > 0 ? `, of it the keys ${binding.keys.join(', ')}` : ''
-  return `${place} covers ${what}${keys}. One may ask to ${does(binding.operations)} it.`
-}
-
 function New({ start }: { start: (kind: Kind) => void }) {
   const blocked = whyNot(useMe(), 'governance.manage', 'change projects and teams')
   if (blocked) return <ActionButton blocked={blocked}>New</ActionButton>
@@ -131,7 +103,7 @@ function New({ start }: { start: (kind: Kind) => void }) {
           <Button rightSection={<IconChevronDown size={15} />}>New</Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {(Object.keys(forms) as Edited[]).map((kind) => (
+          {kinds.map((kind) => (
             <Menu.Item key={kind} onClick={() => start(kind)}>
               {capital(kindWords[kind].one)}
             </Menu.Item>

@@ -1,14 +1,12 @@
 import { Anchor, Badge, Group, Paper, Stack, Text, Title } from '@mantine/core'
 import { IconGitBranch, IconPlus } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import type { Governance } from '../../api/governance'
-import { draftOf, newDraft } from '../../parts/change/draft'
 import { useDrafted } from '../../parts/change/drafts'
-import { Editor } from '../../parts/change/Editor'
-import { PastRequests } from '../../parts/change/PastRequests'
 import { Gone } from '../../parts/governance/Gone'
 import { usePeople } from '../../parts/governance/names'
-import { blank, find, ofKind, type Typed, type Workflow } from '../../parts/governance/objects'
+import { find, ofKind, type Typed, type Workflow } from '../../parts/governance/objects'
 import { WithGovernance } from '../../parts/governance/WithGovernance'
 import { WorkflowGraph } from '../../parts/governance/WorkflowGraph'
 import { approversOf, join } from '../../parts/governance/words'
@@ -17,9 +15,10 @@ import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
-import { Empty } from '../../ui/states'
+import { Empty, Loading } from '../../ui/states'
 import { span } from '../../ui/time'
-import { WorkflowForm } from './WorkflowForm'
+
+const WorkflowEditor = lazy(() => import('./WorkflowEditor'))
 
 const title = 'Workflows'
 const about = 'Who must agree, in which order, and until when. A request takes its workflow with it as it stands.'
@@ -42,16 +41,9 @@ function Shown({ governance }: { governance: Governance }) {
     const thing = name ? find(governance, 'Workflow', name) : undefined
     if (name && !thing) return <Gone title={title} what={`a workflow ${name}`} leave={leave} />
     return (
-      <Editor
-        key={name}
-        begin={thing ? draftOf(thing) : newDraft('Workflow', blank.Workflow)}
-        governance={governance}
-        back="All workflows"
-        leave={leave}
-        form={<WorkflowForm />}
-        says={() => (name ? usedBy(governance, name) : 'No rule leads to it yet.')}
-        aside={(draft) => <PastRequests change={draft} />}
-      />
+      <Suspense fallback={<Loading />}>
+        <WorkflowEditor key={name} workflow={thing} governance={governance} leave={leave} />
+      </Suspense>
     )
   }
   const workflows = ofKind(governance, 'Workflow')
@@ -170,12 +162,4 @@ function Facts({ workflow }: { workflow: Workflow }) {
       ))}
     </Group>
   )
-}
-
-function usedBy(governance: Governance, name: string): string {
-  const rules = ofKind(governance, 'Rule')
-    .filter((rule) => rule.spec.workflow === name)
-    .map((rule) => rule.name)
-  if (rules.length === 0) return 'No rule leads to it.'
-  return `Requests come here by the ${rules.length === 1 ? 'rule' : 'rules'} ${join(rules)}.`
 }

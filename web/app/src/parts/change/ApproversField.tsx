@@ -26,7 +26,7 @@ export function ApproversField({ path, label, placeless = false }: Props) {
         <Text size="md" c={error ? 'red' : 'dimmed'} role={error ? 'alert' : undefined}>
           {error ?? `${capital(approversOf(value, nameOf))}.`}
         </Text>
-        <SimpleGrid cols={{ base: 1, xs: 2 }} spacing={12}>
+        <SimpleGrid cols={{ base: 1, sm: 3 }} spacing={12}>
           <PeopleField path={[...path, 'people']} label="People" />
           <NamesField path={[...path, 'groups']} label="Groups" names={namesOf(governance, 'Group')} />
           <NamesField path={[...path, 'roles']} label="Roles" names={roles} />

@@ -1,4 +1,5 @@
 import { Badge, Group, Paper, Stack, Text, Title } from '@mantine/core'
+import { Fragment } from 'react'
 import type { ObjectChange } from '../../api/governance'
 import { kindWords } from '../governance/objects'
 import classes from './ChangeList.module.css'
@@ -26,7 +27,13 @@ export function ChangeList({ changes, nameOf, order = 3 }: Props) {
       {changes.map((change) => {
         const action = actions[change.action]
         return (
-          <Paper key={`${change.kind}/${change.name}`} withBorder radius="md" className={classes.object}>
+          <Paper
+            key={`${change.kind}/${change.name}`}
+            withBorder
+            radius="md"
+            bg="var(--sb-surface)"
+            className={classes.object}
+          >
             <Group gap={8} px={12} py={8} className={classes.head}>
               <Badge color={action.tone}>{action.label}</Badge>
               <Title order={order} size="h3">
@@ -42,23 +49,26 @@ export function ChangeList({ changes, nameOf, order = 3 }: Props) {
                   </tr>
                 </thead>
                 <tbody>
-                  {change.fields.map((field, i) => (
-                    // biome-ignore lint/suspicious/noArrayIndexKey: entries of one set share their field, and a list never changes in place
-                    <tr key={i}>
-                      <th scope="row">{capital(wordsOf(field.field))}</th>
+                  {byField(change.fields).map(([name, fields]) => (
+                    <tr key={name}>
+                      <th scope="row">{capital(wordsOf(name))}</th>
                       <td>
-                        {field.before !== undefined && (
-                          <del className={classes.before}>
-                            <span aria-hidden>− </span>
-                            {saidOf(field.field, field.before, nameOf)}
-                          </del>
-                        )}
-                        {field.after !== undefined && (
-                          <ins className={classes.after}>
-                            <span aria-hidden>+ </span>
-                            {saidOf(field.field, field.after, nameOf)}
-                          </ins>
-                        )}
+                        {fields.map(({ before, after }) => (
+                          <Fragment key={`${before}/${after}`}>
+                            {before !== undefined && (
+                              <del className={classes.before}>
+                                <span aria-hidden>− </span>
+                                {saidOf(name, before, nameOf)}
+                              </del>
+                            )}
+                            {after !== undefined && (
+                              <ins className={classes.after}>
+                                <span aria-hidden>+ </span>
+                                {saidOf(name, after, nameOf)}
+                              </ins>
+                            )}
+                          </Fragment>
+                        ))}
                       </td>
                     </tr>
                   ))}
@@ -75,4 +85,11 @@ export function ChangeList({ changes, nameOf, order = 3 }: Props) {
       })}
     </Stack>
   )
+}
+
+/** byField puts the entries of one set together. */
+function byField(fields: ObjectChange['fields']): [string, ObjectChange['fields']][] {
+  const groups = new Map<string, ObjectChange['fields']>()
+  for (const field of fields) groups.set(field.field, [...(groups.get(field.field) ?? []), field])
+  return [...groups]
 }

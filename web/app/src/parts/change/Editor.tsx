@@ -14,7 +14,7 @@ import {
 import { useDebouncedValue } from '@mantine/hooks'
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
-import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react'
 import { type Change, type Governance, planQuery } from '../../api/governance'
 import { sentence } from '../../api/problem'
 import { useMe, whyNot } from '../../session/who'
@@ -58,7 +58,7 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
   const [view, setView] = useState<'form' | 'text'>('form')
   const [unread, setUnread] = useState<string>()
   const [review, setReview] = useState<{ title: string; change: Change }>()
-  const [finished, setFinished] = useState(false)
+  const finished = useRef(false)
   const me = useMe()
   const fresh = draft.base === undefined
   const { one } = kindWords[draft.kind]
@@ -220,11 +220,11 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
         change={review?.change ?? { set: [], removed: [] }}
         close={() => {
           setReview(undefined)
-          if (finished) leave()
+          if (finished.current) leave()
         }}
         done={() => {
           drop()
-          setFinished(true)
+          finished.current = true
         }}
       />
     </>

@@ -1,5 +1,4 @@
 import { Alert, Anchor, Button, Group, Modal, Stack, Textarea, Title } from '@mantine/core'
-import { notifications } from '@mantine/notifications'
 import { IconAlertTriangle, IconClockPause, IconInfoCircle, IconUsersGroup } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -10,6 +9,7 @@ import { codeOf, sentence } from '../../api/problem'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { notify } from '../../ui/notices'
 import { Failed, Loading } from '../../ui/states'
 import { usePeople } from '../governance/names'
 import { approversOf, people } from '../governance/words'
@@ -70,7 +70,7 @@ function Review({ close, change, done }: Props) {
         setWaits(applied.amendment)
         return
       }
-      notifications.show({ message: `Version ${applied.version ?? planned.version} of the governance counts now.` })
+      notify({ message: `Version ${applied.version ?? planned.version} of the governance counts now.` })
       close()
     } catch (caught) {
       setError(caught)

@@ -25,7 +25,7 @@ import { nameOf as nameOfPerson } from '../requestWords'
 import { capital } from './Editing'
 
 /** Asks what would become of a request under what counts now, and why. Nothing is asked for. */
-export function TryIt({ level = 2 }: { level?: 2 | 3 }) {
+export default function TryIt() {
   const me = useMe()
   const { all } = usePeople()
   const [person, setPerson] = useState<string | null>(null)
@@ -49,7 +49,7 @@ export function TryIt({ level = 2 }: { level?: 2 | 3 }) {
   }
   return (
     <Paper withBorder p={16} radius="md" bg="var(--sb-surface)" component="section" aria-labelledby="try-it">
-      <Title order={level} id="try-it">
+      <Title order={2} id="try-it">
         Try it
       </Title>
       <Text c="dimmed" size="md" mb={12}>

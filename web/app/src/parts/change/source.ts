@@ -5,7 +5,7 @@ import type { Kind, Spec } from '../../api/governance'
 export type Read = { name: string; spec: Spec; wrong?: undefined } | { wrong: string }
 
 export const write = (kind: Kind, name: string, spec: Spec): string =>
-  stringify({ kind, name, spec }, { lineWidth: 0, version: '1.2' })
+  stringify({ kind, name, spec }, { lineWidth: 0, version: '1.2', aliasDuplicateObjects: false })
 
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

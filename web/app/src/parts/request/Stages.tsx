@@ -47,7 +47,11 @@ export function Stages({ request }: { request: Request }) {
                   {stage.more}
                 </Text>
               )}
-              {stage.at && <When at={stage.at} size="xs" c="dimmed" />}
+              {stage.at && (
+                <Text size="xs" c="dimmed">
+                  <When at={stage.at} />
+                </Text>
+              )}
               {stage.until && (
                 <Text size="xs" c="dimmed">
                   <Countdown until={stage.until} over="over now" /> left

@@ -1,14 +1,17 @@
 import { Kbd, Text } from '@mantine/core'
-import { lazy, Suspense, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import type { Action, Request } from '../../../api/requests'
 import { useMe } from '../../../session/who'
 import { useKeys } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
-import { type Asking, Dialogs } from './Dialogs'
+import { prepare } from '../../../ui/notices'
+import type { Asking } from './Dialogs'
 import classes from './Review.module.css'
 import { useVerdicts } from './useVerdicts'
 import { undo, undoLast, useOnItsWay } from './verdicts'
 
+const loadDialogs = () => import('./Dialogs')
+const Dialogs = lazy(() => loadDialogs().then((part) => ({ default: part.Dialogs })))
 const ProvideDialog = lazy(() => import('../provide/ProvideDialog').then((part) => ({ default: part.ProvideDialog })))
 
 /** why is the reason why something cannot be done, as a sentence. */
@@ -24,6 +27,16 @@ export function ActionBar({ request }: { request: Request }) {
   const give = useVerdicts()
   const given = useOnItsWay(request.id)
   const [asking, setAsking] = useState<Asking>()
+  const [asked, setAsked] = useState(false)
+  if (asking && !asked) setAsked(true)
+  useEffect(() => {
+    // So that a key does not wait for them, and that they are there when the line breaks.
+    const soon = setTimeout(() => {
+      loadDialogs().catch(() => undefined)
+      prepare()
+    }, 1_000)
+    return () => clearTimeout(soon)
+  }, [])
   const [providing, setProviding] = useState(false)
   const { actions, state } = request
   const pending = state === 'pending' && !given
@@ -123,8 +136,10 @@ export function ActionBar({ request }: { request: Request }) {
           )}
         </div>
       )}
-      <Dialogs request={request} asking={asking} close={() => setAsking(undefined)} />
-      <Suspense>{providing && <ProvideDialog request={request} opened close={() => setProviding(false)} />}</Suspense>
+      <Suspense>
+        {asked && <Dialogs request={request} asking={asking} close={() => setAsking(undefined)} />}
+        {providing && <ProvideDialog request={request} opened close={() => setProviding(false)} />}
+      </Suspense>
     </>
   )
 }

@@ -1,6 +1,5 @@
 import { Text } from '@mantine/core'
-import { useEffect, useState, useSyncExternalStore } from 'react'
-import { liveState } from '../../../api/live'
+import { useEffect, useState } from 'react'
 import type { Following } from '../../../api/requests'
 import classes from './Line.module.css'
 
@@ -9,8 +8,7 @@ const worthSaying = 1_500
 
 /** Whether what is shown is how it stands. Never green while it is not known. */
 export function Line({ state }: { state: Following }) {
-  const all = useSyncExternalStore(liveState.subscribe, liveState.get)
-  const live = state === 'live' && all !== 'reconnecting'
+  const live = state === 'live'
   const [late, setLate] = useState(false)
   useEffect(() => {
     setLate(false)

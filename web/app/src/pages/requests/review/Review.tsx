@@ -1,12 +1,10 @@
 import { Alert, Badge, Group, Stack, Tabs, Text, Title } from '@mantine/core'
 import { IconAlertTriangle, IconFlame, IconRefreshAlert } from '@tabler/icons-react'
-import type { ReactNode } from 'react'
+import { lazy, type ReactNode, Suspense } from 'react'
 import type { Request } from '../../../api/requests'
 import { RequestSentence } from '../../../parts/RequestSentence'
 import { Changes } from '../../../parts/request/Changes'
-import { Checks } from '../../../parts/request/Checks'
 import { staleness } from '../../../parts/request/diff'
-import { History } from '../../../parts/request/History'
 import { Stages } from '../../../parts/request/Stages'
 import { nameOf, over } from '../../../parts/requestWords'
 import { StateBadge } from '../../../parts/StateBadge'
@@ -19,6 +17,9 @@ import { Line } from './Line'
 import classes from './Review.module.css'
 import { useFollow } from './useFollow'
 import { Votes } from './Votes'
+
+const Checks = lazy(() => import('../../../parts/request/Checks').then((part) => ({ default: part.Checks })))
+const History = lazy(() => import('../../../parts/request/History').then((part) => ({ default: part.History })))
 
 interface Props {
   id: string
@@ -83,10 +84,14 @@ export function Review({ id, told, headed = false, extra }: Props) {
             <Changes request={request} />
           </Tabs.Panel>
           <Tabs.Panel value="checks" pt="md">
-            <Checks request={request} />
+            <Suspense fallback={<Loading />}>
+              <Checks request={request} />
+            </Suspense>
           </Tabs.Panel>
           <Tabs.Panel value="history" pt="md">
-            <History request={request} />
+            <Suspense fallback={<Loading />}>
+              <History request={request} />
+            </Suspense>
           </Tabs.Panel>
         </Tabs>
       </div>
@@ -98,7 +103,7 @@ export function Review({ id, told, headed = false, extra }: Props) {
 /** What changes how one looks at a request. */
 function Notes({ request }: { request: Request }) {
   const stale = staleness(request.patch, over(request.state))
-  const { glass, failure, comment, waiting } = request
+  const { glass, failure, comment } = request
   return (
     <>
       {glass && (
@@ -137,11 +142,6 @@ function Notes({ request }: { request: Request }) {
           <Text size="xs" c="dimmed">
             {failure.code}
           </Text>
-        </Alert>
-      )}
-      {waiting && !over(request.state) && (
-        <Alert color="gray" variant="light">
-          {waiting}
         </Alert>
       )}
       {comment && !request.fill?.refused && (

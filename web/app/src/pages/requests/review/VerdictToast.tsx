@@ -1,9 +1,9 @@
 import { Button, Group, Kbd, Loader, Text } from '@mantine/core'
-import { notifications } from '@mantine/notifications'
 import { useEffect, useState } from 'react'
 import type { Phase, Verdict } from '../../../api/outbox'
 import type { Request } from '../../../api/requests'
 import { nameOf } from '../../../parts/requestWords'
+import { dismiss } from '../../../ui/notices'
 import { undo, useEntries } from './verdicts'
 
 interface Props {
@@ -20,7 +20,7 @@ const doing = { approve: 'Approving', reject: 'Denying' }
 export function VerdictToast({ id, says, request, count }: Props) {
   const entry = useEntries().find((other) => other.id === id)
   useEffect(() => {
-    if (!entry) notifications.hide(id)
+    if (!entry) dismiss(id)
   }, [entry, id])
   if (!entry) return null
   const about = request ? `${nameOf(request.requester)}’s request` : `${count} requests`
@@ -39,7 +39,7 @@ export function VerdictToast({ id, says, request, count }: Props) {
           Undo
         </Button>
       ) : (
-        <Loader size="xs" aria-label="Sending" />
+        <Loader size="xs" aria-hidden />
       )}
     </Group>
   )

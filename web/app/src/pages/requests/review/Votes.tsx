@@ -18,7 +18,11 @@ export function Votes({ request: { votes, steps, fill } }: { request: Request })
             <Text>
               <strong>{nameOf(fill.by)}</strong> {fill.refused ? 'refused the values' : 'filled in the values'}
             </Text>
-            {fill.at && <When at={fill.at} size="xs" c="dimmed" />}
+            {fill.at && (
+              <Text size="xs" c="dimmed">
+                <When at={fill.at} />
+              </Text>
+            )}
             <p className={classes.comment}>{fill.comment}</p>
           </li>
         )}
@@ -38,7 +42,9 @@ export function Votes({ request: { votes, steps, fill } }: { request: Request })
                 </Text>
               )}
             </Group>
-            <When at={vote.at} size="xs" c="dimmed" />
+            <Text size="xs" c="dimmed">
+              <When at={vote.at} />
+            </Text>
             {vote.comment && <p className={classes.comment}>{vote.comment}</p>}
           </li>
         ))}

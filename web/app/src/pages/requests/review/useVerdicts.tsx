@@ -1,8 +1,8 @@
-import { notifications } from '@mantine/notifications'
 import { useQueryClient } from '@tanstack/react-query'
 import { newKey } from '../../../api/client'
 import type { Verdict } from '../../../api/outbox'
 import type { Request } from '../../../api/requests'
+import { notify } from '../../../ui/notices'
 import { VerdictToast } from './VerdictToast'
 import { say } from './verdicts'
 
@@ -24,8 +24,9 @@ export function useVerdicts(): (requests: readonly Request[], says: Says, commen
     })
     const id = say(verdicts, proof, cache)
     const about = requests.length === 1 ? requests[0] : undefined
-    notifications.show({
+    notify({
       id,
+      position: window.matchMedia('(max-width: 48em)').matches ? 'top-center' : 'bottom-right', // off the buttons
       withBorder: true,
       withCloseButton: false,
       autoClose: false,

@@ -1,6 +1,5 @@
 // Verdicts on their way: each can be taken back for a moment, is then sent, and is told of until it is
 // known what became of it. They live longer than the page that they were given on.
-import { notifications } from '@mantine/notifications'
 import type { QueryClient } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 import { liveState } from '../../../api/live'
@@ -11,6 +10,7 @@ import { beforeSignOut } from '../../../session/signOut'
 import { sessionState } from '../../../session/state'
 import { NotProved, withStepUp } from '../../../session/stepUp'
 import { meQuery } from '../../../session/who'
+import { notify } from '../../../ui/notices'
 import { meanwhile } from './meanwhile'
 
 /** How long a verdict can be taken back, in milliseconds. */
@@ -50,12 +50,11 @@ async function tellRefused({ request: id, says }: Verdict, error: unknown) {
   const now = await cache?.fetchQuery({ ...requestQuery(id), staleTime: 0 }).catch(() => undefined)
   const happened = now && meanwhile(now, cache?.getQueryData(meQuery.queryKey)?.id ?? '')
   const asked = now ? `${now.requester.name || 'Somebody'} and ${now.secret}: ` : ''
-  notifications.show({
+  notify({
     color: error instanceof NotProved ? 'yellow' : 'red',
     title: error instanceof NotProved ? `Your ${word} was not sent` : `Your ${word} was not taken`,
     message: `${asked}${[happened, sentence(error)].filter(Boolean).join(' ')}`,
     autoClose: false,
-    closeButtonProps: { 'aria-label': 'Close this message' },
   })
 }
 
