@@ -6,9 +6,9 @@ import { governanceQuery, permissionsQuery } from '../../api/governance'
 import { type Account, giveGrant } from '../../api/people'
 import { sentence } from '../../api/problem'
 import { where } from '../../parts/governance/words'
-import { useMe } from '../../session/who'
 import { ScopeInputs } from '../../parts/ScopeInputs'
 import { bare, type ScopeText } from '../../parts/scopeText'
+import { useMe } from '../../session/who'
 
 /** Gives somebody a role, everywhere or in a part of the world, for good or for a time. */
 export function GiveDialog({ person, close }: { person: Account; close: () => void }) {

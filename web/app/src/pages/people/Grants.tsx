@@ -18,7 +18,9 @@ export function Grants({ person }: { person: Account }) {
   const [giving, setGiving] = useState(false)
   const [taking, setTaking] = useState<PersonGrant>()
   const blocked =
-    me.id === person.id ? 'Nobody changes their own roles. Ask another administrator.' : whyNot(me, 'grant.manage', 'give roles')
+    me.id === person.id
+      ? 'Nobody changes their own roles. Ask another administrator.'
+      : whyNot(me, 'grant.manage', 'give roles')
   return (
     <Section
       title="Roles"
@@ -50,7 +52,12 @@ export function Grants({ person }: { person: Account }) {
               )}
             </Stack>
             {grant.id && !blocked && (
-              <Button size="xs" variant="default" onClick={() => setTaking(grant)} aria-label={`Take the role ${grant.role}`}>
+              <Button
+                size="xs"
+                variant="default"
+                onClick={() => setTaking(grant)}
+                aria-label={`Take the role ${grant.role}`}
+              >
                 Take it
               </Button>
             )}

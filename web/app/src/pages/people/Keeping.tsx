@@ -38,8 +38,8 @@ export function Keeping({ person }: { person: Account }) {
     <Section title="Let in, keep out">
       {error !== undefined && <Failed error={error} />}
       <Text c="dimmed">
-        A reset link lets them choose a new password. Who is kept out has no sessions and no links from that moment. Who is
-        erased leaves nothing here but a number in the history.
+        A reset link lets them choose a new password. Who is kept out has no sessions and no links from that moment. Who
+        is erased leaves nothing here but a number in the history.
       </Text>
       <Group gap={8}>
         <ActionButton
@@ -72,7 +72,12 @@ export function Keeping({ person }: { person: Account }) {
         </ActionButton>
       </Group>
       {link && (
-        <Modal opened onClose={() => setLink(undefined)} title={`A reset link for ${person.name}`} closeOnClickOutside={false}>
+        <Modal
+          opened
+          onClose={() => setLink(undefined)}
+          title={`A reset link for ${person.name}`}
+          closeOnClickOutside={false}
+        >
           <LinkShown link={link} close={() => setLink(undefined)} />
         </Modal>
       )}
@@ -93,8 +98,8 @@ export function Keeping({ person }: { person: Account }) {
         <EraseDialog
           name={person.name}
           close={() => setOpen(undefined)}
-          act={async (reason) => {
-            await erasePerson(person.id, reason)
+          act={async () => {
+            await erasePerson(person.id)
             await refresh()
             await navigate({ to: paths.people() })
           }}

@@ -26,7 +26,8 @@ export function SessionsOf({ person }: { person: Account }) {
     }
   }
   const blocked =
-    whyNot(me, 'person.manage', "end other people's sessions") ?? (open.length === 0 ? 'They are signed in nowhere.' : undefined)
+    whyNot(me, 'person.manage', "end other people's sessions") ??
+    (open.length === 0 ? 'They are signed in nowhere.' : undefined)
   return (
     <Section
       title="Signed in"
