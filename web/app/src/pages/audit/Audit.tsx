@@ -11,12 +11,12 @@ import { ListTable } from '../../parts/ListTable'
 import { one, useFilters } from '../../search'
 import { clock } from '../../session/renewal'
 import { useMe, whyNot } from '../../session/who'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
 import { ActiveFilters, filterNames } from './ActiveFilters'
 import classes from './Audit.module.css'
 import { columnsOf } from './columns'
-import { EventPanel } from './EventPanel'
 import { ExportButton } from './ExportButton'
 import { Facets } from './Facets'
 import { queryOf } from './filters'
@@ -26,6 +26,8 @@ import { RangePicker } from './RangePicker'
 import { timesOf } from './range'
 import { SavedViews } from './SavedViews'
 import { TextSearch } from './TextSearch'
+
+const EventPanel = lazily(() => import('./EventPanel'), 'EventPanel')
 
 /** The audit: every fact of the log, to be narrowed, counted, read and taken along. */
 export function Audit() {
