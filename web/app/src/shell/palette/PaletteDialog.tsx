@@ -1,6 +1,5 @@
 import '@mantine/spotlight/styles.css'
 import { Kbd, Loader, Text, VisuallyHidden } from '@mantine/core'
-import { notifications } from '@mantine/notifications'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import { IconSearch } from '@tabler/icons-react'
 import { type KeyboardEvent, useEffect, useState } from 'react'
@@ -8,6 +7,7 @@ import { newKey } from '../../api/client'
 import { queue, underWay } from '../../api/jobs'
 import { codeOf, sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { notify } from '../../ui/notices'
 import { Choices, elementOf, listId } from './Choices'
 import { type Choice, type Group, matching } from './choices'
 import { useCommands, useGoTo, useRecent, useSections } from './commands'
@@ -143,7 +143,7 @@ function useGroups(text: string, mode: Mode, become: BodyProps['become']): { gro
       const running =
         codeOf(error) === 'scan_running' ? await underWay('discover', connection).catch(() => undefined) : undefined
       if (running) go(paths.job(running.id))
-      else notifications.show({ color: 'red', title: 'The scan did not start', message: sentence(error) })
+      else notify({ color: 'red', title: 'The scan did not start', message: sentence(error) })
     }
   }
   const found = useFound(text, mode, (connection) => void scan(connection))
