@@ -38,7 +38,7 @@ export function Details({ event, names, firsts }: DetailsProps) {
         </Field>
         {secret && (
           <Field name="Secret">
-            <Group gap={12}>
+            <Group gap="2px 12px">
               <SecretName secret={secret} />
               <Anchor component={Link} {...leads(paths.audit({ secret }))} size="sm">
                 All that concerns it
@@ -105,7 +105,7 @@ function Actor({ event, names }: Props) {
       ? paths.agent(id)
       : ''
   return (
-    <Group gap={12}>
+    <Group gap="2px 12px">
       {to ? (
         <Anchor component={Link} to={to}>
           {name}
@@ -141,7 +141,7 @@ function Stream({ event, names }: Props) {
   const name = { user: names.person(id), agent: names.agent(id), connection: id }[of]
   const words = name ? `${what} ${name}` : what
   return (
-    <Group gap={12}>
+    <Group gap="2px 12px">
       {to ? (
         <Anchor component={Link} to={to(id)}>
           {words}
