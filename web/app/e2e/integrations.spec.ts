@@ -41,7 +41,7 @@ test('a machine gets a token that works until it is revoked, and is shown once',
 
   await page.getByRole('button', { name: 'Make a token' }).click()
   const dialog = page.getByRole('dialog')
-  await dialog.getByLabel('Name').fill('deploy')
+  await dialog.getByRole('textbox', { name: 'Name' }).fill('deploy')
   await expect(dialog.getByRole('checkbox', { name: 'manage machines and their tokens' })).toHaveCount(0)
   await dialog
     .getByRole('checkbox', { name: /see .*requests/i })

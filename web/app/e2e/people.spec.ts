@@ -100,7 +100,7 @@ test('somebody is invited, comes in by the link, and may ask as soon as they hav
   await nia.page.getByRole('button', { name: 'Send the request' }).click()
   await expect(nia.page).toHaveURL(/\/requests\/r_/)
 
-  await page.getByRole('button', { name: 'Take the role developer' }).click()
+  await page.getByRole('button', { name: 'Take it: the role developer' }).click()
   const take = page.getByRole('dialog', { name: 'Take the role developer' })
   await accessible(page)
   await take.getByRole('button', { name: 'Take it' }).click()

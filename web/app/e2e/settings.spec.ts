@@ -140,6 +140,6 @@ test('somebody lets a colleague vote for them, and takes it back', async ({ ente
   await expect(list).toContainText(colleague.name)
   await expect(list).toContainText('a week in the mountains')
   await accessible(page)
-  await page.getByRole('button', { name: `End what ${colleague.name} may` }).click()
+  await page.getByRole('button', { name: `End it: what ${colleague.name} may` }).click()
   await expect(list.getByRole('listitem')).toHaveCount(0)
 })
