@@ -67,7 +67,7 @@ export function Delegations({ me }: { me: Me }) {
               size="xs"
               variant="default"
               onClick={() => void end(delegation.id)}
-              aria-label={`End what ${nameOf(delegation.to)} may`}
+              aria-label={`End it: what ${nameOf(delegation.to)} may`}
             >
               End it
             </ActionButton>

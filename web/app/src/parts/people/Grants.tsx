@@ -59,7 +59,7 @@ export function Grants({ person, none }: { person: Holder; none: string }) {
                 size="xs"
                 variant="default"
                 onClick={() => setTaking(grant)}
-                aria-label={`Take the role ${grant.role}`}
+                aria-label={`Take it: the role ${grant.role}`}
               >
                 Take it
               </Button>
