@@ -20,7 +20,12 @@ export function ScopeInputs({ value, change }: Props) {
     .filter((o) => o.kind === 'Project' && (!value.project || o.name === value.project))
     .flatMap((o) => ((o.spec as { environments?: { name: string }[] }).environments ?? []).map(({ name }) => name))
   const field = (name: keyof ScopeText, label: string, names: string[]) => (
-    <NameInput label={label} names={names} value={value[name] ?? ''} change={(text) => change({ ...value, [name]: text })} />
+    <NameInput
+      label={label}
+      names={names}
+      value={value[name] ?? ''}
+      change={(text) => change({ ...value, [name]: text })}
+    />
   )
   return (
     <Fieldset legend="Where">
@@ -36,7 +41,17 @@ export function ScopeInputs({ value, change }: Props) {
   )
 }
 
-function NameInput({ label, names, value, change }: { label: string; names: string[]; value: string; change: (text: string) => void }) {
+function NameInput({
+  label,
+  names,
+  value,
+  change,
+}: {
+  label: string
+  names: string[]
+  value: string
+  change: (text: string) => void
+}) {
   const id = useId()
   return (
     <>

@@ -30,7 +30,12 @@ export function InviteDialog({ close }: { close: () => void }) {
     }
   }
   return (
-    <Modal opened onClose={close} title={made ? `${name.trim()} is invited` : 'Invite somebody'} closeOnClickOutside={!made}>
+    <Modal
+      opened
+      onClose={close}
+      title={made ? `${name.trim()} is invited` : 'Invite somebody'}
+      closeOnClickOutside={!made}
+    >
       {made ? (
         <LinkShown link={made} close={close}>
           They have no rights yet: give them a role on their page.

@@ -4,12 +4,12 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { type Account, disablePerson, enablePerson, erasePerson, type Link, resetLink } from '../../api/people'
 import { Section } from '../../parts/Facts'
+import { EraseDialog } from '../../parts/people/EraseDialog'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed } from '../../ui/states'
-import { EraseDialog } from './EraseDialog'
 import { LinkShown } from './LinkShown'
 
 /** The ways to let somebody in again, and to keep them out. */
@@ -38,8 +38,8 @@ export function Keeping({ person }: { person: Account }) {
     <Section title="Let in, keep out">
       {error !== undefined && <Failed error={error} />}
       <Text c="dimmed">
-        A reset link lets them choose a new password. Who is kept out has no sessions and no links from that moment. Who is
-        erased leaves nothing here but a number in the history.
+        A reset link lets them choose a new password. Who is kept out has no sessions and no links from that moment. Who
+        is erased leaves nothing here but a number in the history.
       </Text>
       <Group gap={8}>
         <ActionButton
@@ -72,7 +72,12 @@ export function Keeping({ person }: { person: Account }) {
         </ActionButton>
       </Group>
       {link && (
-        <Modal opened onClose={() => setLink(undefined)} title={`A reset link for ${person.name}`} closeOnClickOutside={false}>
+        <Modal
+          opened
+          onClose={() => setLink(undefined)}
+          title={`A reset link for ${person.name}`}
+          closeOnClickOutside={false}
+        >
           <LinkShown link={link} close={() => setLink(undefined)} />
         </Modal>
       )}
@@ -92,9 +97,10 @@ export function Keeping({ person }: { person: Account }) {
       {open === 'erase' && (
         <EraseDialog
           name={person.name}
+          about="Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a number that leads to nobody."
           close={() => setOpen(undefined)}
-          act={async (reason) => {
-            await erasePerson(person.id, reason)
+          act={async () => {
+            await erasePerson(person.id)
             await refresh()
             await navigate({ to: paths.people() })
           }}

@@ -8,7 +8,15 @@ test('somebody who never came in is invited, and who signs on elsewhere is activ
 })
 
 test('a role in two places is named once', () => {
-  expect(rolesOf({ grants: [{ role: 'b', scope: {} }, { role: 'a', scope: {} }, { role: 'b', scope: { team: 'x' } }] })).toBe('a, b')
+  expect(
+    rolesOf({
+      grants: [
+        { role: 'b', scope: {} },
+        { role: 'a', scope: {} },
+        { role: 'b', scope: { team: 'x' } },
+      ],
+    }),
+  ).toBe('a, b')
   expect(rolesOf({ grants: [] })).toBe('none')
   expect(factorsOf({ factors: ['totp', 'totp', 'passkey'] })).toBe('authenticator app, passkey')
 })

@@ -3,7 +3,10 @@ import type { Account } from '../../api/people'
 import type { Tone } from '../../parts/requestWords'
 
 /** standingOf is whether somebody can come in. */
-export function standingOf(person: Pick<Account, 'state' | 'password' | 'signed_in_at'>): { label: string; tone: Tone } {
+export function standingOf(person: Pick<Account, 'state' | 'password' | 'signed_in_at'>): {
+  label: string
+  tone: Tone
+} {
   if (person.state === 'disabled') return { label: 'Kept out', tone: 'red' }
   if (!person.password && !person.signed_in_at) return { label: 'Invited', tone: 'yellow' }
   return { label: 'Active', tone: 'green' }
