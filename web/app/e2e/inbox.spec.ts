@@ -60,7 +60,7 @@ test('ten requests are cleared without a mouse', async ({ enter, caller, accessi
   }
   // Typing is no command.
   await press('/')
-  await page.keyboard.type('case 1')
+  await page.keyboard.type('db-2')
   await expect(page.getByText('1 thing waits')).toBeVisible()
   await press('ControlOrMeta+a', 'Delete', 'Enter')
   await expect(page.getByText('4 things wait')).toBeVisible()
@@ -274,7 +274,7 @@ test('where a fresh second factor is needed it is asked for, and then the verdic
   await accessible(page)
   // Closed, nothing was said.
   await page.keyboard.press('Escape')
-  await expect(page.getByRole('alert')).toContainText('Your approval was not sent')
+  await expect(page.getByRole('alert').filter({ hasText: 'Your approval was not sent' })).toBeVisible()
   expect((await dana.get<Seen>(`/requests/${id}`)).votes).toEqual([])
   await page.getByRole('button', { name: 'Close this message' }).click()
   await page.getByRole('button', { name: 'Approve', exact: true }).click()
