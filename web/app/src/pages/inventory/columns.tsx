@@ -34,7 +34,7 @@ const quiet = (text: string) => <span className={classes.quiet}>{text}</span>
 export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'owner',
   title: 'Owner',
-  width: 'minmax(0, 128px)',
+  width: 'minmax(0, 112px)',
   wide: true,
   cell: (secret) => secret.owner ?? quiet('nobody'),
 })
@@ -42,7 +42,7 @@ export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
 export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'environment',
   title: 'Environment',
-  width: 'minmax(0, 112px)',
+  width: 'minmax(0, 104px)',
   wide: true,
   cell: (secret) => secret.environment ?? quiet('–'),
 })
