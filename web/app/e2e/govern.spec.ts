@@ -16,7 +16,7 @@ async function choose(page: Page, field: string, option: string) {
 
 /** applyReviewed applies what the open dialog shows. Other tests change the governance as well, so it may have to look again. */
 async function applyReviewed(page: Page) {
-  const dialog = page.getByRole('dialog')
+  const dialog = page.getByRole('dialog', { name: /^(Review change|Remove the )/ })
   await expect(async () => {
     const apply = dialog.getByRole('button', { name: 'Apply', exact: true })
     if (await apply.isVisible()) await apply.click({ timeout: 2_000 })
@@ -182,6 +182,25 @@ test('a team, its project and where its secrets lie', async ({ enter, accessible
   await accessible(page)
 })
 
+test("a role of one's own is made from sentences, and stands in the matrix", async ({ enter, accessible }) => {
+  const name = fresh()
+  const { page } = await enter('olu')
+  await page.goto('/people?tab=roles')
+  await page.getByRole('button', { name: 'New role' }).click()
+  const editor = page.getByRole('dialog', { name: 'New role' })
+  await editor.getByRole('textbox', { name: 'Name', exact: true }).fill(name)
+  await expect(editor.getByText('One thing to mend')).toBeVisible()
+  await editor.getByRole('checkbox', { name: 'see the inventory' }).check()
+  await expect(editor.getByText(good)).toBeVisible()
+  await accessible(page)
+  await editor.getByRole('button', { name: 'Review change' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Review change' })
+  await expect(dialog.getByText('+ secret.list')).toBeVisible()
+  await applyReviewed(page)
+  await expect(page.getByRole('columnheader', { name })).toBeVisible()
+  await accessible(page)
+})
+
 test('what somebody else changes meanwhile is told, and the draft stays', async ({ enter, caller }) => {
   const name = fresh()
   const olu = await caller('olu')
@@ -233,7 +252,7 @@ test('a version says what it changed and what changed since', async ({ enter, ca
   await page.getByText('What changed since').click()
   await expect(page.getByText('later words')).toBeVisible()
   await accessible(page)
-  await page.getByRole('button', { name: 'Bring it back' }).click()
+  await page.getByRole('button', { name: 'Bring it back', exact: true }).click()
   await expect(page.getByRole('dialog').getByText('+ first words')).toBeVisible()
 })
 

@@ -4,12 +4,14 @@ import { sentence } from '../../api/problem'
 
 interface Props {
   name: string
+  /** What is gone by it, and what stays. */
+  about: string
   close: () => void
   act: () => Promise<void>
 }
 
 /** Erasing cannot be taken back, so it wants the name typed. */
-export function EraseDialog({ name, close, act }: Props) {
+export function EraseDialog({ name, about, close, act }: Props) {
   const [typed, setTyped] = useState('')
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
@@ -37,10 +39,7 @@ export function EraseDialog({ name, close, act }: Props) {
               {sentence(error)}
             </Alert>
           )}
-          <Text>
-            Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a
-            number that leads to nobody.
-          </Text>
+          <Text>{about}</Text>
           <TextInput
             label={`Type ${name} to confirm`}
             autoComplete="off"
