@@ -72,8 +72,7 @@ func (r Requests) UsualWait(ctx context.Context, workflow string) (median time.D
 		FROM   (
 			SELECT extract(epoch FROM approved_at - submitted_at) AS waited
 			FROM   views.requests
-			WHERE  left(workflow ->> 'name', 200) = left($1, 200)
-			AND    workflow ->> 'name' = $1
+			WHERE  md5(workflow ->> 'name') = md5($1)
 			AND    approved_at IS NOT NULL
 			AND    review = ''
 			ORDER  BY seq DESC

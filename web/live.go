@@ -43,6 +43,7 @@ func topicsOf(routes []Route) []topic {
 		{"people", list("/people"), []events.Aggregate{events.AggregateUser}},
 		{"machines", list("/machines"), []events.Aggregate{events.AggregateUser}},
 		{"audit", list("/audit/events"), events.Aggregates},
+		{"me", list("/me"), []events.Aggregate{events.AggregateUser, events.AggregateGovernance}},
 	}
 }
 

@@ -16,6 +16,9 @@ interface Told {
 // Each of them makes secrets, which agents write and read: on a busy machine that takes its time.
 test.describe.configure({ timeout: 120_000 })
 
+/** A button that is down for longer is held, in milliseconds. */
+const longerThanAPress = 400
+
 const unique = () => randomUUID().slice(0, 8)
 
 /** A value that is like no other text. */
@@ -118,18 +121,21 @@ test('a value is created, read, opened once, and then nowhere', async ({ enter, 
   await late.goto(`/requests/${id}`)
   await late.getByRole('button', { name: 'Open token' }).click()
   await dialog.getByRole('button', { name: 'Open it now' }).click()
-  const hold = dialog.getByRole('button', { name: 'Hold to show' })
+  const hold = dialog.getByRole('button', { name: /^(Hold to show|Hide)$/ })
   await expect(hold).toBeVisible()
   const shown = dialog.getByRole('region', { name: /The value/ })
   await expect(shown).not.toContainText(value)
 
   // By the pointer for as long as it is held, by a short press until the next, and never behind another window.
   await hold.hover()
+  const since = Date.now()
   await page.mouse.down()
   await expect(shown).toHaveText(value)
   await expect(dialog.getByText('The time stands still')).toBeVisible()
+  await expect.poll(() => Date.now() - since).toBeGreaterThan(longerThanAPress)
   await page.mouse.up()
   await expect(dialog.getByText(/^Gone in/)).toBeVisible()
+  await expect(shown).not.toContainText(value)
   await hold.press('Enter')
   await expect(shown).toHaveText(value)
   await accessible(page)

@@ -36,14 +36,6 @@ async function opened(dana: Caller, ada: Caller, reason: string): Promise<Reques
   return done
 }
 
-/** scanned waits until the inventory knows the secret. */
-async function scanned(olu: Caller) {
-  const known = async () => (await olu.get<{ items: unknown[] }>('/secrets?text=db/passw')).items.length > 0
-  if (await known()) return
-  await olu.post('/jobs', { type: 'discover', connection: 'file' }).catch(() => undefined) // one may run already
-  await expect.poll(known, { timeout: 20_000 }).toBe(true)
-}
-
 const facts = (page: Page) => page.getByRole('table', { name: 'Facts', exact: true })
 
 test('who opened a value is found by text and facets, with all that led to it', async ({
@@ -193,50 +185,4 @@ test('who may not read the audit is told why, and nothing is asked', async ({ en
   await expect(page.getByText('none of your roles has the permission audit.read').first()).toBeVisible()
   await accessible(page)
   expect(asked.filter((url) => url.includes('/audit/'))).toEqual([])
-})
-
-test('the palette finds a secret and begins a request for it, by keyboard alone', async ({
-  caller,
-  enter,
-  accessible,
-}) => {
-  await scanned(await caller('olu'))
-  const { page } = await enter('dana')
-  await page.goto('/settings')
-  await expect(page.getByRole('navigation', { name: 'Sections' })).toBeVisible()
-  await page.keyboard.press('Control+k')
-  const palette = page.getByRole('dialog', { name: 'Search and commands' })
-  const input = palette.getByRole('combobox')
-  await expect(input).toBeFocused()
-  await accessible(page)
-  await page.keyboard.type('ask for')
-  await expect(palette.getByRole('option', { name: 'Ask for access to…' })).toHaveAttribute('aria-selected', 'true')
-  await page.keyboard.press('Enter')
-  await expect(input).toHaveAttribute('aria-label', 'Which secret do you want to read?')
-  await page.keyboard.type('db/passw')
-  const option = palette.getByRole('option', { name: secret })
-  await expect(option).toHaveAttribute('aria-selected', 'true')
-  await expect(input).toHaveAttribute('aria-activedescendant', (await option.getAttribute('id')) as string)
-  await accessible(page)
-  await page.keyboard.press('Enter')
-  await expect(page).toHaveURL(/\/requests\/new\?secret=file%2Fprod%2Fdb%2Fpassword&operation=read$/)
-  await expect(palette).toBeHidden()
-})
-
-test('the palette goes to pages, and says why one may not', async ({ enter }) => {
-  const olu = await enter('olu')
-  await olu.page.goto('/settings')
-  await olu.page.getByRole('button', { name: 'Search and commands' }).click()
-  await olu.page.getByRole('combobox').fill('audit')
-  await olu.page.keyboard.press('Enter')
-  await expect(olu.page).toHaveURL(/\/audit$/)
-  const dana = await enter('dana')
-  await dana.page.goto('/settings')
-  await dana.page.getByRole('button', { name: 'Search and commands' }).click()
-  await dana.page.getByRole('combobox').fill('audit')
-  const blocked = dana.page.getByRole('option', { name: /Audit.*none of your roles has the permission audit.read/ })
-  await expect(blocked).toHaveAttribute('aria-disabled', 'true')
-  await dana.page.keyboard.press('Enter')
-  await expect(dana.page).toHaveURL(/\/settings$/)
-  await expect(blocked).toBeVisible()
 })

@@ -145,14 +145,13 @@ function callerOf(context: APIRequestContext): Caller {
 /** settled waits until a page has the colours of a scheme: they fade from one to the other. */
 async function settled(page: Page, colorScheme: 'light' | 'dark') {
   await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme)
-  await page.evaluate(() =>
-    Promise.allSettled(
-      document
-        .getAnimations()
-        .filter((animation) => animation instanceof CSSTransition)
-        .map((transition) => transition.finished),
-    ),
-  )
+  await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done))
+    await frame()
+    await frame() // the colours that others inherit come with the next one
+    const fading = document.getAnimations().filter((animation) => animation instanceof CSSTransition)
+    await Promise.allSettled(fading.map((transition) => transition.finished))
+  })
 }
 
 /** What a browser may say on its console: that an answer was no success, which tests bring about on purpose. */

@@ -329,6 +329,7 @@ test('a developer sees what they may not, and why', async ({ enter, accessible }
 })
 
 test('a list of 100,000 secrets is scrolled to its end, with few rows in the document', async ({ enter }) => {
+  test.slow() // 200 pages, one after the other
   const all = 100_000
   const size = 500
   const { page } = await enter('olu')

@@ -18,7 +18,10 @@ export async function invite(
   name: string,
   grants: { role: string; scope?: object }[],
 ): Promise<Citizen> {
-  const email = `${name.toLowerCase().replaceAll(' ', '.')}.${randomUUID().slice(0, 8)}@example.org`
+  const email = `${name
+    .toLowerCase()
+    .replaceAll(/[^a-z]+/g, '.')
+    .slice(0, 30)}.${randomUUID().slice(0, 8)}@example.org`.replace(/^\.+/, '')
   const password = `four words that ${randomUUID()}`
   const invited = await operator.post<{ person: string; link: string }>('/people', { email, name })
   const anonymous = await request.newContext({ baseURL: url(), ignoreHTTPSErrors: true })

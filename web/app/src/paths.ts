@@ -38,7 +38,9 @@ export const paths = {
   changesOf: (kind: string, name: string) => `/changes${search({ object: `${kind}/${name}` })}`,
   change: (amendmentOrVersion: string) => `/changes/${part(amendmentOrVersion)}`,
   integrations: () => '/integrations',
+  machines: () => `/integrations${search({ show: 'machines' })}`,
+  machine: (id: string) => `/integrations/machines/${part(id)}`,
   settings: () => '/settings',
-  api: () => '/api-reference',
+  api: (operation?: string) => `/api-reference${search({ operation })}`,
   signIn: () => '/sign-in',
 } as const

@@ -44,7 +44,6 @@ export const eventsQuery = (query: AuditQuery, look: number) =>
     initialPageParam: '',
     getNextPageParam: (page) => page.next,
     staleTime: 'static',
-    placeholderData: keepPreviousData,
   })
 
 /** The newest facts of a query. It is asked again with every change of the log. */

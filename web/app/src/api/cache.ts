@@ -12,8 +12,8 @@ export type Topic =
   | 'people'
   | 'machines'
   | 'audit'
-  | 'me' // one's own sessions, factors and delegations: no live topic
-  | 'installation' // likewise
+  | 'me' // what one may do, and one's own sessions, factors and delegations
+  | 'installation' // what is set up here: no live topic
 
 export type Key = readonly [Topic, ...unknown[]]
 

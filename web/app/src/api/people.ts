@@ -39,8 +39,7 @@ export const disablePerson = (id: string, reason: string) =>
 
 export const enablePerson = (id: string) => answer(api.POST('/people/{id}/enable', { params: about(id) }))
 
-export const erasePerson = (id: string, reason: string) =>
-  answer(api.POST('/people/{id}/erase', { body: { reason }, params: about(id) }))
+export const erasePerson = (id: string) => answer(api.POST('/people/{id}/erase', { body: {}, params: about(id) }))
 
 export const endSessionsOf = (id: string) => answer(api.POST('/people/{id}/sessions/revoke', { params: about(id) }))
 

@@ -13,6 +13,8 @@ interface Props<Row> {
   keyOf: (row: Row) => string
   open?: (row: Row) => void
   rowHeight?: number
+  /** The row that is shown beside the list. */
+  selected?: string | undefined
   /** What is shown when there is nothing, and nothing else to come. */
   empty: ReactNode
 }

@@ -1,17 +1,18 @@
 import { Button, Group } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { IconFilter, IconHistory } from '@tabler/icons-react'
-import { useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useState } from 'react'
 import { eventsQuery } from '../../api/audit'
+import { useListing } from '../../api/listing'
 import { firstsOf } from '../../parts/FactSentence'
 import { useNames } from '../../parts/facts/names'
 import type { FactEvent } from '../../parts/factWords'
+import { ListTable } from '../../parts/ListTable'
 import { one, useFilters } from '../../search'
 import { clock } from '../../session/renewal'
 import { useMe, whyNot } from '../../session/who'
-import { DataTable } from '../../ui/DataTable'
 import { Page } from '../../ui/Page'
-import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
+import { Empty, Forbidden } from '../../ui/states'
 import { ActiveFilters, filterNames } from './ActiveFilters'
 import classes from './Audit.module.css'
 import { columnsOf } from './columns'
@@ -42,11 +43,12 @@ function Explorer() {
   const [look, setLook] = useState(clock.now)
   const [shown, setShown] = useState<FactEvent>()
   const [facets, setFacets] = useState(false)
+  const narrow = useMediaQuery('(max-width: 48em)')
   const names = useNames()
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same address is the same query
   const query = useMemo(() => queryOf(search, look), [JSON.stringify(search), look])
-  const list = useInfiniteQuery(eventsQuery(query, look))
-  const events = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data])
+  const list = useListing(eventsQuery(query, look))
+  const events = list.rows
   const firsts = useMemo(() => firstsOf(events), [events])
   const columns = useMemo(() => columnsOf(names, firsts), [names, firsts])
   const place = shown ? events.findIndex(({ id }) => id === shown.id) : -1
@@ -89,27 +91,24 @@ function Explorer() {
         </aside>
         <div className={classes.content}>
           <Histogram query={query} look={look} choose={(since, until) => change({ range: '', since, until })} />
-          <NewerFacts query={query} newest={events[0]} ready={!list.isPending} show={() => setLook(clock.now())} />
-          {list.isPending ? (
-            <Loading what="Reading the audit" />
-          ) : list.error && events.length === 0 ? (
-            <Failed error={list.error} again={() => void list.refetch()} />
-          ) : events.length === 0 && !list.hasNextPage ? (
-            <Nothing clear={() => change({ ...emptied, range: 'any' })} />
-          ) : (
-            <DataTable
-              key={look}
-              label="Facts"
-              columns={columns}
-              rows={events}
-              keyOf={(event) => event.id}
-              open={setShown}
-              selected={shown?.id}
-              more={list.hasNextPage}
-              loadMore={() => void list.fetchNextPage()}
-              loadingMore={list.isFetchingNextPage}
-            />
-          )}
+          <NewerFacts
+            query={query}
+            newest={events[0]}
+            ready={!list.loading && !list.before}
+            show={() => setLook(clock.now())}
+          />
+          <ListTable
+            key={look}
+            // What is newer is told above.
+            list={{ ...list, old: false }}
+            label="Facts"
+            columns={columns}
+            keyOf={(event) => event.id}
+            open={setShown}
+            selected={shown?.id}
+            rowHeight={narrow ? 56 : 44}
+            empty={<Nothing clear={() => change({ ...emptied, range: 'any' })} />}
+          />
         </div>
       </div>
       <EventPanel

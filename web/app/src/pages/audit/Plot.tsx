@@ -77,7 +77,7 @@ function options(
   return {
     width,
     height,
-    padding: [6, 8, 0, 0],
+    padding: [6, 18, 0, 0],
     legend: { show: false },
     cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
     scales: {

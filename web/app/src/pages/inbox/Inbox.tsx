@@ -34,6 +34,24 @@ export function Inbox() {
   return <Triage />
 }
 
+/**
+ * useChosen is the request that the address names. Keys come faster than addresses change: what they chose
+ * counts at once, and what the address says from elsewhere counts when nothing of theirs is on its way.
+ */
+function useChosen(named: string): [string, (id: string) => void] {
+  const [chosen, setChosen] = useState(named)
+  const written = useRef<string>(undefined)
+  useEffect(() => {
+    if (written.current === undefined) setChosen(named)
+    else if (written.current === named) written.current = undefined
+  }, [named])
+  const choose = (id: string) => {
+    written.current = id === named ? undefined : id
+    setChosen(id)
+  }
+  return [chosen, choose]
+}
+
 function Triage() {
   const asked = useInfiniteQuery(askedQuery)
   const ready = useInfiniteQuery(readyQuery)
@@ -52,7 +70,7 @@ function Triage() {
   const all = [...requestsIn(asked.data), ...requestsIn(ready.data).filter((request) => request.actions.reveal.allowed)]
   const shownParts = parts(all, text, onItsWay)
   const shown = shownParts.flatMap((part) => part.requests)
-  const chosen = one(search, 'request')
+  const [chosen, choose] = useChosen(one(search, 'request'))
   const at = chosen || (narrow ? '' : (shown[0]?.id ?? ''))
   const current = all.find((request) => request.id === at)
   const index = shown.findIndex((request) => request.id === at)
@@ -66,7 +84,10 @@ function Triage() {
       else pane.current?.querySelector<HTMLElement>('h2')?.focus()
     })
   const goTo = (request: Request | undefined) => {
-    if (request?.id !== at) change({ request: request?.id }, { replace: !narrow || at !== '' })
+    if (request?.id !== at) {
+      choose(request?.id ?? '')
+      change({ request: request?.id }, { replace: !narrow || at !== '' })
+    }
     focus(request?.id)
   }
   const step = (by: number) => shown.length > 0 && goTo(at ? beside(shown, at, by, last.current) : shown[0])
@@ -111,7 +132,7 @@ function Triage() {
     { keys: ['Escape'], does: 'Select nothing', run: () => setPicked(new Set()) },
   ])
 
-  if (asked.isPending || ready.isPending) return <Loading what="Loading the inbox" />
+  if (asked.isPending || (shown.length === 0 && !ready.isFetched)) return <Loading what="Loading the inbox" />
   if (asked.error && !asked.data) {
     return (
       <div className={classes.whole}>
@@ -189,7 +210,7 @@ function Triage() {
               size="lg"
               className={classes.back}
               aria-label="Back to the inbox"
-              onClick={() => change({ request: '' })}
+              onClick={() => goTo(undefined)}
             >
               <IconArrowLeft size={20} />
             </ActionIcon>

@@ -1,60 +1,59 @@
-import { ActionIcon, Group } from '@mantine/core'
-import { IconEye, IconPencil, type IconProps } from '@tabler/icons-react'
-import { Link } from '@tanstack/react-router'
-import type { ComponentType } from 'react'
+import { IconEye, IconPencil } from '@tabler/icons-react'
+import { useNavigate } from '@tanstack/react-router'
+import type { MouseEvent } from 'react'
 import type { Secret } from '../../api/secrets'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe } from '../../session/who'
 import { whyNotAsk } from './asking'
+import classes from './RowActions.module.css'
 
 /** What one can do with a secret of a list: ask to read it, ask to change it. */
 export function RowActions({ secret }: { secret: Secret }) {
   const blocked = whyNotAsk(useMe(), secret)
   return (
-    <Group gap={2} justify="flex-end" wrap="nowrap">
-      <Ask what={`Ask to read ${secret.secret}`} to="read" icon={IconEye} secret={secret} blocked={blocked} />
-      <Ask what={`Ask to change ${secret.secret}`} to="patch" icon={IconPencil} secret={secret} blocked={blocked} />
-    </Group>
+    <div className={classes.actions}>
+      <Ask secret={secret} operation="read" blocked={blocked} />
+      <Ask secret={secret} operation="patch" blocked={blocked} />
+    </div>
   )
 }
 
 interface AskProps {
-  what: string
-  to: 'read' | 'patch'
-  icon: ComponentType<IconProps>
   secret: Secret
+  operation: 'read' | 'patch'
   blocked: string | undefined
 }
 
-function Ask({ what, to, icon: Icon, secret, blocked }: AskProps) {
-  // A title and not a tooltip of ours: a list has many of these, and scrolls fast.
+/** A link of its own, with a title and not a tooltip: a list has many of these, and scrolls fast. */
+function Ask({ secret, operation, blocked }: AskProps) {
+  const navigate = useNavigate()
+  const Icon = operation === 'read' ? IconEye : IconPencil
+  const what = operation === 'read' ? 'Ask to read' : 'Ask to change'
+  const name = `${what} ${secret.secret}`
   if (blocked) {
     return (
-      <ActionIcon
-        variant="transparent"
-        color="gray"
-        opacity={0.45}
+      <button
+        type="button"
+        className={classes.ask}
         aria-disabled
-        aria-label={what}
+        aria-label={name}
         aria-description={blocked}
         title={blocked}
-        onClick={(event) => event.preventDefault()}
       >
-        <Icon size={16} />
-      </ActionIcon>
+        <Icon size={16} aria-hidden />
+      </button>
     )
   }
+  const to = paths.newRequest({ secret: secret.secret, operation })
+  const go = (event: MouseEvent) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return // to another tab, as any link
+    event.preventDefault()
+    void navigate(leads(to))
+  }
   return (
-    <ActionIcon
-      component={Link}
-      {...leads(paths.newRequest({ secret: secret.secret, operation: to }))}
-      variant="subtle"
-      color="gray"
-      aria-label={what}
-      title={to === 'read' ? 'Ask to read' : 'Ask to change'}
-    >
-      <Icon size={16} />
-    </ActionIcon>
+    <a href={to} className={classes.ask} aria-label={name} title={what} onClick={go}>
+      <Icon size={16} aria-hidden />
+    </a>
   )
 }

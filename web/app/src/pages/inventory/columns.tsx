@@ -1,5 +1,5 @@
 // The columns of lists of secrets. There is none for values: the inventory has no value of any secret.
-import { Badge, Text } from '@mantine/core'
+// Cells are plain elements: a list is long, and scrolls fast.
 import type { Secret } from '../../api/secrets'
 import { SecretName } from '../../parts/SecretName'
 import type { Column } from '../../ui/DataTable'
@@ -22,34 +22,21 @@ export const nameColumn = <Row extends Secret>(choose: (label: Label) => void): 
     <div className={classes.two}>
       <div className={classes.name}>
         <SecretName secret={secret.secret} />
-        {secret.status === 'gone' && (
-          <Badge color="gray" ml={8} size="sm">
-            Gone
-          </Badge>
-        )}
+        {secret.status === 'gone' && <span className={classes.pill}>Gone</span>}
       </div>
       {Object.keys(secret.labels).length > 0 && <LabelChips labels={secret.labels} choose={choose} most={4} />}
     </div>
   ),
 })
 
-const nothing = (
-  <Text inherit span c="dimmed">
-    –
-  </Text>
-)
+const quiet = (text: string) => <span className={classes.quiet}>{text}</span>
 
 export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'owner',
   title: 'Owner',
   width: 'minmax(0, 128px)',
   wide: true,
-  cell: (secret) =>
-    secret.owner ?? (
-      <Text inherit span c="dimmed">
-        nobody
-      </Text>
-    ),
+  cell: (secret) => secret.owner ?? quiet('nobody'),
 })
 
 export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
@@ -57,7 +44,7 @@ export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
   title: 'Environment',
   width: 'minmax(0, 112px)',
   wide: true,
-  cell: (secret) => secret.environment ?? nothing,
+  cell: (secret) => secret.environment ?? quiet('–'),
 })
 
 export const ageColumn = <Row extends Secret>(): Column<Row> => ({
@@ -66,12 +53,10 @@ export const ageColumn = <Row extends Secret>(): Column<Row> => ({
   width: '92px',
   cell: (secret) => {
     const { label, says, tone } = rotation(secret)
-    return tone === 'gray' ? (
-      <span title={says}>{label}</span>
-    ) : (
-      <Badge color={tone} title={says}>
+    return (
+      <span className={tone === 'gray' ? undefined : classes.pill} data-tone={tone} title={says}>
         {label}
-      </Badge>
+      </span>
     )
   },
 })
@@ -83,11 +68,11 @@ export const versionColumn = <Row extends Secret>(): Column<Row> => ({
   wide: true,
   cell: (secret) =>
     secret.version ? (
-      <Text span size="xs" c="dimmed" ff="monospace" title={secret.version}>
+      <span className={classes.version} title={secret.version}>
         {secret.version}
-      </Text>
+      </span>
     ) : (
-      nothing
+      quiet('–')
     ),
 })
 

@@ -37,9 +37,11 @@ export function age(days: number): string {
   return many(Math.floor(days / 365.25), 'year')
 }
 
+const numbers = new Intl.NumberFormat('en')
+
 /** many is "1 secret" or "1,204 secrets". */
 export function many(n: number, what: string): string {
-  return `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
+  return `${numbers.format(n)} ${what}${n === 1 ? '' : 's'}`
 }
 
 /** counted is how many there are, and honest about what was not counted to the end. */

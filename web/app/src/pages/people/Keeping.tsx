@@ -4,12 +4,12 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { type Account, disablePerson, enablePerson, erasePerson, type Link, resetLink } from '../../api/people'
 import { Section } from '../../parts/Facts'
+import { EraseDialog } from '../../parts/people/EraseDialog'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed } from '../../ui/states'
-import { EraseDialog } from './EraseDialog'
 import { LinkShown } from './LinkShown'
 
 /** The ways to let somebody in again, and to keep them out. */
@@ -97,9 +97,10 @@ export function Keeping({ person }: { person: Account }) {
       {open === 'erase' && (
         <EraseDialog
           name={person.name}
+          about="Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a number that leads to nobody."
           close={() => setOpen(undefined)}
-          act={async (reason) => {
-            await erasePerson(person.id, reason)
+          act={async () => {
+            await erasePerson(person.id)
             await refresh()
             await navigate({ to: paths.people() })
           }}

@@ -6,6 +6,7 @@ import { type Account, personQuery } from '../../api/people'
 import { codeOf } from '../../api/problem'
 import { Facts, Section } from '../../parts/Facts'
 import { Missing } from '../../parts/Missing'
+import { Grants } from '../../parts/people/Grants'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
@@ -13,7 +14,6 @@ import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import { Grants } from './Grants'
 import { Keeping } from './Keeping'
 import { Standing } from './People'
 import { factorsOf } from './peopleWords'
@@ -83,7 +83,7 @@ function Shown({ person }: { person: Account }) {
           ]}
         />
       </Section>
-      <Grants person={person} />
+      <Grants person={person} none="None: they can sign in, and do nothing yet." />
       <SessionsOf person={person} />
       <Keeping person={person} />
     </Page>

@@ -3,11 +3,11 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { type Account, endSessionsOf, sessionsOfQuery } from '../../api/people'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Failed } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './People.module.css'
 
 /** Where somebody is signed in. */
 export function SessionsOf({ person }: { person: Account }) {

@@ -1,6 +1,6 @@
 import { Button, Chip, Group, SegmentedControl, Text } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { IconPlus, IconSend } from '@tabler/icons-react'
+import { IconSend } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useCallback } from 'react'
@@ -10,7 +10,6 @@ import { StateBadge } from '../../parts/StateBadge'
 import { paths } from '../../paths'
 import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
-import { ActionButton } from '../../ui/ActionButton'
 import { type Column, DataTable } from '../../ui/DataTable'
 import { Page } from '../../ui/Page'
 import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
@@ -24,23 +23,9 @@ export function Requests() {
   const me = useMe()
   const refused = whyNot(me, 'request.list', 'see requests')
   return (
-    <Page
-      title="Requests"
-      about="Who asked for what, who decided, and what became of it."
-      actions={<NewRequestButton />}
-    >
+    <Page title="Requests" about="Who asked for what, who decided, and what became of it.">
       {refused ? <Forbidden reason={refused} /> : <List />}
     </Page>
-  )
-}
-
-function NewRequestButton() {
-  const refused = whyNot(useMe(), 'request.create', 'ask for secrets')
-  if (refused) return <ActionButton blocked={refused}>New request</ActionButton>
-  return (
-    <Button component={Link} to={paths.newRequest()} leftSection={<IconPlus size={16} aria-hidden />}>
-      New request
-    </Button>
   )
 }
 
@@ -81,7 +66,7 @@ function List() {
 }
 
 const columns: Column<Request>[] = [
-  { id: 'what', title: 'Request', width: 'minmax(0, 5fr)', cell: (row) => <What row={row} /> },
+  { id: 'what', title: 'Request', width: 'minmax(0, 6fr)', cell: (row) => <What row={row} /> },
   {
     id: 'reason',
     title: 'Reason',
@@ -92,12 +77,12 @@ const columns: Column<Request>[] = [
       </Text>
     ),
   },
-  { id: 'place', title: 'Place', width: 'minmax(0, 1.4fr)', cell: (row) => placeOf(row) },
+  { id: 'place', title: 'Place', width: 'minmax(0, 1.6fr)', cell: (row) => placeOf(row) },
   { id: 'state', title: 'State', width: '150px', cell: (row) => <StateBadge state={row.state} /> },
   {
     id: 'when',
     title: 'Asked',
-    width: '116px',
+    width: '104px',
     end: true,
     cell: (row) => <When at={row.submitted_at} c="dimmed" size="sm" />,
   },

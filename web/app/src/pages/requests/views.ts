@@ -19,7 +19,11 @@ export const views: Record<View, Words> = {
   open: { label: 'Open', filters: { state: open }, none: 'Nothing is under way.' },
   asked: { label: 'Waiting for me', filters: { asked: 'me' }, none: 'Nothing waits for you.' },
   done: { label: 'Done', filters: { state: ['executed'] }, none: 'Nothing was carried out yet.' },
-  ended: { label: 'Ended without', filters: { state: ended }, none: 'Nothing failed, was denied or ran out of time.' },
+  ended: {
+    label: 'Not carried out',
+    filters: { state: ended },
+    none: 'Nothing failed, was denied or ran out of time.',
+  },
   review: {
     label: 'To be reviewed',
     filters: { review: ['pending', 'overdue'] },

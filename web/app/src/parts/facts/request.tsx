@@ -10,6 +10,11 @@ const via = (fact: Fact) => {
 
 const key = (fact: Fact) => (fact.text('key') ? <> (key {fact.text('key')})</> : null)
 
+const theSecret = (fact: Fact) =>
+  fact.about.request ? <SecretName secret={fact.about.request.secret} /> : <>a request</>
+
+const forWhom = (fact: Fact) => (fact.about.request ? <> by {fact.names.person(fact.about.request.requester)}</> : null)
+
 const ended: Record<string, string> = {
   awaiting_values: 'nobody filled in its values in time',
   pending: 'nobody approved it in time',
@@ -86,7 +91,7 @@ export const request: Table = {
     label: 'Value sealed',
     says: (fact) => (
       <>
-        A sealed value{key(fact)} is ready to be opened for {theRequest(fact)}
+        A sealed value{key(fact)} of {theSecret(fact)} is ready to be opened{forWhom(fact)}
       </>
     ),
   },
@@ -109,33 +114,22 @@ export const request: Table = {
   },
   'envelope_revealed.v1': {
     label: 'Value opened',
-    says: (fact) => {
-      const asked = fact.about.request
-      return (
-        <>
-          {fact.text('by') && !self(fact, fact.text('by')) ? person(fact, 'by') : fact.who} opened the value
-          {key(fact)}
-          {asked ? (
-            <>
-              {' '}
-              of <SecretName secret={asked.secret} />
-            </>
-          ) : (
-            ' of a request'
-          )}
-        </>
-      )
-    },
+    says: (fact) => (
+      <>
+        {fact.text('by') && !self(fact, fact.text('by')) ? person(fact, 'by') : fact.who} opened the value
+        {key(fact)} of {theSecret(fact)}
+      </>
+    ),
   },
   'reveal_failed.v1': {
     label: 'Opening failed',
-    says: (fact) => <>A value of {theRequest(fact)} was used up, and did not open</>,
+    says: (fact) => <>A value of {theSecret(fact)} was used up, and did not open</>,
   },
   'envelope_expired.v1': {
     label: 'Value destroyed unopened',
     says: (fact) => (
       <>
-        Nobody opened the value{key(fact)} of {theRequest(fact)} in time; it was destroyed
+        Nobody opened the value{key(fact)} of {theSecret(fact)} in time; it was destroyed
       </>
     ),
   },

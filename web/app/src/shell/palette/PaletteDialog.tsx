@@ -1,13 +1,13 @@
 import '@mantine/spotlight/styles.css'
 import { Kbd, Loader, Text, VisuallyHidden } from '@mantine/core'
-import { notifications } from '@mantine/notifications'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import { IconSearch } from '@tabler/icons-react'
 import { type KeyboardEvent, useEffect, useState } from 'react'
 import { newKey } from '../../api/client'
-import { queue } from '../../api/jobs'
-import { sentence } from '../../api/problem'
+import { queue, underWay } from '../../api/jobs'
+import { codeOf, sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { notify } from '../../ui/notices'
 import { Choices, elementOf, listId } from './Choices'
 import { type Choice, type Group, matching } from './choices'
 import { useCommands, useGoTo, useRecent, useSections } from './commands'
@@ -136,13 +136,17 @@ function nothing(text: string, mode: Mode, busy: boolean): string {
 /** useGroups are all lines for what was typed. */
 function useGroups(text: string, mode: Mode, become: BodyProps['become']): { groups: Group[]; busy: boolean } {
   const go = useGoTo()
-  const scan = (connection: string) => {
-    queue('discover', connection, newKey()).then(
-      (job) => go(paths.job(job.id)),
-      (error) => notifications.show({ color: 'red', title: 'The scan did not start', message: sentence(error) }),
-    )
+  const scan = async (connection: string) => {
+    try {
+      go(paths.job((await queue('discover', connection, newKey())).id))
+    } catch (error) {
+      const running =
+        codeOf(error) === 'scan_running' ? await underWay('discover', connection).catch(() => undefined) : undefined
+      if (running) go(paths.job(running.id))
+      else notify({ color: 'red', title: 'The scan did not start', message: sentence(error) })
+    }
   }
-  const found = useFound(text, mode, scan)
+  const found = useFound(text, mode, (connection) => void scan(connection))
   const commands = useCommands(become)
   const pages = useSections()
   const recent = useRecent()

@@ -120,7 +120,7 @@ export const requestChoice = (request: Request, run: () => void): Choice => ({
   label: `${nameOf(request.requester)} ${asks(request)} ${request.secret}`,
   description: request.reason,
   icon: IconSend,
-  words: request.id,
+  words: `${request.id} ${request.reason}`,
   run,
 })
 

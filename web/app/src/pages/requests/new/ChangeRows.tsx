@@ -57,11 +57,11 @@ export function ChangeRows({ draft, names, error, fields, onChange, onEdit }: Pr
             )}
             <div className={classes.value}>
               {fill.on ? (
-                <Text size="sm" c="dimmed" lh="36px">
+                <Text size="sm" c="dimmed">
                   Filled in by {fill.team.trim() || 'the other team'}
                 </Text>
               ) : row.action === 'unset' ? (
-                <Text size="sm" c="dimmed" lh="36px">
+                <Text size="sm" c="dimmed">
                   The key goes away with its value
                 </Text>
               ) : (

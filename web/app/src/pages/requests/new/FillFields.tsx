@@ -37,7 +37,7 @@ export function FillFields({ fill, error, onChange }: Props) {
         <Group align="flex-start">
           <Autocomplete
             label="Team"
-            placeholder="payments"
+            placeholder="Its name"
             maxLength={40}
             spellCheck={false}
             autoCapitalize="off"

@@ -39,7 +39,7 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
       data={[...offered.keys()]}
       filter={({ options }) => options}
       maxDropdownHeight={360}
-      rightSection={found.isFetching && !refused ? <Loader size={14} aria-label="Searching" /> : null}
+      rightSection={found.isFetching && !refused ? <Loader size={14} aria-hidden /> : null}
       renderOption={({ option }) => <Option secret={offered.get(option.value)} name={option.value} />}
     />
   )

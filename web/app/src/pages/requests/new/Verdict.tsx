@@ -32,7 +32,7 @@ export function Verdict({ idle, result }: Props) {
     <section className={classes.verdict} aria-label="What will happen" aria-live="polite">
       <Group justify="space-between" wrap="nowrap">
         <Title order={2}>What will happen</Title>
-        {result.isFetching && !idle && <Loader size={14} aria-label="Asking the rules" />}
+        {result.isFetching && !idle && <Loader size={14} aria-hidden />}
       </Group>
       <Said idle={idle} result={result} />
     </section>

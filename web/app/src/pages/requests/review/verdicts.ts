@@ -58,14 +58,14 @@ async function tellRefused({ request: id, says }: Verdict, error: unknown) {
   })
 }
 
-outbox.subscribe(() => {
-  const held = outbox.get().some((entry) => entry.phase === 'held')
-  window.onbeforeunload = held ? (event) => event.preventDefault() : null
-})
-
 // A session that ended may be somebody else's next: then nothing is sent in its name.
-window.addEventListener('pagehide', () => {
+const leave = () => {
   if (sessionState.get() === 'in') void outbox.flush(true)
+}
+window.addEventListener('pagehide', leave) // on phones there is nothing before it
+window.addEventListener('beforeunload', (event) => {
+  leave()
+  if (outbox.get().some((entry) => entry.phase === 'held')) event.preventDefault() // asks whether to leave
 })
 beforeSignOut(() => outbox.flush())
 for (const state of [sessionState, liveState]) state.subscribe(() => outbox.resume())

@@ -3,15 +3,16 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { governanceQuery, permissionsQuery } from '../../api/governance'
-import { type Account, giveGrant } from '../../api/people'
+import { giveGrant } from '../../api/people'
 import { sentence } from '../../api/problem'
-import { where } from '../../parts/governance/words'
-import { ScopeInputs } from '../../parts/ScopeInputs'
-import { bare, type ScopeText } from '../../parts/scopeText'
 import { useMe } from '../../session/who'
+import { where } from '../governance/words'
+import { ScopeInputs } from '../ScopeInputs'
+import { bare, type ScopeText } from '../scopeText'
+import { type Holder, refreshHolders } from './holder'
 
 /** Gives somebody a role, everywhere or in a part of the world, for good or for a time. */
-export function GiveDialog({ person, close }: { person: Account; close: () => void }) {
+export function GiveDialog({ person, close }: { person: Holder; close: () => void }) {
   const cache = useQueryClient()
   const may = useMe().permissions.includes('governance.read')
   const known = useQuery(permissionsQuery)
@@ -35,7 +36,7 @@ export function GiveDialog({ person, close }: { person: Account; close: () => vo
     try {
       const end = until ? { until: new Date(until).toISOString() } : {}
       await giveGrant(person.id, { role, scope: bare(scope), reason: reason.trim(), ...end }, key.current)
-      await cache.invalidateQueries({ queryKey: ['people'] })
+      await refreshHolders(cache)
       close()
     } catch (caught) {
       setError(caught)

@@ -1,18 +1,19 @@
 import { Badge, Button, Group, Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { type Account, type PersonGrant, takeGrant } from '../../api/people'
-import { Section } from '../../parts/Facts'
-import { where } from '../../parts/governance/words'
+import { type PersonGrant, takeGrant } from '../../api/people'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { When } from '../../ui/When'
+import { Section } from '../Facts'
+import { where } from '../governance/words'
+import classes from '../Rows.module.css'
 import { GiveDialog } from './GiveDialog'
-import classes from './People.module.css'
+import { type Holder, refreshHolders } from './holder'
 
-/** The roles that somebody has, and where: given to them, or to a group that they are in. */
-export function Grants({ person }: { person: Account }) {
+/** The roles that a person or a machine has, and where: given to them, or to a group that they are in. */
+export function Grants({ person, none }: { person: Holder; none: string }) {
   const me = useMe()
   const cache = useQueryClient()
   const [giving, setGiving] = useState(false)
@@ -30,7 +31,7 @@ export function Grants({ person }: { person: Account }) {
         </ActionButton>
       }
     >
-      {person.grants.length === 0 && <Text c="dimmed">None: they can sign in, and do nothing yet.</Text>}
+      {person.grants.length === 0 && <Text c="dimmed">{none}</Text>}
       <ul className={classes.list} aria-label={`Roles of ${person.name}`}>
         {person.grants.map((grant) => (
           <li key={grant.id ?? JSON.stringify(grant)} className={classes.item}>
@@ -75,7 +76,7 @@ export function Grants({ person }: { person: Account }) {
         danger
         act={async (reason) => {
           await takeGrant(person.id, taking?.id ?? '', reason)
-          await cache.invalidateQueries({ queryKey: ['people'] })
+          await refreshHolders(cache)
         }}
       />
     </Section>

@@ -4,21 +4,22 @@ import { sentence } from '../../api/problem'
 
 interface Props {
   name: string
+  /** What is gone by it, and what stays. */
+  about: string
   close: () => void
-  act: (reason: string) => Promise<void>
+  act: () => Promise<void>
 }
 
 /** Erasing cannot be taken back, so it wants the name typed. */
-export function EraseDialog({ name, close, act }: Props) {
+export function EraseDialog({ name, about, close, act }: Props) {
   const [typed, setTyped] = useState('')
-  const [reason, setReason] = useState('')
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
   const submit = async () => {
     setBusy(true)
     setError(undefined)
     try {
-      await act(reason.trim())
+      await act()
     } catch (caught) {
       setError(caught)
       setBusy(false)
@@ -38,22 +39,13 @@ export function EraseDialog({ name, close, act }: Props) {
               {sentence(error)}
             </Alert>
           )}
-          <Text>
-            Name, e-mail, password, factors and sessions are gone for good. What they did stays in the history, under a
-            number that leads to nobody.
-          </Text>
+          <Text>{about}</Text>
           <TextInput
             label={`Type ${name} to confirm`}
             autoComplete="off"
             value={typed}
             onChange={(event) => setTyped(event.currentTarget.value)}
             data-autofocus
-          />
-          <TextInput
-            label="Reason, for the audit"
-            maxLength={500}
-            value={reason}
-            onChange={(event) => setReason(event.currentTarget.value)}
           />
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>
