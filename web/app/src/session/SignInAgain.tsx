@@ -18,15 +18,15 @@ export function SignInAgain({ me }: { me: Me }) {
     >
       <Stack>
         <Text>
-          It was not used for a while, or was ended elsewhere. Sign in again to go on where you were; nothing you typed
-          is lost.
+          It was not used for a while, was ended elsewhere, or somebody else signed in in this browser. Sign in again to
+          go on where you were; nothing you typed is lost.
         </Text>
         <SignInForm
           email={me.email}
           done={(now) => {
             if (now.id !== me.id) return window.location.reload()
             cache.setQueryData(meQuery.queryKey, now)
-            entered()
+            entered(now.id)
             void cache.invalidateQueries()
           }}
         />

@@ -1,5 +1,6 @@
 import { queryOptions, useSuspenseQuery } from '@tanstack/react-query'
 import { answer, api, type Schema } from '../api/client'
+import { isFor } from './state'
 
 export type Me = Schema['Me']
 
@@ -7,7 +8,11 @@ export type Permission = Me['permissions'][number]
 
 export const meQuery = queryOptions({
   queryKey: ['me'] as const,
-  queryFn: () => answer(api.GET('/me')),
+  queryFn: async () => {
+    const me = await answer(api.GET('/me'))
+    isFor(me.id)
+    return me
+  },
   staleTime: 60_000,
 })
 

@@ -81,7 +81,7 @@ function Ways({ chosen }: { chosen: boolean }) {
         done={(me) => {
           cache.clear()
           cache.setQueryData(meQuery.queryKey, me)
-          entered()
+          entered(me.id)
           void navigate({ to: back, replace: true })
         }}
       />
