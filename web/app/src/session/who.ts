@@ -16,6 +16,12 @@ export const meQuery = queryOptions({
   staleTime: 60_000,
 })
 
+/** methodsQuery is how people sign in here. */
+export const methodsQuery = queryOptions({
+  queryKey: ['installation', 'methods'] as const,
+  queryFn: () => answer(api.GET('/auth/methods')),
+})
+
 /** useMe is who is signed in. Only below the gate of the session, which has asked before. */
 export function useMe(): Me {
   return useSuspenseQuery(meQuery).data
