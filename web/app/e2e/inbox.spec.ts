@@ -1,7 +1,8 @@
 // The inbox: what waits for somebody, and how they decide on it.
-import { createHmac, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Page, Request as Sent } from '@playwright/test'
 import { type Caller, expect, test } from './fixtures'
+import { code } from './totp'
 import { ask, type Citizen, invite, until } from './world'
 
 /** Longer than a verdict can be taken back, and shorter than a line may be silent, in milliseconds. */
@@ -381,17 +382,4 @@ async function enrolPasskey() {
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(public_key)
   const made = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential
   await call('/finish', { name: 'test', passkey: made.toJSON() })
-}
-
-/** code is what an authenticator app shows some steps of 30 s from now (RFC 6238). */
-function code(secret: string, steps: number): string {
-  const bits = [...secret]
-    .map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'))
-    .join('')
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
-  const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
-  const digest = createHmac('sha1', key).update(counter).digest()
-  const at = (digest.at(-1) ?? 0) & 15
-  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')
 }
