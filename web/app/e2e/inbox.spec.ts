@@ -61,19 +61,19 @@ test('ten requests are cleared without a mouse', async ({ enter, caller, accessi
   }
   // Typing is no command.
   await press('/')
-  await page.keyboard.type('case 1')
+  await page.keyboard.type('db-2')
   await expect(page.getByText('1 thing waits')).toBeVisible()
   await press('ControlOrMeta+a', 'Delete', 'Enter')
   await expect(page.getByText('4 things wait')).toBeVisible()
   // A denial has its reason.
   await press('d')
   const dialog = page.getByRole('dialog', { name: 'Deny this request' })
-  await expect(dialog).toBeVisible()
+  await expect(dialog.getByRole('textbox')).toBeFocused()
   await page.keyboard.type('use the replica')
   await press('Tab', 'Tab', 'Enter')
   await expect(page.getByText('3 things wait')).toBeVisible()
   await press('c')
-  await expect(page.getByRole('dialog', { name: 'Approve with a comment' })).toBeVisible()
+  await expect(page.getByRole('dialog', { name: 'Approve with a comment' }).getByRole('textbox')).toBeFocused()
   await page.keyboard.type('for today only')
   await press('Tab', 'Tab', 'Enter')
   await expect(page.getByText('2 things wait')).toBeVisible()
@@ -275,7 +275,7 @@ test('where a fresh second factor is needed it is asked for, and then the verdic
   await accessible(page)
   // Closed, nothing was said.
   await page.keyboard.press('Escape')
-  await expect(page.getByRole('alert')).toContainText('Your approval was not sent')
+  await expect(page.getByRole('alert').filter({ hasText: 'Your approval was not sent' })).toBeVisible()
   expect((await dana.get<Seen>(`/requests/${id}`)).votes).toEqual([])
   await page.getByRole('button', { name: 'Close this message' }).click()
   await page.getByRole('button', { name: 'Approve', exact: true }).click()

@@ -155,7 +155,7 @@ async function broken(olu: Caller, dana: Caller, connection: string, tail: strin
       },
     ],
   })
-  const id = await ask(dana, `${connection}/nowhere`, all, { break_glass: { reason: all } })
+  const id = await ask(dana, `${connection}/nowhere`, all, { break_glass: { reason: `It cannot wait: ${some(900)}` } })
   await until(dana, id, 'failed')
   return id
 }

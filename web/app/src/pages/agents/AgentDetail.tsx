@@ -19,7 +19,7 @@ import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { Countdown, useNow, When } from '../../ui/When'
-import { AgentBadge, LastSeen } from './Agents'
+import { AgentBadge, LastSeen } from './AgentState'
 import { told } from './agentWords'
 
 const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')

@@ -1,4 +1,4 @@
-import { Badge, Button, Text } from '@mantine/core'
+import { Button, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconCpu, IconPlus } from '@tabler/icons-react'
 import { useNavigate } from '@tanstack/react-router'
@@ -13,7 +13,8 @@ import type { Column } from '../../ui/DataTable'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
-import { useNow, When } from '../../ui/When'
+import { useNow } from '../../ui/When'
+import { AgentBadge, LastSeen } from './AgentState'
 import { stateWords, told } from './agentWords'
 import { StateTabs } from './StateTabs'
 
@@ -70,26 +71,11 @@ const columns: Column<Agent>[] = [
   { id: 'seen', title: 'Last seen', width: '116px', wide: true, cell: (agent) => <LastSeen agent={agent} /> },
 ]
 
-export function AgentBadge({ agent }: { agent: Pick<Agent, 'state'> }) {
-  const words = stateWords[agent.state]
-  return <Badge color={words.tone}>{words.label}</Badge>
-}
-
 function Told({ agent }: { agent: Agent }) {
   const says = told(agent, useNow(10))
   return (
     <Text span inherit c="dimmed" title={says}>
       {says}
-    </Text>
-  )
-}
-
-export function LastSeen({ agent }: { agent: Agent }) {
-  if (agent.state === 'online') return 'now'
-  if (agent.lost_at) return <When at={agent.lost_at} />
-  return (
-    <Text span inherit c="dimmed">
-      never
     </Text>
   )
 }

@@ -18,10 +18,6 @@ export function told(agent: Pick<Agent, 'state' | 'token_ends' | 'enrolled_at' |
   return stateWords[agent.state].says
 }
 
-/** lastSeen is when an agent was heard last; undefined if it never was, or is heard now. */
-export const lastSeen = (agent: Pick<Agent, 'state' | 'lost_at'>): string | undefined =>
-  agent.state === 'online' ? undefined : agent.lost_at
-
 /** The steps from an invitation to an agent that works. */
 export type Step = 'invited' | 'enrolled' | 'online' | 'revoked'
 

@@ -6,7 +6,7 @@ import { sentence } from '../../api/problem'
 import { Section } from '../../parts/Facts'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
-import { AgentBadge } from '../agents/Agents'
+import { AgentBadge } from '../agents/AgentState'
 
 /** The agents that could serve a connection, and what it means if there is none. */
 export function ClusterAgents({ cluster }: { cluster: string }) {

@@ -1,4 +1,4 @@
-import { Badge, Text } from '@mantine/core'
+import { Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconPlugConnected, IconPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
@@ -14,6 +14,7 @@ import type { Column } from '../../ui/DataTable'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
+import { ConnectionBadge } from './ConnectionBadge'
 import { providerWords } from './providers'
 import { Serving } from './Serving'
 import { scheduleWords } from './scheduleWords'
@@ -83,10 +84,6 @@ const columns: Column<Connection>[] = [
     ),
   },
 ]
-
-export function ConnectionBadge({ state }: { state: Connection['state'] }) {
-  return state === 'active' ? <Badge color="green">In use</Badge> : <Badge color="gray">Disabled</Badge>
-}
 
 function SecretCount({ connection }: { connection: string }) {
   const may = useMe().permissions.includes('secret.list')

@@ -177,7 +177,7 @@ function Shown({ secret }: { secret: Secret }) {
               blocked={whyNot(me, 'audit.read', 'read the audit')}
               onClick={() => void navigate(leads(paths.audit({ secret: secret.secret })))}
             >
-              Everything about it in the audit
+              Its history in the audit
             </ActionButton>
           </Group>
         </Stack>

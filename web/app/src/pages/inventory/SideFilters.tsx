@@ -1,10 +1,11 @@
-import { Checkbox, NativeSelect, Stack } from '@mantine/core'
+import { NativeSelect, Stack } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { namesQuery } from '../../api/connections'
 import { one, useFilters } from '../../search'
 import { useMe } from '../../session/who'
 import { providerWords } from '../connections/providers'
 import { Facets } from './Facets'
+import classes from './Filters.module.css'
 import { nobody } from './filters'
 import { TextFilter } from './TextFilter'
 
@@ -88,12 +89,14 @@ function OrNobody({ name, label, none }: { name: 'owner' | 'environment'; label:
         value={value === nobody ? '' : value}
         change={(next) => change({ [name]: next }, { replace: true })}
       />
-      <Checkbox
-        size="xs"
-        label={none}
-        checked={value === nobody}
-        onChange={(event) => change({ [name]: event.currentTarget.checked ? nobody : undefined })}
-      />
+      <label className={classes.none}>
+        <input
+          type="checkbox"
+          checked={value === nobody}
+          onChange={(event) => change({ [name]: event.currentTarget.checked ? nobody : undefined })}
+        />
+        {none}
+      </label>
     </Stack>
   )
 }

@@ -4,6 +4,7 @@ import { sentence } from '../../api/problem'
 import { type Explanation, explainQuery, type Secret } from '../../api/secrets'
 import { Section } from '../../parts/Facts'
 import { useMe } from '../../session/who'
+import { span } from '../../ui/time'
 import { many } from './secretWords'
 
 /** What would become of one's own request for a secret, as the policy has it now. */
@@ -44,12 +45,19 @@ function Way({ secret, operation, verb }: { secret: Secret; operation: 'read' | 
                 {' '}
                 {step.people
                   ? `from ${new Intl.ListFormat('en', { type: 'disjunction' }).format(step.people.map(({ name }) => name || 'somebody who left'))}`
-                  : `from ${many(step.voters, 'person')} who may decide`}
+                  : step.voters === 1
+                    ? 'from the one person who may decide'
+                    : `from ${step.voters.toLocaleString('en')} people who may decide`}
                 {step.stranded && '. There are too few of them now'}
               </Quiet>
             </List.Item>
           ))}
         </List>
+      )}
+      {way.data.allowed && way.data.usual_wait && (
+        <Text size="sm" c="dimmed">
+          Approval usually takes {span(way.data.usual_wait.seconds)}.
+        </Text>
       )}
     </div>
   )
@@ -63,6 +71,12 @@ function Quiet({ children }: { children: React.ReactNode }) {
   )
 }
 
+/** Refusals that say nothing of a rule. Others are told by the clause that decided. */
+const refusals: Record<string, string> = {
+  no_permission: 'is not allowed: none of your roles lets you ask for it here.',
+  no_rule: 'is not allowed: no rule allows it, and what no rule allows is denied.',
+}
+
 /** outcome goes on from "Reading it". */
 function outcome(way: Explanation): string {
   if (way.allowed) {
@@ -70,6 +84,8 @@ function outcome(way: Explanation): string {
     if (needed === 0) return 'needs no approval.'
     return `needs ${many(needed, 'approval')}${way.workflow ? `, by the workflow ${way.workflow}` : ''}.`
   }
+  const refused = refusals[way.refusal ?? '']
+  if (refused) return refused
   const why = way.clauses.find((clause) => clause.outcome === 'decided')
   return why
     ? `is not allowed: ${[why.name && `${why.about} ${why.name},`, why.why].filter(Boolean).join(' ')}.`

@@ -1,11 +1,11 @@
 // The columns of lists of secrets. There is none for values: the inventory has no value of any secret.
 // Cells are plain elements: a list is long, and scrolls fast.
 import type { Secret } from '../../api/secrets'
-import { SecretName } from '../../parts/SecretName'
 import type { Column } from '../../ui/DataTable'
 import { When } from '../../ui/When'
 import classes from './columns.module.css'
 import { LabelChips } from './LabelChips'
+import { LongName } from './LongName'
 import type { Label } from './labels'
 import { RowActions } from './RowActions'
 import { rotation } from './secretWords'
@@ -21,7 +21,7 @@ export const nameColumn = <Row extends Secret>(choose: (label: Label) => void): 
   cell: (secret) => (
     <div className={classes.two}>
       <div className={classes.name}>
-        <SecretName secret={secret.secret} />
+        <LongName secret={secret.secret} />
         {secret.status === 'gone' && <span className={classes.pill}>Gone</span>}
       </div>
       {Object.keys(secret.labels).length > 0 && <LabelChips labels={secret.labels} choose={choose} most={4} />}
@@ -34,7 +34,7 @@ const quiet = (text: string) => <span className={classes.quiet}>{text}</span>
 export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'owner',
   title: 'Owner',
-  width: 'minmax(0, 128px)',
+  width: 'minmax(0, 112px)',
   wide: true,
   cell: (secret) => secret.owner ?? quiet('nobody'),
 })
@@ -42,7 +42,7 @@ export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
 export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'environment',
   title: 'Environment',
-  width: 'minmax(0, 112px)',
+  width: 'minmax(0, 104px)',
   wide: true,
   cell: (secret) => secret.environment ?? quiet('–'),
 })
