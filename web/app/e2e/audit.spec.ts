@@ -38,11 +38,7 @@ async function opened(dana: Caller, ada: Caller, reason: string): Promise<Reques
 
 const facts = (page: Page) => page.getByRole('table', { name: 'Facts', exact: true })
 
-test('who opened a value is found by text and facets, with all that led to it', async ({
-  caller,
-  enter,
-  accessible,
-}) => {
+test('who opened a value is found by text and facets', async ({ caller, enter, accessible }) => {
   const [dana, ada] = [await caller('dana'), await caller('ada')]
   const reason = odd()
   const request = await opened(dana, ada, reason)
@@ -68,6 +64,19 @@ test('who opened a value is found by text and facets, with all that led to it', 
     .getByRole('button', { name: /^Dana Developer/ })
     .click()
   await expect(page).toHaveURL(/actor=user/)
+  await expect(
+    facts(page).getByRole('row', { name: `Dana Developer opened the value (key password) of ${secret}` }),
+  ).toBeVisible()
+  await page.getByRole('button', { name: 'Clear all' }).click()
+  await expect(page).toHaveURL(/\/audit$/)
+})
+
+test('a fact opens beside the list, with all that led to it and followed', async ({ caller, enter, accessible }) => {
+  const [dana, ada] = [await caller('dana'), await caller('ada')]
+  const reason = odd()
+  const request = await opened(dana, ada, reason)
+  const { page } = await enter('olu')
+  await page.goto(`/audit?stream=request/${request.id}`)
   const row = facts(page).getByRole('row', { name: `Dana Developer opened the value (key password) of ${secret}` })
   await row.focus()
   await page.keyboard.press('Enter')
@@ -77,6 +86,10 @@ test('who opened a value is found by text and facets, with all that led to it', 
   await expect(panel.getByRole('link', { name: 'The request', exact: true })).toHaveAttribute(
     'href',
     `/requests/${request.id}`,
+  )
+  await expect(panel.getByRole('link', { name: 'All that concerns it' })).toHaveAttribute(
+    'href',
+    `/audit?secret=${encodeURIComponent(secret)}`,
   )
   await accessible(page)
   await panel.getByRole('tab', { name: 'Correlation tree' }).click()
@@ -89,8 +102,6 @@ test('who opened a value is found by text and facets, with all that led to it', 
   await expect(panel.getByRole('region', { name: 'The fact as JSON' })).toContainText('sb.request.envelope_revealed.v1')
   await page.keyboard.press('Escape')
   await expect(panel).toBeHidden()
-  await page.getByRole('button', { name: 'Clear all' }).click()
-  await expect(page).toHaveURL(/\/audit$/)
 })
 
 test('what is exported is what the list shows', async ({ caller, enter, accessible }) => {

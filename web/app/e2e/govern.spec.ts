@@ -185,7 +185,7 @@ test('a team, its project and where its secrets lie', async ({ enter, accessible
 test("a role of one's own is made from sentences, and stands in the matrix", async ({ enter, accessible }) => {
   const name = fresh()
   const { page } = await enter('olu')
-  await page.goto('/people?tab=roles')
+  await page.goto('/people?show=roles')
   await page.getByRole('button', { name: 'New role' }).click()
   const editor = page.getByRole('dialog', { name: 'New role' })
   await editor.getByRole('textbox', { name: 'Name', exact: true }).fill(name)

@@ -1,7 +1,8 @@
 // The inbox: what waits for somebody, and how they decide on it.
-import { createHmac, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Page, Request as Sent } from '@playwright/test'
 import { type Caller, expect, test } from './fixtures'
+import { code } from './totp'
 import { ask, type Citizen, invite } from './world'
 
 /** Longer than a verdict can be taken back, and shorter than a line may be silent, in milliseconds. */
@@ -60,19 +61,19 @@ test('ten requests are cleared without a mouse', async ({ enter, caller, accessi
   }
   // Typing is no command.
   await press('/')
-  await page.keyboard.type('case 1')
+  await page.keyboard.type('db-2')
   await expect(page.getByText('1 thing waits')).toBeVisible()
   await press('ControlOrMeta+a', 'Delete', 'Enter')
   await expect(page.getByText('4 things wait')).toBeVisible()
   // A denial has its reason.
   await press('d')
   const dialog = page.getByRole('dialog', { name: 'Deny this request' })
-  await expect(dialog).toBeVisible()
+  await expect(dialog.getByRole('textbox')).toBeFocused()
   await page.keyboard.type('use the replica')
   await press('Tab', 'Tab', 'Enter')
   await expect(page.getByText('3 things wait')).toBeVisible()
   await press('c')
-  await expect(page.getByRole('dialog', { name: 'Approve with a comment' })).toBeVisible()
+  await expect(page.getByRole('dialog', { name: 'Approve with a comment' }).getByRole('textbox')).toBeFocused()
   await page.keyboard.type('for today only')
   await press('Tab', 'Tab', 'Enter')
   await expect(page.getByText('2 things wait')).toBeVisible()
@@ -274,7 +275,7 @@ test('where a fresh second factor is needed it is asked for, and then the verdic
   await accessible(page)
   // Closed, nothing was said.
   await page.keyboard.press('Escape')
-  await expect(page.getByRole('alert')).toContainText('Your approval was not sent')
+  await expect(page.getByRole('alert').filter({ hasText: 'Your approval was not sent' })).toBeVisible()
   expect((await dana.get<Seen>(`/requests/${id}`)).votes).toEqual([])
   await page.getByRole('button', { name: 'Close this message' }).click()
   await page.getByRole('button', { name: 'Approve', exact: true }).click()
@@ -319,17 +320,4 @@ async function careful(olu: Caller, tag: string) {
       ],
     })
   }).toPass()
-}
-
-/** code is what an authenticator app shows some steps of 30 s from now (RFC 6238). */
-function code(secret: string, steps: number): string {
-  const bits = [...secret]
-    .map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'))
-    .join('')
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)))
-  const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps))
-  const digest = createHmac('sha1', key).update(counter).digest()
-  const at = (digest.at(-1) ?? 0) & 15
-  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0')
 }

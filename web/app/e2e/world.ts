@@ -18,10 +18,11 @@ export async function invite(
   name: string,
   grants: { role: string; scope?: object }[],
 ): Promise<Citizen> {
-  const email = `${name
+  const readable = name
     .toLowerCase()
     .replaceAll(/[^a-z]+/g, '.')
-    .slice(0, 30)}.${randomUUID().slice(0, 8)}@example.org`.replace(/^\.+/, '')
+    .slice(0, 30)
+  const email = `${readable}.${randomUUID().slice(0, 8)}@example.org`.replaceAll(/\.{2,}/g, '.').replace(/^\./, '')
   const password = `four words that ${randomUUID()}`
   const invited = await operator.post<{ person: string; link: string }>('/people', { email, name })
   const anonymous = await request.newContext({ baseURL: url(), ignoreHTTPSErrors: true })

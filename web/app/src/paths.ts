@@ -35,6 +35,7 @@ export const paths = {
     `/projects${search({ edit: `${kind}/${name}` })}`,
   newBinding: (project: string, environment: string) => `/projects${search({ new: 'Binding', project, environment })}`,
   changes: () => '/changes',
+  changesOf: (kind: string, name: string) => `/changes${search({ object: `${kind}/${name}` })}`,
   change: (amendmentOrVersion: string) => `/changes/${part(amendmentOrVersion)}`,
   integrations: () => '/integrations',
   machines: () => `/integrations${search({ show: 'machines' })}`,

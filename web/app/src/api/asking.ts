@@ -4,10 +4,7 @@ import { answer, api, newKey, type Schema } from './client'
 import { codeOf } from './problem'
 
 export type Secret = Schema['Secret']
-export type Explanation = Schema['Explanation'] & {
-  /** The median time to approval of the last requests of the workflow, and of how many. */
-  usual_wait?: { seconds: number; of: number }
-}
+export type Explanation = Schema['Explanation']
 export type Ask = Schema['ExplainPolicy']
 export type Submit = Schema['Submit']
 
@@ -21,7 +18,7 @@ const [longest, between] = [45_000, 700]
 export const explainQuery = (ask: Ask) =>
   queryOptions({
     queryKey: ['governance', 'explain', ask] as const,
-    queryFn: ({ signal }): Promise<Explanation> => answer(api.POST('/policy/explain', { body: ask, signal })),
+    queryFn: ({ signal }) => answer(api.POST('/policy/explain', { body: ask, signal })),
     retry: false, // a refusal is an answer, and on record
   })
 

@@ -67,8 +67,10 @@ export function follow(cache: QueryClient): () => void {
       for (const topic of topicsOf(event.data)) void cache.invalidateQueries({ queryKey: [topic] as never })
     })
     source.addEventListener('error', () => {
-      if (source?.readyState === EventSource.CLOSED) again()
-      else become('reconnecting')
+      if (source?.readyState !== EventSource.CLOSED) return become('reconnecting')
+      // It was refused, and does not say why. An answer does: the session may have ended.
+      void cache.invalidateQueries({ queryKey: ['me'], exact: true })
+      again()
     })
   }
 

@@ -39,7 +39,8 @@ export function firstsOf(events: FactEvent[]): ReadonlyMap<string, FactEvent> {
   )
 }
 
-function useAbout(event: FactEvent, firsts?: ReadonlyMap<string, FactEvent>): About {
+/** useAbout is what a fact's stream is about, asked for if no fact that is there says it. */
+export function useAbout(event: FactEvent, firsts?: ReadonlyMap<string, FactEvent>): About {
   const [settled, setSettled] = useState(false)
   useEffect(() => {
     const timer = setTimeout(() => setSettled(true), rest)
@@ -52,7 +53,7 @@ function useAbout(event: FactEvent, firsts?: ReadonlyMap<string, FactEvent>): Ab
     enabled: settled && source !== undefined && known === undefined,
   }).data
   const first = known ?? asked
-  if (!first) return {}
+  if (!first) return aboutOf(event)
   const about = aboutOf(first)
   return about.job?.ref ? { ...about, secret: `${about.job.connection}/${about.job.ref}` } : about
 }

@@ -41,6 +41,8 @@ function RoleForm() {
               <Checkbox
                 key={p.permission}
                 label={p.sentence}
+                size="md"
+                styles={{ label: { fontSize: 'var(--mantine-font-size-md)' } }}
                 checked={holds.includes(p.permission)}
                 onChange={(event) =>
                   set(

@@ -21,9 +21,11 @@ export function KeySheet({ close }: { close: () => void }) {
     <Modal opened onClose={close} title="Keys" size="lg">
       <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="xl">
         <Stack gap="xl">
-          {groups.map((group) => (
-            <Section key={group.title} group={group} />
-          ))}
+          {groups
+            .filter((group) => group.shortcuts.length > 0)
+            .map((group) => (
+              <Section key={group.title} group={group} />
+            ))}
         </Stack>
         <Section group={goTo} />
       </SimpleGrid>

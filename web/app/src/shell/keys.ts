@@ -1,7 +1,7 @@
 // Keys that work all over a page. They are off while somebody types or a dialog is open, and with
 // Ctrl, Alt or Meta they are the browser's.
 import { useNavigate } from '@tanstack/react-router'
-import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { useEffect, useLayoutEffect, useRef, useSyncExternalStore } from 'react'
 import { sections } from './sections'
 
 export interface Shortcut {
@@ -20,11 +20,25 @@ export interface Group {
 /** How long the second key of "g i" may take, in milliseconds. */
 const pause = 1_500
 
+/** How many dialogs are about to open: what is typed by then is meant for them. */
+let muted = 0
+
+/** useMuted turns the keys of a page off. */
+export function useMuted(off: boolean) {
+  useLayoutEffect(() => {
+    if (!off) return
+    muted++
+    return () => {
+      muted--
+    }
+  }, [off])
+}
+
 /** typing reports whether a key belongs to what has the focus, or to a dialog. */
 export function typing(event: KeyboardEvent): boolean {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return true
   const target = event.target
-  if (document.querySelector('[aria-modal="true"], [role="menu"], [role="listbox"]')) return true
+  if (muted > 0 || document.querySelector('[aria-modal="true"], [role="menu"], [role="listbox"]')) return true
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || target.matches('input:not([type="checkbox"]), textarea, select'))

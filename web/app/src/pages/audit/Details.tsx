@@ -1,8 +1,10 @@
 import { Anchor, Group, Stack, Title } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
+import { useAbout } from '../../parts/FactSentence'
 import type { Names } from '../../parts/facts/fact'
 import { aggregateOf, type FactEvent, idOf, labelOf } from '../../parts/factWords'
+import { SecretName } from '../../parts/SecretName'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { CopyButton } from '../../ui/CopyButton'
@@ -14,8 +16,14 @@ interface Props {
   names: Names
 }
 
+interface DetailsProps extends Props {
+  firsts: ReadonlyMap<string, FactEvent>
+}
+
 /** A fact's circumstances, and all of its fields, in words. */
-export function Details({ event, names }: Props) {
+export function Details({ event, names, firsts }: DetailsProps) {
+  const about = useAbout(event, firsts)
+  const secret = about.request?.secret ?? about.secret
   const fields = Object.entries(event.data)
   return (
     <Stack gap={20}>
@@ -28,6 +36,16 @@ export function Details({ event, names }: Props) {
         <Field name="About">
           <Stream event={event} names={names} />
         </Field>
+        {secret && (
+          <Field name="Secret">
+            <Group gap="2px 12px">
+              <SecretName secret={secret} />
+              <Anchor component={Link} {...leads(paths.audit({ secret }))} size="sm">
+                All that concerns it
+              </Anchor>
+            </Group>
+          </Field>
+        )}
         <Field name="Position">
           {event.seq.toLocaleString('en')}
           {event.index > 0 && `, part ${event.index + 1}`}
@@ -87,7 +105,7 @@ function Actor({ event, names }: Props) {
       ? paths.agent(id)
       : ''
   return (
-    <Group gap={12}>
+    <Group gap="2px 12px">
       {to ? (
         <Anchor component={Link} to={to}>
           {name}
@@ -123,7 +141,7 @@ function Stream({ event, names }: Props) {
   const name = { user: names.person(id), agent: names.agent(id), connection: id }[of]
   const words = name ? `${what} ${name}` : what
   return (
-    <Group gap={12}>
+    <Group gap="2px 12px">
       {to ? (
         <Anchor component={Link} to={to(id)}>
           {words}

@@ -52,7 +52,7 @@ export function EventPanel({ event, names, firsts, show, newer, older }: Props) 
                   <Tabs.Tab value="raw">Raw JSON</Tabs.Tab>
                 </Tabs.List>
                 <Tabs.Panel value="details" pt={16}>
-                  <Details event={event} names={names} />
+                  <Details key={event.id} event={event} names={names} firsts={firsts} />
                 </Tabs.Panel>
                 <Tabs.Panel value="story" pt={16}>
                   <Story event={event} names={names} show={show} />

@@ -5,6 +5,7 @@ import { type AuditQuery, histogramQuery } from '../../api/audit'
 import type { Schema } from '../../api/client'
 import { exact, short, span } from '../../ui/time'
 import classes from './Audit.module.css'
+import { drawn } from './filters'
 
 const Plot = lazy(() => import('./Plot').then((part) => ({ default: part.Plot })))
 
@@ -16,7 +17,7 @@ interface Props {
 
 /** How much happened when, done and denied. A part of it can be drawn over, to look at that time alone. */
 export function Histogram({ query, look, choose }: Props) {
-  const { data, isPending, error } = useQuery(histogramQuery(query, look))
+  const { data, isPending, error } = useQuery(histogramQuery(drawn(query, look), look))
   if (error && !data) return null // the list says what is wrong
   return (
     <section aria-label="Facts over time" className={classes.card}>

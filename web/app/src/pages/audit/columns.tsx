@@ -24,7 +24,7 @@ export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>):
     cell: (event) => (
       <span className={classes.sentence}>
         {isDenied(event) && (
-          <Badge color="red" mr={8}>
+          <Badge color="red" mr={8} className={classes.badge}>
             Denied
           </Badge>
         )}

@@ -27,3 +27,8 @@ export function queryOf(search: Search, now: number): AuditQuery {
 export function without(query: AuditQuery, ...names: (keyof AuditQuery)[]): AuditQuery {
   return Object.fromEntries(Object.entries(query).filter(([name]) => !names.includes(name as keyof AuditQuery)))
 }
+
+/** drawn is a query for the histogram, which is drawn up to the look, and not to the end of a day that has yet to come. */
+export function drawn(query: AuditQuery, look: number): AuditQuery {
+  return query.since && !query.until ? { ...query, until: new Date(look).toISOString() } : query
+}

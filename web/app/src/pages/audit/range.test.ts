@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { queryOf } from './filters'
+import { drawn, queryOf } from './filters'
 import { fromInput, ranges, timesOf, toInput } from './range'
 
 const now = Date.parse('2026-11-24T12:00:00Z')
@@ -40,4 +40,11 @@ test('an address asks only what the server answers', () => {
     text: '日本語',
     outcome: 'denied',
   })
+})
+
+test('the histogram ends with the look, unless the time has an end of its own or no beginning', () => {
+  const since = '2026-11-24T11:00:00.000Z'
+  expect(drawn({ since }, now)).toEqual({ since, until: '2026-11-24T12:00:00.000Z' })
+  expect(drawn({ since, until: since }, now)).toEqual({ since, until: since })
+  expect(drawn({}, now)).toEqual({})
 })

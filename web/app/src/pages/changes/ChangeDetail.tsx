@@ -1,9 +1,12 @@
 import { useParams } from '@tanstack/react-router'
 import { useMe, whyNot } from '../../session/who'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Forbidden } from '../../ui/states'
-import { Proposal } from './Proposal'
-import { VersionView } from './VersionView'
+
+const Proposal = lazily(() => import('./Proposal'), 'Proposal')
+
+const VersionView = lazily(() => import('./VersionView'), 'VersionView')
 
 /** One version of the governance, or one proposal, by the address. */
 export function ChangeDetail() {

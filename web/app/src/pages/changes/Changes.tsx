@@ -1,11 +1,11 @@
-import { Anchor, Badge, Code, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
+import { Anchor, Badge, Button, Code, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
 import { IconClockPause, IconHistory } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { type Amendment, amendmentsQuery, historyQuery, type Version } from '../../api/governance'
+import { type Amendment, amendmentsQuery, historyQuery, type Kind, type Version } from '../../api/governance'
 import { Card } from '../../parts/governance/Card'
 import { usePeople } from '../../parts/governance/names'
-import { told } from '../../parts/governance/objects'
+import { kindWords, told } from '../../parts/governance/objects'
 import { approversOf, join } from '../../parts/governance/words'
 import { nameOf } from '../../parts/requestWords'
 import { paths } from '../../paths'
@@ -152,12 +152,18 @@ const Quiet = ({ text }: { text: string | undefined }) => (
 )
 
 function History() {
+  const [search, change] = useFilters()
+  const object = one(search, 'object')
   const query = useInfiniteQuery(historyQuery)
   const navigate = useNavigate()
   if (query.isError) return <Failed error={query.error} again={() => void query.refetch()} />
   if (!query.data) return <Loading />
-  const rows = query.data.pages.flatMap((page) => page.items)
-  if (rows.length === 0) {
+  const all = query.data.pages.flatMap((page) => page.items)
+  const [kind = '', name = ''] = object.split('/')
+  const rows = object
+    ? all.filter((v) => [...v.set, ...v.removed].some((o) => o.kind === kind && o.name === name))
+    : all
+  if (all.length === 0) {
     return (
       <Stack flex="1">
         <Empty icon={IconHistory} title="Nobody has changed anything yet">
@@ -168,16 +174,26 @@ function History() {
     )
   }
   return (
-    <DataTable
-      label="Versions of the governance"
-      columns={versionColumns}
-      rows={rows}
-      keyOf={(v) => String(v.version)}
-      open={(v) => void navigate({ to: paths.change(String(v.version)) })}
-      more={query.hasNextPage}
-      loadMore={() => void query.fetchNextPage()}
-      loadingMore={query.isFetchingNextPage}
-    />
+    <>
+      {object && (
+        <Group gap={8} mb={12}>
+          <Text size="md">Only versions that changed {kind in kindWords ? told(kind as Kind, name) : object}</Text>
+          <Button size="compact-sm" variant="default" onClick={() => change({ object: '' })}>
+            Show all
+          </Button>
+        </Group>
+      )}
+      <DataTable
+        label="Versions of the governance"
+        columns={versionColumns}
+        rows={rows}
+        keyOf={(v) => String(v.version)}
+        open={(v) => void navigate({ to: paths.change(String(v.version)) })}
+        more={query.hasNextPage}
+        loadMore={() => void query.fetchNextPage()}
+        loadingMore={query.isFetchingNextPage}
+      />
+    </>
   )
 }
 

@@ -120,13 +120,10 @@ function Triage() {
     { keys: ['x'], does: 'Select', run: () => current && shown.includes(current) && toggle(current.id) },
     { keys: ['A'], does: 'Approve what is selected', run: approveSelected },
     {
+      // Where a value of this request is ready, the key opens it.
       keys: ['v'],
-      does: 'Open a value, or go to those that are ready',
-      run: () => {
-        const open = pane.current?.querySelector<HTMLElement>('[data-reveal]:not([aria-disabled])')
-        if (open) open.click()
-        else goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current)
-      },
+      does: 'Go to what is ready for you',
+      run: () => goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current),
     },
     { keys: ['/'], does: 'Filter', run: () => filter.current?.focus() },
     { keys: ['Escape'], does: 'Select nothing', run: () => setPicked(new Set()) },

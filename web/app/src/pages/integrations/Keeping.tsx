@@ -4,12 +4,14 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { disableMachine, enableMachine, eraseMachine, type Machine } from '../../api/machines'
 import { Section } from '../../parts/Facts'
-import { EraseDialog } from '../../parts/people/EraseDialog'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed } from '../../ui/states'
+
+const EraseDialog = lazily(() => import('../../parts/people/EraseDialog'), 'EraseDialog')
 
 /** The ways to keep a machine out, and to let it in again. */
 export function Keeping({ machine }: { machine: Machine }) {

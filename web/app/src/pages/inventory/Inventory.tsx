@@ -3,11 +3,11 @@ import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { Forbidden } from '../../ui/states'
+import { Forbidden, Loading } from '../../ui/states'
 import { ScanButton } from '../jobs/ScanButton'
 import { cleared } from './filters'
-import { SecretList } from './SecretList'
 
+const SecretList = lazily(() => import('./SecretList'), 'SecretList', <Loading what="Loading secrets" />)
 const StaleReport = lazily(() => import('./SecretReports'), 'StaleReport')
 const UnownedReport = lazily(() => import('./SecretReports'), 'UnownedReport')
 const OutsideReport = lazily(() => import('./OutsideReport'), 'OutsideReport')

@@ -1,16 +1,18 @@
-import { Group, Modal, Text } from '@mantine/core'
+import { Group, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { type Account, disablePerson, enablePerson, erasePerson, type Link, resetLink } from '../../api/people'
 import { Section } from '../../parts/Facts'
-import { EraseDialog } from '../../parts/people/EraseDialog'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed } from '../../ui/states'
-import { LinkShown } from './LinkShown'
+
+const LinkDialog = lazily(() => import('./LinkDialog'), 'LinkDialog')
+const EraseDialog = lazily(() => import('../../parts/people/EraseDialog'), 'EraseDialog')
 
 /** The ways to let somebody in again, and to keep them out. */
 export function Keeping({ person }: { person: Account }) {
@@ -71,16 +73,7 @@ export function Keeping({ person }: { person: Account }) {
           Erase
         </ActionButton>
       </Group>
-      {link && (
-        <Modal
-          opened
-          onClose={() => setLink(undefined)}
-          title={`A reset link for ${person.name}`}
-          closeOnClickOutside={false}
-        >
-          <LinkShown link={link} close={() => setLink(undefined)} />
-        </Modal>
-      )}
+      {link && <LinkDialog name={person.name} link={link} close={() => setLink(undefined)} />}
       <ReasonDialog
         opened={open === 'disable'}
         close={() => setOpen(undefined)}

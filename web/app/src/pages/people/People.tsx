@@ -1,4 +1,4 @@
-import { Badge, Group, Tabs, Text } from '@mantine/core'
+import { Tabs, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconUserPlus, IconUsers } from '@tabler/icons-react'
 import { useNavigate } from '@tanstack/react-router'
@@ -11,11 +11,14 @@ import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import type { Column } from '../../ui/DataTable'
+import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Empty, Forbidden } from '../../ui/states'
 import { When } from '../../ui/When'
-import { InviteDialog } from './InviteDialog'
-import { factorsOf, rolesOf, standingOf } from './peopleWords'
+import { factorsOf, rolesOf } from './peopleWords'
+import { Standing } from './Standing'
+
+const InviteDialog = lazily(() => import('./InviteDialog'), 'InviteDialog')
 
 /** Who may come in, and what roles there are to give them. */
 export function People() {
@@ -76,16 +79,6 @@ const columns: Column<Account>[] = [
     cell: (person) => (person.signed_in_at ? <When at={person.signed_in_at} /> : 'never'),
   },
 ]
-
-export function Standing({ person }: { person: Account }) {
-  const { label, tone } = standingOf(person)
-  return (
-    <Group gap={6} wrap="nowrap">
-      <Badge color={tone}>{label}</Badge>
-      {person.break_glass && <Badge color="violet">Emergency</Badge>}
-    </Group>
-  )
-}
 
 function PeopleList() {
   const navigate = useNavigate()

@@ -15,9 +15,9 @@ import { Page } from '../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { Keeping } from './Keeping'
-import { Standing } from './People'
 import { factorsOf } from './peopleWords'
 import { SessionsOf } from './SessionsOf'
+import { Standing } from './Standing'
 
 /** One person: who they are, what they may do, and the ways to let them in and to keep them out. */
 export function PersonDetail() {

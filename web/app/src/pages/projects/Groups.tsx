@@ -5,6 +5,7 @@ import type { Governance } from '../../api/governance'
 import { Card } from '../../parts/governance/Card'
 import { usePeople } from '../../parts/governance/names'
 import { ofKind } from '../../parts/governance/objects'
+import { Some } from '../../parts/governance/Some'
 import { join, where } from '../../parts/governance/words'
 import { paths } from '../../paths'
 import { Empty } from '../../ui/states'
@@ -23,36 +24,38 @@ export function Groups({ governance, text }: { governance: Governance; text: str
   }
   return (
     <Stack gap={12}>
-      {groups.map(({ name, spec }) => (
-        <Card
-          key={name}
-          title={
-            <Anchor component={Link} to={paths.governed('Group', name)} inherit>
-              {name}
-            </Anchor>
-          }
-        >
-          {spec.description && (
-            <Text c="dimmed" mt={-8} mb={4}>
-              {spec.description}
-            </Text>
-          )}
-          <Text size="md">
-            {(spec.members ?? []).length > 0 ? join((spec.members ?? []).map(nameOf)) : 'Nobody by hand'}
-            {spec.claim && (
-              <>
-                ; whoever the identity provider says is in <code>{spec.claim}</code>
-              </>
+      <Some of={groups}>
+        {({ name, spec }) => (
+          <Card
+            key={name}
+            title={
+              <Anchor component={Link} to={paths.governed('Group', name)} inherit>
+                {name}
+              </Anchor>
+            }
+          >
+            {spec.description && (
+              <Text c="dimmed" mt={-8} mb={4}>
+                {spec.description}
+              </Text>
             )}
-            .
-          </Text>
-          {(spec.grants ?? []).map((grant) => (
-            <Text key={JSON.stringify(grant)} size="md" c="dimmed">
-              Gives the role {grant.role} for {where(grant.scope)}.
+            <Text size="md">
+              {(spec.members ?? []).length > 0 ? join((spec.members ?? []).map(nameOf)) : 'Nobody by hand'}
+              {spec.claim && (
+                <>
+                  ; whoever the identity provider says is in <code>{spec.claim}</code>
+                </>
+              )}
+              .
             </Text>
-          ))}
-        </Card>
-      ))}
+            {(spec.grants ?? []).map((grant) => (
+              <Text key={JSON.stringify(grant)} size="md" c="dimmed">
+                Gives the role {grant.role} for {where(grant.scope)}.
+              </Text>
+            ))}
+          </Card>
+        )}
+      </Some>
     </Stack>
   )
 }

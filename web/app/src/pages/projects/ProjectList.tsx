@@ -5,6 +5,7 @@ import type { Governance } from '../../api/governance'
 import { useDrafted } from '../../parts/change/drafts'
 import { Card } from '../../parts/governance/Card'
 import { type Environment, ofKind, type Typed } from '../../parts/governance/objects'
+import { Some } from '../../parts/governance/Some'
 import { does } from '../../parts/governance/words'
 import { SecretName } from '../../parts/SecretName'
 import { paths } from '../../paths'
@@ -15,7 +16,11 @@ import classes from './Projects.module.css'
 /** Projects with their environments, and which secrets each of them covers. */
 export function ProjectList({ governance, text }: { governance: Governance; text: string }) {
   const projects = ofKind(governance, 'Project').filter((p) => p.name.includes(text.toLowerCase()))
-  const bindings = ofKind(governance, 'Binding')
+  const bindings = new Map<string, Typed<'Binding'>[]>()
+  for (const binding of ofKind(governance, 'Binding')) {
+    const place = `${binding.spec.project}/${binding.spec.environment}`
+    bindings.set(place, [...(bindings.get(place) ?? []), binding])
+  }
   const drafted = useDrafted('Project')
   if (projects.length === 0) {
     return (
@@ -27,51 +32,51 @@ export function ProjectList({ governance, text }: { governance: Governance; text
   }
   return (
     <Stack gap={16}>
-      {projects.map((project) => (
-        <Card
-          key={project.name}
-          title={
-            <>
-              <Anchor component={Link} to={paths.governed('Project', project.name)} inherit>
-                {project.name}
-              </Anchor>
-              {drafted(project.name) && (
-                <Badge color="gray" ml={8}>
-                  Draft
-                </Badge>
-              )}
-            </>
-          }
-          actions={
-            project.spec.team && (
-              <Text c="dimmed" size="md">
-                of the team{' '}
-                <Anchor component={Link} to={paths.governed('Team', project.spec.team)} inherit underline="always">
-                  {project.spec.team}
+      <Some of={projects}>
+        {(project) => (
+          <Card
+            key={project.name}
+            title={
+              <>
+                <Anchor component={Link} to={paths.governed('Project', project.name)} inherit>
+                  {project.name}
                 </Anchor>
-              </Text>
-            )
-          }
-        >
-          {project.spec.description && (
-            <Text c="dimmed" mt={-8} mb={8}>
-              {project.spec.description}
-            </Text>
-          )}
-          <ul className={classes.environments}>
-            {(project.spec.environments ?? []).map((environment) => (
-              <Stage
-                key={environment.name}
-                project={project.name}
-                environment={environment}
-                bindings={bindings.filter(
-                  (b) => b.spec.project === project.name && b.spec.environment === environment.name,
+                {drafted(project.name) && (
+                  <Badge color="gray" ml={8}>
+                    Draft
+                  </Badge>
                 )}
-              />
-            ))}
-          </ul>
-        </Card>
-      ))}
+              </>
+            }
+            actions={
+              project.spec.team && (
+                <Text c="dimmed" size="md">
+                  of the team{' '}
+                  <Anchor component={Link} to={paths.governed('Team', project.spec.team)} inherit underline="always">
+                    {project.spec.team}
+                  </Anchor>
+                </Text>
+              )
+            }
+          >
+            {project.spec.description && (
+              <Text c="dimmed" mt={-8} mb={8}>
+                {project.spec.description}
+              </Text>
+            )}
+            <ul className={classes.environments}>
+              {(project.spec.environments ?? []).map((environment) => (
+                <Stage
+                  key={environment.name}
+                  project={project.name}
+                  environment={environment}
+                  bindings={bindings.get(`${project.name}/${environment.name}`) ?? []}
+                />
+              ))}
+            </ul>
+          </Card>
+        )}
+      </Some>
     </Stack>
   )
 }

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { Governance } from '../../api/governance'
 import { usePeople } from '../../parts/governance/names'
 import { ofKind, type Typed } from '../../parts/governance/objects'
+import { Some } from '../../parts/governance/Some'
 import { join } from '../../parts/governance/words'
 import { paths } from '../../paths'
 import { Empty } from '../../ui/states'
@@ -46,15 +47,17 @@ interface LevelProps {
 function Level({ teams, childrenOf, governance }: LevelProps) {
   return (
     <ul className={classes.tree}>
-      {teams.map((team) => {
-        const below = childrenOf(team.name)
-        return (
-          <li key={team.name}>
-            <TeamRow team={team} governance={governance} />
-            {below.length > 0 && <Level teams={below} childrenOf={childrenOf} governance={governance} />}
-          </li>
-        )
-      })}
+      <Some of={teams}>
+        {(team) => {
+          const below = childrenOf(team.name)
+          return (
+            <li key={team.name}>
+              <TeamRow team={team} governance={governance} />
+              {below.length > 0 && <Level teams={below} childrenOf={childrenOf} governance={governance} />}
+            </li>
+          )
+        }}
+      </Some>
     </ul>
   )
 }

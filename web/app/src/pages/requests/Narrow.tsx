@@ -2,7 +2,8 @@ import { Badge, Button, NativeSelect, Pill, Popover, Stack, TextInput } from '@m
 import { useDisclosure } from '@mantine/hooks'
 import { IconFilter } from '@tabler/icons-react'
 import { useState } from 'react'
-import { type Search, useFilters } from '../../search'
+import { type RequestState, stateWords } from '../../parts/requestWords'
+import { many, type Search, useFilters } from '../../search'
 import { type Narrowing, narrowed, narrowing, operations } from './views'
 
 /** The further filters: those that are set, each to take away, and the way to set others. */
@@ -10,8 +11,24 @@ export function Narrow() {
   const [search, change] = useFilters()
   const [opened, { toggle, close }] = useDisclosure()
   const set = narrowed(search)
+  const states = many(search, 'state').filter((state): state is RequestState => state in stateWords)
   return (
     <>
+      {states.map((state) => (
+        <Pill
+          key={state}
+          size="md"
+          withRemoveButton
+          onRemove={() => change({ state: states.filter((other) => other !== state) })}
+          removeButtonProps={{
+            'aria-label': `Also others than ${stateWords[state].label}`,
+            'aria-hidden': false,
+            tabIndex: 0,
+          }}
+        >
+          {stateWords[state].label}
+        </Pill>
+      ))}
       {set.map(([name, value]) => (
         <Pill
           key={name}

@@ -18,12 +18,16 @@ import { Narrow } from './Narrow'
 import classes from './Requests.module.css'
 import { filtersOf, narrowed, type View, viewOf, views } from './views'
 
+const everybodys = 'Who asked for what, who decided, and what became of it.'
+const own =
+  'What you asked for, who decided, and what became of it. To see those of others needs the permission request.list.all.'
+
 /** Everybody's requests, or one's own: what is under way, what waits for whom, and what became of it. */
 export function Requests() {
   const me = useMe()
   const refused = whyNot(me, 'request.list', 'see requests')
   return (
-    <Page title="Requests" about="Who asked for what, who decided, and what became of it.">
+    <Page title="Requests" about={me.permissions.includes('request.list.all') ? everybodys : own}>
       {refused ? <Forbidden reason={refused} /> : <List />}
     </Page>
   )

@@ -7,10 +7,12 @@ import { Section } from '../../parts/Facts'
 import { nameOf } from '../../parts/requestWords'
 import { type Me, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import { DelegateDialog } from './DelegateDialog'
 import classes from './Settings.module.css'
+
+const DelegateDialog = lazily(() => import('./DelegateDialog'), 'DelegateDialog')
 
 /** Who votes for somebody, and until when. */
 export function Delegations({ me }: { me: Me }) {
@@ -65,7 +67,7 @@ export function Delegations({ me }: { me: Me }) {
               size="xs"
               variant="default"
               onClick={() => void end(delegation.id)}
-              aria-label={`End what ${nameOf(delegation.to)} may`}
+              aria-label={`End it: what ${nameOf(delegation.to)} may`}
             >
               End it
             </ActionButton>

@@ -7,12 +7,16 @@ import { type Factor, factorsQuery, removeFactor } from '../../api/me'
 import { Section } from '../../parts/Facts'
 import { withStepUp } from '../../session/stepUp'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { Empty, Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import { AddPasskey } from './AddPasskey'
-import { AddTotp } from './AddTotp'
-import { RecoveryCodes } from './RecoveryCodes'
 import classes from './Settings.module.css'
+
+const AddPasskey = lazily(() => import('./AddPasskey'), 'AddPasskey')
+
+const AddTotp = lazily(() => import('./AddTotp'), 'AddTotp')
+
+const RecoveryCodes = lazily(() => import('./RecoveryCodes'), 'RecoveryCodes')
 
 /** How many factors somebody has at most (docs/reference/limits.md). */
 const most = 5

@@ -7,6 +7,7 @@ import { useDrafted } from '../../parts/change/drafts'
 import { Gone } from '../../parts/governance/Gone'
 import { usePeople } from '../../parts/governance/names'
 import { find, ofKind, type Typed, type Workflow } from '../../parts/governance/objects'
+import { Some } from '../../parts/governance/Some'
 import { WithGovernance } from '../../parts/governance/WithGovernance'
 import { WorkflowGraph } from '../../parts/governance/WorkflowGraph'
 import { approversOf, join } from '../../parts/governance/words'
@@ -67,14 +68,16 @@ function Shown({ governance }: { governance: Governance }) {
         </Empty>
       ) : (
         <Stack gap={16}>
-          {workflows.map((workflow) => (
-            <WorkflowCard
-              key={workflow.name}
-              workflow={workflow}
-              draft={drafted(workflow.name)}
-              used={ofKind(governance, 'Rule').filter((rule) => rule.spec.workflow === workflow.name)}
-            />
-          ))}
+          <Some of={workflows}>
+            {(workflow) => (
+              <WorkflowCard
+                key={workflow.name}
+                workflow={workflow}
+                draft={drafted(workflow.name)}
+                used={ofKind(governance, 'Rule').filter((rule) => rule.spec.workflow === workflow.name)}
+              />
+            )}
+          </Some>
         </Stack>
       )}
     </Page>

@@ -14,9 +14,11 @@ import {
 import { useDebouncedValue } from '@mantine/hooks'
 import { IconAlertTriangle, IconArrowLeft, IconCircleCheck, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react'
 import { type Change, type Governance, planQuery } from '../../api/governance'
 import { sentence } from '../../api/problem'
+import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
@@ -208,6 +210,11 @@ export function Editor({ begin, governance, back, leave, form, aside, says, sing
                   </Alert>
                 )}
                 <FaultList faults={[...faults, ...elsewhere]} about={draft} />
+                {!fresh && (
+                  <Anchor component={Link} to={paths.changesOf(draft.kind, draft.name)} size="md">
+                    Who changed it, and when
+                  </Anchor>
+                )}
               </Stack>
             </Paper>
             {aside?.(change, draft)}

@@ -23,6 +23,7 @@ import { usePeople } from '../governance/names'
 import { join } from '../governance/words'
 import { nameOf as nameOfPerson } from '../requestWords'
 import { capital } from './Editing'
+import classes from './fields.module.css'
 
 /** Asks what would become of a request under what counts now, and why. Nothing is asked for. */
 export default function TryIt() {
@@ -82,21 +83,22 @@ export default function TryIt() {
             maxLength={600}
             onChange={(event) => setSecret(event.currentTarget.value)}
           />
-          <Group gap={12} align="flex-end">
-            <SegmentedControl
-              aria-label="To do what"
-              value={operation}
-              onChange={(next) => setOperation(next as 'read' | 'patch')}
-              data={[
-                { value: 'read', label: 'Read' },
-                { value: 'patch', label: 'Change' },
-              ]}
-            />
+          <SegmentedControl
+            aria-label="To do what"
+            className={classes.start}
+            value={operation}
+            onChange={(next) => setOperation(next as 'read' | 'patch')}
+            data={[
+              { value: 'read', label: 'Read' },
+              { value: 'patch', label: 'Change' },
+            ]}
+          />
+          <TagsInput label="Which keys" placeholder={keys.length > 0 ? '' : 'All'} value={keys} onChange={setKeys} />
+          <Group>
             <Button type="submit" variant="default" loading={busy} disabled={!secret.trim()}>
               Explain
             </Button>
           </Group>
-          <TagsInput label="Which keys" placeholder={keys.length > 0 ? '' : 'All'} value={keys} onChange={setKeys} />
         </Stack>
       </form>
       <div aria-live="polite">

@@ -13,6 +13,7 @@ import {
   Textarea,
   TextInput,
 } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { type ReactNode, useState } from 'react'
 import { usePeople } from '../governance/names'
 import { useField } from './Editing'
@@ -189,10 +190,19 @@ export function ChoiceField({
   choices: { value: string; label: string }[]
 }) {
   const { value, set, error } = useField<string>(path)
+  const narrow = useMediaQuery('(max-width: 36em)')
   return (
     <Input.Wrapper label={label} error={error} labelElement="div">
       <div>
-        <SegmentedControl aria-label={label} data={choices} value={value ?? ''} onChange={set} mt={4} />
+        <SegmentedControl
+          aria-label={label}
+          data={choices}
+          value={value ?? ''}
+          onChange={set}
+          mt={4}
+          orientation={narrow ? 'vertical' : 'horizontal'}
+          fullWidth={narrow}
+        />
       </div>
     </Input.Wrapper>
   )

@@ -4,13 +4,15 @@ import { useState } from 'react'
 import { type PersonGrant, takeGrant } from '../../api/people'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { lazily } from '../../ui/lazily'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { When } from '../../ui/When'
 import { Section } from '../Facts'
 import { where } from '../governance/words'
 import classes from '../Rows.module.css'
-import { GiveDialog } from './GiveDialog'
 import { type Holder, refreshHolders } from './holder'
+
+const GiveDialog = lazily(() => import('./GiveDialog'), 'GiveDialog')
 
 /** The roles that a person or a machine has, and where: given to them, or to a group that they are in. */
 export function Grants({ person, none }: { person: Holder; none: string }) {
@@ -57,7 +59,7 @@ export function Grants({ person, none }: { person: Holder; none: string }) {
                 size="xs"
                 variant="default"
                 onClick={() => setTaking(grant)}
-                aria-label={`Take the role ${grant.role}`}
+                aria-label={`Take it: the role ${grant.role}`}
               >
                 Take it
               </Button>

@@ -1,6 +1,7 @@
-import { Alert, Stack, Text } from '@mantine/core'
-import { IconEyeOff } from '@tabler/icons-react'
+import { Stack, Text } from '@mantine/core'
+import { IconAlertTriangle, IconEyeOff } from '@tabler/icons-react'
 import type { Request } from '../../api/requests'
+import { Note } from '../../ui/Note'
 import { When } from '../../ui/When'
 import classes from './Changes.module.css'
 import { diff, total } from './diff'
@@ -22,18 +23,18 @@ export function Changes({ request }: { request: Request }) {
         )}
       </Text>
       {patch?.effects_withheld && (
-        <Alert variant="light" color="gray" icon={<IconEyeOff size={17} />}>
+        <Note tone="gray" icon={IconEyeOff}>
           What this would do to each key is not shown to you before it is approved: it would tell whether a value that
           you guessed is the one that is there.
-        </Alert>
+        </Note>
       )}
       {patch?.comparison?.problem && (
-        <Alert variant="light" color="yellow" title="It could not be compared">
+        <Note tone="yellow" icon={IconAlertTriangle} title="It could not be compared">
           {patch.comparison.problem.detail}{' '}
           <Text span size="xs" c="dimmed">
             {patch.comparison.problem.code}
           </Text>
-        </Alert>
+        </Note>
       )}
       {rows.length > 0 && (
         <ul className={classes.rows} aria-label="Keys">

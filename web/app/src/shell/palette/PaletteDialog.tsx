@@ -133,6 +133,11 @@ function nothing(text: string, mode: Mode, busy: boolean): string {
   return 'Nothing is called like that.'
 }
 
+const allowedFirst = (choices: Choice[]) => [
+  ...choices.filter(({ blocked }) => !blocked),
+  ...choices.filter(({ blocked }) => blocked),
+]
+
 /** useGroups are all lines for what was typed. */
 function useGroups(text: string, mode: Mode, become: BodyProps['become']): { groups: Group[]; busy: boolean } {
   const go = useGoTo()
@@ -153,7 +158,7 @@ function useGroups(text: string, mode: Mode, become: BodyProps['become']): { gro
   if (mode !== 'any') return found
   const own = [
     { label: 'Recent', choices: text === '' ? recent : [] },
-    { label: 'Do', choices: matching(commands, text) },
+    { label: 'Do', choices: allowedFirst(matching(commands, text)) },
     { label: 'Go to', choices: matching(pages, text) },
   ].filter(({ choices }) => choices.length > 0)
   return { groups: [...own, ...found.groups], busy: found.busy }

@@ -3,10 +3,18 @@ import { secretByIdQuery } from '../../../api/asking'
 import { requestQuery } from '../../../api/requests'
 import { one, useFilters } from '../../../search'
 import { useMe, whyNot } from '../../../session/who'
+import { lazily } from '../../../ui/lazily'
 import { Page } from '../../../ui/Page'
 import { Failed, Forbidden, Loading } from '../../../ui/states'
-import { AskForm } from './AskForm'
 import { draftOf, repeat } from './draft'
+
+const AskForm = lazily(
+  () => import('./AskForm'),
+  'AskForm',
+  <Page title="New request">
+    <Loading what="Loading the form" />
+  </Page>,
+)
 
 /**
  * Asks for a secret. An address can start it: `?secret=CONNECTION/REF&operation=patch`, with the id of a

@@ -10,12 +10,16 @@ export function copyText({ kind, bytes }: Opened): string {
   return kind === 'text' ? new TextDecoder().decode(bytes) : base64(bytes)
 }
 
-/** showText is what the screen gets: an object or a list of JSON with its lines indented. */
+/**
+ * showText is what the screen gets: an object or a list of JSON with its lines indented, where that
+ * changes nothing else. A number of twenty digits would come out as another one.
+ */
 export function showText(value: Opened): string {
   const text = copyText(value)
   if (value.kind === 'binary' || !/^\s*[[{]/.test(text)) return text
   try {
-    return JSON.stringify(JSON.parse(text), null, 2)
+    const parsed: unknown = JSON.parse(text)
+    return JSON.stringify(parsed) === text ? JSON.stringify(parsed, null, 2) : text
   } catch {
     return text // it only looks like JSON; what is thrown may quote it
   }

@@ -2,7 +2,7 @@ import { Kbd, Text } from '@mantine/core'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import type { Action, Request } from '../../../api/requests'
 import { useMe } from '../../../session/who'
-import { useKeys } from '../../../shell/keys'
+import { useKeys, useMuted } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
 import { prepare } from '../../../ui/notices'
 import type { Asking } from './Dialogs'
@@ -51,6 +51,7 @@ export function ActionBar({ request }: { request: Request }) {
     },
     { keys: ['z'], does: 'Take back the last verdict', run: undoLast },
   ])
+  useMuted(asking !== undefined || providing)
   const mine = request.requester.id === me.id
   const fills = state === 'awaiting_values' && (!mine || actions.provide.allowed)
   const reviews = request.glass && request.glass.review !== 'done'

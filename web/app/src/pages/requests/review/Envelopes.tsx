@@ -2,6 +2,7 @@ import { Badge, Group, Text, Title } from '@mantine/core'
 import { lazy, Suspense, useState } from 'react'
 import type { Envelope, Request } from '../../../api/requests'
 import { nameOf, type Tone } from '../../../parts/requestWords'
+import { useKeys, useMuted } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
 import { Countdown, When } from '../../../ui/When'
 import classes from './Review.module.css'
@@ -19,6 +20,13 @@ const states: Record<Envelope['state'], { label: string; tone: Tone }> = {
 export function Envelopes({ request }: { request: Request }) {
   const [shown, setShown] = useState<Envelope>()
   const [opened, setOpened] = useState(false)
+  const open = (envelope: Envelope) => {
+    setShown(envelope)
+    setOpened(true)
+  }
+  const first = request.actions.reveal.allowed && request.envelopes.find(({ state }) => state === 'ready')
+  useMuted(opened)
+  useKeys('Values', first ? [{ keys: ['v'], does: 'Open a value', run: () => open(first) }] : [])
   if (request.operation !== 'read' || request.envelopes.length === 0) return null
   return (
     <section aria-labelledby="values">
@@ -39,11 +47,7 @@ export function Envelopes({ request }: { request: Request }) {
               <ActionButton
                 size="xs"
                 blocked={request.actions.reveal.allowed ? undefined : request.actions.reveal.reason}
-                onClick={() => {
-                  setShown(envelope)
-                  setOpened(true)
-                }}
-                data-reveal={envelope.id}
+                onClick={() => open(envelope)}
                 aria-label={`Open ${envelope.key}`}
               >
                 Open

@@ -1,4 +1,4 @@
-import { Alert, Badge, Group, Stack, Tabs, Text, Title } from '@mantine/core'
+import { Badge, Group, Stack, Tabs, Text, Title } from '@mantine/core'
 import { IconAlertTriangle, IconFlame, IconRefreshAlert } from '@tabler/icons-react'
 import { lazy, type ReactNode, Suspense } from 'react'
 import type { Request } from '../../../api/requests'
@@ -8,6 +8,7 @@ import { staleness } from '../../../parts/request/diff'
 import { Stages } from '../../../parts/request/Stages'
 import { nameOf, over } from '../../../parts/requestWords'
 import { StateBadge } from '../../../parts/StateBadge'
+import { Note } from '../../../ui/Note'
 import { Failed, Loading } from '../../../ui/states'
 import { Countdown, When } from '../../../ui/When'
 import { ActionBar } from './ActionBar'
@@ -107,7 +108,7 @@ function Notes({ request }: { request: Request }) {
   return (
     <>
       {glass && (
-        <Alert color="red" variant="light" icon={<IconFlame size={18} />} title="This went without approval">
+        <Note tone="red" icon={IconFlame} title="This went without approval">
           <Stack gap={4}>
             <Text>
               {nameOf(request.requester)}: “{glass.reason}”
@@ -129,20 +130,20 @@ function Notes({ request }: { request: Request }) {
               </Text>
             )}
           </Stack>
-        </Alert>
+        </Note>
       )}
       {stale && (
-        <Alert color="yellow" variant="light" icon={<IconRefreshAlert size={18} />} title="The secret changed since">
+        <Note tone="yellow" icon={IconRefreshAlert} title="The secret changed since">
           {stale}
-        </Alert>
+        </Note>
       )}
       {failure && (
-        <Alert color="red" variant="light" icon={<IconAlertTriangle size={18} />} title="It could not be carried out">
+        <Note tone="red" icon={IconAlertTriangle} title="It could not be carried out">
           <Text>{failure.detail}</Text>
           <Text size="xs" c="dimmed">
             {failure.code}
           </Text>
-        </Alert>
+        </Note>
       )}
       {comment && !request.fill?.refused && (
         <Text>

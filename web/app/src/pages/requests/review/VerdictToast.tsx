@@ -1,8 +1,9 @@
 import { Button, Group, Kbd, Loader, Text } from '@mantine/core'
-import { useEffect, useState } from 'react'
+import { useEffect, useState, useSyncExternalStore } from 'react'
 import type { Phase, Verdict } from '../../../api/outbox'
 import type { Request } from '../../../api/requests'
 import { nameOf } from '../../../parts/requestWords'
+import { stepUp } from '../../../session/stepUp'
 import { dismiss } from '../../../ui/notices'
 import { undo, useEntries } from './verdicts'
 
@@ -46,7 +47,8 @@ export function VerdictToast({ id, says, request, count }: Props) {
 }
 
 function How({ phase, due }: { phase: Phase; due: number }) {
-  if (phase === 'sending') return 'Sending'
+  const proving = useSyncExternalStore(stepUp.subscribe, stepUp.open)
+  if (phase === 'sending') return proving ? 'Waits for your second factor' : 'Sending'
   if (phase === 'held') return 'The server cannot be reached now. It is sent again by itself.'
   return <Left due={due} />
 }

@@ -33,6 +33,8 @@ const outbox = makeOutbox({
   unheard: (error) =>
     error instanceof Unreachable || (error instanceof Refusal && (error.status >= 500 || notNow.includes(error.code))),
   async send(verdict, leaving) {
+    // Whoever signs in next may be somebody else: nothing is sent before it is known who it is.
+    if (sessionState.get() !== 'in') throw new Unreachable()
     const how = { key: verdict.key, keepalive: leaving }
     const call = () =>
       verdict.says === 'approve' ? approve(verdict.request, verdict, how) : reject(verdict.request, verdict, how)
@@ -58,10 +60,7 @@ async function tellRefused({ request: id, says }: Verdict, error: unknown) {
   })
 }
 
-// A session that ended may be somebody else's next: then nothing is sent in its name.
-const leave = () => {
-  if (sessionState.get() === 'in') void outbox.flush(true)
-}
+const leave = () => void outbox.flush(true)
 window.addEventListener('pagehide', leave) // on phones there is nothing before it
 window.addEventListener('beforeunload', (event) => {
   leave()
