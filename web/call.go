@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -113,7 +114,7 @@ func (a *API) admit(c *call, route Route) error {
 			return err
 		}
 		if c.cookie && route.Method != http.MethodGet {
-			if err := c.askedByPage(); err != nil {
+			if err := cmp.Or(c.askedByPage(), c.meant()); err != nil {
 				return err
 			}
 		}
