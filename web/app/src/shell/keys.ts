@@ -9,7 +9,8 @@ export interface Shortcut {
   keys: string[]
   /** What it does, as the sheet of keys says it: "Approve". */
   does: string
-  run: () => void
+  /** Does it. `false` leaves the key to others, and to the browser. */
+  run: () => unknown
 }
 
 export interface Group {
@@ -79,9 +80,7 @@ export function useKeys(title: string, shortcuts: Shortcut[]) {
     const onKeyDown = (event: KeyboardEvent) => {
       if (typing(event)) return
       const found = now.current.find((shortcut) => shortcut.keys.includes(event.key))
-      if (!found) return
-      event.preventDefault()
-      found.run()
+      if (found && found.run() !== false) event.preventDefault()
     }
     window.addEventListener('keydown', onKeyDown)
     return () => window.removeEventListener('keydown', onKeyDown)
