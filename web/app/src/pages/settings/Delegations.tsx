@@ -40,6 +40,7 @@ export function Delegations({ me }: { me: Me }) {
         </ActionButton>
       }
     >
+      {blocked && <Text c="dimmed">{blocked}</Text>}
       {error !== undefined && <Failed error={error} />}
       {!blocked && delegations.isPending && <Loading what="Loading who decides for you" />}
       {delegations.error && <Failed error={delegations.error} again={() => void delegations.refetch()} />}
