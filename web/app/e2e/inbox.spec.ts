@@ -65,6 +65,7 @@ test('ten requests are cleared without a mouse', async ({ enter, caller, accessi
   await expect(page.getByText('1 thing waits')).toBeVisible()
   await press('ControlOrMeta+a', 'Delete', 'Enter')
   await expect(page.getByText('4 things wait')).toBeVisible()
+  await expect(page.locator('[data-row]:focus')).toBeVisible()
   // A denial has its reason.
   await press('d')
   const dialog = page.getByRole('dialog', { name: 'Deny this request' })

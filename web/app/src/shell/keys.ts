@@ -90,12 +90,12 @@ export function useKeys(title: string, shortcuts: Shortcut[]) {
 /** useGo makes "g" and a letter go to a section. It comes before the page's own keys. */
 export function useGo() {
   const navigate = useNavigate()
-  const begun = useRef(0)
+  const begun = useRef(Number.NEGATIVE_INFINITY)
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (typing(event)) return
       const second = event.timeStamp - begun.current < pause
-      begun.current = 0
+      begun.current = Number.NEGATIVE_INFINITY
       const to = second && sections.flatMap((group) => group.items).find((section) => section.go === event.key)?.to
       if (to) void navigate({ to })
       else if (event.key === 'g' && !second) begun.current = event.timeStamp

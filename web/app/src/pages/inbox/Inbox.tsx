@@ -77,12 +77,11 @@ function Triage() {
   if (index >= 0) last.current = index
   const selected = shown.filter((request) => picked.has(request.id))
 
-  const focus = (id: string | undefined) =>
-    requestAnimationFrame(() => {
-      const row = id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined
-      if (row?.offsetParent) row.focus()
-      else pane.current?.querySelector<HTMLElement>('h2')?.focus()
-    })
+  const focus = (id: string | undefined) => {
+    const row = () => (id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined)
+    row()?.focus() // at once: the next key may be a command
+    requestAnimationFrame(() => (row() ?? pane.current?.querySelector<HTMLElement>('h2'))?.focus())
+  }
   const goTo = (request: Request | undefined) => {
     if (request?.id !== at) {
       choose(request?.id ?? '')
