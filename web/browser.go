@@ -33,16 +33,6 @@ func (c *call) askedByPage() error {
 	return nil
 }
 
-// meant refuses a call of a page that shows somebody else: in another tab, another person has
-// signed in since, and a browser sends their cookie for all of them.
-func (c *call) meant() error {
-	with := c.r.Header.Get(api.HeaderRequestedWith)
-	if events.ValidID(with, "u_") && events.UserID(with) != c.person.ID {
-		return errSessionExpired.because("somebody else has signed in in this browser; sign in again")
-	}
-	return nil
-}
-
 // keepSession gives a browser the token of its session. Strict: a page that somebody comes to from
 // another site needs no cookie, only the calls that it makes.
 func (c *call) keepSession(token secret.Value, life time.Duration) {

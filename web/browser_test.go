@@ -168,19 +168,6 @@ func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
 	b.do("POST", "/requests", wanted).wants(t, 201, "")
 }
 
-// TestAPageSendsNothingAsSomebodyElse: a page that was opened by one person sends nothing in the
-// name of another, who has signed in in another tab since.
-func TestAPageSendsNothingAsSomebodyElse(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := r.signedInTab(r.other)
-	b.do("POST", "/requests", wanted, with("Sb-Requested-With", string(r.developer.ID))).wants(t, 401, "session_expired")
-	if n := len(facts[events.RequestSubmitted](r)); n != 0 {
-		t.Errorf("%d requests of %s", n, r.other.Name)
-	}
-	b.do("POST", "/requests", wanted, with("Sb-Requested-With", string(r.other.ID))).wants(t, 201, "")
-}
-
 func TestSigningInAgainEndsTheSessionOfTheBrowser(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -114,7 +113,7 @@ func (a *API) admit(c *call, route Route) error {
 			return err
 		}
 		if c.cookie && route.Method != http.MethodGet {
-			if err := cmp.Or(c.askedByPage(), c.meant()); err != nil {
+			if err := c.askedByPage(); err != nil {
 				return err
 			}
 		}

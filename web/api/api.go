@@ -21,8 +21,7 @@ const (
 	HeaderReplayed = "Idempotency-Replayed"
 
 	// HeaderRequestedWith is needed, with any value, on calls that change something and come
-	// with a session's cookie: a page of another site cannot send it. Where the value is the id
-	// of a person, the call is refused if the session is somebody else's by now.
+	// with a session's cookie: a page of another site cannot send it.
 	HeaderRequestedWith = "Sb-Requested-With"
 )
 

@@ -1,6 +1,6 @@
 // The one way to the server. Types come from the OpenAPI text; every error is a Refusal or Unreachable.
 import createClient, { type Middleware } from 'openapi-fetch'
-import { expired, personOf } from '../session/state'
+import { expired } from '../session/state'
 import { type Problem, Refusal, Unreachable } from './problem'
 import type { components, paths } from './schema'
 
@@ -20,7 +20,7 @@ const headers: Middleware = {
       if (newest > 0) request.headers.set('Sb-Not-Older-Than', String(newest))
       return request
     }
-    request.headers.set('Sb-Requested-With', personOf() ?? 'app')
+    request.headers.set('Sb-Requested-With', 'app')
     if (!request.headers.has('Idempotency-Key')) request.headers.set('Idempotency-Key', newKey())
     return request
   },

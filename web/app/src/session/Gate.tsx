@@ -6,7 +6,7 @@ import { Refusal } from '../api/problem'
 import { paths } from '../paths'
 import { Failed, Loading } from '../ui/states'
 import { keepAlive } from './renewal'
-import { meantFor, personOf, sessionState } from './state'
+import { sessionState } from './state'
 import { meQuery } from './who'
 
 const SignInAgain = lazy(() => import('./SignInAgain').then((part) => ({ default: part.SignInAgain })))
@@ -18,11 +18,6 @@ const SignInAgain = lazy(() => import('./SignInAgain').then((part) => ({ default
 export function Gate({ children }: { children: ReactNode }) {
   const me = useQuery(meQuery)
   const state = useSyncExternalStore(sessionState.subscribe, sessionState.get)
-  const id = me.data?.id
-  if (id !== undefined && personOf() === undefined) meantFor(id)
-  useEffect(() => {
-    if (id !== undefined && id !== personOf()) window.location.reload() // somebody else has signed in in another tab
-  }, [id])
   if (me.data) {
     return (
       <>

@@ -4,9 +4,6 @@
 type State = 'in' | 'expired'
 
 let state: State = 'in'
-
-/** Whom this page shows: nothing is sent in the name of somebody who signed in in another tab. */
-let person: string | undefined
 const listeners = new Set<() => void>()
 
 function become(next: State) {
@@ -20,12 +17,6 @@ export const expired = () => become('expired')
 
 /** entered is said when somebody has signed in. */
 export const entered = () => become('in')
-
-/** meantFor says whom the page shows; personOf is in whose name it sends. */
-export const meantFor = (id: string) => {
-  person = id
-}
-export const personOf = () => person
 
 export const sessionState = {
   get: () => state,
