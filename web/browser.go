@@ -33,6 +33,15 @@ func (c *call) askedByPage() error {
 	return nil
 }
 
+// byWhom refuses the call of a page that was loaded for somebody else: another tab signed in again,
+// and what this one was told to do is not the new person's wish.
+func (c *call) byWhom() error {
+	if who := c.r.Header.Get(api.HeaderPerson); who != "" && who != string(c.person.ID) {
+		return errSessionExpired.because("the session of this page has ended, as somebody else signed in in this browser; sign in again")
+	}
+	return nil
+}
+
 // keepSession gives a browser the token of its session. Strict: a page that somebody comes to from
 // another site needs no cookie, only the calls that it makes.
 func (c *call) keepSession(token secret.Value, life time.Duration) {

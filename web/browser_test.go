@@ -168,6 +168,28 @@ func TestAPageOfAnotherSiteChangesNothing(t *testing.T) {
 	b.do("POST", "/requests", wanted).wants(t, 201, "")
 }
 
+// TestATabOfSomebodyElseDoesNothing: all tabs have one cookie, and another tab may have signed in.
+func TestATabOfSomebodyElseDoesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	b := r.signedInTab(r.developer)
+	mine := with("Sb-Person", string(r.developer.ID))
+	b.do("GET", "/me", nil, mine).wants(t, 200, "")
+	b.do("POST", "/requests", wanted, mine).wants(t, 201, "")
+	b.signIn(r.other.Email, mine).wants(t, 201, "")
+	for _, call := range []struct {
+		method, path string
+		body         any
+	}{{"GET", "/me", nil}, {"GET", "/requests", nil}, {"POST", "/requests", wanted}, {"POST", "/sessions/current/renew", sent("{}")}, {"DELETE", "/sessions/current", nil}} {
+		b.do(call.method, call.path, call.body, mine).wants(t, 401, "session_expired")
+	}
+	if n := len(facts[events.RequestSubmitted](r)); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	b.do("GET", "/me", nil, with("Sb-Person", string(r.other.ID))).wants(t, 200, "")
+	r.call(r.approver, "GET", "/me", nil, mine).wants(t, 200, "") // a token is nobody else's
+}
+
 func TestSigningInAgainEndsTheSessionOfTheBrowser(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -112,6 +112,11 @@ func (a *API) admit(c *call, route Route) error {
 		if err := a.authenticate(c); err != nil {
 			return err
 		}
+		if c.cookie {
+			if err := c.byWhom(); err != nil {
+				return err
+			}
+		}
 		if c.cookie && route.Method != http.MethodGet {
 			if err := c.askedByPage(); err != nil {
 				return err

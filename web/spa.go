@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/rand"
 	"encoding/base64"
@@ -54,7 +55,7 @@ func loadSPA(site fs.FS) (*spa, error) {
 			s.index = raw
 			return nil
 		}
-		s.files["/"+name] = asset{contentType: mime.TypeByExtension(path.Ext(name)), raw: raw, small: zipped(raw)}
+		s.files["/"+name] = asset{contentType: cmp.Or(mime.TypeByExtension(path.Ext(name)), "application/octet-stream"), raw: raw, small: zipped(raw)}
 		return nil
 	})
 	return s, err

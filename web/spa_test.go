@@ -14,9 +14,10 @@ import (
 
 // built is an application as `make app` leaves it.
 var built = fstest.MapFS{
-	"index.html":        {Data: []byte(`<meta property="csp-nonce" nonce="NONCE-OF-THIS-ANSWER"><script src="/assets/index-1.js"></script>`)},
-	"icon.svg":          {Data: []byte(`<svg/>`)},
-	"assets/index-1.js": {Data: []byte(strings.Repeat("let a = 1;", 100))},
+	"index.html":         {Data: []byte(`<meta property="csp-nonce" nonce="NONCE-OF-THIS-ANSWER"><script src="/assets/index-1.js"></script>`)},
+	"icon.svg":           {Data: []byte(`<svg/>`)},
+	"assets/odd-1.sbodd": {Data: []byte(`<script>alert(1)</script>`)},
+	"assets/index-1.js":  {Data: []byte(strings.Repeat("let a = 1;", 100))},
 }
 
 func TestTheApplicationIsServedUnderAStrictPolicy(t *testing.T) {
@@ -74,6 +75,10 @@ func TestTheApplicationIsServedUnderAStrictPolicy(t *testing.T) {
 	}
 	if res, body := page("/assets/index-1.js", "Accept-Encoding", "gzip;q=0"); res.Header.Get("Content-Encoding") != "" || body != string(built["assets/index-1.js"].Data) {
 		t.Errorf("who refuses gzip got %v", res.Header)
+	}
+
+	if res, _ := page("/assets/odd-1.sbodd"); res.Header.Get("Content-Type") != "application/octet-stream" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("a file that nobody knows the type of: %v, want bytes that no browser takes for a page", res.Header)
 	}
 
 	// What is no page and no file stays what it was: a problem of the API.

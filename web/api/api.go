@@ -23,6 +23,11 @@ const (
 	// HeaderRequestedWith is needed, with any value, on calls that change something and come
 	// with a session's cookie: a page of another site cannot send it.
 	HeaderRequestedWith = "Sb-Requested-With"
+
+	// HeaderPerson, beside a session's cookie, is the id of whom a page shows as signed in. The
+	// cookie is all tabs', and may be somebody else's by now: then the call is refused. It gives
+	// nobody anything.
+	HeaderPerson = "Sb-Person"
 )
 
 // Problem is what every error is (RFC 9457, application/problem+json). Code is stable.

@@ -12,3 +12,11 @@ test('one and many read what is there once, often, or not at all', () => {
   expect([one(search, 'a'), one(search, 'b'), one(search, 'c')]).toEqual(['1', '2', ''])
   expect([many(search, 'a'), many(search, 'b'), many(search, 'c')]).toEqual([['1'], ['2', '3'], []])
 })
+
+test('names that every object has are no filters', () => {
+  const search = parseSearch('?__proto__=a&__proto__=b&constructor=c&toString=d&state=pending')
+  expect(Object.getPrototypeOf(search)).toBe(Object.prototype)
+  expect(search).toEqual({ state: 'pending' })
+  expect(`${search}`).toBe('[object Object]')
+  expect(stringifySearch(search)).toBe('?state=pending')
+})

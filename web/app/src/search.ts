@@ -5,12 +5,15 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 export type Search = Record<string, string | string[] | undefined>
 
 export function parseSearch(text: string): Search {
-  const found: Record<string, string | string[]> = {}
-  for (const [name, value] of new URLSearchParams(text)) {
-    const before = found[name]
-    found[name] = before === undefined ? value : [before, value].flat()
-  }
-  return found
+  const query = new URLSearchParams(text)
+  // Some names are everywhere in the language: an address must not bring those of its own.
+  const names = [...new Set(query.keys())].filter((name) => !(name in Object.prototype))
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = query.getAll(name)
+      return [name, values.length > 1 ? values : values[0]]
+    }),
+  )
 }
 
 export function stringifySearch(search: Search): string {

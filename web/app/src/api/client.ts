@@ -1,6 +1,6 @@
 // The one way to the server. Types come from the OpenAPI text; every error is a Refusal or Unreachable.
 import createClient, { type Middleware } from 'openapi-fetch'
-import { expired } from '../session/state'
+import { expired, forWhom } from '../session/state'
 import { type Problem, Refusal, Unreachable } from './problem'
 import type { components, paths } from './schema'
 
@@ -16,6 +16,8 @@ let newest = 0
 
 const headers: Middleware = {
   onRequest({ request }) {
+    const person = forWhom()
+    if (person) request.headers.set('Sb-Person', person)
     if (request.method === 'GET') {
       if (newest > 0) request.headers.set('Sb-Not-Older-Than', String(newest))
       return request

@@ -1,5 +1,6 @@
 import { queryOptions, useSuspenseQuery } from '@tanstack/react-query'
 import { answer, api, type Schema } from '../api/client'
+import { isFor } from './state'
 
 export type Me = Schema['Me']
 
@@ -7,8 +8,18 @@ export type Permission = Me['permissions'][number]
 
 export const meQuery = queryOptions({
   queryKey: ['me'] as const,
-  queryFn: () => answer(api.GET('/me')),
+  queryFn: async () => {
+    const me = await answer(api.GET('/me'))
+    isFor(me.id)
+    return me
+  },
   staleTime: 60_000,
+})
+
+/** methodsQuery is how people sign in here. */
+export const methodsQuery = queryOptions({
+  queryKey: ['installation', 'methods'] as const,
+  queryFn: () => answer(api.GET('/auth/methods')),
 })
 
 /** useMe is who is signed in. Only below the gate of the session, which has asked before. */

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { endAllSessions, endOtherSessions, endSession, sessionsQuery } from '../../api/me'
 import { Section } from '../../parts/Facts'
-import { paths } from '../../paths'
+import { leave } from '../../session/signOut'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import classes from './Settings.module.css'
@@ -23,10 +23,6 @@ export function Sessions() {
       setError(caught)
     }
   }
-  const everywhere = async () => {
-    await endAllSessions()
-    window.location.assign(paths.signIn())
-  }
   const others = (sessions.data?.items.length ?? 0) > 1
   return (
     <Section
@@ -42,7 +38,7 @@ export function Sessions() {
             size="xs"
             variant="default"
             leftSection={<IconLogout size={15} />}
-            onClick={() => void act(everywhere)}
+            onClick={() => void act(() => leave(endAllSessions))}
           >
             Sign out everywhere
           </Button>

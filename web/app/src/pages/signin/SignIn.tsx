@@ -2,12 +2,11 @@ import { Alert, Button, Divider, Paper, Stack, Text, Title } from '@mantine/core
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
-import { answer, api } from '../../api/client'
 import { one, useFilters } from '../../search'
 import { link } from '../../session/link'
 import { SignInForm } from '../../session/SignInForm'
 import { entered } from '../../session/state'
-import { meQuery } from '../../session/who'
+import { meQuery, methodsQuery } from '../../session/who'
 import { SetPassword } from './SetPassword'
 import classes from './SignIn.module.css'
 import { local, whyNotSignedOn } from './words'
@@ -56,7 +55,7 @@ function Ways({ chosen }: { chosen: boolean }) {
   const navigate = useNavigate()
   const back = local(one(search, 'return_to'))
   const problem = one(search, 'problem')
-  const methods = useQuery({ queryKey: ['installation', 'methods'], queryFn: () => answer(api.GET('/auth/methods')) })
+  const methods = useQuery(methodsQuery)
   return (
     <>
       {problem && (
@@ -81,7 +80,7 @@ function Ways({ chosen }: { chosen: boolean }) {
         done={(me) => {
           cache.clear()
           cache.setQueryData(meQuery.queryKey, me)
-          entered()
+          entered(me.id)
           void navigate({ to: back, replace: true })
         }}
       />
