@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto'
 import type { Page } from '@playwright/test'
 import { type Caller, expect, test } from './fixtures'
 import { strings } from './heap'
-import { code } from './phone'
 import { password } from './stack'
+import { code } from './totp'
 import { invite, until } from './world'
 
 interface Told {

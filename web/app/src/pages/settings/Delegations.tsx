@@ -4,13 +4,13 @@ import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { delegationsQuery, endDelegation } from '../../api/me'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { nameOf } from '../../parts/requestWords'
 import { type Me, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { lazily } from '../../ui/lazily'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './Settings.module.css'
 
 const DelegateDialog = lazily(() => import('./DelegateDialog'), 'DelegateDialog')
 

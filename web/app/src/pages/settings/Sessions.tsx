@@ -4,10 +4,10 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { endAllSessions, endOtherSessions, endSession, sessionsQuery } from '../../api/me'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { leave } from '../../session/signOut'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './Settings.module.css'
 
 /** Where somebody is signed in, and how to end it. */
 export function Sessions() {
