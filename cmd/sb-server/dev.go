@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -184,6 +186,18 @@ func callable(addr net.Addr) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 }
 
+// named is an address for browsers: passkeys belong to a name, and this machine's is localhost.
+func named(at string) string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return at
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+		u.Host = net.JoinHostPort("localhost", u.Port())
+	}
+	return u.String()
+}
+
 // quoted makes a path safe to paste into a shell.
 func quoted(path string) string {
 	if strings.ContainsFunc(path, func(c rune) bool {
@@ -195,7 +209,7 @@ func quoted(path string) string {
 }
 
 func banner(out io.Writer, s settings, url string, key seal.VerifyKey, password string, vault bool) {
-	fmt.Fprintf(out, "\nSecrets Bridge runs at %s (CA: %s)\n\nDemo people, all with the password %s\n", url, s.path("ca.pem"), password)
+	fmt.Fprintf(out, "\nSecrets Bridge runs at %s (CA: %s)\nIn a browser: %s\n\nDemo people, all with the password %s\n", url, s.path("ca.pem"), named(url), password)
 	for _, p := range demoPeople {
 		fmt.Fprintf(out, "  %-22s %s\n", p.email, p.does)
 	}

@@ -76,7 +76,7 @@ func personCommand() *cobra.Command {
 		Use:   "invite EMAIL",
 		Short: "invite a person, such as the first administrator of an installation",
 		Long: "Invites a person and prints the link that they set their password by: once, on standard output, alone. It works once.\n" +
-			"There is no web application yet: whoever gets it runs sb link redeem. For somebody who is there already it makes a new link, and\n" +
+			"Whoever gets it opens it in a browser, or runs sb link redeem. For somebody who is there already it makes a new link, and\n" +
 			"gives the role if they lack it, which is the way back in when nobody can sign in any more. It asks the server that runs with the\n" +
 			"same SB_DATA_DIR over its control socket, or, if none runs, works on the data directory. Run it as the user of the server.",
 		Args: cobra.ExactArgs(1),

@@ -147,7 +147,7 @@ func holderID(c *cobra.Command, to *client.Client, who string) (string, error) {
 }
 
 const linkText = "Standard output is the link alone. It is shown once and works once; hand it over on a way that others do not\n" +
-	"read. There is no web application yet: whoever gets it sets the password with sb link redeem."
+	"read. Whoever gets it opens it in a browser, or runs sb link redeem, and chooses a password."
 
 func invitePersonCommand(a *cli) *cobra.Command {
 	var ask api.InvitePerson

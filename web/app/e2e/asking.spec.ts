@@ -5,6 +5,7 @@ import type { Page } from '@playwright/test'
 import { type Caller, expect, test } from './fixtures'
 import { strings } from './heap'
 import { password } from './stack'
+import { code } from './totp'
 import { invite, until } from './world'
 
 interface Told {
@@ -346,6 +347,45 @@ test('what cannot wait is done without approval, with a reason of its own and a 
   await expect(page.getByRole('button', { name: 'Open password' })).toBeVisible({ timeout: 30_000 })
   await ada.post(`/requests/${id}/review`, { outcome: 'justified', comment: 'the shop was down, INC-7' })
   await expect(page.getByText(/Ada Approver reviewed it/)).toBeVisible()
+})
+
+test('where opening needs a second factor nothing is used up before it is proved', async ({ enter, caller }) => {
+  const [dana, ada, olu] = await Promise.all([caller('dana'), caller('ada'), caller('olu')])
+  const name = `asking-${unique()}`
+  const secret = `file/staging/${name}/db`
+  const value = canary()
+  const maker = await enter('dana')
+  await made(maker.page, dana, ada, secret, { password: value })
+  const steps = [{ id: 'one', approvals: 1, from: { roles: ['approver'] } }]
+  await apply(olu, [
+    { kind: 'Workflow', name, spec: { steps, step_up: { reveal: true } } },
+    {
+      kind: 'Rule',
+      name,
+      spec: { scope: { connection: 'file', prefix: `staging/${name}` }, effect: 'require', workflow: name },
+    },
+  ])
+  const person = await invite(olu, 'Rita Reader', [{ role: 'developer' }])
+  const rita = { email: person.email, password: person.password }
+  const phone = await caller(rita)
+  const app = await phone.post<{ id: string; secret: string }>('/me/factors/totp', { name: 'phone' })
+  await phone.post(`/me/factors/totp/${app.id}/confirm`, { code: code(app.secret, 0) })
+
+  const { page } = await enter(rita)
+  await page.goto(`/requests/new?secret=${secret}`)
+  await expect(page.getByText('Opened with your second factor')).toBeVisible()
+  await read(page, ada, secret)
+  await page.getByRole('button', { name: 'Open password' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Open a value once' })
+  const proof = page.getByRole('dialog', { name: 'Confirm that it is you' })
+  await dialog.getByRole('button', { name: 'Open it now' }).click()
+  await expect(proof).toBeVisible()
+  await page.keyboard.press('Escape')
+  await dialog.getByRole('button', { name: 'Open it now' }).click()
+  await proof.getByLabel('Code of your authenticator app').fill(code(app.secret, 1))
+  await proof.getByRole('button', { name: 'Confirm' }).click()
+  await dialog.getByRole('button', { name: 'Hold to show' }).press('Enter')
+  await expect(dialog.getByRole('region', { name: 'The value' })).toHaveText(value)
 })
 
 test('a session that ends under a form keeps all that was typed, and so does a wrong turn', async ({

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Page, Request as Sent } from '@playwright/test'
 import { type Caller, expect, test } from './fixtures'
 import { code } from './totp'
-import { ask, type Citizen, invite } from './world'
+import { ask, type Citizen, invite, until } from './world'
 
 /** Longer than a verdict can be taken back, and shorter than a line may be silent, in milliseconds. */
 const delay = 6_000
@@ -65,6 +65,7 @@ test('ten requests are cleared without a mouse', async ({ enter, caller, accessi
   await expect(page.getByText('1 thing waits')).toBeVisible()
   await press('ControlOrMeta+a', 'Delete', 'Enter')
   await expect(page.getByText('4 things wait')).toBeVisible()
+  await expect(page.locator('[data-row]:focus')).toBeVisible()
   // A denial has its reason.
   await press('d')
   const dialog = page.getByRole('dialog', { name: 'Deny this request' })
@@ -287,6 +288,47 @@ test('where a fresh second factor is needed it is asked for, and then the verdic
   await expect.poll(async () => (await dana.get<Seen>(`/requests/${id}`)).votes.length).toBe(1)
 })
 
+test('a passkey proves who decides as well as a code', async ({ enter, caller }) => {
+  const [olu, dana] = [await caller('olu'), await caller('dana')]
+  const { tag, decider } = await corner({ olu, dana }, 0, ['Kay Passkey'])
+  await careful(olu, tag)
+  const id = await ask(dana, `file/${tag}/vault`, 'look into it')
+  const { page, context } = await enter(decider)
+  const browser = await context.newCDPSession(page)
+  await browser.send('WebAuthn.enable')
+  const options = {
+    protocol: 'ctap2',
+    transport: 'internal',
+    hasResidentKey: true,
+    hasUserVerification: true,
+    isUserVerified: true,
+  } as const
+  await browser.send('WebAuthn.addVirtualAuthenticator', { options })
+  await page.goto('/inbox')
+  await page.evaluate(enrolPasskey)
+  await expect(pane(page).getByRole('heading', { level: 2 })).toContainText('vault')
+  await page.keyboard.press('a')
+  await page.getByRole('dialog').getByRole('button', { name: 'Use a passkey' }).click()
+  await expect.poll(async () => (await dana.get<Seen>(`/requests/${id}`)).votes.length).toBe(1)
+})
+
+test('what one asked for shows up when it can be opened, and a key opens it', async ({ enter, caller, accessible }) => {
+  const olu = await caller('olu')
+  const dev = await invite(olu, 'Ria Ready', [{ role: 'developer' }])
+  const [ria, ada] = [await caller(dev), await caller('ada')]
+  const { page } = await enter(dev)
+  await page.goto('/inbox')
+  await expect(page.getByRole('heading', { name: 'Nothing waits for you' })).toBeVisible()
+  const id = await ask(ria, 'file/prod/db/password', 'restore the backup')
+  await ada.post(`/requests/${id}/approve`, {})
+  await until(ria, id, 'executed')
+  await expect(page.getByRole('heading', { name: 'Ready for you to open' })).toBeVisible()
+  await expect(pane(page).getByRole('button', { name: 'Open password' })).toBeVisible()
+  await accessible(page)
+  await page.keyboard.press('v')
+  await expect(page.getByRole('dialog', { name: 'Open a value once' })).toBeVisible()
+})
+
 test('who may not see requests is told what is missing', async ({ enter, caller, accessible }) => {
   const nobody = await invite(await caller('olu'), 'Nat Nobody', [])
   const { page } = await enter(nobody)
@@ -320,4 +362,25 @@ async function careful(olu: Caller, tag: string) {
       ],
     })
   }).toPass()
+}
+
+/** enrolPasskey runs in a page, and makes a passkey for whoever is signed in there. */
+async function enrolPasskey() {
+  const call = async (path: string, body: unknown) => {
+    const answer = await fetch(`/api/v1/me/factors/passkeys${path}`, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/json',
+        'Idempotency-Key': crypto.randomUUID(),
+        'Sb-Requested-With': 'tests',
+      },
+      body: JSON.stringify(body),
+    })
+    if (!answer.ok) throw new Error(await answer.text())
+    return answer.json()
+  }
+  const { public_key } = await call('', {})
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(public_key)
+  const made = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential
+  await call('/finish', { name: 'test', passkey: made.toJSON() })
 }

@@ -37,7 +37,7 @@ test('a machine gets a token that works until it is revoked, and is shown once',
   const give = page.getByRole('dialog', { name: `Give ${name} a role` })
   await give.getByLabel('Role', { exact: true }).selectOption('developer')
   await give.getByRole('button', { name: 'Give the role' }).click()
-  await expect(page.getByRole('list', { name: `Roles of ${name}` })).toContainText('any secret')
+  await expect(page.getByRole('list', { name: `Roles of ${name}` })).toContainText('everywhere')
 
   await page.getByRole('button', { name: 'Make a token' }).click()
   const dialog = page.getByRole('dialog')

@@ -130,6 +130,7 @@ test('a reset link gives a new password, and who is kept out is out at once, unt
   const them = await visit()
   await choose(them.page, link, somebody.email, `other words than ${randomUUID()}`)
   await expect(them.page.getByRole('button', { name: `Account of ${somebody.name}` })).toBeVisible()
+  await page.reload()
   await expect(page.getByRole('list', { name: `Sessions of ${somebody.name}` }).getByRole('listitem')).toHaveCount(1)
 
   await page.getByRole('button', { name: 'Keep them out' }).click()

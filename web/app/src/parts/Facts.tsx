@@ -1,5 +1,6 @@
-import { Group, Paper, Stack, Title } from '@mantine/core'
+import { Stack } from '@mantine/core'
 import type { ReactNode } from 'react'
+import { Card } from '../ui/Card'
 import classes from './Facts.module.css'
 
 interface SectionProps {
@@ -8,18 +9,12 @@ interface SectionProps {
   children: ReactNode
 }
 
-/** A part of a page about one thing. */
+/** A part of a page about one thing, with its own parts one below the other. */
 export function Section({ title, action, children }: SectionProps) {
   return (
-    <Paper component="section" withBorder p="md" aria-label={title} className={classes.section}>
-      <Stack gap="sm">
-        <Group justify="space-between" mih={30}>
-          <Title order={2}>{title}</Title>
-          {action}
-        </Group>
-        {children}
-      </Stack>
-    </Paper>
+    <Card title={title} actions={action}>
+      <Stack gap="sm">{children}</Stack>
+    </Card>
   )
 }
 

@@ -9,7 +9,8 @@ export interface Shortcut {
   keys: string[]
   /** What it does, as the sheet of keys says it: "Approve". */
   does: string
-  run: () => void
+  /** Does it. `false` leaves the key to others, and to the browser. */
+  run: () => unknown
 }
 
 export interface Group {
@@ -79,9 +80,7 @@ export function useKeys(title: string, shortcuts: Shortcut[]) {
     const onKeyDown = (event: KeyboardEvent) => {
       if (typing(event)) return
       const found = now.current.find((shortcut) => shortcut.keys.includes(event.key))
-      if (!found) return
-      event.preventDefault()
-      found.run()
+      if (found && found.run() !== false) event.preventDefault()
     }
     window.addEventListener('keydown', onKeyDown)
     return () => window.removeEventListener('keydown', onKeyDown)
@@ -91,12 +90,12 @@ export function useKeys(title: string, shortcuts: Shortcut[]) {
 /** useGo makes "g" and a letter go to a section. It comes before the page's own keys. */
 export function useGo() {
   const navigate = useNavigate()
-  const begun = useRef(0)
+  const begun = useRef(Number.NEGATIVE_INFINITY)
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (typing(event)) return
       const second = event.timeStamp - begun.current < pause
-      begun.current = 0
+      begun.current = Number.NEGATIVE_INFINITY
       const to = second && sections.flatMap((group) => group.items).find((section) => section.go === event.key)?.to
       if (to) void navigate({ to })
       else if (event.key === 'g' && !second) begun.current = event.timeStamp

@@ -7,47 +7,35 @@ import { type Agent, agentQuery, revoke } from '../../api/agents'
 import { newKey } from '../../api/client'
 import { connectionsQuery } from '../../api/connections'
 import { useListing } from '../../api/listing'
-import { codeOf } from '../../api/problem'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
-import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { Failed, Forbidden, Loading } from '../../ui/states'
+import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Countdown, useNow, When } from '../../ui/When'
 import { AgentBadge, LastSeen } from './AgentState'
 import { told } from './agentWords'
-
-const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
 
 /** One agent: where it is in its life, and the way to end it. */
 export function AgentDetail() {
   const { id } = useParams({ strict: false }) as { id: string }
   const unseen = whyNot(useMe(), 'agent.list', 'see agents')
   const agent = useQuery({ ...agentQuery(id), enabled: !unseen })
-  if (unseen) {
-    return (
-      <Page title="Agent">
-        <Forbidden reason={unseen} />
-      </Page>
-    )
-  }
-  if (codeOf(agent.error) === 'agent_unknown') {
-    return <Missing title="Agent" what="There is no such agent" to={paths.agents()} back="To the agents" />
-  }
-  if (agent.error && !agent.data) {
-    return (
-      <Page title="Agent">
-        <Failed error={agent.error} again={() => void agent.refetch()} />
-      </Page>
-    )
-  }
-  if (!agent.data) return <Loading what="Loading the agent" />
-  return <Shown agent={agent.data} />
+  return (
+    <One
+      title="Agent"
+      query={agent}
+      unseen={unseen}
+      missing={{ agent_unknown: 'There is no such agent' }}
+      back={{ to: paths.agents(), label: 'To the agents' }}
+    >
+      {(found) => <Shown agent={found} />}
+    </One>
+  )
 }
 
 function Shown({ agent }: { agent: Agent }) {

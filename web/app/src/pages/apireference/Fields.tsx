@@ -1,4 +1,4 @@
-import { Badge, Group, Text } from '@mantine/core'
+import { Group, Text } from '@mantine/core'
 import type { ReactNode } from 'react'
 import classes from './ApiReference.module.css'
 import type { Contract, Raw } from './contract'
@@ -49,7 +49,11 @@ export function FieldRow({ field, place, children }: RowProps) {
           {place && `, ${place}`}
           {again && ', as above'}
         </Text>
-        {required && <Badge color="gray">needed</Badge>}
+        {required && (
+          <Text size="sm" fw={500}>
+            needed
+          </Text>
+        )}
       </Group>
       {about && (
         <Text size="md">

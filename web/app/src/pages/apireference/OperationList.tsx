@@ -13,11 +13,14 @@ import { Method } from './Method'
 export function OperationList({ contract, current }: { contract: Contract; current: string }) {
   const navigate = useNavigate()
   const list = useRef<HTMLDivElement>(null)
+  const groups = useRef<HTMLDivElement>(null)
   const [text, setText] = useState('')
   const wanted = useDeferredValue(text)
   const found = useMemo(() => find(contract.operations, wanted), [contract, wanted])
   useEffect(() => {
-    list.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' })
+    const box = groups.current
+    const at = box?.querySelector<HTMLElement>('[aria-current]')
+    if (box && at) box.scrollTop = at.offsetTop - box.offsetTop - box.clientHeight / 2
   }, []) // where a link led to; later, one has clicked it there
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
@@ -43,7 +46,7 @@ export function OperationList({ contract, current }: { contract: Contract; curre
           if (event.key === 'Enter' && first) void navigate(leads(paths.api(first.id)))
         }}
       />
-      <div className={classes.groups}>
+      <div ref={groups} className={classes.groups}>
         {found.length === 0 && (
           <Text c="dimmed" role="status">
             No call has these words.

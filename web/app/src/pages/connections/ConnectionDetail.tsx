@@ -5,10 +5,10 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Connection, connectionQuery, disable, enable } from '../../api/connections'
-import { codeOf, sentence } from '../../api/problem'
+import { sentence } from '../../api/problem'
 import { countQuery } from '../../api/secrets'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
@@ -17,7 +17,7 @@ import { CodeBlock } from '../../ui/CodeBlock'
 import { CopyButton } from '../../ui/CopyButton'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { Failed, Forbidden, Loading } from '../../ui/states'
+import { ReasonDialog } from '../../ui/ReasonDialog'
 import { When } from '../../ui/When'
 import { counted } from '../inventory/secretWords'
 import { ScanButton } from '../jobs/ScanButton'
@@ -27,8 +27,6 @@ import { LatestJobs } from './LatestJobs'
 import { providerWords } from './providers'
 import { scheduleWords } from './scheduleWords'
 
-const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
-
 const ScheduleDialog = lazily(() => import('./ScheduleDialog'), 'ScheduleDialog')
 
 /** One connection: whether it is used, who serves it, what it holds. */
@@ -36,32 +34,17 @@ export function ConnectionDetail() {
   const { name } = useParams({ strict: false }) as { name: string }
   const unseen = whyNot(useMe(), 'connection.list', 'see connections')
   const connection = useQuery({ ...connectionQuery(name), enabled: !unseen })
-  if (unseen) {
-    return (
-      <Page title="Connection">
-        <Forbidden reason={unseen} />
-      </Page>
-    )
-  }
-  if (codeOf(connection.error) === 'connection_unknown') {
-    return (
-      <Missing
-        title="Connection"
-        what="There is no such connection"
-        to={paths.connections()}
-        back="To the connections"
-      />
-    )
-  }
-  if (connection.error && !connection.data) {
-    return (
-      <Page title="Connection">
-        <Failed error={connection.error} again={() => void connection.refetch()} />
-      </Page>
-    )
-  }
-  if (!connection.data) return <Loading what="Loading the connection" />
-  return <Shown connection={connection.data} />
+  return (
+    <One
+      title="Connection"
+      query={connection}
+      unseen={unseen}
+      missing={{ connection_unknown: 'There is no such connection' }}
+      back={{ to: paths.connections(), label: 'To the connections' }}
+    >
+      {(found) => <Shown connection={found} />}
+    </One>
+  )
 }
 
 function Shown({ connection }: { connection: Connection }) {

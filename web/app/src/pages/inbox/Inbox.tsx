@@ -15,7 +15,7 @@ import { useEntries } from '../requests/review/verdicts'
 import { AllDone } from './AllDone'
 import classes from './Inbox.module.css'
 import { List } from './List'
-import { afterwards, beside, parts, whyNotTogether } from './triage'
+import { afterwards, beside, kindOf, parts, whyNotTogether } from './triage'
 
 /** What waits for whoever is signed in: a list to walk through, and beside it the request that one is at. */
 export function Inbox() {
@@ -77,12 +77,11 @@ function Triage() {
   if (index >= 0) last.current = index
   const selected = shown.filter((request) => picked.has(request.id))
 
-  const focus = (id: string | undefined) =>
-    requestAnimationFrame(() => {
-      const row = id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined
-      if (row?.offsetParent) row.focus()
-      else pane.current?.querySelector<HTMLElement>('h2')?.focus()
-    })
+  const focus = (id: string | undefined) => {
+    const row = () => (id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined)
+    row()?.focus() // at once: the next key may be a command
+    requestAnimationFrame(() => (row() ?? pane.current?.querySelector<HTMLElement>('h2'))?.focus())
+  }
   const goTo = (request: Request | undefined) => {
     if (request?.id !== at) {
       choose(request?.id ?? '')
@@ -120,10 +119,12 @@ function Triage() {
     { keys: ['x'], does: 'Select', run: () => current && shown.includes(current) && toggle(current.id) },
     { keys: ['A'], does: 'Approve what is selected', run: approveSelected },
     {
-      // Where a value of this request is ready, the key opens it.
       keys: ['v'],
       does: 'Go to what is ready for you',
-      run: () => goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current),
+      run: () => {
+        if (current && kindOf(current) === 'ready') return false // there the key opens a value
+        return goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current)
+      },
     },
     { keys: ['/'], does: 'Filter', run: () => filter.current?.focus() },
     { keys: ['Escape'], does: 'Select nothing', run: () => setPicked(new Set()) },

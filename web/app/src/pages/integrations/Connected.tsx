@@ -107,7 +107,7 @@ function KeyManager({ of: { operation } }: Props) {
     <Section title="Key manager">
       {operation ? (
         <>
-          <Facts of={[['Wraps the keys of values', managers[operation.key_manager]]]} />
+          <Facts of={[['Wraps the keys', managers[operation.key_manager]]]} />
           <Text c="dimmed">
             No value is kept in clear: each has a key of its own, which this one wraps. An operator sets it by{' '}
             <Code>SB_KMS</Code>.

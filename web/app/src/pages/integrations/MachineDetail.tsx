@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
 import { type Machine, machineQuery } from '../../api/machines'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { Grants } from '../../parts/people/Grants'
 import { paths } from '../../paths'
 import { leads } from '../../search'
@@ -12,7 +12,6 @@ import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
 import { Page } from '../../ui/Page'
-import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { Keeping } from './Keeping'
 import { MachineBadge } from './Machines'
@@ -24,25 +23,17 @@ export function MachineDetail() {
   const { id } = useParams({ strict: false }) as { id: string }
   const unseen = whyNot(useMe(), 'machine.manage', 'see machines')
   const machine = useQuery({ ...machineQuery(id), enabled: !unseen })
-  if (unseen) {
-    return (
-      <Page title="Machine">
-        <Forbidden reason={unseen} />
-      </Page>
-    )
-  }
-  if (machine.data === null) {
-    return <Missing title="Machine" what="There is no such machine" to={paths.machines()} back="To the machines" />
-  }
-  if (machine.error && !machine.data) {
-    return (
-      <Page title="Machine">
-        <Failed error={machine.error} again={() => void machine.refetch()} />
-      </Page>
-    )
-  }
-  if (!machine.data) return <Loading what="Loading the machine" />
-  return <Shown machine={machine.data} />
+  return (
+    <One
+      title="Machine"
+      query={machine}
+      unseen={unseen}
+      missing={{ '': 'There is no such machine' }}
+      back={{ to: paths.machines(), label: 'To the machines' }}
+    >
+      {(found) => <Shown machine={found} />}
+    </One>
+  )
 }
 
 function Shown({ machine }: { machine: Machine }) {

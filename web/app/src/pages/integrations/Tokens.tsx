@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { permissionsQuery } from '../../api/governance'
 import { type Machine, type MachineToken, revokeToken } from '../../api/machines'
 import { Section } from '../../parts/Facts'
-import { join, where } from '../../parts/governance/words'
+import { reach } from '../../parts/governance/words'
 import classes from '../../parts/Rows.module.css'
 import { ActionButton } from '../../ui/ActionButton'
 import { lazily } from '../../ui/lazily'
@@ -46,10 +46,13 @@ export function Tokens({ machine }: { machine: Machine }) {
                 <Text size="md" fw={500}>
                   {token.name}
                 </Text>
+                <Text size="md" c="dimmed">
+                  {reach(token.scope)}
+                </Text>
                 {Date.parse(token.until) <= now && <Badge color="gray">Ended</Badge>}
               </Group>
               <Text size="md">
-                May <Doing of={token.permissions} />: {where(token.scope)}
+                <Doing of={token.permissions} />
               </Text>
               <Text size="sm" c="dimmed">
                 {token.used_at ? (
@@ -103,5 +106,5 @@ export function Tokens({ machine }: { machine: Machine }) {
 function Doing({ of }: { of: string[] }) {
   const known = useQuery(permissionsQuery)
   const words = new Map((known.data?.permissions ?? []).map((p) => [p.permission as string, p.sentence]))
-  return join(of.map((permission) => words.get(permission) ?? permission))
+  return `May ${of.map((permission) => words.get(permission) ?? permission).join('; ')}`
 }

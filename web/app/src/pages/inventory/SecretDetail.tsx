@@ -3,10 +3,9 @@ import { IconEye, IconHistory, IconPencil } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
 import { useState } from 'react'
-import { codeOf } from '../../api/problem'
 import { type Secret, secretQuery } from '../../api/secrets'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
@@ -14,7 +13,6 @@ import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { providerWords } from '../connections/providers'
 import { whyNotAsk } from './asking'
@@ -32,25 +30,17 @@ export function SecretDetail() {
   const { id } = useParams({ strict: false }) as { id: string }
   const unseen = whyNot(useMe(), 'secret.list', 'see the inventory')
   const secret = useQuery({ ...secretQuery(id), enabled: !unseen })
-  if (unseen) {
-    return (
-      <Page title="Secret">
-        <Forbidden reason={unseen} />
-      </Page>
-    )
-  }
-  if (codeOf(secret.error) === 'secret_unknown') {
-    return <Missing title="Secret" what="There is no such secret" to={paths.inventory()} back="To the inventory" />
-  }
-  if (secret.error && !secret.data) {
-    return (
-      <Page title="Secret">
-        <Failed error={secret.error} again={() => void secret.refetch()} />
-      </Page>
-    )
-  }
-  if (!secret.data) return <Loading what="Loading the secret" />
-  return <Shown secret={secret.data} />
+  return (
+    <One
+      title="Secret"
+      query={secret}
+      unseen={unseen}
+      missing={{ secret_unknown: 'There is no such secret' }}
+      back={{ to: paths.inventory(), label: 'To the inventory' }}
+    >
+      {(found) => <Shown secret={found} />}
+    </One>
+  )
 }
 
 function Shown({ secret }: { secret: Secret }) {

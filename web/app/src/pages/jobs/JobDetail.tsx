@@ -4,39 +4,34 @@ import { Link, useParams } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { cancel, ended, followJob, type Job, jobQuery } from '../../api/jobs'
-import { codeOf, sentence } from '../../api/problem'
+import { sentence } from '../../api/problem'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
-import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
-import { Failed, Loading } from '../../ui/states'
+import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Countdown, useNow, When } from '../../ui/When'
 import { JobBadge } from './JobBadge'
 import { JobProgress } from './JobProgress'
 import { failureWords, queuedBy, stateWords, title, took, typeWords } from './jobWords'
 
-const ReasonDialog = lazily(() => import('../../ui/ReasonDialog'), 'ReasonDialog')
-
 /** One job, live until it has ended. */
 export function JobDetail() {
   const { id } = useParams({ strict: false }) as { id: string }
   const job = useQuery(jobQuery(id))
-  if (codeOf(job.error) === 'job_unknown') {
-    return <Missing title="Job" what="There is no such job" to={paths.jobs()} back="To the jobs" />
-  }
-  if (job.error && !job.data) {
-    return (
-      <Page title="Job">
-        <Failed error={job.error} again={() => void job.refetch()} />
-      </Page>
-    )
-  }
-  if (!job.data) return <Loading what="Loading the job" />
-  return <Shown job={job.data} />
+  return (
+    <One
+      title="Job"
+      query={job}
+      missing={{ job_unknown: 'There is no such job' }}
+      back={{ to: paths.jobs(), label: 'To the jobs' }}
+    >
+      {(found) => <Shown job={found} />}
+    </One>
+  )
 }
 
 function Shown({ job }: { job: Job }) {

@@ -3,16 +3,14 @@ import { IconHistory } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
 import { type Account, personQuery } from '../../api/people'
-import { codeOf } from '../../api/problem'
 import { Facts, Section } from '../../parts/Facts'
-import { Missing } from '../../parts/Missing'
+import { One } from '../../parts/One'
 import { Grants } from '../../parts/people/Grants'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { Page } from '../../ui/Page'
-import { Failed, Forbidden, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
 import { Keeping } from './Keeping'
 import { factorsOf } from './peopleWords'
@@ -24,28 +22,17 @@ export function PersonDetail() {
   const { id } = useParams({ strict: false }) as { id: string }
   const unseen = whyNot(useMe(), 'person.list', 'see people')
   const person = useQuery({ ...personQuery(id), enabled: !unseen })
-  if (unseen) {
-    return (
-      <Page title="Person">
-        <Forbidden reason={unseen} />
-      </Page>
-    )
-  }
-  if (codeOf(person.error) === 'person_erased') {
-    return <Missing title="Person" what="This person was erased" to={paths.people()} back="To the people" />
-  }
-  if (codeOf(person.error) === 'person_unknown') {
-    return <Missing title="Person" what="There is no such person" to={paths.people()} back="To the people" />
-  }
-  if (person.error && !person.data) {
-    return (
-      <Page title="Person">
-        <Failed error={person.error} again={() => void person.refetch()} />
-      </Page>
-    )
-  }
-  if (!person.data) return <Loading what="Loading the person" />
-  return <Shown person={person.data} />
+  return (
+    <One
+      title="Person"
+      query={person}
+      unseen={unseen}
+      missing={{ person_unknown: 'There is no such person', person_erased: 'This person was erased' }}
+      back={{ to: paths.people(), label: 'To the people' }}
+    >
+      {(found) => <Shown person={found} />}
+    </One>
+  )
 }
 
 function Shown({ person }: { person: Account }) {

@@ -44,7 +44,8 @@ export function SessionsOf({ person }: { person: Account }) {
         {open.map((session) => (
           <li key={session.id} className={classes.item}>
             <Text size="md">
-              Since <When at={session.created_at} />, last used <When at={session.used_at} />
+              {session.browser ? 'A browser' : 'A command line'}, since <When at={session.created_at} />, last used{' '}
+              <When at={session.used_at} />
             </Text>
           </li>
         ))}

@@ -1,10 +1,10 @@
 import { Button, Group, List, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { type Governance, permissionsQuery } from '../../api/governance'
-import { Card } from '../../parts/governance/Card'
 import { usePeople } from '../../parts/governance/names'
 import { find, kindWords, type Settings } from '../../parts/governance/objects'
 import { approversOf, join, people } from '../../parts/governance/words'
+import { Card } from '../../ui/Card'
 import { span } from '../../ui/time'
 
 /** What the settings say unless they say something else (policy/settings.go). */

@@ -10,8 +10,8 @@ import {
   TextField,
 } from '../../parts/change/fields'
 import { ScopeField } from '../../parts/change/ScopeField'
-import { Card } from '../../parts/governance/Card'
 import { namesOf, type Rule } from '../../parts/governance/objects'
+import { Card } from '../../ui/Card'
 
 const effects = [
   { value: 'require', label: 'Needs approval' },

@@ -6,8 +6,8 @@ import { draftOf } from '../../parts/change/draft'
 import { useEditing, useField } from '../../parts/change/Editing'
 import { Editor } from '../../parts/change/Editor'
 import { NamesField, NumberField, SecondsField } from '../../parts/change/fields'
-import { Card } from '../../parts/governance/Card'
 import { find, kindWords, type Settings } from '../../parts/governance/objects'
+import { Card } from '../../ui/Card'
 
 /** The one object of settings. Until somebody writes it, it says nothing. */
 export default function SettingsEditor({ governance, leave }: { governance: Governance; leave: () => void }) {

@@ -2,12 +2,12 @@ import { Anchor, Stack, Text } from '@mantine/core'
 import { IconUsers } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import type { Governance } from '../../api/governance'
-import { Card } from '../../parts/governance/Card'
 import { usePeople } from '../../parts/governance/names'
 import { ofKind } from '../../parts/governance/objects'
 import { Some } from '../../parts/governance/Some'
 import { join, where } from '../../parts/governance/words'
 import { paths } from '../../paths'
+import { Card } from '../../ui/Card'
 import { Empty } from '../../ui/states'
 
 /** Groups, who belongs to them, and what that gives. */

@@ -3,9 +3,9 @@ import { IconPlus, IconTrash } from '@tabler/icons-react'
 import { useEditing, useField } from '../../parts/change/Editing'
 import { ChoiceField, NameField, NamesField, PeopleField, TextField, TextsField } from '../../parts/change/fields'
 import { ScopeField } from '../../parts/change/ScopeField'
-import { Card } from '../../parts/governance/Card'
 import { useConnectionNames, useRoleNames } from '../../parts/governance/names'
 import { type Binding, type Environment, find, type Grant, namesOf, type Project } from '../../parts/governance/objects'
+import { Card } from '../../ui/Card'
 
 const kinds = [
   { value: 'prod', label: 'Production' },

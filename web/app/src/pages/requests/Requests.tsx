@@ -133,7 +133,7 @@ function Filters({ everybody }: { everybody: boolean }) {
   return (
     <Group justify="space-between" gap="sm">
       <Chip.Group
-        value={viewOf(search)}
+        value={one(search, 'state') ? '' : viewOf(search)}
         onChange={(view) => change({ show: view === 'all' ? '' : (view as string), state: undefined })}
       >
         <Group gap={6} role="radiogroup" aria-label="Which requests">

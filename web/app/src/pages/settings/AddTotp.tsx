@@ -1,10 +1,11 @@
-import { Alert, Button, Code, Group, Loader, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Group, Loader, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { QRCodeSVG } from 'qrcode.react'
 import { useState } from 'react'
 import { newKey, type Schema } from '../../api/client'
 import { confirmTotp, startTotp } from '../../api/me'
 import { sentence } from '../../api/problem'
 import { withStepUp } from '../../session/stepUp'
+import { CodeBlock } from '../../ui/CodeBlock'
 import { Countdown } from '../../ui/When'
 import classes from './Settings.module.css'
 
@@ -62,7 +63,7 @@ export function AddTotp({ close }: { close: () => void }) {
                   <QRCodeSVG value={made.uri} size={184} title="QR code for the authenticator app" />
                 </div>
               </Group>
-              <Code block>{made.secret}</Code>
+              <CodeBlock label="Secret for the app">{made.secret}</CodeBlock>
               <TextInput
                 label="First code of the app"
                 description={

@@ -4,13 +4,13 @@ import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { delegationsQuery, endDelegation } from '../../api/me'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { nameOf } from '../../parts/requestWords'
 import { type Me, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { lazily } from '../../ui/lazily'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './Settings.module.css'
 
 const DelegateDialog = lazily(() => import('./DelegateDialog'), 'DelegateDialog')
 
@@ -40,6 +40,7 @@ export function Delegations({ me }: { me: Me }) {
         </ActionButton>
       }
     >
+      {blocked && <Text c="dimmed">{blocked}</Text>}
       {error !== undefined && <Failed error={error} />}
       {!blocked && delegations.isPending && <Loading what="Loading who decides for you" />}
       {delegations.error && <Failed error={delegations.error} again={() => void delegations.refetch()} />}

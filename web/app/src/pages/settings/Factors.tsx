@@ -5,12 +5,12 @@ import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Factor, factorsQuery, removeFactor } from '../../api/me'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { withStepUp } from '../../session/stepUp'
 import { ActionButton } from '../../ui/ActionButton'
 import { lazily } from '../../ui/lazily'
 import { Empty, Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './Settings.module.css'
 
 const AddPasskey = lazily(() => import('./AddPasskey'), 'AddPasskey')
 

@@ -1,13 +1,13 @@
 import { Badge, Button, Group, Stack, Text } from '@mantine/core'
-import { IconDeviceDesktop, IconLogout } from '@tabler/icons-react'
+import { IconDeviceDesktop, IconLogout, IconTerminal2 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { endAllSessions, endOtherSessions, endSession, sessionsQuery } from '../../api/me'
 import { Section } from '../../parts/Facts'
+import classes from '../../parts/Rows.module.css'
 import { leave } from '../../session/signOut'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
-import classes from './Settings.module.css'
 
 /** Where somebody is signed in, and how to end it. */
 export function Sessions() {
@@ -51,11 +51,15 @@ export function Sessions() {
       <ul className={classes.list} aria-label="Your sessions">
         {sessions.data?.items.map((session) => (
           <li key={session.id} className={classes.item}>
-            <IconDeviceDesktop size={18} stroke={1.6} aria-hidden />
+            {session.browser ? (
+              <IconDeviceDesktop size={18} stroke={1.6} aria-hidden />
+            ) : (
+              <IconTerminal2 size={18} stroke={1.6} aria-hidden />
+            )}
             <Stack gap={0} flex={1}>
               <Group gap={8}>
                 <Text size="md">
-                  Signed in <When at={session.created_at} />
+                  {session.browser ? 'A browser' : 'A command line'}, signed in <When at={session.created_at} />
                 </Text>
                 {session.current && <Badge color="green">This one</Badge>}
               </Group>

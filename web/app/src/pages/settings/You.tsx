@@ -1,6 +1,6 @@
 import { Badge, Group, Stack, Text } from '@mantine/core'
 import { Facts, Section } from '../../parts/Facts'
-import { where } from '../../parts/governance/words'
+import { reach } from '../../parts/governance/words'
 import type { Me } from '../../session/who'
 import { When } from '../../ui/When'
 
@@ -27,7 +27,7 @@ export function You({ me }: { me: Me }) {
           <Group key={JSON.stringify(grant)} gap={8}>
             <Badge>{grant.role}</Badge>
             <Text size="md">
-              {where(grant.scope)}
+              {reach(grant.scope)}
               {grant.group && `, by the group ${grant.group}`}
               {grant.until && (
                 <>

@@ -3,10 +3,10 @@ import { IconArrowDown, IconArrowUp, IconPlus, IconTrash } from '@tabler/icons-r
 import { ApproversField } from '../../parts/change/ApproversField'
 import { useEditing, useField } from '../../parts/change/Editing'
 import { ChoiceField, NumberField, SecondsField, SwitchField, TextField } from '../../parts/change/fields'
-import { Card } from '../../parts/governance/Card'
 import type { Step, Workflow } from '../../parts/governance/objects'
 import { WorkflowGraph } from '../../parts/governance/WorkflowGraph'
 import { nobody } from '../../parts/governance/words'
+import { Card } from '../../ui/Card'
 
 /** The server takes no more (docs/reference/governance.md). */
 const mostSteps = 10

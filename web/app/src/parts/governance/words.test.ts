@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Rule } from './objects'
-import { approversOf, needed, sentenceOf, where } from './words'
+import { approversOf, needed, reach, sentenceOf, where } from './words'
 
 test.each<[Rule, string]>([
   [{ effect: 'deny', operations: ['patch'] }, 'Nobody may change any secret.'],
@@ -42,4 +42,9 @@ test('approvers are a list in words', () => {
   )
   expect(approversOf({}, nameOf)).toBe('nobody')
   expect(needed(2, { roles: ['approver'] }, nameOf)).toBe('2 approvals from anybody with the role approver')
+})
+
+test('a role without a scope reaches everywhere', () => {
+  expect(reach({})).toBe('everywhere')
+  expect(reach({ team: 'payments' })).toBe('secrets of the team payments and the teams below it')
 })

@@ -20,6 +20,10 @@ export function where(scope: Scope | undefined): string {
   return `secrets ${join(parts)}`
 }
 
+/** reach is how far a role goes: "everywhere", or what its scope covers. */
+export const reach = (scope: Scope | undefined): string =>
+  Object.keys(scope ?? {}).length === 0 ? 'everywhere' : where(scope)
+
 /** does is what an operation list is about: "read and change". */
 export function does(operations: string[] | undefined): string {
   const words: Record<string, string> = { read: 'read', patch: 'change' }

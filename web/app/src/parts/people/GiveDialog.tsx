@@ -30,6 +30,7 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
       .filter(({ kind }) => kind === 'Role')
       .map(({ name, spec }) => ({ name, description: String((spec as { description?: string }).description ?? '') })),
   ]
+  const everywhere = Object.keys(bare(scope)).length === 0
   const submit = async () => {
     setBusy(true)
     setError(undefined)
@@ -69,7 +70,7 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
           />
           <ScopeInputs value={scope} change={setScope} />
           <Text size="md">
-            {person.name} will be {role} for {where(bare(scope))}.
+            {person.name} will be {role} {everywhere ? 'everywhere' : `for ${where(bare(scope))}`}.
           </Text>
           <TextInput
             label="Until"

@@ -8,7 +8,7 @@ import { lazily } from '../../ui/lazily'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { When } from '../../ui/When'
 import { Section } from '../Facts'
-import { where } from '../governance/words'
+import { reach } from '../governance/words'
 import classes from '../Rows.module.css'
 import { type Holder, refreshHolders } from './holder'
 
@@ -40,7 +40,7 @@ export function Grants({ person, none }: { person: Holder; none: string }) {
             <Stack gap={2} flex={1}>
               <Group gap={8}>
                 <Badge>{grant.role}</Badge>
-                <Text size="md">{where(grant.scope)}</Text>
+                <Text size="md">{reach(grant.scope)}</Text>
               </Group>
               {(grant.until || grant.reason || grant.group) && (
                 <Text size="sm" c="dimmed">

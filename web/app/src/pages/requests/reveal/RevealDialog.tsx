@@ -39,6 +39,7 @@ export function RevealDialog({ request, envelope, opened, close }: Props) {
   }, [opened, reveal])
   const state = useSyncExternalStore(reveal.subscribe, reveal.get)
   const busy = state.at === 'fetching' // the value is on its way and would be lost
+  const behind = state.at === 'proving' // another dialog is over this one, and Escape is for that one
   return (
     <Modal
       opened={opened}
@@ -46,8 +47,8 @@ export function RevealDialog({ request, envelope, opened, close }: Props) {
       title="Open a value once"
       size="lg"
       withCloseButton={!busy}
-      closeOnEscape={!busy}
-      closeOnClickOutside={!busy && !holds(state)}
+      closeOnEscape={!busy && !behind}
+      closeOnClickOutside={!busy && !behind && !holds(state)}
     >
       <Stack>
         <Text component="div">

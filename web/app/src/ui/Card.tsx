@@ -17,11 +17,12 @@ export function Card({ title, actions, order = 2, children }: Props) {
       p={16}
       radius="md"
       bg="var(--sb-surface)"
+      miw={0}
       component="section"
       aria-labelledby={title ? id : undefined}
     >
       {(title || actions) && (
-        <Group justify="space-between" mb={12} gap={8}>
+        <Group justify="space-between" mb={12} gap={8} mih={30}>
           <Title order={order} id={id}>
             {title}
           </Title>
