@@ -203,7 +203,7 @@ func (a *API) nameDeciders(c *call, x policy.Explanation, shown *api.Explanation
 
 // nameVoters adds who may vote, for those who may list people.
 func (a *API) nameVoters(c *call, x policy.Explanation, shown *api.Explanation) error {
-	if !c.may(policy.PersonList, policy.Spot{}) {
+	if !c.sees(policy.PersonList) {
 		return nil
 	}
 	var who []events.UserID

@@ -43,10 +43,10 @@ func (a *API) showInstallation(c *call) (reply, error) {
 			SessionSeconds: seconds(store.AbsoluteEnd), BrowserIdleSeconds: seconds(store.BrowserIdleEnd),
 		},
 	}
-	if c.may(policy.GovernanceRead, policy.Spot{}) {
+	if c.sees(policy.GovernanceRead) {
 		shown.Operation = &api.Operation{StartedAt: a.started, KeyManager: a.Installation.KeyManager}
 	}
-	if c.may(policy.AgentList, policy.Spot{}) {
+	if c.sees(policy.AgentList) {
 		online, enrolled, err := a.Views.CountAgents(c.ctx())
 		if err != nil {
 			return reply{}, err

@@ -44,6 +44,13 @@ func (c *call) provedWithin(d time.Duration) bool {
 	return !c.found.SteppedUp.IsZero() && c.now.Sub(c.found.SteppedUp) <= d
 }
 
+// sees reports whether a call may tell more to who has a permission everywhere: where that needs a
+// second factor, only to who proved one.
+func (c *call) sees(p policy.Permission) bool {
+	governance := c.powers.Governance()
+	return c.may(p, policy.Spot{}) && (!governance.StepUp(p) || c.session != "" && c.provedWithin(governance.Freshness()))
+}
+
 // stepUp refuses a call unless its caller proved a second factor a moment ago, in this session.
 // Machines have none, so they cannot do what needs one. Errors: people_only, and those of
 // [API.requireStepUp].

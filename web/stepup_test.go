@@ -103,6 +103,32 @@ func TestAPermissionBesideThatOfTheRouteNeedsAFreshFactorToo(t *testing.T) {
 	r.call(r.developer, "GET", at(id, ""), nil).wants(t, 200, "") // who has none of them
 }
 
+// TestNothingIsToldBesideThatNeedsAFreshFactor: a call that anybody may make tells more to some, and
+// not what they would have to prove themselves for elsewhere.
+func TestNothingIsToldBesideThatNeedsAFreshFactor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	who := r.fresh(r.admin)
+	phone := r.addApp(who)
+	tells := func() (names, operation, agents bool) {
+		ask := api.ExplainPolicy{Person: string(r.developer.ID), Secret: "file/shop/db", Keys: []string{"password"}}
+		steps := read[api.Explanation](t, r.call(who, "POST", "/policy/explain", ask, r.newest())).Steps
+		shown := read[api.Installation](t, r.call(who, "GET", "/installation", nil, r.newest()))
+		return len(steps) > 0 && len(steps[0].People) > 0, shown.Operation != nil, shown.Agents != nil
+	}
+	want := func(want bool) {
+		t.Helper()
+		if names, operation, agents := tells(); names != want || operation != want || agents != want {
+			t.Errorf("names of voters %t, operation %t, agents %t: want all %t", names, operation, agents, want)
+		}
+	}
+	want(true)
+	r.needs(0, policy.PersonList, policy.GovernanceRead, policy.AgentList)
+	want(false)
+	r.stepUp(who, api.StepUp{TOTPCode: phone.shows(0)}).wants(t, 200, "")
+	want(true)
+}
+
 func TestAMachineCannotDoWhatNeedsAFactor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
