@@ -67,8 +67,10 @@ export const test = base.extend<Fixtures>({
         extraHTTPHeaders: { 'X-Forwarded-For': address() },
         ...options,
       })
+      const complaints: string[] = []
+      context.on('page', (opened) => watch(opened, complaints)) // also further tabs
       const page = await context.newPage()
-      const person = { page, context, complaints: watch(page) }
+      const person = { page, context, complaints }
       open.push(person)
       return person
     })
@@ -154,15 +156,16 @@ async function settled(page: Page, colorScheme: 'light' | 'dark') {
   })
 }
 
-/** What a browser may say on its console: that an answer was no success, which tests bring about on purpose. */
-const expected = /^Failed to load resource: (the server responded with a status of|net::ERR_)/
+/**
+ * What a browser may say on its console: that an answer was no success, which tests bring about on purpose,
+ * or that the server is busy. A fault of the server is neither.
+ */
+const expected = /^Failed to load resource: (the server responded with a status of (4\d\d|503)|net::ERR_)/
 
-function watch(page: Page): string[] {
-  const complaints: string[] = []
+function watch(page: Page, complaints: string[]) {
   page.on('console', (message) => {
     if (!['error', 'warning'].includes(message.type()) || expected.test(message.text())) return
     complaints.push(`${message.type()}: ${message.text()}`)
   })
   page.on('pageerror', (error) => complaints.push(`thrown: ${error.message}`))
-  return complaints
 }

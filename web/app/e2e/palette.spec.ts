@@ -73,6 +73,7 @@ test('the palette decides, scans and comes back to what was seen last', async ({
   await expect(page).toHaveURL(`/inbox?request=${request.id}`)
 
   await page.goto(`/requests/${request.id}`)
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Dana Developer') // it is known by its name then
   await page.getByRole('navigation', { name: 'Sections' }).getByRole('link', { name: 'Settings' }).click()
   await page.keyboard.press('Control+k')
   const recent = palette.getByRole('group', { name: 'Recent' }).getByRole('option')

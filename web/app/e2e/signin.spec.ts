@@ -1,4 +1,4 @@
-import { expect, people, test } from './fixtures'
+import { expect, people, test, url } from './fixtures'
 import { password } from './stack'
 
 test('somebody signs in, and comes to the page that they wanted', async ({ visit, accessible }) => {
@@ -38,4 +38,26 @@ test('a page that is not there says so', async ({ enter }) => {
   const { page } = await enter('dana')
   await page.goto('/nowhere')
   await expect(page.getByRole('heading', { name: 'There is no such page' })).toBeVisible()
+})
+
+test('after somebody else signs in beside it, a tab does nothing in their name', async ({ enter, accessible }) => {
+  const { page, context } = await enter('dana')
+  await page.goto('/requests/new?secret=file/prod/db/password')
+  await page.getByLabel('Reason').fill('restore the backup of Monday')
+  const ada = await context.request.post('/api/v1/sessions', {
+    data: { email: people.ada, password, cookie: true },
+    headers: { 'Sb-Requested-With': 'tests', Origin: url() },
+  })
+  expect(ada.status()).toBe(201)
+  const ended = page.getByRole('dialog', { name: 'Your session has ended' })
+  await page.getByRole('button', { name: 'Send the request' }).click()
+  await expect(ended.getByLabel('E-mail')).toHaveValue(people.dana)
+  await accessible(page)
+  await expect(page).toHaveURL(/\/requests\/new/)
+  await ended.getByLabel('Password', { exact: true }).fill(password)
+  await ended.getByRole('button', { name: 'Sign in' }).click()
+  await expect(ended).toHaveCount(0)
+  await page.getByRole('button', { name: 'Send the request' }).click()
+  await expect(page).toHaveURL(/\/requests\/r_/)
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('Dana Developer')
 })

@@ -4,16 +4,18 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { paths } from '../../paths'
 import { parseSearch, type Search, stringifySearch } from '../../search'
+import { useMe } from '../../session/who'
 import { longestName, mostViews, type SavedView, storedViews, withView } from './savedViews'
 
 /** Filters under a name, in this browser alone. */
 export function SavedViews({ search }: { search: Search }) {
-  const [views, setViews] = useState(storedViews.read)
+  const me = useMe().id
+  const [views, setViews] = useState(() => storedViews.read(me))
   const [saving, setSaving] = useState(false)
   const [managing, setManaging] = useState(false)
   const navigate = useNavigate()
   const keep = (next: SavedView[]) => {
-    storedViews.write(next)
+    storedViews.write(me, next)
     setViews(next)
   }
   return (

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { mostViews, parseViews, withView } from './savedViews'
+import { mostViews, parseViews, storedViews, withView } from './savedViews'
 
 test('whatever is stored, only views come out of it', () => {
   for (const text of [
@@ -37,4 +37,10 @@ test('a view of the same name takes the place of the old one, and there is an en
   expect(views).toHaveLength(mostViews)
   expect(parseViews(JSON.stringify(views))).toEqual(views)
   expect(withView(views, { name: 'a', query: '?x=3' })).toHaveLength(mostViews)
+})
+
+test('who comes next in the same browser is shown no views of others', () => {
+  storedViews.write('u_ana', [{ name: 'payments', query: '?secret=file/prod/pay' }])
+  expect(storedViews.read('u_bob')).toEqual([])
+  expect(storedViews.read('u_ana')).toHaveLength(1)
 })

@@ -9,7 +9,8 @@ export const mostViews = 20
 export const longestName = 60
 const longestQuery = 4000
 
-const place = 'sb.audit.views'
+/** Whose views they are: in one browser, they are not the next one's. */
+const placeOf = (person: string) => `sb.audit.views.${person}`
 
 /** parseViews reads what is stored, which anybody may have written: what is no view is left out. */
 export function parseViews(text: string | null): SavedView[] {
@@ -40,16 +41,16 @@ export function withView(views: SavedView[], view: SavedView): SavedView[] {
 }
 
 export const storedViews = {
-  read(): SavedView[] {
+  read(person: string): SavedView[] {
     try {
-      return parseViews(localStorage.getItem(place))
+      return parseViews(localStorage.getItem(placeOf(person)))
     } catch {
       return [] // a browser may keep nothing
     }
   },
-  write(views: SavedView[]) {
+  write(person: string, views: SavedView[]) {
     try {
-      localStorage.setItem(place, JSON.stringify(views))
+      localStorage.setItem(placeOf(person), JSON.stringify(views))
     } catch {
       // Then they last until the page is left.
     }

@@ -38,7 +38,7 @@ export function Sessions() {
             size="xs"
             variant="default"
             leftSection={<IconLogout size={15} />}
-            onClick={() => void act(() => leave(endAllSessions))}
+            onClick={() => void act(() => leave(() => endAllSessions().then(() => undefined)))}
           >
             Sign out everywhere
           </Button>
