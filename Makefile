@@ -74,7 +74,7 @@ test-app: build deps-browser ## check the web application, and try it in a real 
 screenshots: build deps-browser ## take pictures of every page in both colour schemes, for the docs
 	cd $(APP) && npm run --silent browser -- --project=screenshots
 
-test-go: deps app
+test-go: deps app ## run the tests of all but the web application
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...
@@ -128,6 +128,7 @@ tidy: ## format the code and tidy the modules
 	$(GO) mod tidy
 	cd test/servers/truth && $(GO) mod tidy
 	cd test/servers/oidc && $(GO) mod tidy
+	cd $(APP) && npm run --silent format
 
 clean: ## remove what was built; data of `make run` stays in .data
-	rm -rf $(BIN) .cache
+	rm -rf $(BIN) .cache $(APP)/dist/site $(APP)/node_modules $(APP)/tools/types/node_modules

@@ -2,6 +2,7 @@ import { Alert, Button, PasswordInput, Stack, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { answer, api } from '../api/client'
 import { sentence } from '../api/problem'
+import { useAttempt } from '../ui/useAttempt'
 import type { Me } from './who'
 
 interface Props {
@@ -14,20 +15,16 @@ interface Props {
 export function SignInForm({ email: fixed, done }: Props) {
   const [email, setEmail] = useState(fixed ?? '')
   const [password, setPassword] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      const session = await answer(api.POST('/sessions', { body: { email, password, cookie: true } }))
-      done(session.person)
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setPassword('')
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        const session = await answer(api.POST('/sessions', { body: { email, password, cookie: true } }))
+        done(session.person)
+      } finally {
+        setPassword('')
+      }
+    })
   }
   return (
     <form

@@ -7,6 +7,7 @@ import { answer, api, newKey, type Schema } from '../api/client'
 import { codeOf, sentence } from '../api/problem'
 import { paths } from '../paths'
 import { Failed, Loading } from '../ui/states'
+import { useAttempt } from '../ui/useAttempt'
 import { stepUp } from './stepUp'
 
 type Proof = Schema['StepUp']
@@ -22,24 +23,17 @@ export function StepUp() {
 
 function Ways() {
   const factors = useQuery({ queryKey: ['me', 'factors'], queryFn: () => answer(api.GET('/me/factors')), staleTime: 0 })
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   if (factors.isPending) return <Loading what="Looking which second factors you have" />
   if (factors.error) return <Failed error={factors.error} again={() => void factors.refetch()} />
 
   /** prove sends one proof. It counts once, so each has a key of its own. */
   const prove = async (make: () => Promise<Proof>) => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       const body = await make()
       await answer(api.POST('/me/step-up', { body, params: { header: { 'Idempotency-Key': newKey() } } }))
       stepUp.proved()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   const kinds = new Set(factors.data.items.map((factor) => factor.kind))
   if (kinds.size === 0) return <NoFactor />

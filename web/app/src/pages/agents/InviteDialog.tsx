@@ -6,6 +6,7 @@ import { newKey } from '../../api/client'
 import { namesQuery } from '../../api/connections'
 import { sentence } from '../../api/problem'
 import { useMe } from '../../session/who'
+import { useAttempt } from '../../ui/useAttempt'
 import { Enrolment } from './Enrolment'
 
 /** What names an agent, a cluster or a connection. */
@@ -20,8 +21,7 @@ export function InviteDialog({ close }: { close: () => void }) {
   const [name, setName] = useState('')
   const [cluster, setCluster] = useState('')
   const [life, setLife] = useState('600')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const [made, setMade] = useState<Invitation>()
   const key = useRef(newKey())
   const typed = (set: (text: string) => void) => (event: { currentTarget: { value: string } }) => {
@@ -29,17 +29,15 @@ export function InviteDialog({ close }: { close: () => void }) {
     set(event.currentTarget.value)
   }
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      setMade(await invite({ name, cluster, ttl_seconds: Number(life) }, key.current))
-      void cache.invalidateQueries({ queryKey: ['agents'] })
-    } catch (caught) {
-      key.current = newKey() // a token is never told twice, so the same key would be refused
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        setMade(await invite({ name, cluster, ttl_seconds: Number(life) }, key.current))
+        void cache.invalidateQueries({ queryKey: ['agents'] })
+      } catch (caught) {
+        key.current = newKey() // a token is never told twice, so the same key would be refused
+        throw caught
+      }
+    })
   }
   const wrong = (text: string) =>
     text !== '' && !nameRule.test(text) ? 'Small letters, digits and -, beginning with a letter' : undefined

@@ -24,6 +24,7 @@ import { Card } from '../../ui/Card'
 import { Page } from '../../ui/Page'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Failed, Loading } from '../../ui/states'
+import { useAttempt } from '../../ui/useAttempt'
 import { Countdown, When } from '../../ui/When'
 import { amendmentWords, whyNotDecide, whyNotWithdraw } from './amendmentWords'
 import { State, titleOf } from './Changes'
@@ -178,21 +179,14 @@ function TakeBack({ amendment }: { amendment: Amendment }) {
   const me = useMe()
   const cache = useQueryClient()
   const [opened, setOpened] = useState(false)
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
+  const { busy, error, attempt } = useAttempt()
   const key = useRef('')
   const act = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await withdrawAmendment(amendment.id, key.current)
       await cache.invalidateQueries({ queryKey: ['governance'] })
       setOpened(false)
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   return (
     <>

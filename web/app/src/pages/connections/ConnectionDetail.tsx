@@ -18,6 +18,7 @@ import { CopyButton } from '../../ui/CopyButton'
 import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { ReasonDialog } from '../../ui/ReasonDialog'
+import { useAttempt } from '../../ui/useAttempt'
 import { When } from '../../ui/When'
 import { counted } from '../inventory/secretWords'
 import { ScanButton } from '../jobs/ScanButton'
@@ -53,8 +54,7 @@ function Shown({ connection }: { connection: Connection }) {
   const navigate = useNavigate()
   const [asking, setAsking] = useState(false)
   const [scheduling, setScheduling] = useState(false)
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const active = connection.state === 'active'
   const blocked = whyNot(me, 'connection.manage', 'change connections')
@@ -64,16 +64,10 @@ function Shown({ connection }: { connection: Connection }) {
     await cache.invalidateQueries({ queryKey: ['connections'] })
   }
   const takeUp = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await enable(connection.name, key.current)
       await again()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   return (
     <Page

@@ -6,6 +6,7 @@ import { newKey } from '../../api/client'
 import { create, namesQuery, type Provider } from '../../api/connections'
 import { sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { useAttempt } from '../../ui/useAttempt'
 import { providerWords } from './providers'
 
 const nameRule = /^[a-z][a-z0-9-]{0,39}$/
@@ -22,25 +23,19 @@ export function CreateConnection({ close }: { close: () => void }) {
   const [provider, setProvider] = useState<Provider>('vault')
   const [cluster, setCluster] = useState('')
   const [description, setDescription] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const typed = (set: (text: string) => void) => (event: { currentTarget: { value: string } }) => {
     key.current = newKey() // another intent
     set(event.currentTarget.value)
   }
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       const made = await create({ name, provider, cluster, description: description.trim() }, key.current)
       await cache.invalidateQueries({ queryKey: ['connections'] })
       close()
       void navigate({ to: paths.connection(made.name) })
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
   }
   const wrong = (text: string) => (text !== '' && !nameRule.test(text) ? ruleWords : undefined)
   return (

@@ -4,6 +4,7 @@ import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Connection, schedule } from '../../api/connections'
 import { sentence } from '../../api/problem'
+import { useAttempt } from '../../ui/useAttempt'
 import { choices, scheduleWords } from './scheduleWords'
 
 /** Says how often a connection is scanned. */
@@ -11,21 +12,15 @@ export function ScheduleDialog({ connection, close }: { connection: Connection; 
   const cache = useQueryClient()
   const now = connection.discover_every_seconds
   const [every, setEvery] = useState(now)
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const all = [...new Set([...choices, now])].sort((a, b) => a - b)
   const save = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await schedule(connection.name, every, key.current)
       await cache.invalidateQueries({ queryKey: ['connections'] })
       close()
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
   }
   return (
     <Modal opened onClose={close} title={`Scans of ${connection.name}`}>

@@ -6,6 +6,7 @@ import { newKey } from '../../api/client'
 import { createMachine } from '../../api/machines'
 import { sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { useAttempt } from '../../ui/useAttempt'
 import { nameRule, wrongName } from './machineWords'
 
 /** Makes an account for a program, and leads to its page, where it gets roles and tokens. */
@@ -14,21 +15,15 @@ export function CreateMachine({ close }: { close: () => void }) {
   const navigate = useNavigate()
   const [name, setName] = useState('')
   const [description, setDescription] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       const { id } = await createMachine({ name, description: description.trim() }, key.current)
       await cache.invalidateQueries({ queryKey: ['machines'] })
       close()
       await navigate({ to: paths.machine(id) })
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
     key.current = newKey()
   }
   return (

@@ -12,6 +12,7 @@ import { useMe } from '../../session/who'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { CopyButton } from '../../ui/CopyButton'
 import { ShownOnce } from '../../ui/ShownOnce'
+import { useAttempt } from '../../ui/useAttempt'
 import { When } from '../../ui/When'
 import { nameRule, wrongName } from './machineWords'
 import { curlCommand, sbCommand } from './tokenCommand'
@@ -47,20 +48,18 @@ function Ask({ machine, close, made }: AskProps) {
   const [permissions, setPermissions] = useState<Permission[]>([])
   const [scope, setScope] = useState<ScopeText>({})
   const [days, setDays] = useState('90')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      const until = new Date(clock.now() + Number(days) * day).toISOString()
-      made(await issueToken(machine.id, { name, permissions, scope: bare(scope), until }, key.current))
-    } catch (caught) {
-      key.current = newKey() // a token is never told twice, so the same key would be refused
-      setError(caught)
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        const until = new Date(clock.now() + Number(days) * day).toISOString()
+        made(await issueToken(machine.id, { name, permissions, scope: bare(scope), until }, key.current))
+      } catch (caught) {
+        key.current = newKey() // a token is never told twice, so the same key would be refused
+        throw caught
+      }
+    })
   }
   return (
     <form

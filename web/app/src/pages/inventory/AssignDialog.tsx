@@ -5,30 +5,25 @@ import { newKey } from '../../api/client'
 import { sentence } from '../../api/problem'
 import { assign, type Secret } from '../../api/secrets'
 import { SecretName } from '../../parts/SecretName'
+import { useAttempt } from '../../ui/useAttempt'
 
 /** Says by hand whose a secret is. An empty field leaves it to the rules. */
 export function AssignDialog({ secret, close }: { secret: Secret; close: () => void }) {
   const cache = useQueryClient()
   const [owner, setOwner] = useState(secret.owner_from === 'hand' ? (secret.owner ?? '') : '')
   const [environment, setEnvironment] = useState(secret.environment_from === 'hand' ? (secret.environment ?? '') : '')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const typed = (set: (text: string) => void) => (event: { currentTarget: { value: string } }) => {
     key.current = newKey() // another intent
     set(event.currentTarget.value)
   }
   const save = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await assign(secret.id, { owner: owner.trim(), environment: environment.trim() }, key.current)
       await cache.invalidateQueries({ queryKey: ['secrets'] })
       close()
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
   }
   return (
     <Modal opened onClose={close} title="Say whose it is">

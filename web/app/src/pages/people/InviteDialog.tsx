@@ -4,6 +4,7 @@ import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { invitePerson, type Link } from '../../api/people'
 import { sentence } from '../../api/problem'
+import { useAttempt } from '../../ui/useAttempt'
 import { LinkShown } from './LinkShown'
 
 /** Lets somebody in, and shows the link that they choose a password by: in this dialog, and nowhere else. */
@@ -13,21 +14,17 @@ export function InviteDialog({ close }: { close: () => void }) {
   const [email, setEmail] = useState('')
   const [emergency, setEmergency] = useState(false)
   const [made, setMade] = useState<Link>()
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      setMade(await invitePerson({ name: name.trim(), email: email.trim(), break_glass: emergency }, key.current))
-      void cache.invalidateQueries({ queryKey: ['people'] })
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      key.current = newKey()
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        setMade(await invitePerson({ name: name.trim(), email: email.trim(), break_glass: emergency }, key.current))
+        void cache.invalidateQueries({ queryKey: ['people'] })
+      } finally {
+        key.current = newKey()
+      }
+    })
   }
   return (
     <Modal

@@ -5,28 +5,22 @@ import { newKey } from '../../api/client'
 import { finishPasskey, startPasskey } from '../../api/me'
 import { sentence } from '../../api/problem'
 import { withStepUp } from '../../session/stepUp'
+import { useAttempt } from '../../ui/useAttempt'
 
 /** Has the browser make a passkey for this installation (Web Authentication, level 3). */
 export function AddPasskey({ close }: { close: () => void }) {
   const [name, setName] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const add = async () => {
-    setBusy(true)
-    setError(undefined)
     const key = newKey()
-    try {
+    await attempt(async () => {
       const { public_key } = await withStepUp(() => startPasskey(key))
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(public_key as never)
       const made = await navigator.credentials.create({ publicKey })
       if (!(made instanceof PublicKeyCredential)) throw new DOMException('', 'NotAllowedError')
       await finishPasskey({ name: name.trim(), passkey: { ...made.toJSON() } })
       close()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   return (
     <Modal opened onClose={close} title="Add a passkey">

@@ -6,6 +6,7 @@ import { confirmTotp, startTotp } from '../../api/me'
 import { sentence } from '../../api/problem'
 import { withStepUp } from '../../session/stepUp'
 import { CodeBlock } from '../../ui/CodeBlock'
+import { useAttempt } from '../../ui/useAttempt'
 import { Countdown } from '../../ui/When'
 import classes from './Settings.module.css'
 
@@ -14,19 +15,7 @@ export function AddTotp({ close }: { close: () => void }) {
   const [made, setMade] = useState<Schema['Totp']>()
   const [name, setName] = useState('')
   const [code, setCode] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
-  const attempt = async (what: () => Promise<void>) => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      await what()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
-  }
+  const { busy, error, attempt } = useAttempt()
   const start = () =>
     attempt(async () => {
       const key = newKey()

@@ -6,6 +6,7 @@ import { newKey } from '../../api/client'
 import { colleaguesQuery, delegate } from '../../api/me'
 import { sentence } from '../../api/problem'
 import { clock } from '../../session/renewal'
+import { useAttempt } from '../../ui/useAttempt'
 
 const day = 86_400_000
 
@@ -21,20 +22,13 @@ export function DelegateDialog({ close }: { close: () => void }) {
   const [until, setUntil] = useState(() => dateOf(clock.now() + 7 * day))
   const [absent, setAbsent] = useState(false)
   const [reason, setReason] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const submit = async (person: string) => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       const end = new Date(`${until}T23:59:59`).toISOString()
       await delegate({ to: person, until: end, absent, reason: reason.trim() }, newKey())
       close()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   const people = found.data?.items.map((person) => ({ value: person.id, label: person.name })) ?? []
   return (

@@ -4,30 +4,27 @@ import { useState } from 'react'
 import { changePassword, sessionsQuery } from '../../api/me'
 import { codeOf, sentence } from '../../api/problem'
 import { Section } from '../../parts/Facts'
+import { useAttempt } from '../../ui/useAttempt'
 
 /** Changes one's password by the old one. Other sessions end by it. */
 export function Password() {
   const cache = useQueryClient()
   const [old, setOld] = useState('')
   const [password, setPassword] = useState('')
-  const [error, setError] = useState<unknown>()
   const [done, setDone] = useState(false)
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
     setDone(false)
-    try {
-      await changePassword(old, password)
-      setDone(true)
-      void cache.invalidateQueries({ queryKey: sessionsQuery.queryKey })
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setOld('')
-      setPassword('')
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        await changePassword(old, password)
+        setDone(true)
+        void cache.invalidateQueries({ queryKey: sessionsQuery.queryKey })
+      } finally {
+        setOld('')
+        setPassword('')
+      }
+    })
   }
   const wrongOld = codeOf(error) === 'password_wrong'
   const refused = codeOf(error) === 'password_refused'

@@ -4,24 +4,18 @@ import { newKey } from '../../api/client'
 import { makeRecoveryCodes } from '../../api/me'
 import { sentence } from '../../api/problem'
 import { withStepUp } from '../../session/stepUp'
+import { useAttempt } from '../../ui/useAttempt'
 import classes from './Settings.module.css'
 
 /** Makes new recovery codes. They are in this dialog while it is open, and nowhere else. */
 export function RecoveryCodes({ close }: { close: () => void }) {
   const [codes, setCodes] = useState<string[]>()
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const make = async () => {
-    setBusy(true)
-    setError(undefined)
     const key = newKey()
-    try {
+    await attempt(async () => {
       setCodes((await withStepUp(() => makeRecoveryCodes(key))).codes)
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   return (
     <Modal opened onClose={close} title="Recovery codes" closeOnClickOutside={!codes}>

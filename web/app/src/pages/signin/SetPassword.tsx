@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { answer, api } from '../../api/client'
 import { codeOf, sentence } from '../../api/problem'
 import { dropLink } from '../../session/link'
+import { useAttempt } from '../../ui/useAttempt'
 
 interface Props {
   /** Of the invitation or reset link that this page was opened by. */
@@ -14,23 +15,19 @@ interface Props {
 export function SetPassword({ token, done }: Props) {
   const [password, setPassword] = useState('')
   const [again, setAgain] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const differ = again !== '' && again !== password
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      await answer(api.POST('/links/redeem', { body: { token, password } }))
-      dropLink()
-      done()
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setPassword('')
-      setAgain('')
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        await answer(api.POST('/links/redeem', { body: { token, password } }))
+        dropLink()
+        done()
+      } finally {
+        setPassword('')
+        setAgain('')
+      }
+    })
   }
   return (
     <form

@@ -6,6 +6,7 @@ import { sentence } from '../../api/problem'
 import { paths } from '../../paths'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
+import { useAttempt } from '../../ui/useAttempt'
 import { wayOf } from '../governance/explainWords'
 import { FaultList } from './FaultList'
 import classes from './PastRequests.module.css'
@@ -13,19 +14,12 @@ import classes from './PastRequests.module.css'
 /** Decides past requests again under a draft, and shows which would go another way. */
 export function PastRequests({ change, blocked }: { change: Change; blocked?: string | undefined }) {
   const me = useMe()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const [tried, setTried] = useState<{ of: Change; result: Simulation }>()
-  const [error, setError] = useState<unknown>()
   const run = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       setTried({ of: change, result: await simulate(change) })
-    } catch (caught) {
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   const reason =
     whyNot(me, 'governance.read', 'try changes on past requests') ??

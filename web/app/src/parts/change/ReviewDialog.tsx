@@ -11,6 +11,7 @@ import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { notify } from '../../ui/notices'
 import { Failed, Loading } from '../../ui/states'
+import { useAttempt } from '../../ui/useAttempt'
 import { usePeople } from '../governance/names'
 import { approversOf, people } from '../governance/words'
 import { ChangeList } from './ChangeList'
@@ -41,8 +42,7 @@ function Review({ close, change, done }: Props) {
   const { nameOf } = usePeople()
   const me = useMe()
   const [note, setNote] = useState('')
-  const [busy, setBusy] = useState(false)
-  const [error, setError] = useState<unknown>()
+  const { busy, error, attempt } = useAttempt()
   const [waits, setWaits] = useState<string>()
   const intent = useRef({ of: '', key: '' })
   const first = useRef<number>(undefined)
@@ -60,24 +60,22 @@ function Review({ close, change, done }: Props) {
   const submit = async () => {
     const of = JSON.stringify([change, planned.version, note])
     if (intent.current.of !== of) intent.current = { of, key: newKey() }
-    setBusy(true)
-    setError(undefined)
-    try {
-      const applied = await apply(change, planned.version, note.trim(), intent.current.key)
-      await cache.invalidateQueries({ queryKey: ['governance'] })
-      done()
-      if (applied.amendment) {
-        setWaits(applied.amendment)
-        return
+    await attempt(async () => {
+      try {
+        const applied = await apply(change, planned.version, note.trim(), intent.current.key)
+        await cache.invalidateQueries({ queryKey: ['governance'] })
+        done()
+        if (applied.amendment) {
+          setWaits(applied.amendment)
+          return
+        }
+        notify({ message: `Version ${applied.version ?? planned.version} of the governance counts now.` })
+        close()
+      } catch (caught) {
+        if (codeOf(caught) === 'governance_moved') void plan.refetch()
+        throw caught
       }
-      notify({ message: `Version ${applied.version ?? planned.version} of the governance counts now.` })
-      close()
-    } catch (caught) {
-      setError(caught)
-      if (codeOf(caught) === 'governance_moved') void plan.refetch()
-    } finally {
-      setBusy(false)
-    }
+    })
   }
   return (
     <Stack gap={20}>

@@ -18,6 +18,7 @@ import { useState } from 'react'
 import { type Explanation, explain } from '../../api/governance'
 import { sentence } from '../../api/problem'
 import { useMe } from '../../session/who'
+import { useAttempt } from '../../ui/useAttempt'
 import { verdictOf } from '../governance/explainWords'
 import { usePeople } from '../governance/names'
 import { join } from '../governance/words'
@@ -33,20 +34,17 @@ export default function TryIt() {
   const [secret, setSecret] = useState('')
   const [operation, setOperation] = useState<'read' | 'patch'>('read')
   const [keys, setKeys] = useState<string[]>([])
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const [told, setTold] = useState<Explanation>()
-  const [error, setError] = useState<unknown>()
   const ask = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      setTold(await explain({ person: person ?? undefined, secret: secret.trim(), operation, keys }))
-    } catch (caught) {
-      setTold(undefined)
-      setError(caught)
-    } finally {
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        setTold(await explain({ person: person ?? undefined, secret: secret.trim(), operation, keys }))
+      } catch (caught) {
+        setTold(undefined)
+        throw caught
+      }
+    })
   }
   return (
     <Paper withBorder p={16} radius="md" bg="var(--sb-surface)" component="section" aria-labelledby="try-it">

@@ -1,6 +1,7 @@
 import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { sentence } from '../../api/problem'
+import { useAttempt } from '../../ui/useAttempt'
 
 interface Props {
   name: string
@@ -13,17 +14,11 @@ interface Props {
 /** Erasing cannot be taken back, so it wants the name typed. */
 export function EraseDialog({ name, about, close, act }: Props) {
   const [typed, setTyped] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await act()
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
   }
   return (
     <Modal opened onClose={close} title={`Erase ${name}`}>

@@ -6,6 +6,7 @@ import { governanceQuery, permissionsQuery } from '../../api/governance'
 import { giveGrant } from '../../api/people'
 import { sentence } from '../../api/problem'
 import { useMe } from '../../session/who'
+import { useAttempt } from '../../ui/useAttempt'
 import { where } from '../governance/words'
 import { ScopeInputs } from '../ScopeInputs'
 import { bare, type ScopeText } from '../scopeText'
@@ -21,8 +22,7 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
   const [scope, setScope] = useState<ScopeText>({})
   const [until, setUntil] = useState('')
   const [reason, setReason] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const roles = [
     ...(known.data?.roles ?? []),
@@ -32,19 +32,17 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
   ]
   const everywhere = Object.keys(bare(scope)).length === 0
   const submit = async () => {
-    setBusy(true)
-    setError(undefined)
-    try {
-      const end = until ? { until: new Date(until).toISOString() } : {}
-      await giveGrant(person.id, { role, scope: bare(scope), reason: reason.trim(), ...end }, key.current)
-      await refreshHolders(cache)
-      close()
-    } catch (caught) {
-      setError(caught)
-      key.current = newKey()
-    } finally {
-      setBusy(false)
-    }
+    await attempt(async () => {
+      try {
+        const end = until ? { until: new Date(until).toISOString() } : {}
+        await giveGrant(person.id, { role, scope: bare(scope), reason: reason.trim(), ...end }, key.current)
+        await refreshHolders(cache)
+        close()
+      } catch (caught) {
+        key.current = newKey()
+        throw caught
+      }
+    })
   }
   return (
     <Modal opened onClose={close} title={`Give ${person.name} a role`} size="lg">

@@ -7,6 +7,7 @@ import { RequestSentence } from '../../../parts/RequestSentence'
 import { nameOf } from '../../../parts/requestWords'
 import { withStepUp } from '../../../session/stepUp'
 import { ReasonDialog } from '../../../ui/ReasonDialog'
+import { useAttempt } from '../../../ui/useAttempt'
 import { useIntent } from './useIntent'
 import { useVerdicts } from './useVerdicts'
 
@@ -97,22 +98,16 @@ function ReviewForm({ request, close }: { request: Request; close: () => void })
   const keyOf = useIntent()
   const [outcome, setOutcome] = useState('')
   const [comment, setComment] = useState('')
-  const [error, setError] = useState<unknown>()
-  const [busy, setBusy] = useState(false)
+  const { busy, error, attempt } = useAttempt()
   const said = comment.trim()
   const ready = (outcome === 'justified' || outcome === 'unjustified') && said.length >= least
   const submit = async () => {
     if (outcome !== 'justified' && outcome !== 'unjustified') return
-    setBusy(true)
-    setError(undefined)
-    try {
+    await attempt(async () => {
       await withStepUp(() => review(request.id, { outcome, comment: said }, { key: keyOf(`${outcome} ${said}`) }))
       await cache.invalidateQueries({ queryKey: ['requests'] })
       close()
-    } catch (caught) {
-      setError(caught)
-      setBusy(false)
-    }
+    })
   }
   return (
     <form
