@@ -240,6 +240,9 @@ func TestAnExplanationTellsHowLongApprovalsTake(t *testing.T) {
 	glass.BreakGlass = &api.BreakGlass{Reason: "nobody answers the phone"}
 	r.asks(r.developer, glass) // which waited for nobody
 	for _, minutes := range []int{5, 1, 3} {
+		if got := explain(); got != nil {
+			t.Errorf("of one or two requests: %+v", got)
+		}
 		id := r.asks(r.developer, shopAsk())
 		r.clock.Add(time.Duration(minutes) * time.Minute)
 		r.call(r.approver, "POST", at(id, "/approve"), nil).wants(t, 200, "")

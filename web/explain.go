@@ -38,6 +38,9 @@ func (a *API) listPermissions(*call) (reply, error) {
 	return reply{status: http.StatusOK, body: shown}, nil
 }
 
+// fewWaits is of how many requests a usual wait is told at least.
+const fewWaits = 3
+
 // explainPolicy tells what would become of a request. Of others it tells who may list people and
 // read the governance; of oneself, where one may ask, or anywhere if one may read the governance.
 func (a *API) explainPolicy(c *call) (reply, error) {
@@ -78,7 +81,7 @@ func (a *API) explainPolicy(c *call) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		if of > 0 {
+		if of >= fewWaits { // fewer would tell how long somebody's own request took
 			shown.UsualWait = &api.UsualWait{Seconds: int(median.Round(time.Second).Seconds()), Of: of}
 		}
 	}

@@ -153,6 +153,6 @@ export const namesQuery = queryOptions({
 
 /** The names of connections that one may see. */
 export const connectionNamesQuery = queryOptions({
-  queryKey: ['connections', 'names'] as const,
+  queryKey: ['connections', 'name list'] as const,
   queryFn: async () => (await answer(api.GET('/connections'))).items.map((connection) => connection.name),
 })

@@ -23,9 +23,9 @@ const dayAndTime = new Intl.DateTimeFormat('en', {
 export function ago(at: number, now: number): string {
   const seconds = Math.round((at - now) / 1000)
   for (const [unit, size] of steps) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit)
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit)
   }
-  return seconds > 5 ? 'in a moment' : 'just now'
+  return seconds > 30 ? 'in a moment' : 'just now' // a few seconds ahead is the clocks' difference
 }
 
 /** span is "1 h 30 min" of seconds, to two parts. */

@@ -1,8 +1,8 @@
 import { answer, api, newKey } from '../../../api/client'
+import { intake } from '../../../api/intake'
 import { Refusal, sentence } from '../../../api/problem'
 import type { Envelope, Request } from '../../../api/requests'
-import { type Entry, newRecipient, openIntake, openRevealed, SealError } from '../../../seal'
-import { clock } from '../../../session/renewal'
+import { type Entry, newRecipient, openRevealed, SealError } from '../../../seal'
 
 /** What a refused call means for the value. */
 export interface Unopened {
@@ -38,7 +38,7 @@ export async function openEnvelope(
 ): Promise<{ value: Entry; end: number }> {
   // All that opening needs is here before a value is used up: the key, and who the server is.
   const own = await newRecipient()
-  const { signer } = await openIntake(await answer(api.GET('/intake')), new Date(clock.now()))
+  const { signer } = await intake()
   calling()
   const revealed = await answer(
     api.POST('/requests/{id}/envelopes/{envelope}/reveal', {

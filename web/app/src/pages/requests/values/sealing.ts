@@ -1,8 +1,8 @@
 // Values on their way to the server: read from where they were typed, sealed, and forgotten.
-import { answer, api, newKey, type Schema } from '../../../api/client'
+import { newKey, type Schema } from '../../../api/client'
+import { intake } from '../../../api/intake'
 import { codeOf, Refusal, Unreachable } from '../../../api/problem'
-import { openIntake, type ProposedKind, SealError, sealProposal, wipe } from '../../../seal'
-import { clock } from '../../../session/renewal'
+import { type ProposedKind, SealError, sealProposal, wipe } from '../../../seal'
 
 export type Proposed = Schema['ProposedChange']
 
@@ -86,7 +86,7 @@ async function seal({ secret, me }: { secret: string; me: string }, changes: Cha
   const key = newKey()
   const made: Proposed[] = []
   if (changes.some(({ value }) => value)) {
-    const intake = await openIntake(await answer(api.GET('/intake')), new Date(clock.now()))
+    const to = await intake()
     const slash = secret.indexOf('/')
     const place = { request: key, connection: secret.slice(0, slash), ref: secret.slice(slash + 1), me }
     for (const change of changes) {
@@ -96,7 +96,7 @@ async function seal({ secret, me }: { secret: string; me: string }, changes: Cha
       }
       const { kind, bytes } = await change.value()
       try {
-        const sealed = await sealProposal(intake, { ...place, key: change.key }, kind, bytes)
+        const sealed = await sealProposal(to, { ...place, key: change.key }, kind, bytes)
         made.push({ key: change.key, action: 'set', sealed })
       } catch (error) {
         throw faultOf(change.key, kind, error)
