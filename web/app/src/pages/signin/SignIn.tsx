@@ -63,6 +63,11 @@ function Ways({ chosen }: { chosen: boolean }) {
           {whyNotSignedOn(problem)}
         </Alert>
       )}
+      {one(search, 'ended') === 'everywhere' && (
+        <Alert color="green" variant="light" role="status">
+          You were signed out everywhere.
+        </Alert>
+      )}
       {methods.data?.sso && (
         <>
           <Button
