@@ -80,7 +80,7 @@ test('a rule is written, mended, tried, reviewed and applied, and then decides',
   await accessible(page)
   await dialog.getByLabel('Note').fill('nobody needs it')
   await applyReviewed(page)
-  await expect(page.getByText(/^Version \d+ of the governance counts now/)).toBeVisible()
+  await expect(page.getByText(new RegExp(`^The rule ${name} is in force. Version \\d+`))).toBeVisible()
 
   await page.getByRole('link', { name, exact: true }).click()
   await explain(new RegExp(`^Refused: a rule refuses it \\(${name}\\)`))
