@@ -40,7 +40,7 @@ export function InviteDialog({ close }: { close: () => void }) {
           link={made}
           close={close}
           next={
-            <Button component={Link} to={paths.person(made.person)} maw="100%">
+            <Button component={Link} to={paths.person(made.person)} onClick={close} maw="100%">
               Give {name.trim()} a role
             </Button>
           }
