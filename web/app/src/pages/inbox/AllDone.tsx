@@ -58,7 +58,7 @@ function Decided({ request }: { request: Request }) {
           <SecretName secret={request.secret} />
         </span>
         <span className={classes.pastEnd}>
-          <StateBadge state={request.state} />
+          <StateBadge request={request} />
           {vote && (
             <Text span size="xs" c="dimmed">
               <When at={vote.at} />

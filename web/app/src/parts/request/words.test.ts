@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Request } from '../../api/requests'
+import { standing } from '../requestWords'
 import { checks, clauses } from './checks'
 import { diff, staleness, total } from './diff'
 import { ada, patch, request, step } from './examples'
@@ -82,6 +83,20 @@ test('values that are ready wait to be opened, and those that nobody opened are 
   expect(done('ready', 'revealed')).toBe('Opened: now, 1 of 2')
   expect(done('revealed', 'expired')).toBe('Opened: done, 1 of 2')
   expect(done('expired')).toBe('Opened: stopped, Never opened')
+})
+
+test('a read that was carried out stands as its values do, and a list goes by what may be opened', () => {
+  const envelope = { id: 'e_1', key: 'password', fingerprint: '', expires: '2026-11-24T10:16:00Z', at: '' }
+  const label = (...states: Request['envelopes'][number]['state'][]) =>
+    standing(request({ state: 'executed', envelopes: states.map((state) => ({ ...envelope, state })) })).label
+  expect(label('revealed', 'ready')).toBe('Ready to open')
+  expect(label('revealed', 'revealed')).toBe('Opened')
+  expect(label('expired')).toBe('Lapsed')
+  expect(label('revealed', 'expired')).toBe('Done')
+  expect(label()).toBe('Done')
+  const { actions } = request()
+  const mine = request({ state: 'executed', actions: { ...actions, reveal: { allowed: true } } })
+  expect(standing(mine).label).toBe('Ready to open')
 })
 
 test('break-glass skips the approvals and leaves a review to do', () => {

@@ -44,7 +44,7 @@ export function Review({ id, told, headed = false, extra }: Props) {
         <Stack gap="sm">
           <Group justify="space-between" gap="xs">
             <Group gap="xs">
-              <StateBadge state={request.state} />
+              <StateBadge request={request} />
               {request.glass && (
                 <Badge color="red" leftSection={<IconFlame size={12} aria-hidden />}>
                   Break-glass
