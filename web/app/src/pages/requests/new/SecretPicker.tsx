@@ -26,8 +26,12 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
   return (
     <Autocomplete
       label="Secret"
-      description={refused ? 'As CONNECTION/REF. You may not search the inventory.' : hint(operation)}
-      placeholder={operation === 'create' ? 'file/prod/new/secret' : 'Search, or type CONNECTION/REF'}
+      description={
+        refused
+          ? 'As connection/path, such as file/prod/db/password. You may not search the inventory.'
+          : hint(operation)
+      }
+      placeholder={operation === 'create' ? 'file/prod/new/secret' : 'Search, or type connection/path'}
       required
       withAsterisk={false}
       maxLength={553}
@@ -47,8 +51,8 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
 
 const hint = (operation: Operation) =>
   operation === 'create'
-    ? 'Where the new secret will lie, as CONNECTION/REF. There must be none yet.'
-    : 'By its path, or by labels such as team:billing. You can also type one that no scan has met yet.'
+    ? 'Where the new secret will lie, as connection/path, such as file/prod/db/password. There must be none yet.'
+    : 'By its path, or by labels such as team:billing. One that no scan has met yet can be typed as connection/path, such as file/prod/db/password.'
 
 /** What the inventory says against it. */
 function state(operation: Operation, named: Secret | null | undefined): string | undefined {
