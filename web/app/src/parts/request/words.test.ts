@@ -44,7 +44,7 @@ test('effects that are withheld, or not known yet, leave what was asked for', ()
       }),
     }),
   )
-  expect(rows.map(({ sign, says }) => sign + says)).toEqual(['·is set', '·is to go'])
+  expect(rows.map(({ sign, says }) => sign + says)).toEqual(['·will be set', '·will be removed'])
   expect(total(rows)).toBe('')
 })
 
