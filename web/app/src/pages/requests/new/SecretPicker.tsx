@@ -1,6 +1,7 @@
 import { Autocomplete, Badge, Group, Loader, Stack, Text } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { findSecretsQuery, namedQuery, type Secret } from '../../../api/asking'
 import { SecretName } from '../../../parts/SecretName'
 import { useMe, whyNot } from '../../../session/who'
@@ -19,6 +20,7 @@ const pause = 250
 /** Finds a secret by its path or labels. What is in no inventory can be typed as well. */
 export function SecretPicker({ value, operation, error, onChange }: Props) {
   const refused = whyNot(useMe(), 'secret.list', 'search the inventory')
+  const [opened, setOpened] = useState(false)
   const [typed] = useDebouncedValue(value.trim(), pause)
   const found = useQuery({ ...findSecretsQuery(typed), enabled: !refused, placeholderData: keepPreviousData })
   const named = useQuery({ ...namedQuery(typed), enabled: !refused && whole(typed) })
@@ -39,6 +41,14 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
       autoCapitalize="off"
       value={value}
       onChange={onChange}
+      dropdownOpened={opened}
+      onDropdownOpen={() => setOpened(true)}
+      onDropdownClose={() => setOpened(false)}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter') return
+        event.preventDefault() // it takes the path, and does not send the form
+        setOpened(false)
+      }}
       error={error ?? state(operation, typed === value.trim() ? named.data : undefined)}
       data={[...offered.keys()]}
       filter={({ options }) => options}
