@@ -63,8 +63,25 @@ test('the stages of a request say how far it is', () => {
     'Team leads: now, 1 of 2',
     'Security: later, 0 of 1',
     'Read: later, Afterwards',
-    'Opened: later, Once each',
+    'Opened: later, Once',
   ])
+})
+
+test('an approval says whose it was, and what was opened says when', () => {
+  const vote = { step: 'approve', approver: ada, decision: 'approved' as const, at: '2026-11-24T10:05:00Z' }
+  const envelope = { id: 'e_1', key: 'password', fingerprint: '', expires: '2026-11-24T10:16:00Z' }
+  const of = request({
+    state: 'executed',
+    steps: [{ ...step, given: 1 }],
+    votes: [vote],
+    envelopes: [
+      { ...envelope, state: 'revealed', at: '2026-11-24T10:08:00Z' },
+      { ...envelope, state: 'revealed', at: '2026-11-24T10:07:00Z' },
+    ],
+  })
+  const [, approval, , opened] = stages(of)
+  expect(approval).toMatchObject({ state: 'done', more: 'Ada' })
+  expect(opened?.at).toBe('2026-11-24T10:08:00Z')
 })
 
 test('a denied request stops where it was denied, and nothing after it is promised', () => {
