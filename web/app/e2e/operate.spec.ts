@@ -48,7 +48,9 @@ test('somebody starts a scan and sees it to its end', async ({ enter, accessible
   await expect(progress.getByText('Secrets', { exact: true })).toBeVisible()
   await expect(page.getByText('Olu Operator')).toBeVisible()
   await accessible(page)
-  await expect(page.getByRole('button', { name: 'Call it off' })).toHaveAttribute('aria-description', /ended/)
+  await expect(page.getByRole('button', { name: 'Call it off' })).toBeHidden()
+  await page.getByRole('button', { name: 'See the secrets of file' }).click()
+  await expect(page).toHaveURL(/\/inventory\?connection=file$/)
 })
 
 test('the inventory is narrowed by labels, and somebody says whose a secret is', async ({
