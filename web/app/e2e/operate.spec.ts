@@ -72,6 +72,12 @@ test('the inventory is narrowed by labels, and somebody says whose a secret is',
   await expect(stripe).toBeVisible()
   await expect(page.getByText('2 secrets', { exact: true })).toBeVisible()
   await page.getByRole('button', { name: 'Take the filter Team: billing away' }).click()
+  await page.getByLabel('Search by path or label').fill('team:billing')
+  await expect(page.getByRole('button', { name: 'Show those with the label Team: billing' })).toBeVisible()
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/label=Team%3Abilling$/)
+  await expect(page.getByText('2 secrets', { exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Take the filter Team: billing away' }).click()
 
   await page.getByLabel('Label', { exact: true }).selectOption('Environment')
   const staging = page.getByRole('list', { name: 'Values of Environment' }).getByRole('button', { name: /^staging/ })
