@@ -39,7 +39,7 @@ func (s settings) publicURL() string {
 	if err != nil || host == "" || net.ParseIP(host).IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "https://" + net.JoinHostPort(host, port)
+	return named("https://" + net.JoinHostPort(host, port))
 }
 
 // checkPublicURL refuses what no link can begin with.

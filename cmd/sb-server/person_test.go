@@ -121,7 +121,7 @@ func TestThePublicURLIsABeginningOfLinks(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for addr, want := range map[string]string{"127.0.0.1:8443": "https://127.0.0.1:8443", ":8443": "https://127.0.0.1:8443", "0.0.0.0:1": "https://127.0.0.1:1", "sb.example.org:443": "https://sb.example.org:443"} {
+	for addr, want := range map[string]string{"127.0.0.1:8443": "https://localhost:8443", ":8443": "https://localhost:8443", "0.0.0.0:1": "https://localhost:1", "192.0.2.7:443": "https://192.0.2.7:443", "sb.example.org:443": "https://sb.example.org:443"} {
 		if got := (settings{HTTPAddr: addr}).publicURL(); got != want {
 			t.Errorf("%s: %s", addr, got)
 		}

@@ -69,13 +69,6 @@ export const namedQuery = (secret: string) =>
     },
   })
 
-/** secretQuery is a secret of the inventory by its id. */
-export const secretByIdQuery = (id: string) =>
-  queryOptions({
-    queryKey: ['secrets', 'one', id] as const,
-    queryFn: ({ signal }) => answer(api.GET('/secrets/{id}', { params: { path: { id } }, signal })),
-  })
-
 /** teamsQuery is the names of all teams, for who may read the governance. */
 export const teamsQuery = queryOptions({
   queryKey: ['governance', 'teams'] as const,

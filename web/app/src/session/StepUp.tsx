@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { answer, api, newKey, type Schema } from '../api/client'
+import { factorsQuery } from '../api/me'
 import { codeOf, sentence } from '../api/problem'
 import { paths } from '../paths'
 import { Failed, Loading } from '../ui/states'
@@ -22,7 +23,7 @@ export function StepUp() {
 }
 
 function Ways() {
-  const factors = useQuery({ queryKey: ['me', 'factors'], queryFn: () => answer(api.GET('/me/factors')), staleTime: 0 })
+  const factors = useQuery({ ...factorsQuery, staleTime: 0 })
   const { busy, error, attempt } = useAttempt()
   if (factors.isPending) return <Loading what="Looking which second factors you have" />
   if (factors.error) return <Failed error={factors.error} again={() => void factors.refetch()} />

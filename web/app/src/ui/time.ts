@@ -32,7 +32,8 @@ const dayAndSecond = new Intl.DateTimeFormat('en', {
 export function ago(at: number, now: number): string {
   const seconds = Math.round((at - now) / 1000)
   for (const [unit, size] of steps) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit)
+    if (Math.abs(seconds) >= size)
+      return relative.format(seconds < 0 ? Math.trunc(seconds / size) : Math.round(seconds / size), unit)
   }
   return seconds > 30 ? 'in a moment' : 'just now' // a few seconds ahead is the clocks' difference
 }

@@ -27,7 +27,7 @@ async function all(ask: (cursor?: string) => Promise<Page>): Promise<Record<stri
 const query = (cursor?: string) => ({ limit: 200, ...(cursor && { cursor }) })
 
 export const peopleNamesQuery = queryOptions({
-  queryKey: ['people', 'names'] as const,
+  queryKey: ['people', 'accounts'] as const,
   queryFn: ({ signal }) => all((cursor) => answer(api.GET('/people', { params: { query: query(cursor) }, signal }))),
   staleTime: 300_000,
 })

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
-import { secretByIdQuery } from '../../../api/asking'
 import { requestQuery } from '../../../api/requests'
+import { secretQuery } from '../../../api/secrets'
 import { one, useFilters } from '../../../search'
 import { useMe, whyNot } from '../../../session/who'
 import { lazily } from '../../../ui/lazily'
@@ -37,7 +37,7 @@ function Started() {
   const from = one(search, 'from')
   const id = /^i_[0-9a-z]+$/.exec(one(search, 'secret'))?.[0] ?? ''
   const before = useQuery({ ...requestQuery(from), enabled: from !== '' })
-  const secret = useQuery({ ...secretByIdQuery(id), enabled: id !== '' })
+  const secret = useQuery({ ...secretQuery(id), enabled: id !== '' })
   const failed = before.error ?? secret.error
   if (failed) {
     return (
