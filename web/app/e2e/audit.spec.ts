@@ -91,6 +91,9 @@ test('a fact opens beside the list, with all that led to it and followed', async
     'href',
     `/audit?secret=${encodeURIComponent(secret)}`,
   )
+  await expect(panel.getByText('Command', { exact: true })).toBeHidden()
+  await panel.getByText('For engineers').click()
+  await expect(panel.getByText('Command', { exact: true })).toBeVisible()
   await accessible(page)
   await panel.getByRole('tab', { name: 'Correlation tree' }).click()
   const tree = panel.getByRole('list', { name: 'Correlation tree' })

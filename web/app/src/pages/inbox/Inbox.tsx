@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Kbd, Text, TextInput, Title } from '@mantine/core'
+import { ActionIcon, Button, Group, Text, TextInput, Title } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { IconArrowLeft, IconSearch, IconUserPlus } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
@@ -8,6 +8,7 @@ import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { useKeys } from '../../shell/keys'
 import { ActionButton } from '../../ui/ActionButton'
+import { KeyHint } from '../../ui/KeyHint'
 import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
 import { Review } from '../requests/review/Review'
 import { useVerdicts } from '../requests/review/useVerdicts'
@@ -168,7 +169,7 @@ function Triage() {
               aria-label="Filter by person, secret, reason or place"
               placeholder="Filter"
               leftSection={<IconSearch size={15} aria-hidden />}
-              rightSection={<Kbd size="xs">/</Kbd>}
+              rightSection={<KeyHint of="/" />}
               rightSectionProps={{ 'aria-hidden': true }}
               value={text}
               maxLength={200}
