@@ -48,7 +48,9 @@ test('somebody starts a scan and sees it to its end', async ({ enter, accessible
   await expect(progress.getByText('Secrets', { exact: true })).toBeVisible()
   await expect(page.getByText('Olu Operator')).toBeVisible()
   await accessible(page)
-  await expect(page.getByRole('button', { name: 'Call it off' })).toHaveAttribute('aria-description', /ended/)
+  await expect(page.getByRole('button', { name: 'Call it off' })).toBeHidden()
+  await page.getByRole('button', { name: 'See the secrets of file' }).click()
+  await expect(page).toHaveURL(/\/inventory\?connection=file$/)
 })
 
 test('the inventory is narrowed by labels, and somebody says whose a secret is', async ({
@@ -68,6 +70,12 @@ test('the inventory is narrowed by labels, and somebody says whose a secret is',
   await expect(page).toHaveURL(/label=Team%3Abilling/)
   await expect(smtp).toBeHidden()
   await expect(stripe).toBeVisible()
+  await expect(page.getByText('2 secrets', { exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Take the filter Team: billing away' }).click()
+  await page.getByLabel('Search by path or label').fill('team:billing')
+  await expect(page.getByRole('button', { name: 'Show those with the label Team: billing' })).toBeVisible()
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/label=Team%3Abilling$/)
   await expect(page.getByText('2 secrets', { exact: true })).toBeVisible()
   await page.getByRole('button', { name: 'Take the filter Team: billing away' }).click()
 

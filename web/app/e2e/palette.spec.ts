@@ -39,6 +39,22 @@ test('the palette finds a secret and begins a request for it, by keyboard alone'
   await expect(palette).toBeHidden()
 })
 
+test('a whole path finds its secret, and one that no scan met can be asked for', async ({ caller, enter }) => {
+  await scanned(await caller('olu'))
+  const { page } = await enter('dana')
+  await page.goto('/settings')
+  await page.getByRole('button', { name: 'Search or jump to…' }).click()
+  const palette = page.getByRole('dialog', { name: 'Search and commands' })
+  await palette.getByRole('combobox').fill(secret)
+  await expect(palette.getByRole('option', { name: `Ask to read ${secret}` })).toBeVisible()
+  const unknown = `file/prod/${randomBytes(9).toString('hex')}`
+  await palette.getByRole('combobox').fill(unknown)
+  await expect(palette.getByRole('option')).toHaveText([`Ask to read ${unknown}`, `Ask to change ${unknown}`])
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(`/requests/new?secret=${encodeURIComponent(unknown)}&operation=read`)
+  await expect(page.getByRole('heading', { level: 1 })).toBeFocused()
+})
+
 test('the palette goes to pages, and says why one may not', async ({ enter }) => {
   const olu = await enter('olu')
   await olu.page.goto('/settings')
@@ -50,7 +66,7 @@ test('the palette goes to pages, and says why one may not', async ({ enter }) =>
   await dana.page.goto('/settings')
   await dana.page.getByRole('button', { name: 'Search or jump to…' }).click()
   await dana.page.getByRole('combobox').fill('audit')
-  const blocked = dana.page.getByRole('option', { name: /Audit.*none of your roles has the permission audit.read/ })
+  const blocked = dana.page.getByRole('option', { name: /Audit.*None of your roles lets you.*audit.read/ })
   await expect(blocked).toHaveAttribute('aria-disabled', 'true')
   await dana.page.keyboard.press('Enter')
   await expect(dana.page).toHaveURL(/\/settings$/)

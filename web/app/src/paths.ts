@@ -15,7 +15,7 @@ export const paths = {
   requests: () => '/requests',
   request: (id: string) => `/requests/${part(id)}`,
   newRequest: (of: { secret?: string; operation?: string; from?: string } = {}) => `/requests/new${search(of)}`,
-  inventory: () => '/inventory',
+  inventory: (of: { connection?: string } = {}) => `/inventory${search(of)}`,
   secret: (id: string) => `/inventory/${part(id)}`,
   jobs: () => '/jobs',
   job: (id: string) => `/jobs/${part(id)}`,
@@ -42,5 +42,5 @@ export const paths = {
   machine: (id: string) => `/integrations/machines/${part(id)}`,
   settings: () => '/settings',
   api: (operation?: string) => `/api-reference${search({ operation })}`,
-  signIn: () => '/sign-in',
+  signIn: (of: { ended?: 'everywhere' } = {}) => `/sign-in${search(of)}`,
 } as const

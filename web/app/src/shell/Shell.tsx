@@ -88,7 +88,10 @@ function OverAll() {
   const [sheet, setSheet] = useState(false)
   const proving = useSyncExternalStore(stepUp.subscribe, stepUp.open)
   useGo()
-  useKeys('Everywhere', [{ keys: ['?'], does: 'Show these keys', run: () => setSheet(true) }])
+  useKeys('Everywhere', [
+    { keys: ['Ctrl K'], does: 'Search or jump', run: () => false }, // the palette listens for it, in fields too
+    { keys: ['?'], does: 'Show these keys', run: () => setSheet(true) },
+  ])
   return (
     <Suspense>
       {sheet && <KeySheet close={() => setSheet(false)} />}

@@ -19,6 +19,15 @@ const dayAndTime = new Intl.DateTimeFormat('en', {
   hour12: false,
 })
 
+const dayAndSecond = new Intl.DateTimeFormat('en', {
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+})
+
 /** ago is "3 minutes ago" or "in 2 hours", of milliseconds since 1970. */
 export function ago(at: number, now: number): string {
   const seconds = Math.round((at - now) / 1000)
@@ -52,3 +61,6 @@ export const exact = (at: string | number | Date): string => absolute.format(new
 
 /** short is day, month and time. */
 export const short = (at: string | number | Date): string => dayAndTime.format(new Date(at))
+
+/** shortExact is day, month and time to the second. */
+export const shortExact = (at: string | number | Date): string => dayAndSecond.format(new Date(at))

@@ -35,8 +35,8 @@ export function Enrolment({ invitation, close }: { invitation: Invitation; close
             <Stack gap="xs">
               <Text>
                 Put the certificate of the control plane's own CA beside it as <code>ca.pem</code>: no other is
-                accepted. Then run this. The address is the one that you use; take another where the agent reaches it by
-                that.
+                accepted. It is the file <code>ca.pem</code> in the server's data directory; your administrator has it.
+                Then run this. The address is the one that you use; take another where the agent reaches it by that.
               </Text>
               <Command token={invitation.token} />
               <Text size="sm" c="dimmed">
@@ -61,7 +61,7 @@ export function Enrolment({ invitation, close }: { invitation: Invitation; close
             {runCommand}
           </CodeBlock>
         </Step>
-        <Step number={3} title="Its first sign of life" done={step === 'online'} waiting={step !== 'online'}>
+        <Step number={3} title="See it come online" done={step === 'online'} waiting={step !== 'online'}>
           <div role="status">
             {step === 'online' ? (
               <Text>

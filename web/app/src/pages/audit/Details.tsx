@@ -25,6 +25,7 @@ export function Details({ event, names, firsts }: DetailsProps) {
   const about = useAbout(event, firsts)
   const secret = about.request?.secret ?? about.secret
   const fields = Object.entries(event.data)
+  const plain = fields.filter(([, value]) => !technical(value))
   return (
     <Stack gap={20}>
       <dl className={classes.fields}>
@@ -46,27 +47,19 @@ export function Details({ event, names, firsts }: DetailsProps) {
             </Group>
           </Field>
         )}
-        <Field name="Position">
-          {event.seq.toLocaleString('en')}
-          {event.index > 0 && `, part ${event.index + 1}`}
-        </Field>
-        <Field name="Intention">
-          <Id id={event.correlation} what="the correlation" />
-          <Anchor component={Link} {...leads(paths.audit({ correlation: event.correlation }))} size="sm">
-            All that followed from it
+        <Field name="What followed">
+          <Anchor component={Link} {...leads(paths.audit({ correlation: event.correlation }))}>
+            All that followed from the same intention
           </Anchor>
         </Field>
-        <Field name="Command">
-          <Id id={event.command} what="the command" />
-        </Field>
       </dl>
-      {fields.length > 0 && (
+      {plain.length > 0 && (
         <div>
           <Title order={3} mb={8}>
             What the fact says
           </Title>
           <dl className={classes.fields}>
-            {fields.map(([name, value]) => (
+            {plain.map(([name, value]) => (
               <Field key={name} name={inWords(name)}>
                 <Value name={name} value={value} names={names} />
               </Field>
@@ -74,8 +67,41 @@ export function Details({ event, names, firsts }: DetailsProps) {
           </dl>
         </div>
       )}
+      <details>
+        <summary className={classes.summary}>For engineers</summary>
+        <dl className={classes.fields}>
+          <Field name="Position">
+            {event.seq.toLocaleString('en')}
+            {event.index > 0 && `, part ${event.index + 1}`}
+          </Field>
+          <Field name="Intention">
+            <Id id={event.correlation} what="the intention" />
+          </Field>
+          <Field name="Command">
+            <Id id={event.command} what="the command" />
+          </Field>
+          {fields
+            .filter(([, value]) => technical(value))
+            .map(([name, value]) => (
+              <Field key={name} name={inWords(name)}>
+                {typeof value === 'string' ? (
+                  <Id id={value} what={`the field ${name}`} />
+                ) : (
+                  <Value name={name} value={value} names={names} />
+                )}
+              </Field>
+            ))}
+        </dl>
+      </details>
     </Stack>
   )
+}
+
+/** technical reports an id that leads nowhere, or what has parts: no sentence for a person. */
+function technical(value: unknown): boolean {
+  if (typeof value === 'string') return /^([a-z]_)?[0-9a-z]{26}$/.test(value) && !/^[uari]_/.test(value)
+  if (Array.isArray(value)) return value.some((item) => typeof item !== 'string')
+  return typeof value === 'object' && value !== null
 }
 
 function Field({ name, children }: { name: string; children: ReactNode }) {

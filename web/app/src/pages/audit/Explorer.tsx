@@ -34,14 +34,14 @@ export function Explorer() {
   const [look, setLook] = useState(clock.now)
   const [shown, setShown] = useState<FactEvent>()
   const [facets, setFacets] = useState(false)
-  const narrow = useMediaQuery('(max-width: 48em)')
+  const roomy = useMediaQuery('(min-width: 1500px)')
   const names = useNames()
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same address is the same query
   const query = useMemo(() => queryOf(search, look), [JSON.stringify(search), look])
   const list = useListing(eventsQuery(query, look))
   const events = list.rows
   const firsts = useMemo(() => firstsOf(events), [events])
-  const columns = useMemo(() => columnsOf(names, firsts), [names, firsts])
+  const columns = useMemo(() => columnsOf(names, firsts, roomy), [names, firsts, roomy])
   const place = shown ? events.findIndex(({ id }) => id === shown.id) : -1
   // biome-ignore lint/correctness/useExhaustiveDependencies: another query shows other facts
   useEffect(() => setShown(undefined), [query])
@@ -97,7 +97,7 @@ export function Explorer() {
             keyOf={(event) => event.id}
             open={setShown}
             selected={shown?.id}
-            rowHeight={narrow ? 56 : 44}
+            rowHeight={56}
             empty={<Nothing clear={() => change({ ...emptied, range: 'any' })} />}
           />
         </div>

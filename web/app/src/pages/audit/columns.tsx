@@ -3,17 +3,35 @@ import { FactSentence } from '../../parts/FactSentence'
 import type { Names } from '../../parts/facts/fact'
 import { type FactEvent, isDenied } from '../../parts/factWords'
 import type { Column } from '../../ui/DataTable'
-import { exact, short } from '../../ui/time'
+import { exact, shortExact } from '../../ui/time'
 import classes from './Audit.module.css'
 
-export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>): Column<FactEvent>[] => [
+const position: Column<FactEvent> = {
+  id: 'position',
+  title: 'Position',
+  width: '64px',
+  wide: true,
+  end: true,
+  cell: ({ seq }) => (
+    <Text span inherit c="dimmed" className={classes.number}>
+      {seq.toLocaleString('en')}
+    </Text>
+  ),
+}
+
+/** columnsOf are the columns of the list. Where there is little room, the sentence has all of it. */
+export const columnsOf = (
+  names: Names,
+  firsts: ReadonlyMap<string, FactEvent>,
+  roomy: boolean,
+): Column<FactEvent>[] => [
   {
     id: 'when',
     title: 'When',
-    width: 'clamp(52px, 12vw, 108px)',
+    width: 'clamp(60px, 12vw, 124px)',
     cell: ({ time }) => (
       <time dateTime={time} title={exact(time)} className={classes.time}>
-        {short(time)}
+        {shortExact(time)}
       </time>
     ),
   },
@@ -32,16 +50,5 @@ export const columnsOf = (names: Names, firsts: ReadonlyMap<string, FactEvent>):
       </span>
     ),
   },
-  {
-    id: 'position',
-    title: 'Position',
-    width: '64px',
-    wide: true,
-    end: true,
-    cell: ({ seq }) => (
-      <Text span inherit c="dimmed" className={classes.number}>
-        {seq.toLocaleString('en')}
-      </Text>
-    ),
-  },
+  ...(roomy ? [position] : []),
 ]

@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Group, Text, TextInput, Title } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { IconArrowLeft, IconSearch } from '@tabler/icons-react'
+import { IconArrowLeft, IconSearch, IconUserPlus } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { askedQuery, type Request, readyQuery, requestsIn } from '../../api/requests'
@@ -20,7 +20,8 @@ import { afterwards, beside, kindOf, parts, whyNotTogether } from './triage'
 
 /** What waits for whoever is signed in: a list to walk through, and beside it the request that one is at. */
 export function Inbox() {
-  const reason = whyNot(useMe(), 'request.list', 'see requests')
+  const me = useMe()
+  const reason = whyNot(me, 'request.list', 'see requests')
   useEffect(() => {
     document.title = 'Inbox · Secrets Bridge'
   }, [])
@@ -28,11 +29,20 @@ export function Inbox() {
     return (
       <div className={classes.whole}>
         <Title order={1}>Inbox</Title>
-        <Forbidden reason={reason} />
+        {me.grants.length === 0 ? <Welcome name={me.name} /> : <Forbidden reason={reason} />}
       </div>
     )
   }
   return <Triage />
+}
+
+/** The first page of somebody who was invited, until they have a role. */
+function Welcome({ name }: { name: string }) {
+  return (
+    <Empty icon={IconUserPlus} title={`Welcome, ${name}`}>
+      You have no role yet. Ask an administrator for one; this page goes on by itself.
+    </Empty>
+  )
 }
 
 /**

@@ -39,7 +39,7 @@ function words(search: Search): [string, string][] {
   say('connection', (value) => `in ${value}`)
   say('provider', (value) => providerWords[value as keyof typeof providerWords]?.label ?? value)
   say('owner', (value) => (value === nobody ? "nobody's" : `of ${value}`))
-  say('environment', (value) => (value === nobody ? 'without an environment' : `in environment ${value}`))
+  say('environment', (value) => (value === nobody ? 'without an assigned environment' : `assigned to ${value}`))
   say('older', (value) => `unchanged for ${value} days`)
   say('status', (value) => (value === 'gone' ? 'gone' : 'present and gone'))
   return told

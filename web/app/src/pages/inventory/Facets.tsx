@@ -5,7 +5,7 @@ import { sentence } from '../../api/problem'
 import { facetsQuery } from '../../api/secrets'
 import { many, one, useFilters } from '../../search'
 import classes from './Filters.module.css'
-import { filtersOf } from './filters'
+import { placeOf } from './filters'
 import { labelsIn, withLabel, withoutLabel } from './labels'
 
 /** How many values are shown at first. */
@@ -15,8 +15,7 @@ const few = 8
 export function Facets() {
   const [search, change] = useFilters()
   const [all, setAll] = useState(false)
-  const { connection, provider } = filtersOf(search)
-  const place = { ...(connection && { connection }), ...(provider && { provider }) }
+  const place = placeOf(search)
   const names = useQuery(facetsQuery('', place))
   const chosen = one(search, 'facet') || (names.data?.[0]?.value ?? '')
   const values = useQuery({ ...facetsQuery(chosen, place), enabled: chosen !== '' })

@@ -1,11 +1,14 @@
-import { Button, Group } from '@mantine/core'
+import { Anchor, Button, Group } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconAdjustmentsHorizontal, IconSearch } from '@tabler/icons-react'
+import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
-import { one, useFilters } from '../../search'
+import { facetsQuery } from '../../api/secrets'
+import { many, one, useFilters } from '../../search'
 import { Chosen } from './Chosen'
 import classes from './Filters.module.css'
-import { shortestText } from './filters'
+import { placeOf, shortestText } from './filters'
+import { type Label, typedLabel, withLabel } from './labels'
 import { type Part, SideFilters } from './SideFilters'
 import { TextFilter } from './TextFilter'
 
@@ -21,6 +24,10 @@ export function Frame({ parts, aside, children }: Props) {
   const [search, change] = useFilters()
   const [open, { toggle }] = useDisclosure()
   const text = one(search, 'text')
+  const facets = useQuery(facetsQuery('', placeOf(search)))
+  const labelOf = (typed: string) => typedLabel(typed, facets.data?.map(({ value }) => value) ?? [])
+  const offered = labelOf(text)
+  const narrow = (label: Label) => change({ label: withLabel(many(search, 'label'), label), text: undefined })
   return (
     <div className={classes.body}>
       <Button
@@ -46,6 +53,21 @@ export function Frame({ parts, aside, children }: Props) {
             maxLength={256}
             value={text}
             change={(next) => change({ text: next }, { replace: true })}
+            take={(typed) => {
+              const label = labelOf(typed)
+              if (label) narrow(label)
+              return label !== undefined
+            }}
+            inputWrapperOrder={['input', 'description', 'error']}
+            description={
+              offered ? (
+                <Anchor component="button" type="button" inherit onClick={() => narrow(offered)}>
+                  Show those with the label {offered.name}: {offered.value}
+                </Anchor>
+              ) : (
+                'For a label, type name:value and press Enter.'
+              )
+            }
             error={text !== '' && text.length < shortestText ? 'Three characters at least' : undefined}
           />
           {aside && (

@@ -151,7 +151,7 @@ function Shown({ secret }: { secret: Secret }) {
               of={[
                 ['Owner', <Said key="owner" what={secret.owner} from={secret.owner_from} none="Nobody yet" />],
                 [
-                  'Environment',
+                  'Assigned environment',
                   <Said key="environment" what={secret.environment} from={secret.environment_from} none="None yet" />,
                 ],
               ]}

@@ -47,7 +47,7 @@ export function SideFilters({ parts }: { parts: Part[] }) {
         ]}
       />
       {parts.includes('owner') && <OrNobody name="owner" label="Owner" none="Nobody's" />}
-      <OrNobody name="environment" label="Environment" none="Without one" />
+      <OrNobody name="environment" label="Assigned environment" none="Without one" />
       {parts.includes('age') && (
         <NativeSelect
           label="Last change"

@@ -8,10 +8,12 @@ const rest = 300
 interface Props extends Omit<TextInputProps, 'value' | 'onChange'> {
   value: string
   change: (value: string) => void
+  /** Takes a text on Enter as something else, and reports whether it did. */
+  take?: (value: string) => boolean
 }
 
 /** A text that narrows a list: it counts when typing rests, or at once with Enter. */
-export function TextFilter({ value, change, ...props }: Props) {
+export function TextFilter({ value, change, take, ...props }: Props) {
   const [typed, setTyped] = useState(value)
   const [seen, setSeen] = useState(value)
   if (seen !== value) {
@@ -29,7 +31,11 @@ export function TextFilter({ value, change, ...props }: Props) {
         later(event.currentTarget.value)
       }}
       onKeyDown={(event) => {
-        if (event.key === 'Enter') later.flush()
+        if (event.key !== 'Enter') return
+        if (take?.(typed.trim())) {
+          later.cancel()
+          setTyped('')
+        } else later.flush()
       }}
     />
   )

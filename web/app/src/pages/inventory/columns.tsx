@@ -41,8 +41,8 @@ export const ownerColumn = <Row extends Secret>(): Column<Row> => ({
 
 export const environmentColumn = <Row extends Secret>(): Column<Row> => ({
   id: 'environment',
-  title: 'Environment',
-  width: 'minmax(0, 104px)',
+  title: 'Assigned environment',
+  width: 'minmax(0, 132px)',
   wide: true,
   cell: (secret) => secret.environment ?? quiet('–'),
 })

@@ -38,3 +38,9 @@ export function filtersOf(search: Search): SecretFilters {
   if (status === 'gone' || status === 'all') filters.status = status
   return filters
 }
+
+/** placeOf is where labels are counted: where the list looks, whatever else it is narrowed by. */
+export function placeOf(search: Search): Pick<SecretFilters, 'connection' | 'provider'> {
+  const { connection, provider } = filtersOf(search)
+  return { ...(connection && { connection }), ...(provider && { provider }) }
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { labelText, parseLabel, withLabel, withoutLabel } from './labels'
+import { labelText, parseLabel, typedLabel, withLabel, withoutLabel } from './labels'
 
 test('a label is read as it was written, whatever stands in it', () => {
   for (const name of ['team', 'k8s:app', 'a\\b', '\\:', 'ends\\', ':', '\\\\:x']) {
@@ -25,4 +25,11 @@ test('a name is in a filter once', () => {
   const before = ['team:payments', 'tier:1']
   expect(withLabel(before, { name: 'team', value: 'search' })).toEqual(['tier:1', 'team:search'])
   expect(withoutLabel(before, 'team')).toEqual(['tier:1'])
+})
+
+test('a typed text is a label if there is one of its name, in any case', () => {
+  expect(typedLabel('team: billing', ['Tier', 'Team'])).toEqual({ name: 'Team', value: 'billing' })
+  for (const text of ['team:', 'team', 'other:billing', 'prod/team:1']) {
+    expect(typedLabel(text, ['Tier', 'Team']), text).toBeUndefined()
+  }
 })

@@ -48,3 +48,11 @@ export const sorted = (labels: Record<string, string>): Label[] =>
   Object.entries(labels)
     .map(([name, value]) => ({ name, value }))
     .sort((a, b) => a.name.localeCompare(b.name))
+
+/** typedLabel is the label that somebody typed as a text, if one of these names is called so in any case. */
+export function typedLabel(text: string, names: string[]): Label | undefined {
+  const typed = parseLabel(text)
+  const name = names.find((other) => other.toLowerCase() === typed?.name.trim().toLowerCase())
+  const value = typed?.value.trim()
+  return name && value ? { name, value } : undefined
+}

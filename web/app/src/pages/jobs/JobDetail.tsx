@@ -1,13 +1,15 @@
 import { Alert, Anchor, Badge, Group, Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, useParams } from '@tanstack/react-router'
+import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import { agentQuery } from '../../api/agents'
 import { newKey } from '../../api/client'
 import { cancel, ended, followJob, type Job, jobQuery } from '../../api/jobs'
 import { sentence } from '../../api/problem'
 import { Facts, Section } from '../../parts/Facts'
 import { One } from '../../parts/One'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { ActionButton } from '../../ui/ActionButton'
 import { CopyButton } from '../../ui/CopyButton'
@@ -37,24 +39,38 @@ export function JobDetail() {
 function Shown({ job }: { job: Job }) {
   const me = useMe()
   const cache = useQueryClient()
+  const navigate = useNavigate()
   const now = useNow()
   const [live, setLive] = useState(true)
   const [asking, setAsking] = useState(false)
   const key = useRef(newKey())
   const over = ended(job.state)
   useEffect(() => (over ? undefined : followJob(cache, job.id, setLive)), [cache, job.id, over])
-  const blocked = over
-    ? `It has ended: ${stateWords[job.state].label.toLowerCase()}.`
-    : whyNot(me, 'job.manage', 'call jobs off')
+  const unlisted = whyNot(me, 'secret.list', 'see the inventory')
   return (
     <Page
       title={title(job)}
       about={typeWords[job.type].says}
       wide={false}
       actions={
-        <ActionButton variant="default" blocked={blocked} onClick={() => setAsking(true)}>
-          Call it off
-        </ActionButton>
+        over ? (
+          job.type !== 'keys' && (
+            <ActionButton
+              blocked={unlisted}
+              onClick={() => void navigate(leads(paths.inventory({ connection: job.connection })))}
+            >
+              See the secrets of {job.connection}
+            </ActionButton>
+          )
+        ) : (
+          <ActionButton
+            variant="default"
+            blocked={whyNot(me, 'job.manage', 'call jobs off')}
+            onClick={() => setAsking(true)}
+          >
+            Call it off
+          </ActionButton>
+        )
       }
     >
       <Group gap="sm" role="status">
@@ -101,9 +117,9 @@ function Shown({ job }: { job: Job }) {
             [
               'Agent',
               job.agent && (
-                <Anchor key="agent" component={Link} to={paths.agent(job.agent)} inherit>
-                  of cluster {job.cluster}
-                </Anchor>
+                <Text key="agent" span inherit>
+                  <AgentName id={job.agent} /> of cluster {job.cluster}
+                </Text>
               ),
             ],
             ['Attempt', job.attempt && job.attempt > 1 && `${job.attempt}: the one before fell silent`],
@@ -140,5 +156,17 @@ function Shown({ job }: { job: Job }) {
         />
       )}
     </Page>
+  )
+}
+
+/** Which agent did it: its name, for those who may see agents. */
+function AgentName({ id }: { id: string }) {
+  const may = useMe().permissions.includes('agent.list')
+  const agent = useQuery({ ...agentQuery(id), enabled: may })
+  if (!may) return 'An agent'
+  return (
+    <Anchor component={Link} to={paths.agent(id)} inherit>
+      Agent {agent.data?.name ?? `${id.slice(0, 8)}…`}
+    </Anchor>
   )
 }

@@ -22,15 +22,19 @@ import { paths } from '../../paths'
 import { leads } from '../../search'
 import { signOut } from '../../session/signOut'
 import { useMe, whyNot } from '../../session/who'
+import { jump } from '../../ui/arrival'
 import { sections } from '../sections'
 import type { Choice } from './choices'
 import type { Mode } from './modes'
 import { recentlyVisited } from './recent'
 
-/** useGoTo goes to an address of paths. */
+/** useGoTo goes to an address of paths, and takes the focus along. */
 export function useGoTo() {
   const navigate = useNavigate()
-  return (address: string) => void navigate(leads(address))
+  return (address: string) => {
+    jump()
+    void navigate(leads(address))
+  }
 }
 
 /** useSections are all pages; those that are not allowed say why. */

@@ -11,6 +11,7 @@ import { type Permission, useMe } from '../../session/who'
 import { type Choice, type Group, matching } from './choices'
 import { requestChoice, useGoTo } from './commands'
 import type { Mode } from './modes'
+import { pathOf } from './path'
 
 /** The server looks for no shorter text. */
 export const shortest = 3
@@ -54,17 +55,30 @@ function useMay(permission: Permission): boolean {
   return useMe().permissions.includes(permission)
 }
 
+/** lookFor finds secrets by a whole path, or by a part of one or of a label. */
+async function lookFor(text: string, signal: AbortSignal) {
+  const path = pathOf(text)
+  if (path) {
+    const { connection, ref } = path
+    const within = [...ref].length < shortest ? { prefix: ref } : { text: ref }
+    const query = { connection, ...within, limit: most }
+    const { items } = await answer(api.GET('/secrets', { params: { query }, signal }))
+    if (items.length > 0) return items
+  }
+  return (await answer(api.GET('/secrets', { params: { query: { text, limit: most } }, signal }))).items
+}
+
 function useSecrets(text: string, mode: Mode): Part {
   const go = useGoTo()
   const me = useMe()
   const enabled = useMay('secret.list') && ['any', 'ask', 'change'].includes(mode) && [...text].length >= shortest
   const { data, isFetching } = useQuery({
     queryKey: ['secrets', 'palette', text] as const,
-    queryFn: ({ signal }) => answer(api.GET('/secrets', { params: { query: { text, limit: most } }, signal })),
+    queryFn: ({ signal }) => lookFor(text, signal),
     placeholderData: keepPreviousData,
     enabled,
   })
-  const found = enabled ? (data?.items ?? []) : []
+  const found = enabled ? (data ?? []) : []
   const asking = (secret: string, operation: 'read' | 'patch') => () => go(paths.newRequest({ secret, operation }))
   const choices = found.map(({ id, secret, owner }): Choice => {
     const description = owner ? `Owned by ${owner}` : undefined
@@ -73,14 +87,25 @@ function useSecrets(text: string, mode: Mode): Part {
     if (mode === 'change') return { ...choice, icon: IconPencil, run: asking(secret, 'patch') }
     return { ...choice, icon: IconKey, run: () => go(paths.secret(id)) }
   })
+  const read = (secret: string): Choice => ({
+    id: `ask ${secret}`,
+    label: `Ask to read ${secret}`,
+    icon: IconEye,
+    run: asking(secret, 'read'),
+  })
+  const change = (secret: string): Choice => ({
+    id: `change ${secret}`,
+    label: `Ask to change ${secret}`,
+    icon: IconPencil,
+    run: asking(secret, 'patch'),
+  })
+  const may = me.permissions.includes('request.create')
   const [first] = found
-  if (mode === 'any' && first && me.permissions.includes('request.create')) {
-    choices.push({
-      id: `ask ${first.id}`,
-      label: `Ask to read ${first.secret}`,
-      icon: IconEye,
-      run: asking(first.secret, 'read'),
-    })
+  if (mode === 'any' && first && may) choices.push(read(first.secret))
+  // What no scan has met may be there all the same, or is to be made.
+  if (may && enabled && !isFetching && !first && pathOf(text)) {
+    if (mode !== 'change') choices.push(read(text))
+    if (mode !== 'ask') choices.push(change(text))
   }
   return { group: { label: 'Secrets', choices }, busy: enabled && isFetching }
 }
