@@ -156,6 +156,7 @@ test('a value is created, read, opened once, and then nowhere', async ({ enter, 
   await accessible(page)
   await dialog.getByRole('button', { name: 'Close' }).last().click()
   await expect(page.getByText(/by Dana Developer, just now/)).toBeVisible()
+  await expect(dialog).toHaveCount(0)
   await expect(page.getByText('It was shown once and is destroyed.')).toBeVisible()
   await expect(page.getByRole('link', { name: 'Ask again' })).toHaveAttribute('href', `/requests/new?from=${id}`)
   // The dialog is gone, and the copy is not: the page can still take it away.
@@ -446,6 +447,8 @@ test('a secret is found by its labels, its keys by an agent, and the last reques
   await secret.fill('Team:billing stripe')
   await page.getByRole('option', { name: /prod\/payments\/stripe/ }).click()
   await expect(secret).toHaveValue('file/prod/payments/stripe')
+  await secret.press('Enter') // takes the path, and does not send a form that is not filled in
+  await expect(page.getByText('Say in a sentence why you need this.')).toHaveCount(0)
   await page.getByRole('button', { name: 'Look for the names of its keys' }).click()
   await expect(page.getByText('It has 3 keys.')).toBeVisible({ timeout: 30_000 })
   const keys = page.getByRole('textbox', { name: 'Keys' }).or(page.getByRole('combobox', { name: 'Keys' }))
@@ -459,6 +462,8 @@ test('a secret is found by its labels, its keys by an agent, and the last reques
   await expect(page.getByLabel('Reason')).not.toHaveValue('')
   await expect(secret).not.toHaveValue('')
 
+  await secret.fill('file/nowhere/at/all')
+  await expect(page.getByText('No scan has met this secret yet, so type the names.')).toBeVisible()
   await secret.fill('nowhere/at/all')
   await expect(page.getByText('This cannot be asked for')).toBeVisible()
 })
