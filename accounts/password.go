@@ -27,7 +27,7 @@ const (
 
 // What a password must be.
 var (
-	ErrPasswordShort  = &command.Rejection{Code: "password_refused", Detail: "a password has at least 12 characters; of a break-glass account, at least 20"}
+	ErrPasswordShort  = &command.Rejection{Code: "password_refused", Detail: "a password has at least 12 characters; of an account for emergencies, at least 20"}
 	ErrPasswordLong   = &command.Rejection{Code: "password_refused", Detail: "a password has at most 1024 bytes of text"}
 	ErrPasswordOwn    = &command.Rejection{Code: "password_refused", Detail: "a password must not be made of one's own name or e-mail"}
 	ErrPasswordCommon = &command.Rejection{Code: "password_refused", Detail: "this is one of the passwords that are guessed first; take several words that have nothing to do with each other"}

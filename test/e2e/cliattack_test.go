@@ -366,7 +366,7 @@ func TestASwappedAnswerOrALyingStreamIsNotShown(t *testing.T) {
 	}()
 	watched := p.sb(t, c, "developer", "", "request", "show", one, "--watch", "--output", "json")
 	shown := watched.stdout
-	if watched.code != 7 || strings.Contains(shown, "executed") || !strings.Contains(shown, `"cancelled"`) {
+	if watched.code != 7 || strings.Contains(shown, `"state":"executed"`) || !strings.Contains(shown, `"cancelled"`) {
 		t.Errorf("exit %d, or the stream's lie is shown: %s", watched.code, shown)
 	}
 }

@@ -143,10 +143,12 @@ test('a value is created, read, opened once, and then nowhere', async ({ enter, 
   await expect(shown).not.toContainText(value)
 
   await dialog.getByRole('button', { name: 'Copy without showing' }).click()
+  await expect(dialog.getByRole('button', { name: 'Copied' })).toBeVisible()
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(value)
   await dialog.getByRole('button', { name: 'Clear clipboard' }).click()
   await expect(dialog.getByText('Your clipboard is empty now')).toBeVisible()
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('')
+  await dialog.getByRole('button', { name: 'Copy without showing' }).click()
   await dialog.getByRole('button', { name: 'Destroy it now' }).click()
   await expect(dialog.getByText('The value is gone')).toBeVisible()
   await expect(dialog).toContainText('Opened by Dana Developer')
@@ -154,6 +156,12 @@ test('a value is created, read, opened once, and then nowhere', async ({ enter, 
   await accessible(page)
   await dialog.getByRole('button', { name: 'Close' }).last().click()
   await expect(page.getByText(/by Dana Developer, just now/)).toBeVisible()
+  await expect(page.getByText('It was shown once and is destroyed.')).toBeVisible()
+  await expect(page.getByRole('link', { name: 'Ask again' })).toHaveAttribute('href', `/requests/new?from=${id}`)
+  // The dialog is gone, and the copy is not: the page can still take it away.
+  await page.getByRole('button', { name: 'Clear clipboard' }).click()
+  await expect(page.getByText('The value is still in your clipboard')).toHaveCount(0)
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('')
 
   // A second opening says who was first.
   const second = late.getByRole('dialog', { name: 'Open a value once' })

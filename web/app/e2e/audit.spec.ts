@@ -196,7 +196,7 @@ test('who may not read the audit is told why, and nothing is asked', async ({ en
   page.on('request', (request) => asked.push(request.url()))
   await page.goto('/audit')
   await expect(page.getByRole('heading', { name: 'You may not see this' })).toBeVisible()
-  await expect(page.getByText('none of your roles has the permission audit.read').first()).toBeVisible()
+  await expect(page.getByText('None of your roles lets you; ask an administrator.').first()).toBeVisible()
   await accessible(page)
   expect(asked.filter((url) => url.includes('/audit/'))).toEqual([])
 })

@@ -80,7 +80,7 @@ test('a rule is written, mended, tried, reviewed and applied, and then decides',
   await accessible(page)
   await dialog.getByLabel('Note').fill('nobody needs it')
   await applyReviewed(page)
-  await expect(page.getByText(/^Version \d+ of the governance counts now/)).toBeVisible()
+  await expect(page.getByText(new RegExp(`^The rule ${name} is in force. Version \\d+`))).toBeVisible()
 
   await page.getByRole('link', { name, exact: true }).click()
   await explain(new RegExp(`^Refused: a rule refuses it \\(${name}\\)`))
@@ -261,7 +261,7 @@ test('who may not see the governance is told so', async ({ enter, accessible }) 
   for (const path of ['/policies', '/workflows', '/projects', '/changes', '/changes/1']) {
     await page.goto(path)
     await expect(page.getByRole('heading', { name: 'You may not see this' })).toBeVisible()
-    await expect(page.getByText(/none of your roles has the permission governance.read/).first()).toBeVisible()
+    await expect(page.getByText(/None of your roles lets you; ask an administrator/).first()).toBeVisible()
     await accessible(page)
   }
 })

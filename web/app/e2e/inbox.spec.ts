@@ -329,12 +329,12 @@ test('what one asked for shows up when it can be opened, and a key opens it', as
   await expect(page.getByRole('dialog', { name: 'Open a value once' })).toBeVisible()
 })
 
-test('who may not see requests is told what is missing', async ({ enter, caller, accessible }) => {
+test('who has no role yet is welcomed, and told whom to ask', async ({ enter, caller, accessible }) => {
   const nobody = await invite(await caller('olu'), 'Nat Nobody', [])
   const { page } = await enter(nobody)
   await page.goto('/inbox')
-  await expect(page.getByRole('heading', { name: 'You may not see this' })).toBeVisible()
-  await expect(page.getByRole('main')).toContainText('request.list')
+  await expect(page.getByRole('heading', { name: 'Welcome, Nat Nobody' })).toBeVisible()
+  await expect(page.getByRole('main')).toContainText('You have no role yet. Ask an administrator for one')
   await accessible(page)
 })
 

@@ -66,7 +66,7 @@ test('the palette goes to pages, and says why one may not', async ({ enter }) =>
   await dana.page.goto('/settings')
   await dana.page.getByRole('button', { name: 'Search or jump to…' }).click()
   await dana.page.getByRole('combobox').fill('audit')
-  const blocked = dana.page.getByRole('option', { name: /Audit.*none of your roles has the permission audit.read/ })
+  const blocked = dana.page.getByRole('option', { name: /Audit.*None of your roles lets you.*audit.read/ })
   await expect(blocked).toHaveAttribute('aria-disabled', 'true')
   await dana.page.keyboard.press('Enter')
   await expect(dana.page).toHaveURL(/\/settings$/)

@@ -64,7 +64,7 @@ test('somebody is invited, comes in by the link, and may ask as soon as they hav
   await expect(dialog.getByRole('heading', { name: `${name} is invited` })).toBeVisible()
   const link = await shown(page, 'link')
   await accessible(page)
-  await dialog.getByRole('button', { name: 'Close' }).last().click()
+  await dialog.getByRole('link', { name: `Give ${name} a role` }).click()
   await expect(dialog).toBeHidden()
   const token = new URL(link).hash.replace('#link=', '')
   expect(token.length).toBeGreaterThan(20)
@@ -72,12 +72,11 @@ test('somebody is invited, comes in by the link, and may ask as soon as they hav
 
   const nia = await visit()
   await choose(nia.page, link, email, `four words that ${randomUUID()}`)
-  await expect(nia.page.getByRole('heading', { name: 'You may not see this' })).toBeVisible()
-  await expect(nia.page.getByRole('main')).toContainText('none of your roles has the permission request.list')
+  await expect(nia.page.getByRole('heading', { name: `Welcome, ${name}` })).toBeVisible()
+  await expect(nia.page.getByRole('main')).toContainText('You have no role yet. Ask an administrator for one')
   await accessible(nia.page)
   expect(await leftovers(nia.page)).not.toContain(token)
 
-  await page.getByRole('row').filter({ hasText: name }).click()
   await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible()
   await expect(page.getByText('None: they can sign in, and do nothing yet.')).toBeVisible()
   await accessible(page)
@@ -93,7 +92,7 @@ test('somebody is invited, comes in by the link, and may ask as soon as they hav
   await expect(rolesOf(page, name)).toContainText('secrets below file/staging')
 
   // Nobody loads anything again: the page of who got the role knows.
-  await expect(nia.page.getByRole('heading', { name: 'You may not see this' })).toBeHidden()
+  await expect(nia.page.getByRole('heading', { name: `Welcome, ${name}` })).toBeHidden()
   await expect(nia.page.getByRole('heading', { name: 'Inbox', level: 1 })).toBeVisible()
   await nia.page.goto('/requests/new?secret=file/staging/mail/smtp')
   await nia.page.getByLabel('Reason').fill('my first look at the mail relay')

@@ -116,6 +116,8 @@ test('sessions are listed and ended, and a new password ends the others', async 
   await expect(sessions).toHaveCount(1) // it is told of others when somebody looks again
   await page.getByRole('button', { name: 'Sign out everywhere', exact: true }).click()
   await expect(page.getByRole('heading', { name: 'Sign in', level: 1 })).toBeVisible()
+  await expect(page.getByText('You were signed out everywhere.')).toBeVisible()
+  await accessible(page)
   await fourth.page.reload()
   await expect(fourth.page.getByRole('heading', { name: 'Sign in', level: 1 })).toBeVisible()
 })

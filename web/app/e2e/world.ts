@@ -12,17 +12,22 @@ export interface Citizen {
   password: string
 }
 
+/** newEmail is one that nobody else has. */
+function newEmail(name: string): string {
+  const readable = name
+    .toLowerCase()
+    .replaceAll(/[^a-z]+/g, '.')
+    .slice(0, 30)
+  return `${readable}.${randomUUID().slice(0, 8)}@example.org`.replaceAll(/\.{2,}/g, '.').replace(/^\./, '')
+}
+
 /** invite lets somebody in and sets their password by the link, as they would. */
 export async function invite(
   operator: Caller,
   name: string,
   grants: { role: string; scope?: object }[],
+  email = newEmail(name),
 ): Promise<Citizen> {
-  const readable = name
-    .toLowerCase()
-    .replaceAll(/[^a-z]+/g, '.')
-    .slice(0, 30)
-  const email = `${readable}.${randomUUID().slice(0, 8)}@example.org`.replaceAll(/\.{2,}/g, '.').replace(/^\./, '')
   const password = `four words that ${randomUUID()}`
   const invited = await operator.post<{ person: string; link: string }>('/people', { email, name })
   const anonymous = await request.newContext({ baseURL: url(), ignoreHTTPSErrors: true })
@@ -61,9 +66,9 @@ export async function build(callers: { olu: Caller; dana: Caller; ada: Caller })
   const { olu, dana, ada } = callers
   const me = async (who: Caller) => (await who.get<{ id: string }>('/me')).id
   const everybody = [
-    await invite(olu, 'Mira Okafor', [{ role: 'developer' }]),
-    await invite(olu, 'Jonas Lindqvist', [{ role: 'approver' }, { role: 'developer' }]),
-    await invite(olu, 'Priya Raman', [{ role: 'approver' }]),
+    await invite(olu, 'Mira Okafor', [{ role: 'developer' }], 'mira@example.org'),
+    await invite(olu, 'Jonas Lindqvist', [{ role: 'approver' }, { role: 'developer' }], 'jonas@example.org'),
+    await invite(olu, 'Priya Raman', [{ role: 'approver' }], 'priya@example.org'),
   ]
   const [mira, jonas, priya] = everybody as [Citizen, Citizen, Citizen]
   const { version } = await olu.get<{ version: number }>('/governance')

@@ -42,5 +42,5 @@ export const paths = {
   machine: (id: string) => `/integrations/machines/${part(id)}`,
   settings: () => '/settings',
   api: (operation?: string) => `/api-reference${search({ operation })}`,
-  signIn: () => '/sign-in',
+  signIn: (of: { ended?: 'everywhere' } = {}) => `/sign-in${search(of)}`,
 } as const

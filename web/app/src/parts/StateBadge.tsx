@@ -1,7 +1,7 @@
 import { Badge } from '@mantine/core'
-import { type RequestState, stateWords } from './requestWords'
+import { type Request, standing } from './requestWords'
 
-export function StateBadge({ state }: { state: RequestState }) {
-  const words = stateWords[state]
+export function StateBadge({ request }: { request: Request }) {
+  const words = standing(request)
   return <Badge color={words.tone}>{words.label}</Badge>
 }

@@ -37,6 +37,30 @@ const sentence = (of: FactEvent, about = {}) =>
     .container.textContent?.replace(/\s+/g, ' ')
     .trim() ?? ''
 
+test('a change names what it sets and removes, and counts only what is beyond three', () => {
+  const says = (data: Record<string, unknown>, type = 'changed') =>
+    sentence(
+      event({
+        id: 'e_1',
+        type: `sb.governance.${type}.v1`,
+        subject: 'governance',
+        time: '2026-01-02T03:04:05Z',
+        actor: 'user:u_1',
+        correlation: 'c_1',
+        command: 'k_1',
+        data,
+      }),
+    )
+  const rules = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ kind: 'Rule', name }))
+  const gone = [{ kind: 'Workflow', name: 'old' }]
+  expect(says({ version: 2, set: rules.slice(0, 3) })).toBe('Ada set the rule a, the rule b, and the rule c')
+  expect(says({ version: 2, set: rules, removed: gone })).toBe(
+    'Ada set the rule a, the rule b, the rule c, and 2 more objects and removed the workflow old',
+  )
+  expect(says({ version: 1, set: rules.slice(0, 1) })).toBe('Ada made the rule a')
+  expect(says({ removed: gone }, 'amendment_proposed')).toBe('Ada proposed to remove the workflow old')
+})
+
 test('every fact that was ever written has words, and its sentence has no holes', () => {
   expect(written.length).toBeGreaterThan(80)
   const catalogue = readFileSync(`${root}/docs/reference/facts.md`, 'utf8')

@@ -20,6 +20,25 @@ export const stateWords: Record<RequestState, { label: string; tone: Tone; says:
   expired: { label: 'Expired', tone: 'gray', says: 'Its time ran out.' },
 }
 
+const reads = {
+  ready: { label: 'Ready to open', tone: 'blue', says: 'A value waits to be opened, once.' },
+  revealed: { label: 'Opened', tone: 'green', says: 'All that was read was opened.' },
+  expired: { label: 'Lapsed', tone: 'gray', says: 'Nobody opened it in time.' },
+} as const
+
+/**
+ * standing is the words for how a request stands. A read that was carried out is told by its values: lists
+ * have none, and there it is ready if whoever looks may open one.
+ */
+export function standing(request: Pick<Request, 'state' | 'operation' | 'envelopes' | 'actions'>) {
+  const { state, operation, envelopes, actions } = request
+  if (state !== 'executed' || operation !== 'read') return stateWords[state]
+  if (actions.reveal.allowed || envelopes.some((envelope) => envelope.state === 'ready')) return reads.ready
+  const first = envelopes[0]?.state
+  const same = envelopes.every((envelope) => envelope.state === first)
+  return same && (first === 'revealed' || first === 'expired') ? reads[first] : stateWords[state]
+}
+
 /** Whether nothing can follow any more, but for opening what is ready. */
 export const over = (state: RequestState): boolean =>
   ['executed', 'failed', 'rejected', 'refused', 'cancelled', 'expired'].includes(state)

@@ -29,9 +29,10 @@ export function useMe(): Me {
 
 /**
  * whyNot says why somebody may not do what a permission allows, for a control that stays visible; or
- * undefined where they may, in some scope at least. The server still decides.
+ * undefined where they may, in some scope at least. The name of the permission comes last, for who is asked.
+ * The server still decides.
  */
 export function whyNot(me: Me, permission: Permission, doing: string): string | undefined {
   if (me.permissions.includes(permission)) return undefined
-  return `You may not ${doing}: none of your roles has the permission ${permission}. An administrator can give you one.`
+  return `You may not ${doing}. None of your roles lets you; ask an administrator. (${permission})`
 }

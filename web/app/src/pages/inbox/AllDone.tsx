@@ -15,6 +15,7 @@ import classes from './Inbox.module.css'
 
 /** An inbox with nothing in it: what would come here, and what one decided last. */
 export function AllDone({ waits }: { waits: number }) {
+  const me = useMe()
   const decided = requestsIn(useInfiniteQuery(decidedQuery).data).slice(0, 5)
   return (
     <Page title="Inbox" wide={false}>
@@ -22,9 +23,16 @@ export function AllDone({ waits }: { waits: number }) {
         icon={IconInbox}
         title="Nothing waits for you"
         actions={
-          <Button component={Link} to={paths.requests()} variant="default">
-            See all requests
-          </Button>
+          <>
+            {me.permissions.includes('request.create') && (
+              <Button component={Link} to={paths.newRequest()}>
+                Ask for a secret
+              </Button>
+            )}
+            <Button component={Link} to={paths.requests()} variant="default">
+              See all requests
+            </Button>
+          </>
         }
       >
         {waits > 0 && <p>{waits === 1 ? 'Your last verdict is' : 'Your last verdicts are'} on the way.</p>}
@@ -58,7 +66,7 @@ function Decided({ request }: { request: Request }) {
           <SecretName secret={request.secret} />
         </span>
         <span className={classes.pastEnd}>
-          <StateBadge state={request.state} />
+          <StateBadge request={request} />
           {vote && (
             <Text span size="xs" c="dimmed">
               <When at={vote.at} />

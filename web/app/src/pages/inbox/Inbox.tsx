@@ -1,6 +1,6 @@
-import { ActionIcon, Button, Group, Kbd, Text, TextInput, Title } from '@mantine/core'
+import { ActionIcon, Button, Group, Text, TextInput, Title } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { IconArrowLeft, IconSearch } from '@tabler/icons-react'
+import { IconArrowLeft, IconSearch, IconUserPlus } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { askedQuery, type Request, readyQuery, requestsIn } from '../../api/requests'
@@ -8,6 +8,7 @@ import { one, useFilters } from '../../search'
 import { useMe, whyNot } from '../../session/who'
 import { useKeys } from '../../shell/keys'
 import { ActionButton } from '../../ui/ActionButton'
+import { KeyHint } from '../../ui/KeyHint'
 import { Empty, Failed, Forbidden, Loading } from '../../ui/states'
 import { Review } from '../requests/review/Review'
 import { useVerdicts } from '../requests/review/useVerdicts'
@@ -19,7 +20,8 @@ import { afterwards, beside, kindOf, parts, whyNotTogether } from './triage'
 
 /** What waits for whoever is signed in: a list to walk through, and beside it the request that one is at. */
 export function Inbox() {
-  const reason = whyNot(useMe(), 'request.list', 'see requests')
+  const me = useMe()
+  const reason = whyNot(me, 'request.list', 'see requests')
   useEffect(() => {
     document.title = 'Inbox · Secrets Bridge'
   }, [])
@@ -27,11 +29,20 @@ export function Inbox() {
     return (
       <div className={classes.whole}>
         <Title order={1}>Inbox</Title>
-        <Forbidden reason={reason} />
+        {me.grants.length === 0 ? <Welcome name={me.name} /> : <Forbidden reason={reason} />}
       </div>
     )
   }
   return <Triage />
+}
+
+/** The first page of somebody who was invited, until they have a role. */
+function Welcome({ name }: { name: string }) {
+  return (
+    <Empty icon={IconUserPlus} title={`Welcome, ${name}`}>
+      You have no role yet. Ask an administrator for one; this page goes on by itself.
+    </Empty>
+  )
 }
 
 /**
@@ -158,7 +169,7 @@ function Triage() {
               aria-label="Filter by person, secret, reason or place"
               placeholder="Filter"
               leftSection={<IconSearch size={15} aria-hidden />}
-              rightSection={<Kbd size="xs">/</Kbd>}
+              rightSection={<KeyHint of="/" />}
               rightSectionProps={{ 'aria-hidden': true }}
               value={text}
               maxLength={200}

@@ -32,7 +32,7 @@ export function RequestsOf({ secret }: { secret: Secret }) {
                 <When at={request.submitted_at} />
               </Text>
             </Text>
-            <StateBadge state={request.state} />
+            <StateBadge request={request} />
           </Group>
         ))}
       </Stack>

@@ -1,9 +1,11 @@
 import { Alert, Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
-import { invitePerson, type Link } from '../../api/people'
+import { invitePerson, type Link as Made } from '../../api/people'
 import { sentence } from '../../api/problem'
+import { paths } from '../../paths'
 import { useAttempt } from '../../ui/useAttempt'
 import { LinkShown } from './LinkShown'
 
@@ -13,7 +15,7 @@ export function InviteDialog({ close }: { close: () => void }) {
   const [name, setName] = useState('')
   const [email, setEmail] = useState('')
   const [emergency, setEmergency] = useState(false)
-  const [made, setMade] = useState<Link>()
+  const [made, setMade] = useState<Made>()
   const { busy, error, attempt } = useAttempt()
   const key = useRef(newKey())
   const submit = async () => {
@@ -34,8 +36,16 @@ export function InviteDialog({ close }: { close: () => void }) {
       closeOnClickOutside={!made}
     >
       {made ? (
-        <LinkShown link={made} close={close}>
-          They have no rights yet: give them a role on their page.
+        <LinkShown
+          link={made}
+          close={close}
+          next={
+            <Button component={Link} to={paths.person(made.person)} maw="100%">
+              Give {name.trim()} a role
+            </Button>
+          }
+        >
+          They have no rights yet, until somebody gives them a role.
         </LinkShown>
       ) : (
         <form

@@ -4,8 +4,16 @@ import type { Link } from '../../api/people'
 import { ShownOnce } from '../../ui/ShownOnce'
 import { When } from '../../ui/When'
 
+interface Props {
+  link: Link
+  close: () => void
+  /** What one may do next, beside closing it. */
+  next?: ReactNode
+  children?: ReactNode
+}
+
 /** A link by which somebody chooses a password. */
-export function LinkShown({ link, close, children }: { link: Link; close: () => void; children?: ReactNode }) {
+export function LinkShown({ link, close, next, children }: Props) {
   return (
     <Stack>
       <Text>
@@ -18,6 +26,7 @@ export function LinkShown({ link, close, children }: { link: Link; close: () => 
         <Button variant="default" onClick={close}>
           Close
         </Button>
+        {next}
       </Group>
     </Stack>
   )

@@ -1,4 +1,5 @@
-import { SimpleGrid, Stack } from '@mantine/core'
+import { Anchor, SimpleGrid, Stack } from '@mantine/core'
+import { Link } from '@tanstack/react-router'
 import { useEditing, useField } from '../../parts/change/Editing'
 import {
   ChoiceField,
@@ -11,6 +12,7 @@ import {
 } from '../../parts/change/fields'
 import { ScopeField } from '../../parts/change/ScopeField'
 import { namesOf, type Rule } from '../../parts/governance/objects'
+import { paths } from '../../paths'
 import { Card } from '../../ui/Card'
 
 const effects = [
@@ -32,7 +34,15 @@ export function RuleForm() {
             <NameField
               path={['workflow']}
               label="Workflow"
-              description="Who must agree."
+              description={
+                <>
+                  Who must agree. A workflow that is not there yet is made under{' '}
+                  <Anchor component={Link} to={paths.workflows()} inherit underline="always">
+                    Workflows
+                  </Anchor>
+                  .
+                </>
+              }
               required
               names={namesOf(governance, 'Workflow')}
             />

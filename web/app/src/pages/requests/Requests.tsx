@@ -82,7 +82,7 @@ const columns: Column<Request>[] = [
     ),
   },
   { id: 'place', title: 'Place', width: 'minmax(0, 1.6fr)', cell: (row) => placeOf(row) },
-  { id: 'state', title: 'State', width: '150px', cell: (row) => <StateBadge state={row.state} /> },
+  { id: 'state', title: 'State', width: '150px', cell: (row) => <StateBadge request={row} /> },
   {
     id: 'when',
     title: 'Asked',
@@ -103,7 +103,7 @@ const short: Column<Request>[] = [
           <What row={row} />
         </div>
         <Group gap="xs" wrap="nowrap">
-          <StateBadge state={row.state} />
+          <StateBadge request={row} />
           <When at={row.submitted_at} c="dimmed" size="xs" />
         </Group>
       </div>

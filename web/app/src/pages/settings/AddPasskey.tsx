@@ -3,7 +3,8 @@ import { IconFingerprint } from '@tabler/icons-react'
 import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { finishPasskey, startPasskey } from '../../api/me'
-import { sentence } from '../../api/problem'
+import { codeOf, sentence } from '../../api/problem'
+import { FreshSignIn } from '../../session/FreshSignIn'
 import { withStepUp } from '../../session/stepUp'
 import { useAttempt } from '../../ui/useAttempt'
 
@@ -21,6 +22,13 @@ export function AddPasskey({ close }: { close: () => void }) {
       await finishPasskey({ name: name.trim(), passkey: { ...made.toJSON() } })
       close()
     })
+  }
+  if (codeOf(error) === 'sign_in_stale') {
+    return (
+      <Modal opened onClose={close} title="Add a passkey">
+        <FreshSignIn again={() => void add()} close={close} />
+      </Modal>
+    )
   }
   return (
     <Modal opened onClose={close} title="Add a passkey">

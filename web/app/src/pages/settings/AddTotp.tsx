@@ -3,7 +3,8 @@ import { QRCodeSVG } from 'qrcode.react'
 import { useState } from 'react'
 import { newKey, type Schema } from '../../api/client'
 import { confirmTotp, startTotp } from '../../api/me'
-import { sentence } from '../../api/problem'
+import { codeOf, sentence } from '../../api/problem'
+import { FreshSignIn } from '../../session/FreshSignIn'
 import { withStepUp } from '../../session/stepUp'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { useAttempt } from '../../ui/useAttempt'
@@ -30,6 +31,13 @@ export function AddTotp({ close }: { close: () => void }) {
       }
       close()
     })
+  if (codeOf(error) === 'sign_in_stale') {
+    return (
+      <Modal opened onClose={close} title="Add an authenticator app">
+        <FreshSignIn again={() => void start()} close={close} />
+      </Modal>
+    )
+  }
   return (
     <Modal opened onClose={close} title="Add an authenticator app">
       <form

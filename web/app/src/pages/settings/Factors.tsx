@@ -73,8 +73,8 @@ export function Factors() {
       {factors.error && <Failed error={factors.error} again={() => void factors.refetch()} />}
       {factors.data && items.length === 0 && (
         <Empty icon={IconShieldLock} title="Only your password protects you">
-          Some approvals and values need a second factor. Add a passkey or an authenticator app within five minutes
-          after you signed in; later, sign in again first.
+          Some approvals and values need a second factor. Add a passkey or an authenticator app. The first one needs a
+          fresh sign-in.
         </Empty>
       )}
       <ul className={classes.list} aria-label="Your second factors">

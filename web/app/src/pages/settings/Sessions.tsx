@@ -5,9 +5,13 @@ import { useState } from 'react'
 import { endAllSessions, endOtherSessions, endSession, sessionsQuery } from '../../api/me'
 import { Section } from '../../parts/Facts'
 import classes from '../../parts/Rows.module.css'
+import { paths } from '../../paths'
 import { leave } from '../../session/signOut'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
+
+/** endAll ends every session, and answers the page that says so. */
+const endAll = () => endAllSessions().then(() => paths.signIn({ ended: 'everywhere' }))
 
 /** Where somebody is signed in, and how to end it. */
 export function Sessions() {
@@ -38,7 +42,7 @@ export function Sessions() {
             size="xs"
             variant="default"
             leftSection={<IconLogout size={15} />}
-            onClick={() => void act(() => leave(() => endAllSessions().then(() => undefined)))}
+            onClick={() => void act(() => leave(endAll))}
           >
             Sign out everywhere
           </Button>

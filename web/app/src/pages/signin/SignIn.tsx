@@ -28,7 +28,7 @@ export function SignIn() {
             <Title order={1}>{title}</Title>
             <Text c="dimmed" ta="center">
               {token
-                ? 'Your link lets you choose a password once. Then sign in with it.'
+                ? 'This link is for your own account, and lets you choose its password once. Then sign in with it.'
                 : 'Ask for secrets, decide on requests, and see who used what.'}
             </Text>
           </Stack>
@@ -63,6 +63,16 @@ function Ways({ chosen }: { chosen: boolean }) {
           {whyNotSignedOn(problem)}
         </Alert>
       )}
+      {chosen && (
+        <Alert color="green" variant="light" role="status">
+          Your password is set. Sign in with your e-mail and the new password.
+        </Alert>
+      )}
+      {one(search, 'ended') === 'everywhere' && (
+        <Alert color="green" variant="light" role="status">
+          You were signed out everywhere.
+        </Alert>
+      )}
       {methods.data?.sso && (
         <>
           <Button
@@ -84,10 +94,11 @@ function Ways({ chosen }: { chosen: boolean }) {
           void navigate({ to: back, replace: true })
         }}
       />
-      <Text size="sm" c="dimmed" ta="center">
-        {chosen ? 'Your password is set. ' : 'No account yet, or no password any more? '}
-        {chosen ? 'Sign in with your e-mail and the new password.' : 'An administrator can send you a link.'}
-      </Text>
+      {!chosen && (
+        <Text size="sm" c="dimmed" ta="center">
+          No account yet, or no password any more? An administrator can send you a link.
+        </Text>
+      )}
     </>
   )
 }

@@ -117,7 +117,7 @@ function WorkflowCard({
             {spec.description && <Text c="dimmed">{spec.description}</Text>}
           </div>
           <Text size="md" c="dimmed">
-            {used.length === 0 ? 'No rule leads to it.' : 'By the rules '}
+            {used.length === 0 ? 'No rule leads to it.' : used.length === 1 ? 'By the rule ' : 'By the rules '}
             {used.slice(0, 6).map((rule, i) => (
               <span key={rule.name}>
                 {i > 0 && ', '}

@@ -14,6 +14,7 @@ import { Failed, Loading } from '../../ui/states'
 import { useAttempt } from '../../ui/useAttempt'
 import { usePeople } from '../governance/names'
 import { approversOf, people } from '../governance/words'
+import { applied } from './appliedWords'
 import { ChangeList } from './ChangeList'
 import { FaultList } from './FaultList'
 import { Shifts } from './Shifts'
@@ -62,14 +63,14 @@ function Review({ close, change, done }: Props) {
     if (intent.current.of !== of) intent.current = { of, key: newKey() }
     await attempt(async () => {
       try {
-        const applied = await apply(change, planned.version, note.trim(), intent.current.key)
+        const now = await apply(change, planned.version, note.trim(), intent.current.key)
         await cache.invalidateQueries({ queryKey: ['governance'] })
         done()
-        if (applied.amendment) {
-          setWaits(applied.amendment)
+        if (now.amendment) {
+          setWaits(now.amendment)
           return
         }
-        notify({ message: `Version ${applied.version ?? planned.version} of the governance counts now.` })
+        notify({ message: applied(planned.changes, now.version ?? planned.version, switchedOff(change)) })
         close()
       } catch (caught) {
         if (codeOf(caught) === 'governance_moved') void plan.refetch()
@@ -139,6 +140,10 @@ function Review({ close, change, done }: Props) {
     </Stack>
   )
 }
+
+/** switchedOff are the rules of a change that say they are. */
+const switchedOff = (change: Change) =>
+  new Set(change.set.filter((o) => o.kind === 'Rule' && o.spec.disabled === true).map((o) => o.name))
 
 /** concerns reports whether a warning is about what is changed. */
 const concerns = (change: Change, f: Plan['faults'][number]) =>

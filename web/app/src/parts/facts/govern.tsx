@@ -17,15 +17,28 @@ interface Named {
   name?: string
 }
 
-/** objects are what a change is about: two by name, more by number. */
-function objects(fact: Fact): string {
-  const all = [...fact.list('set'), ...fact.list('removed')] as Named[]
-  if (all.length === 0) return 'the governance'
-  if (all.length > 2) return plural(all.length, 'object of the governance', 'objects of the governance')
-  const names = all.map(({ kind = '', name = '' }) =>
-    kind === 'Settings' ? 'the settings' : `the ${nouns[kind] ?? kind} ${name}`,
-  )
-  return new Intl.ListFormat('en').format(names)
+/** How many objects are told by name. */
+const most = 3
+
+const list = new Intl.ListFormat('en')
+
+/** objects are the first ones by name, and how many more there are. */
+function objects(all: Named[]): string {
+  const names = all
+    .slice(0, most)
+    .map(({ kind = '', name = '' }) => (kind === 'Settings' ? 'the settings' : `the ${nouns[kind] ?? kind} ${name}`))
+  return list.format(all.length > most ? [...names, plural(all.length - most, 'more object')] : names)
+}
+
+/**
+ * deeds is what a change does to its objects. The fact tells those that go from those that are set, and not
+ * whether these are new: only what the first version says was made by it.
+ */
+function deeds(fact: Fact, set: string, remove: string): string {
+  const kept = fact.list('set') as Named[]
+  const gone = fact.list('removed') as Named[]
+  const parts = [kept.length > 0 && `${set} ${objects(kept)}`, gone.length > 0 && `${remove} ${objects(gone)}`]
+  return list.format(parts.filter((part) => part !== false)) || `${set} nothing`
 }
 
 export const governance: Table = {
@@ -33,7 +46,7 @@ export const governance: Table = {
     label: 'Governance changed',
     says: (fact) => (
       <>
-        {fact.who} changed {objects(fact)}
+        {fact.who} {deeds(fact, fact.number('version') === 1 ? 'made' : 'set', 'removed')}
         {said(fact.text('note'))}
       </>
     ),
@@ -42,7 +55,7 @@ export const governance: Table = {
     label: 'Change proposed',
     says: (fact) => (
       <>
-        {fact.who} proposed to change {objects(fact)}
+        {fact.who} proposed to {deeds(fact, 'set', 'remove')}
         {said(fact.text('note'))}
       </>
     ),

@@ -22,10 +22,9 @@ export function Changes({ request }: { request: Request }) {
           </>
         )}
       </Text>
-      {patch?.effects_withheld && (
+      {patch?.effects_withheld && !patch.create && (
         <Note tone="gray" icon={IconEyeOff}>
-          What this would do to each key is not shown to you before it is approved: it would tell whether a value that
-          you guessed is the one that is there.
+          What it does to each key is shown to you after approval, so that nobody tests guesses with it.
         </Note>
       )}
       {patch?.comparison?.problem && (

@@ -1,6 +1,6 @@
 // What a request does to each key, as one row a key: never a value, and never how long one is.
 import type { Request } from '../../api/requests'
-import type { Tone } from '../requestWords'
+import { over, type Tone } from '../requestWords'
 
 export interface Row {
   key: string
@@ -20,20 +20,22 @@ const effects: Record<Effect, Omit<Row, 'key'>> = {
   unchanged: { sign: '=', tone: 'gray', says: 'stays as it is' },
 }
 
-/** What is asked for, where nobody has told yet what it would do. */
-const asked: Record<Change['action'], Omit<Row, 'key'>> = {
-  set: { sign: '·', tone: 'blue', says: 'is set' },
-  unset: { sign: '·', tone: 'blue', says: 'is to go' },
+const asked: Record<Change['action'], string> = { set: 'set', unset: 'removed' }
+
+/** unknown is what is asked for, where nobody has told what it would do. */
+function unknown(action: Change['action'], state: Request['state']): Omit<Row, 'key'> {
+  const when = state === 'executed' ? 'was' : over(state) ? 'was to be' : 'will be'
+  return { sign: '·', tone: 'blue', says: `${when} ${asked[action]}` }
 }
 
 /** diff is the rows of a request. Of a read they are the keys that it opens; none means all of the secret. */
-export function diff(request: Pick<Request, 'operation' | 'keys' | 'patch'>): Row[] {
+export function diff(request: Pick<Request, 'state' | 'operation' | 'keys' | 'patch'>): Row[] {
   if (request.operation === 'read' || !request.patch) {
     return request.keys.map((key) => ({ key, sign: '·', tone: 'blue', says: 'is read' }))
   }
   return request.patch.changes.map(({ key, action, effect }) => ({
     key,
-    ...(effect ? effects[effect] : asked[action]),
+    ...(effect ? effects[effect] : unknown(action, request.state)),
   }))
 }
 

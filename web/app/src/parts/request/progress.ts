@@ -58,7 +58,7 @@ function approvals(request: Request): Stage[] {
     const stage = { id: `step ${step.id}`, title: request.steps.length > 1 ? titled(step.id) : 'Approval' }
     const count = `${step.given} of ${step.approvals}`
     if (step.given >= step.approvals && refused?.step !== step.id) {
-      return { ...stage, state: 'done', says: count, at: lastVote(request, step.id) }
+      return { ...stage, state: 'done', says: count, more: approvers(request, step.id), at: lastVote(request, step.id) }
     }
     if (refused?.step === step.id) {
       return { ...stage, state: 'stopped', says: `Denied by ${nameOf(refused.approver)}`, at: refused.at }
@@ -115,18 +115,38 @@ function opening(request: Request): Stage[] {
       {
         ...stage,
         state: 'later',
-        says: over(request.state) && request.state !== 'executed' ? 'Does not happen' : 'Once each',
+        says: over(request.state) && request.state !== 'executed' ? 'Does not happen' : 'Once',
       },
     ]
   }
-  const opened = all.filter((envelope) => envelope.state === 'revealed').length
+  const shown = all.filter((envelope) => envelope.state === 'revealed')
+  const opened = shown.length
   const ready = all.filter((envelope) => envelope.state === 'ready')
   const says = `${opened} of ${all.length}`
   if (ready.length > 0) {
     const until = ready.map((envelope) => envelope.expires).sort()[0]
-    return [{ ...stage, state: 'now', says, more: `${nameOf(request.requester)} opens them`, until }]
+    return [
+      {
+        ...stage,
+        state: 'now',
+        says,
+        more: `${nameOf(request.requester)} opens ${all.length === 1 ? 'it' : 'them'}`,
+        until,
+      },
+    ]
   }
-  return [{ ...stage, state: opened > 0 ? 'done' : 'stopped', says: opened > 0 ? says : 'Never opened' }]
+  if (opened === 0) return [{ ...stage, state: 'stopped', says: 'Never opened' }]
+  const at = shown
+    .map((envelope) => envelope.at)
+    .sort()
+    .at(-1)
+  return [{ ...stage, state: 'done', says, at }]
+}
+
+/** approvers are the names of who approved a step. */
+function approvers(request: Request, step: string): string | undefined {
+  const votes = request.votes.filter((vote) => vote.step === step && vote.decision === 'approved')
+  return votes.length > 0 ? votes.map((vote) => nameOf(vote.approver)).join(', ') : undefined
 }
 
 const lastVote = (request: Request, step: string): string | undefined =>

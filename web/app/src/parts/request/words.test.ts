@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Request } from '../../api/requests'
+import { standing } from '../requestWords'
 import { checks, clauses } from './checks'
 import { diff, staleness, total } from './diff'
 import { ada, patch, request, step } from './examples'
@@ -43,7 +44,7 @@ test('effects that are withheld, or not known yet, leave what was asked for', ()
       }),
     }),
   )
-  expect(rows.map(({ sign, says }) => sign + says)).toEqual(['·is set', '·is to go'])
+  expect(rows.map(({ sign, says }) => sign + says)).toEqual(['·will be set', '·will be removed'])
   expect(total(rows)).toBe('')
 })
 
@@ -62,8 +63,25 @@ test('the stages of a request say how far it is', () => {
     'Team leads: now, 1 of 2',
     'Security: later, 0 of 1',
     'Read: later, Afterwards',
-    'Opened: later, Once each',
+    'Opened: later, Once',
   ])
+})
+
+test('an approval says whose it was, and what was opened says when', () => {
+  const vote = { step: 'approve', approver: ada, decision: 'approved' as const, at: '2026-11-24T10:05:00Z' }
+  const envelope = { id: 'e_1', key: 'password', fingerprint: '', expires: '2026-11-24T10:16:00Z' }
+  const of = request({
+    state: 'executed',
+    steps: [{ ...step, given: 1 }],
+    votes: [vote],
+    envelopes: [
+      { ...envelope, state: 'revealed', at: '2026-11-24T10:08:00Z' },
+      { ...envelope, state: 'revealed', at: '2026-11-24T10:07:00Z' },
+    ],
+  })
+  const [, approval, , opened] = stages(of)
+  expect(approval).toMatchObject({ state: 'done', more: 'Ada' })
+  expect(opened?.at).toBe('2026-11-24T10:08:00Z')
 })
 
 test('a denied request stops where it was denied, and nothing after it is promised', () => {
@@ -82,6 +100,20 @@ test('values that are ready wait to be opened, and those that nobody opened are 
   expect(done('ready', 'revealed')).toBe('Opened: now, 1 of 2')
   expect(done('revealed', 'expired')).toBe('Opened: done, 1 of 2')
   expect(done('expired')).toBe('Opened: stopped, Never opened')
+})
+
+test('a read that was carried out stands as its values do, and a list goes by what may be opened', () => {
+  const envelope = { id: 'e_1', key: 'password', fingerprint: '', expires: '2026-11-24T10:16:00Z', at: '' }
+  const label = (...states: Request['envelopes'][number]['state'][]) =>
+    standing(request({ state: 'executed', envelopes: states.map((state) => ({ ...envelope, state })) })).label
+  expect(label('revealed', 'ready')).toBe('Ready to open')
+  expect(label('revealed', 'revealed')).toBe('Opened')
+  expect(label('expired')).toBe('Lapsed')
+  expect(label('revealed', 'expired')).toBe('Done')
+  expect(label()).toBe('Done')
+  const { actions } = request()
+  const mine = request({ state: 'executed', actions: { ...actions, reveal: { allowed: true } } })
+  expect(standing(mine).label).toBe('Ready to open')
 })
 
 test('break-glass skips the approvals and leaves a review to do', () => {

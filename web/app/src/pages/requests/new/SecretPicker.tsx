@@ -1,6 +1,7 @@
 import { Autocomplete, Badge, Group, Loader, Stack, Text } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { findSecretsQuery, namedQuery, type Secret } from '../../../api/asking'
 import { SecretName } from '../../../parts/SecretName'
 import { useMe, whyNot } from '../../../session/who'
@@ -19,6 +20,7 @@ const pause = 250
 /** Finds a secret by its path or labels. What is in no inventory can be typed as well. */
 export function SecretPicker({ value, operation, error, onChange }: Props) {
   const refused = whyNot(useMe(), 'secret.list', 'search the inventory')
+  const [opened, setOpened] = useState(false)
   const [typed] = useDebouncedValue(value.trim(), pause)
   const found = useQuery({ ...findSecretsQuery(typed), enabled: !refused, placeholderData: keepPreviousData })
   const named = useQuery({ ...namedQuery(typed), enabled: !refused && whole(typed) })
@@ -26,8 +28,12 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
   return (
     <Autocomplete
       label="Secret"
-      description={refused ? 'As CONNECTION/REF. You may not search the inventory.' : hint(operation)}
-      placeholder={operation === 'create' ? 'file/prod/new/secret' : 'Search, or type CONNECTION/REF'}
+      description={
+        refused
+          ? 'As connection/path, such as file/prod/db/password. You may not search the inventory.'
+          : hint(operation)
+      }
+      placeholder={operation === 'create' ? 'file/prod/new/secret' : 'Search, or type connection/path'}
       required
       withAsterisk={false}
       maxLength={553}
@@ -35,6 +41,14 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
       autoCapitalize="off"
       value={value}
       onChange={onChange}
+      dropdownOpened={opened}
+      onDropdownOpen={() => setOpened(true)}
+      onDropdownClose={() => setOpened(false)}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter') return
+        event.preventDefault() // it takes the path, and does not send the form
+        setOpened(false)
+      }}
       error={error ?? state(operation, typed === value.trim() ? named.data : undefined)}
       data={[...offered.keys()]}
       filter={({ options }) => options}
@@ -47,8 +61,8 @@ export function SecretPicker({ value, operation, error, onChange }: Props) {
 
 const hint = (operation: Operation) =>
   operation === 'create'
-    ? 'Where the new secret will lie, as CONNECTION/REF. There must be none yet.'
-    : 'By its path, or by labels such as team:billing. You can also type one that no scan has met yet.'
+    ? 'Where the new secret will lie, as connection/path, such as file/prod/db/password. There must be none yet.'
+    : 'By its path, or by labels such as team:billing. One that no scan has met yet can be typed as connection/path, such as file/prod/db/password.'
 
 /** What the inventory says against it. */
 function state(operation: Operation, named: Secret | null | undefined): string | undefined {

@@ -137,7 +137,7 @@ export function missing(draft: Draft): { field: Field; says: string }[] {
   const faults: { field: Field; says: string }[] = []
   const fault = (field: Field, says: string) => faults.push({ field, says })
   if (!whole(draft.secret.trim()))
-    fault('secret', 'Choose a secret, or write it as CONNECTION/REF, such as file/prod/db/password.')
+    fault('secret', 'Choose a secret, or write it as connection/path, such as file/prod/db/password.')
   if (draft.operation !== 'read') {
     const names = draft.rows.map(({ key }) => key.trim())
     if (names.some((name) => name === '')) fault('rows', 'Name each key, or take away the row.')

@@ -7,6 +7,12 @@ import { useMe, whyNot } from '../../../session/who'
 import { ActionButton } from '../../../ui/ActionButton'
 import { whole } from './draft'
 
+/** unmet is why the keys of a secret cannot be looked for that is not known to the inventory. */
+function unmet(secret: string, absent: boolean): string {
+  if (!whole(secret)) return 'Choose the secret first.'
+  return absent ? 'No scan has met this secret yet, so type the names.' : 'The inventory is looked at.'
+}
+
 /** useKeyNames are the names of a secret's keys, once somebody has asked for them, and the button that asks. */
 export function useKeyNames(secret: string): { names: string[]; button: React.ReactNode } {
   const me = useMe()
@@ -38,7 +44,7 @@ export function useKeyNames(secret: string): { names: string[]; button: React.Re
   }
   const id = named.data?.id
   const names = told?.secret === secret ? told.names : []
-  const blocked = mayNot ?? (id ? undefined : 'The inventory does not have this secret, so type the names.')
+  const blocked = mayNot ?? (id ? undefined : named.error ? sentence(named.error) : unmet(secret, named.data === null))
   return {
     names,
     button: (
@@ -55,6 +61,7 @@ export function useKeyNames(secret: string): { names: string[]; button: React.Re
           {names.length > 0 ? 'Look again for the names' : 'Look for the names of its keys'}
         </ActionButton>
         <Text size="sm" c="dimmed" role="status">
+          {blocked}
           {busy && 'An agent looks. Names only, no values.'}
           {!busy && names.length > 0 && `It has ${names.length === 1 ? 'one key' : `${names.length} keys`}.`}
           {error !== undefined && sentence(error)}

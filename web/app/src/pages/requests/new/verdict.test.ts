@@ -31,7 +31,6 @@ test('what a request needs is a sentence', () => {
 test('how long it takes is said only where it is known', () => {
   expect(usually(x({}))).toBeUndefined()
   expect(usually(x({ usual_wait: { seconds: 360, of: 20 } }))).toBe('Usually takes 6 min.')
-  expect(usually(x({ usual_wait: { seconds: 360, of: 1 } }))).toContain('as one request before')
 })
 
 test('a refusal that nobody knows yet still has words', () => {

@@ -27,15 +27,9 @@ export function needs(x: Explanation): string {
   return `Needs ${all} approvals: ${each.join(', then ')}.`
 }
 
-/** Below this many past requests a median says little. */
-const telling = 3
-
 /** usually is how long the last ones took, or nothing if that is not known. */
 export function usually(x: Explanation): string | undefined {
-  const wait = x.usual_wait
-  if (!wait) return undefined
-  const of = wait.of < telling ? `, as ${wait.of === 1 ? 'one request' : 'two requests'} before` : ''
-  return `Usually takes ${span(wait.seconds)}${of}.`
+  return x.usual_wait && `Usually takes ${span(x.usual_wait.seconds)}.`
 }
 
 const about: Record<string, string> = { binding: 'Binding', rule: 'Rule', step: 'Step' }

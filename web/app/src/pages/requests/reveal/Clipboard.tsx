@@ -1,5 +1,6 @@
 import { Button, Text } from '@mantine/core'
-import { useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
+import { dismiss, notify } from '../../../ui/notices'
 
 /** What is in the clipboard because of this dialog. */
 export type Copied = 'no' | 'yes' | 'cleared' | 'refused'
@@ -11,9 +12,54 @@ const says: Record<Copied, string> = {
   refused: 'The browser did not allow that. Nothing of the value was copied.',
 }
 
+/** How long the note stays that a copy is still there, in milliseconds. */
+const stays = 180_000
+
+const left = 'clipboard'
+
+/** leave tells of a copy that outlives its dialog. It knows nothing of the value: all it can do is write an empty text. */
+function leave() {
+  notify({
+    id: left,
+    title: 'The value is still in your clipboard',
+    message: <Clear />,
+    autoClose: stays,
+  })
+}
+
+function Clear() {
+  const [refused, setRefused] = useState(false)
+  const clear = () =>
+    navigator.clipboard.writeText('').then(
+      () => dismiss(left),
+      () => setRefused(true),
+    )
+  return (
+    <>
+      {refused
+        ? 'The browser did not allow that. Copy something else over it.'
+        : 'Paste it where it belongs, then clear it.'}
+      <Button size="xs" variant="default" mt={8} display="block" onClick={() => void clear()}>
+        Clear clipboard
+      </Button>
+    </>
+  )
+}
+
 /** useClipboardOf copies by a click, as browsers want it, and takes the copy away by another one. */
 export function useClipboardOf() {
   const [copied, setCopied] = useState<Copied>('no')
+  const last = useRef<Copied>('no')
+  useEffect(() => {
+    last.current = copied
+    if (copied === 'yes') dismiss(left)
+  }, [copied])
+  useEffect(
+    () => () => {
+      if (last.current === 'yes') leave()
+    },
+    [],
+  )
   return {
     copied,
     copy: (text: string) =>

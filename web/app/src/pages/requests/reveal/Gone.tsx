@@ -7,9 +7,9 @@ import { When } from '../../../ui/When'
 import type { State } from './machine'
 
 const why: Record<Extract<State, { at: 'gone' }>['why'], string> = {
-  time: 'Its time was over.',
-  done: 'You ended it.',
-  left: 'You left while it was on its way, so it was never shown.',
+  time: 'Its time was over. It was shown once and is destroyed.',
+  done: 'You ended it. It was shown once and is destroyed.',
+  left: 'You left while it was on its way, so it was never shown, and is destroyed.',
 }
 
 /** What is said in the place of a value that was here. */
@@ -18,8 +18,7 @@ export function GoneNote({ state, request }: { state: Extract<State, { at: 'gone
     <Alert color="gray" icon={<IconCircleCheck size={18} />} title="The value is gone" role="status">
       <Text size="md">
         {why[state.why]}{' '}
-        {state.opened !== undefined && `Opened by ${nameOf(request.requester)} on ${exact(state.opened)}. `}
-        It is destroyed here and at the server; ask again if you need it again.
+        {state.opened !== undefined && `Opened by ${nameOf(request.requester)} on ${exact(state.opened)}.`}
       </Text>
     </Alert>
   )
@@ -31,20 +30,20 @@ export function WhoOpened({ request, envelope }: { request: Request; envelope: E
     case 'revealed': // only the requester can
       return (
         <Text component="div">
-          {nameOf(request.requester)} opened it <When at={envelope.at} /> ({exact(envelope.at)}). A value is opened one
-          time; ask again if it is needed again.
+          {nameOf(request.requester)} opened it <When at={envelope.at} /> ({exact(envelope.at)}). It was shown once and
+          is destroyed.
         </Text>
       )
     case 'expired':
       return (
         <Text component="div">
-          Nobody opened it in time, so it was destroyed <When at={envelope.at} />. Ask again if you still need it.
+          Nobody opened it in time, so it was destroyed <When at={envelope.at} />.
         </Text>
       )
     case 'failed':
       return (
         <Text component="div">
-          It could not be opened <When at={envelope.at} />, and is destroyed. Ask again, and tell an operator.
+          It could not be opened <When at={envelope.at} />, and is destroyed. Tell an operator.
         </Text>
       )
     case 'ready':

@@ -8,6 +8,7 @@ import { clock } from '../../../session/renewal'
 import { NotProved, withStepUp } from '../../../session/stepUp'
 import { useMe } from '../../../session/who'
 import { Countdown } from '../../../ui/When'
+import { AskAgain } from './AskAgain'
 import { ClipboardNote, useClipboardOf } from './Clipboard'
 import { GoneNote, WhoOpened } from './Gone'
 import { holds, stay } from './machine'
@@ -103,7 +104,10 @@ function Steps({ reveal, request, envelope, close }: StepsProps) {
       ) : (
         <>
           <WhoOpened request={request} envelope={envelope} />
-          <Group justify="flex-end">{away}</Group>
+          <Group justify="flex-end">
+            <AskAgain request={request} />
+            {away}
+          </Group>
         </>
       )
     case 'fetching':
@@ -121,6 +125,7 @@ function Steps({ reveal, request, envelope, close }: StepsProps) {
           </Alert>
           {envelope.state !== 'ready' && <WhoOpened request={request} envelope={envelope} />}
           <Group justify="flex-end">
+            {state.used && <AskAgain request={request} />}
             {away}
             {state.again && <Button onClick={() => void begin()}>Try again</Button>}
           </Group>
@@ -131,7 +136,10 @@ function Steps({ reveal, request, envelope, close }: StepsProps) {
         <>
           <GoneNote state={state} request={request} />
           {clipboard.copied !== 'no' && <ClipboardNote {...clipboard} />}
-          <Group justify="flex-end">{away}</Group>
+          <Group justify="flex-end">
+            <AskAgain request={request} />
+            {away}
+          </Group>
         </>
       )
     default:

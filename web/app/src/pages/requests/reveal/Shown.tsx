@@ -1,5 +1,5 @@
 import { Button, Group, Progress, Stack, Text } from '@mantine/core'
-import { IconCopy } from '@tabler/icons-react'
+import { IconCheck, IconCopy } from '@tabler/icons-react'
 import { clock } from '../../../session/renewal'
 import { span } from '../../../ui/time'
 import { ClipboardNote, type useClipboardOf } from './Clipboard'
@@ -40,10 +40,12 @@ export function Shown({ state, reveal, clipboard }: Props) {
         />
         <Button
           variant="default"
-          leftSection={<IconCopy size={16} aria-hidden />}
+          leftSection={
+            clipboard.copied === 'yes' ? <IconCheck size={16} aria-hidden /> : <IconCopy size={16} aria-hidden />
+          }
           onClick={() => void clipboard.copy(copyText(state.value))}
         >
-          Copy without showing
+          {clipboard.copied === 'yes' ? 'Copied' : 'Copy without showing'}
         </Button>
         <Button variant="subtle" color="red" ml="auto" onClick={() => reveal.send({ is: 'leave' })}>
           Destroy it now

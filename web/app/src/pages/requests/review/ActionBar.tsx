@@ -1,9 +1,10 @@
-import { Kbd, Text } from '@mantine/core'
+import { Text } from '@mantine/core'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import type { Action, Request } from '../../../api/requests'
 import { useMe } from '../../../session/who'
 import { useKeys, useMuted } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
+import { KeyHint } from '../../../ui/KeyHint'
 import { prepare } from '../../../ui/notices'
 import type { Asking } from './Dialogs'
 import classes from './Review.module.css'
@@ -82,7 +83,7 @@ export function ActionBar({ request }: { request: Request }) {
                 blocked={why(actions.approve)}
                 onClick={approve}
                 aria-keyshortcuts="a"
-                rightSection={actions.approve.allowed && <Key of="A" />}
+                rightSection={actions.approve.allowed && <KeyHint of="A" plain />}
               >
                 Approve
               </ActionButton>
@@ -91,7 +92,7 @@ export function ActionBar({ request }: { request: Request }) {
                 blocked={why(actions.reject)}
                 onClick={() => setAsking('deny')}
                 aria-keyshortcuts="d"
-                rightSection={actions.reject.allowed && <Key of="D" />}
+                rightSection={actions.reject.allowed && <KeyHint of="D" plain />}
               >
                 Deny…
               </ActionButton>
@@ -102,7 +103,7 @@ export function ActionBar({ request }: { request: Request }) {
                   blocked={why(actions.approve)}
                   onClick={() => setAsking('comment')}
                   aria-keyshortcuts="c"
-                  rightSection={actions.approve.allowed && <Key of="C" />}
+                  rightSection={actions.approve.allowed && <KeyHint of="C" plain />}
                 >
                   Approve with a comment…
                 </ActionButton>
@@ -142,13 +143,5 @@ export function ActionBar({ request }: { request: Request }) {
         {providing && <ProvideDialog request={request} opened close={() => setProviding(false)} />}
       </Suspense>
     </>
-  )
-}
-
-function Key({ of }: { of: string }) {
-  return (
-    <Kbd size="xs" visibleFrom="sm" aria-hidden className={classes.kbd}>
-      {of}
-    </Kbd>
   )
 }

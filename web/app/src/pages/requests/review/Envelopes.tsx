@@ -5,6 +5,7 @@ import { nameOf, type Tone } from '../../../parts/requestWords'
 import { useKeys, useMuted } from '../../../shell/keys'
 import { ActionButton } from '../../../ui/ActionButton'
 import { Countdown, When } from '../../../ui/When'
+import { AskAgain } from '../reveal/AskAgain'
 import classes from './Review.module.css'
 
 const RevealDialog = lazy(() => import('../reveal/RevealDialog').then((part) => ({ default: part.RevealDialog })))
@@ -56,11 +57,25 @@ export function Envelopes({ request }: { request: Request }) {
           </li>
         ))}
       </ul>
+      {request.envelopes.every(({ state }) => state !== 'ready') && (
+        <Group gap="sm" mt="xs">
+          <Text size="sm" c="dimmed">
+            {fate(request.envelopes)}
+          </Text>
+          <AskAgain request={request} size="xs" />
+        </Group>
+      )}
       <Suspense>
         {shown && <RevealDialog request={request} envelope={shown} opened={opened} close={() => setOpened(false)} />}
       </Suspense>
     </section>
   )
+}
+
+/** fate is what became of values of which none can be opened any more. */
+function fate(all: Envelope[]): string {
+  if (all.some(({ state }) => state !== 'revealed')) return 'Nothing is left to open.'
+  return all.length === 1 ? 'It was shown once and is destroyed.' : 'Each was shown once and is destroyed.'
 }
 
 function Since({ envelope, request }: { envelope: Envelope; request: Request }) {

@@ -19,9 +19,9 @@ export function Facts({ request }: { request: Request }) {
     ['Version in its store', provider_version],
     ['The approval ends in', !over(request.state) && until && <Countdown until={until} over="over" />],
     [
-      'Number',
+      'Id',
       <span key="id" title={request.id}>
-        <code>{request.id.slice(0, 10)}…</code> <CopyButton text={request.id} what="the number of the request" />
+        <code>{request.id.slice(0, 10)}…</code> <CopyButton text={request.id} what="the id of the request" />
       </span>,
     ],
   ]

@@ -38,13 +38,14 @@ export function Review({ id, told, headed = false, extra }: Props) {
   if (query.isPending) return <Loading what="Loading the request" />
   if (query.error && !query.data) return <Failed error={query.error} again={() => void query.refetch()} />
   const request = query.data
+  const changes = request.operation === 'patch' // what it would do is what one decides on
   return (
     <article className={classes.review} aria-label="Request" data-request={id}>
       <div className={classes.content}>
         <Stack gap="sm">
           <Group justify="space-between" gap="xs">
             <Group gap="xs">
-              <StateBadge state={request.state} />
+              <StateBadge request={request} />
               {request.glass && (
                 <Badge color="red" leftSection={<IconFlame size={12} aria-hidden />}>
                   Break-glass
@@ -71,33 +72,41 @@ export function Review({ id, told, headed = false, extra }: Props) {
           </Text>
         </Stack>
         <Notes request={request} />
+        {changes && <More request={request} />}
         <Stages request={request} />
         <Facts request={request} />
         <Envelopes request={request} />
         <Votes request={request} />
-        <Tabs defaultValue="changes" keepMounted={false}>
-          <Tabs.List>
-            <Tabs.Tab value="changes">{request.operation === 'read' ? 'Keys' : 'Changes'}</Tabs.Tab>
-            <Tabs.Tab value="checks">Checks</Tabs.Tab>
-            <Tabs.Tab value="history">History</Tabs.Tab>
-          </Tabs.List>
-          <Tabs.Panel value="changes" pt="md">
-            <Changes request={request} />
-          </Tabs.Panel>
-          <Tabs.Panel value="checks" pt="md">
-            <Suspense fallback={<Loading />}>
-              <Checks request={request} />
-            </Suspense>
-          </Tabs.Panel>
-          <Tabs.Panel value="history" pt="md">
-            <Suspense fallback={<Loading />}>
-              <History request={request} />
-            </Suspense>
-          </Tabs.Panel>
-        </Tabs>
+        {!changes && <More request={request} />}
       </div>
       <ActionBar request={request} />
     </article>
+  )
+}
+
+/** What a request does key by key, whether it may, and what became of it so far. */
+function More({ request }: { request: Request }) {
+  return (
+    <Tabs defaultValue="changes" keepMounted={false}>
+      <Tabs.List>
+        <Tabs.Tab value="changes">{request.operation === 'read' ? 'Keys' : 'Changes'}</Tabs.Tab>
+        <Tabs.Tab value="checks">Checks</Tabs.Tab>
+        <Tabs.Tab value="history">History</Tabs.Tab>
+      </Tabs.List>
+      <Tabs.Panel value="changes" pt="md">
+        <Changes request={request} />
+      </Tabs.Panel>
+      <Tabs.Panel value="checks" pt="md">
+        <Suspense fallback={<Loading />}>
+          <Checks request={request} />
+        </Suspense>
+      </Tabs.Panel>
+      <Tabs.Panel value="history" pt="md">
+        <Suspense fallback={<Loading />}>
+          <History request={request} />
+        </Suspense>
+      </Tabs.Panel>
+    </Tabs>
   )
 }
 

@@ -1,9 +1,10 @@
-import { Button, Group, Kbd, Loader, Text } from '@mantine/core'
+import { Button, Group, Loader, Text } from '@mantine/core'
 import { useEffect, useState, useSyncExternalStore } from 'react'
 import type { Phase, Verdict } from '../../../api/outbox'
 import type { Request } from '../../../api/requests'
 import { nameOf } from '../../../parts/requestWords'
 import { stepUp } from '../../../session/stepUp'
+import { KeyHint } from '../../../ui/KeyHint'
 import { dismiss } from '../../../ui/notices'
 import { undo, useEntries } from './verdicts'
 
@@ -36,7 +37,7 @@ export function VerdictToast({ id, says, request, count }: Props) {
         </Text>
       </div>
       {entry.phase === 'waiting' ? (
-        <Button size="xs" variant="default" onClick={() => undo(id)} rightSection={<Kbd size="xs">Z</Kbd>}>
+        <Button size="xs" variant="default" onClick={() => undo(id)} rightSection={<KeyHint of="Z" />} flex="none">
           Undo
         </Button>
       ) : (
