@@ -326,6 +326,7 @@ test('a scan that no agent can take says so, and is called off with a reason', a
   await dialog.getByLabel('Reason, for the audit').fill('nobody would take it')
   await accessible(page)
   await dialog.getByRole('button', { name: 'Call it off' }).click()
+  await expect(dialog).toBeHidden()
   await expect(page.getByRole('status').filter({ hasText: 'Called off' })).toBeVisible()
   await expect(page.getByText('nobody would take it')).toBeVisible()
   await page.goto(`/jobs?connection=${name}`)
