@@ -89,11 +89,11 @@ func newDesk(t *testing.T, envelopes int) *desk {
 		}
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(controlPath(d.settings)); err == nil {
+		if info, err := os.Stat(controlPath(d.settings)); err == nil && info.Mode().Perm() == 0o600 {
 			return d
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the control socket does not appear")
+			t.Fatal("the control socket does not appear, or stays open to others")
 		}
 	}
 }
