@@ -1,6 +1,7 @@
 // The governance, how it came to be, and what would become of a change or of a request.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import { answer, api, type Schema } from './client'
+import { namesQuery as namedConnections } from './connections'
 
 export type Kind = Schema['ObjectKind']
 export type Ref = Schema['ObjectRef']
@@ -153,6 +154,6 @@ export const namesQuery = queryOptions({
 
 /** The names of connections that one may see. */
 export const connectionNamesQuery = queryOptions({
-  queryKey: ['connections', 'name list'] as const,
-  queryFn: async () => (await answer(api.GET('/connections'))).items.map((connection) => connection.name),
+  ...namedConnections,
+  select: (connections) => connections.map(({ name }) => name),
 })
