@@ -231,6 +231,7 @@ func TestNoFollowerMissesAChange(t *testing.T) {
 	r := newRig(t)
 	r.api.SetPace(30 * time.Millisecond)
 	r.api.SetStreams(200)
+	r.settled() // what the rig itself committed is of other kinds
 	const followers, commits = 200, 3000
 	kinds := map[events.Aggregate][]string{
 		events.AggregateAccess: {"audit"}, events.AggregateConnection: {"connections", "audit"}, events.AggregateJob: {"jobs", "audit"},
