@@ -35,6 +35,13 @@ type SessionRevoked struct {
 	Cause   string    `json:"cause"` // owner, operator, disabled, erased, password, identity_provider, replaced, token_copied
 }
 
+// SessionExpired says that a session reached its end by itself.
+type SessionExpired struct {
+	User    UserID    `json:"user"`
+	Session SessionID `json:"session"`
+	Cause   string    `json:"cause"` // idle or absolute
+}
+
 // SteppedUp says that a person proved a second factor in a session.
 type SteppedUp struct {
 	User    UserID     `json:"user"`
@@ -66,6 +73,7 @@ type AuditExported struct {
 }
 
 func (SessionRevoked) fact()       {}
+func (SessionExpired) fact()       {}
 func (SteppedUp) fact()            {}
 func (StepUpFailed) fact()         {}
 func (DirectRevealWithheld) fact() {}

@@ -12,6 +12,9 @@ type EnrolmentTokenIssued struct {
 	Expires   time.Time `json:"expires"`
 }
 
+// EnrolmentTokenExpired says that nobody used the token in time. There will be no such agent.
+type EnrolmentTokenExpired struct{}
+
 // AgentEnrolled says that an agent traded its token for credentials. The private
 // halves of all keys stay on its host.
 type AgentEnrolled struct {
@@ -62,6 +65,7 @@ const (
 )
 
 func (EnrolmentTokenIssued) fact()   {}
+func (EnrolmentTokenExpired) fact()  {}
 func (AgentEnrolled) fact()          {}
 func (AgentCredentialsIssued) fact() {}
 func (AgentKeyRotated) fact()        {}

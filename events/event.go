@@ -184,12 +184,14 @@ const (
 	AggregateSecret     Aggregate = "secret"    // what people say of one
 	AggregateGovernance Aggregate = "governance"
 	AggregateUser       Aggregate = "user"
+
+	AggregateIntegration Aggregate = "integration"
 )
 
 // Aggregates are all kinds of histories.
 var Aggregates = []Aggregate{
 	AggregateRequest, AggregateAgent, AggregateConnection, AggregateAccess, AggregateSetting,
-	AggregateJob, AggregateInventory, AggregateSecret, AggregateGovernance, AggregateUser,
+	AggregateJob, AggregateInventory, AggregateSecret, AggregateGovernance, AggregateUser, AggregateIntegration,
 }
 
 // RequestStream is the history of one request.

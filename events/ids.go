@@ -109,6 +109,22 @@ func AmendmentOf(id CommandID) AmendmentID {
 	return AmendmentID(derive("m_", []string{"amendment", string(id)}))
 }
 
+// MappingOf is the mapping that a command adds.
+func MappingOf(id CommandID) MappingID {
+	return MappingID(derive("p_", []string{"mapping", string(id)}))
+}
+
+// DeliveryOf is the message about one event to one recipient: however often it is worked out, it
+// is one message.
+func DeliveryOf(event EventID, recipient string) DeliveryID {
+	return DeliveryID(derive("n_", []string{"delivery", string(event), recipient}))
+}
+
+// ObservationOf is the look of an agent at one watch of a request.
+func ObservationOf(request RequestID, watch int) JobID {
+	return JobID(derive("j_", []string{"observation", string(request), fmt.Sprint(watch)}))
+}
+
 // EnvelopeOf is the envelope of one value of one attempt: asking twice for its data
 // key, after a lost answer, makes no second envelope.
 func EnvelopeOf(job JobID, attempt int, key string) EnvelopeID {

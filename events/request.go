@@ -15,6 +15,10 @@ const (
 	// OperationCompare looks at the secret of a patch and changes nothing. It is the
 	// operation of a ticket, never of a request.
 	OperationCompare Operation = "compare"
+
+	// OperationObserve looks at how a written patch is rolled out in the agent's cluster, and
+	// changes nothing. It is the operation of a ticket, never of a request.
+	OperationObserve Operation = "observe"
 )
 
 // Workflow is the approval workflow that policy resolved, as it stood at submit: a
@@ -203,12 +207,19 @@ const (
 	StateRefused   RequestState = "refused" // by the team that was to provide the values
 	StateCancelled RequestState = "cancelled"
 	StateExpired   RequestState = "expired"
+
+	// What follows an executed patch that applications are watched for.
+	StateApplied           RequestState = "applied"            // it is live in all of them
+	StateRolloutFailed     RequestState = "rollout_failed"     // it is written, and an application failed
+	StateAppliedUnverified RequestState = "applied_unverified" // it is written, and nobody could tell in time
 )
 
-// Final reports whether nothing can follow but the life of envelopes.
+// Final reports whether nothing can follow but the life of envelopes, and how a change is rolled
+// out.
 func (s RequestState) Final() bool {
 	switch s {
-	case StateExecuted, StateFailed, StateRejected, StateRefused, StateCancelled, StateExpired:
+	case StateExecuted, StateFailed, StateRejected, StateRefused, StateCancelled, StateExpired,
+		StateApplied, StateRolloutFailed, StateAppliedUnverified:
 		return true
 	}
 	return false

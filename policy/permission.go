@@ -49,6 +49,9 @@ const (
 	GrantManage      Permission = "grant.manage"  // roles of others, within one's own scope
 	MachineManage    Permission = "machine.manage"
 	DelegationManage Permission = "delegation.manage" // one's own
+
+	IntegrationList   Permission = "integration.list"
+	IntegrationManage Permission = "integration.manage" // what is told, what is looked at, and for which secrets
 )
 
 // sentences say what a permission lets somebody do.
@@ -65,6 +68,7 @@ var sentences = map[Permission]string{
 	GovernanceManage: "change roles, teams, projects, workflows and rules, or propose it", AmendmentApprove: "approve proposed changes of those",
 	PersonList: "see people, machines and their grants", PersonManage: "invite, disable and erase people and end their sessions",
 	GrantManage: "give and take roles within one's own scope", MachineManage: "make machines and their tokens", DelegationManage: "let somebody vote for oneself",
+	IntegrationList: "see integrations, mappings and deliveries", IntegrationManage: "create and change integrations and mappings",
 }
 
 // Catalogue are all permissions with what they let somebody do, in order.
@@ -77,6 +81,7 @@ func (p Permission) Sentence() string { return sentences[p] }
 var placelessPermissions = map[Permission]bool{
 	AgentList: true, AgentManage: true, AuditRead: true, OwnershipManage: true, GovernanceRead: true, GovernanceManage: true,
 	AmendmentApprove: true, PersonList: true, PersonManage: true, MachineManage: true,
+	IntegrationList: true, IntegrationManage: true,
 }
 
 // Placeless reports whether a permission is about what has no place, such as agents: a grant
@@ -105,9 +110,9 @@ var System = map[string]events.Role{
 	RoleAdmin: roleOf("runs agents, connections, people and rules; neither asks nor decides",
 		RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead, JobList, JobManage,
 		SecretList, SecretAssign, OwnershipManage, ReportRead, GovernanceRead, GovernanceManage, AmendmentApprove,
-		PersonList, PersonManage, GrantManage, MachineManage),
+		PersonList, PersonManage, GrantManage, MachineManage, IntegrationList, IntegrationManage),
 	RoleAuditor: roleOf("reads everything but values", RequestList, RequestListAll, AuditRead, JobList, AgentList, ConnectionList,
-		SecretList, ReportRead, GovernanceRead, PersonList),
+		SecretList, ReportRead, GovernanceRead, PersonList, IntegrationList),
 }
 
 func roleOf(description string, permissions ...Permission) events.Role {

@@ -76,7 +76,7 @@ func anyCommit(r *rapid.T) []events.Event {
 	streams := []events.Stream{
 		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
 		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
-		events.SettingKMS(), events.SettingOwnership(), events.UserStream("u_1"), events.UserStream("u_2"), events.GovernanceStream(), events.JobStream("j_1"), events.PageStream("j_1", 1),
+		events.IntegrationStream("i1"), events.SettingKMS(), events.SettingOwnership(), events.UserStream("u_1"), events.UserStream("u_2"), events.GovernanceStream(), events.JobStream("j_1"), events.PageStream("j_1", 1),
 		events.SecretStream(events.SecretOf("c1", "a")),
 	}
 	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
@@ -169,6 +169,8 @@ func anyFact(r *rapid.T) events.Fact {
 		events.ConnectionEnabled{},
 		events.SignedIn{User: events.UserID(s("user"))},
 		events.AuditExported{Filters: []string{s("filter")}},
+		events.SessionExpired{User: events.UserID(s("user"))},
+		events.EnrolmentTokenExpired{},
 		events.KMSKeyRotated{KMSKey: s("kms")},
 		events.RewrapStarted{KMSKey: s("kms"), Total: n},
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},

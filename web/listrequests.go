@@ -21,6 +21,7 @@ const pageLimit = 50
 var requestStates = []events.RequestState{
 	events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
 	events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired,
+	events.StateApplied, events.StateRolloutFailed, events.StateAppliedUnverified,
 }
 
 var reviewStates = []projections.ReviewState{projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone}

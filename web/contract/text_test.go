@@ -127,7 +127,8 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
 		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
 		"RequestState": words(events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
-			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired),
+			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired,
+			events.StateApplied, events.StateRolloutFailed, events.StateAppliedUnverified),
 		"ReviewState": words(projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone),
 	}
 	for name, want := range tests {

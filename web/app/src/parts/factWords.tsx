@@ -4,6 +4,7 @@ import type { ReactNode } from 'react'
 import type { Schema } from '../api/client'
 import type { About, Asked, Fact, Names, Table, Words } from './facts/fact'
 import { governance, settings } from './facts/govern'
+import { integrations } from './facts/integrate'
 import { agents, connections, inventory, jobs, secrets } from './facts/operate'
 import { access, users } from './facts/people'
 import { request } from './facts/request'
@@ -21,6 +22,7 @@ const tables: Record<string, Table> = {
   user: users,
   access,
   setting: settings,
+  integration: integrations,
 }
 
 /** What the parts of the log are called. */
@@ -35,6 +37,7 @@ export const aggregateWords: Record<string, string> = {
   user: 'People & machines',
   access: 'Sign-ins & denials',
   setting: 'Keys & settings',
+  integration: 'Integrations',
 }
 
 /** wordsOf are the words of a type, such as `sb.request.approved.v1`, if there are any. */

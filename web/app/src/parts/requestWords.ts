@@ -18,6 +18,17 @@ export const stateWords: Record<RequestState, { label: string; tone: Tone; says:
   refused: { label: 'Values refused', tone: 'red', says: 'The other team did not fill in the values.' },
   cancelled: { label: 'Cancelled', tone: 'gray', says: 'It was taken back.' },
   expired: { label: 'Expired', tone: 'gray', says: 'Its time ran out.' },
+  applied: { label: 'Live', tone: 'green', says: 'It is live in every application that uses it.' },
+  rollout_failed: {
+    label: 'Rollout failed',
+    tone: 'red',
+    says: 'It was written, and an application failed to take it.',
+  },
+  applied_unverified: {
+    label: 'Not verified',
+    tone: 'yellow',
+    says: 'It was written, and nobody could tell in time whether it is live.',
+  },
 }
 
 const reads = {
@@ -41,7 +52,17 @@ export function standing(request: Pick<Request, 'state' | 'operation' | 'envelop
 
 /** Whether nothing can follow any more, but for opening what is ready. */
 export const over = (state: RequestState): boolean =>
-  ['executed', 'failed', 'rejected', 'refused', 'cancelled', 'expired'].includes(state)
+  [
+    'executed',
+    'failed',
+    'rejected',
+    'refused',
+    'cancelled',
+    'expired',
+    'applied',
+    'rollout_failed',
+    'applied_unverified',
+  ].includes(state)
 
 /** asks is the middle of "Ana asks to read prod/db". */
 export function asks(request: Pick<Request, 'operation' | 'patch' | 'fill'>): string {

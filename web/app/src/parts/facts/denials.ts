@@ -59,6 +59,8 @@ const byPermission: Record<Permission, string> = {
   'grant.manage': 'give or take roles',
   'job.list': 'see jobs',
   'job.manage': 'start or cancel scans',
+  'integration.list': 'see integrations',
+  'integration.manage': 'change integrations',
   'machine.manage': 'manage machines and their tokens',
   'ownership.manage': 'change the rules of ownership',
   'person.list': 'see people',

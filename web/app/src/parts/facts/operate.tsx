@@ -35,6 +35,10 @@ export const agents: Table = {
       </>
     ),
   },
+  'enrolment_token_expired.v1': {
+    label: 'Invitation of an agent lapsed',
+    says: (fact) => <>Nobody used the invitation of the agent {theAgent(fact)} in time</>,
+  },
   'enrolled.v1': { label: 'Agent enrolled', says: (fact) => <>The agent {theAgent(fact)} took up its invitation</> },
   'credentials_issued.v1': {
     label: 'Agent credential renewed',

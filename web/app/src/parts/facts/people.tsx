@@ -158,6 +158,16 @@ export const users: Table = {
     label: 'Delegation ended',
     says: (fact) => <>{fact.who} ended a delegation before its time</>,
   },
+  'notices_chosen.v1': { label: 'Notices chosen', says: (fact) => <>{fact.who} chose how to be told</> },
+  'notice_abandoned.v1': {
+    label: 'Notice not delivered',
+    says: (fact) => (
+      <>
+        <strong>{fact.names.person(fact.id)}</strong> could not be told, after{' '}
+        {plural(fact.number('attempts'), 'attempt')}
+      </>
+    ),
+  },
 }
 
 const refusedSignIns: Record<string, string> = {
@@ -206,6 +216,10 @@ export const access: Table = {
         {person(fact, 'user')} {endings[fact.text('cause')] ?? 'had a session ended'}
       </>
     ),
+  },
+  'session_expired.v1': {
+    label: 'Session expired',
+    says: (fact) => <>A session of {person(fact, 'user')} reached its end</>,
   },
   'stepped_up.v1': {
     label: 'Second factor proved',

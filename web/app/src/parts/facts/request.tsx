@@ -215,4 +215,42 @@ export const request: Table = {
     label: 'Review overdue',
     says: (fact) => <>Nobody reviewed in time {theRequest(fact)}, which had no approval</>,
   },
+  'rollout_begun.v1': {
+    label: 'Rollout watched',
+    says: (fact) => (
+      <>
+        {plural(fact.list('watches').length, 'application')} of {theRequest(fact)}{' '}
+        {fact.list('watches').length === 1 ? 'is' : 'are'} watched
+      </>
+    ),
+  },
+  'rollout_observed.v1': {
+    label: 'Rollout seen',
+    says: (fact) => <>{aboutRequest(fact)}: an application was looked at</>,
+  },
+  'rollout_settled.v1': {
+    label: 'Rollout watch ended',
+    says: (fact) => <>{aboutRequest(fact)}: the watch of an application ended</>,
+  },
+  'applied.v1': {
+    label: 'Change live',
+    says: (fact) => <>{aboutRequest(fact)} is live in every application that uses the secret</>,
+  },
+  'rollout_failed.v1': {
+    label: 'Rollout failed',
+    says: (fact) => (
+      <>
+        {aboutRequest(fact)} is written, and {plural(fact.number('failed'), 'application')} failed
+      </>
+    ),
+  },
+  'applied_unverified.v1': {
+    label: 'Rollout not verified',
+    says: (fact) => (
+      <>
+        {aboutRequest(fact)} is written, and nobody could tell in time whether{' '}
+        {plural(fact.number('unverified'), 'application')} took it
+      </>
+    ),
+  },
 }

@@ -104,6 +104,18 @@ const sentences: Record<string, Sentence> = {
     says: 'Nobody saw whether it was written, so an agent looks at the secret.',
     tone: 'yellow',
   }),
+  rollout_begun: ({ data }) => ({
+    says: `Every application that uses the secret is watched, ${(data.watches as unknown[] | undefined)?.length ?? 0} in all.`,
+    tone: 'blue',
+  }),
+  rollout_observed: () => ({ says: 'A watched application was looked at, and stands otherwise than before.' }),
+  rollout_settled: () => ({ says: 'The watch of one application ended.' }),
+  applied: () => ({ says: 'The change is live in every application that uses the secret.', tone: 'green' }),
+  rollout_failed: () => ({ says: 'The change is written, and an application failed to take it.', tone: 'red' }),
+  applied_unverified: () => ({
+    says: 'The change is written, and nobody could tell in time whether it is live everywhere.',
+    tone: 'yellow',
+  }),
   values_provided: ({ data, name }) => ({
     says: `${name(data.by)} filled in the values.`,
     comment: data.comment,
