@@ -104,6 +104,7 @@ type RolloutTarget struct {
 	Namespace string `json:"namespace,omitempty"` // of an Application: where Argo CD keeps it
 	Name      string `json:"name"`                // of a Namespace target: the namespace itself
 	Selector  string `json:"selector,omitempty"`  // of a Namespace target: labels of the workloads, as LABEL=VALUE,…
+	Secret    string `json:"secret,omitempty"`    // the Kubernetes Secret that holds it, NAME or NAMESPACE/NAME; empty: found by its ExternalSecrets
 }
 
 // MappedSecrets are the secrets that a mapping is for: one by name, or those with all labels.

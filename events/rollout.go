@@ -77,6 +77,64 @@ type RolloutObserved struct {
 	Progress RolloutProgress `json:"progress"`
 }
 
+// Observation is what one look at an application saw, by the worker or by an agent. Times in it are
+// by the cluster's clock. It never holds data of a Secret, a pod's environment or an annotation.
+type Observation struct {
+	At       time.Time `json:"at"` // of the answer: HTTP Date
+	Sync     string    `json:"sync,omitempty"`
+	Health   string    `json:"health,omitempty"`
+	Revision string    `json:"revision,omitempty"`
+
+	// Operation is the last sync that was asked for, if there was one.
+	OperationPhase    string    `json:"operation_phase,omitempty"` // Running, Succeeded, Failed, Error, Terminating
+	OperationFinished time.Time `json:"operation_finished,omitzero"`
+
+	Secrets   []ObservedSecret   `json:"secrets,omitempty"`   // that hold the secret, at most [MaxObservedSecrets]
+	Workloads []ObservedWorkload `json:"workloads,omitempty"` // that use one of them, at most [MaxObservedWorkloads]
+	Problem   RolloutProblem     `json:"problem,omitempty"`   // then all else but At is empty
+}
+
+// Bounds of one observation. What has more is [RolloutTooLarge].
+const (
+	MaxObservedSecrets   = 50
+	MaxObservedWorkloads = 200
+	MaxObservedPods      = 5000 // of all workloads
+)
+
+// ObservedSecret is a Kubernetes Secret that holds the secret, and what brought it there.
+type ObservedSecret struct {
+	Namespace       string    `json:"namespace"`
+	Name            string    `json:"name"`
+	ResourceVersion string    `json:"resource_version,omitempty"` // empty: the Secret is not there, or may not be seen
+	External        string    `json:"external,omitempty"`         // name of its ExternalSecret
+	Ready           bool      `json:"ready,omitempty"`            // of the ExternalSecret
+	Refreshed       time.Time `json:"refreshed,omitzero"`         // likewise, status.refreshTime
+}
+
+// WorkloadUse is how a workload takes a Secret.
+type WorkloadUse string
+
+const (
+	UseEnvironment WorkloadUse = "environment" // or a subPath: pods have it as it was when they started
+	UseVolume      WorkloadUse = "volume"      // the kubelet brings new versions into running pods
+)
+
+// ObservedWorkload is what makes pods that use the secret.
+type ObservedWorkload struct {
+	Kind      string        `json:"kind"` // Deployment, StatefulSet, DaemonSet, Rollout (Argo Rollouts), ReplicaSet, CronJob, Job or Pod
+	Namespace string        `json:"namespace"`
+	Name      string        `json:"name"`
+	Use       WorkloadUse   `json:"use"`
+	Pods      []ObservedPod `json:"pods,omitempty"`
+}
+
+// ObservedPod is one pod that is not over.
+type ObservedPod struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"` // metadata.creationTimestamp
+	Ready   bool      `json:"ready,omitempty"`
+}
+
 // WatchState is how a watch ended.
 type WatchState string
 
