@@ -37,6 +37,7 @@ var rooms = []struct {
 	{"custody/...", []string{"events", "command", "internal/erase", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
 	{"gateway/...", []string{"events", "command", "custody", "inventory", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
 	{"identity/...", []string{"events", "command", "internal/secret", "seal", "store"}, "it says who somebody is, and records it through ports"},
+	{"gitops", []string{"events", "command", "worker"}, "it judges what readers saw, and looks through ports"},
 	{"worker/...", []string{"events", "command", "policy", "seal"}, "it reacts through ports, so every reaction can be tested without a broker"},
 	{"agent/...", []string{"events", "seal", "internal/endpoint", "internal/erase", "internal/patience", "internal/secret", "internal/singlecall", "internal/turns", "internal/vaulthttp", "agent"}, "an agent decides nothing and stores nothing"},
 	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
