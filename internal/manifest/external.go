@@ -17,14 +17,10 @@ type ExternalSecret struct {
 	Spec     struct {
 		Target Named `json:"target"`
 		Data   []struct {
-			RemoteRef struct {
-				Key string `json:"key"`
-			} `json:"remoteRef"`
+			RemoteRef remote `json:"remoteRef"`
 		} `json:"data"`
 		DataFrom []struct {
-			Extract struct {
-				Key string `json:"key"`
-			} `json:"extract"`
+			Extract remote `json:"extract"`
 		} `json:"dataFrom"`
 	} `json:"spec"`
 	Status struct {
@@ -36,6 +32,12 @@ type ExternalSecret struct {
 	} `json:"status"`
 }
 
+// remote is a secret of a store.
+type remote struct {
+	Key     string `json:"key"`
+	Version string `json:"version"`
+}
+
 // ParseExternalSecret reads a manifest in JSON. The error does not quote it.
 func ParseExternalSecret(text []byte) (ExternalSecret, error) {
 	var e ExternalSecret
@@ -45,25 +47,43 @@ func ParseExternalSecret(text []byte) (ExternalSecret, error) {
 	return e, nil
 }
 
-// Keys are the secrets of its store that it takes, each once and in order. Those that it finds by a
-// pattern (dataFrom.find) have no key here.
-func (e ExternalSecret) Keys() []string {
-	var keys []string
+// remotes are the secrets of its store that it names. Those that it finds by a pattern
+// (dataFrom.find) are not among them.
+func (e ExternalSecret) remotes() []remote {
+	var all []remote
 	for _, d := range e.Spec.Data {
-		keys = append(keys, d.RemoteRef.Key)
+		all = append(all, d.RemoteRef)
 	}
 	for _, d := range e.Spec.DataFrom {
 		if d.Extract.Key != "" {
-			keys = append(keys, d.Extract.Key)
+			all = append(all, d.Extract)
 		}
+	}
+	return all
+}
+
+// Keys are the secrets of its store that it names, each once and in order.
+func (e ExternalSecret) Keys() []string {
+	var keys []string
+	for _, r := range e.remotes() {
+		keys = append(keys, r.Key)
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
 
-// Takes reports whether it takes a secret; see [events.SameSecret].
-func (e ExternalSecret) Takes(provider events.ProviderKind, ref string) bool {
-	return slices.ContainsFunc(e.Keys(), func(key string) bool { return events.SameSecret(provider, ref, key) })
+// Takes reports whether it brings a version of a secret; see [events.SameSecret]. Where it pins a
+// version, it brings no other; an empty version is any.
+func (e ExternalSecret) Takes(provider events.ProviderKind, ref, version string) bool {
+	return slices.ContainsFunc(e.remotes(), func(r remote) bool {
+		return events.SameSecret(provider, ref, r.Key) &&
+			(version == "" || r.newest() || r.Version == version)
+	})
+}
+
+// newest reports whether it follows the secret: no version, or what AWS and GCP call the newest.
+func (r remote) newest() bool {
+	return r.Version == "" || r.Version == "AWSCURRENT" || r.Version == "latest"
 }
 
 // Secret is the name of the Secret that it writes, in its own namespace.

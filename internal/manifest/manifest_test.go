@@ -88,7 +88,7 @@ func TestWhatAnExternalSecretSays(t *testing.T) {
 	if diff := cmp.Diff([]string{"prod/other", "secret/prod/db"}, e.Keys()); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if !e.Takes(events.ProviderVault, "secret/prod/other") || e.Takes(events.ProviderVault, "secret/prod/third") {
+	if !e.Takes(events.ProviderVault, "secret/prod/other", "7") || e.Takes(events.ProviderVault, "secret/prod/third", "") {
 		t.Error("it takes what it does not name, or the other way round")
 	}
 	if e.Secret() != "db-secret" || !e.Ready() || !e.Refreshed().Equal(time.Date(2026, 11, 27, 20, 0, 1, 0, time.UTC)) {
@@ -98,6 +98,30 @@ func TestWhatAnExternalSecretSays(t *testing.T) {
 	fresh, err := manifest.ParseExternalSecret([]byte(`{"metadata":{"name":"db"},"spec":{},"status":{"refreshTime":null,"conditions":[{"type":"Ready","status":"False"}]}}`))
 	if err != nil || fresh.Secret() != "db" || fresh.Ready() || !fresh.Refreshed().IsZero() || fresh.Keys() != nil {
 		t.Errorf("one that was never refreshed: %+v, %v", fresh, err)
+	}
+}
+
+func TestAPinnedVersionBringsNoOther(t *testing.T) {
+	e, err := manifest.ParseExternalSecret([]byte(`{"spec":{"data":[{"remoteRef":{"key":"pinned","version":"3"}},{"remoteRef":{"key":"aws","version":"AWSCURRENT"}}],
+		"dataFrom":[{"extract":{"key":"gcp","version":"latest"}},{"extract":{"key":"both","version":"3"}},{"extract":{"key":"both"}}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ref, version string
+		takes        bool
+	}{
+		{"pinned", "3", true},
+		{"pinned", "4", false},
+		{"pinned", "", true},
+		{"aws", "4", true},
+		{"gcp", "4", true},
+		{"both", "4", true},
+		{"none", "", false},
+	} {
+		if e.Takes(events.ProviderFile, c.ref, c.version) != c.takes {
+			t.Errorf("%s in version %q is taken: %v", c.ref, c.version, !c.takes)
+		}
 	}
 }
 
