@@ -29,6 +29,7 @@ type Look struct {
 	Target   events.RolloutTarget
 	Provider events.ProviderKind // of the secret
 	Ref      string              // likewise
+	Version  string              // of the secret that is to be live; may be empty
 }
 
 // observe is a job that looks at a rollout. As one that looks at a secret it changes nothing, and
@@ -75,7 +76,9 @@ func (j job) observe(ctx context.Context, d Delivery) verdict {
 // seen is what the observer sees, no longer than a message.
 func (j job) seen(ctx context.Context) (events.Observation, error) {
 	watch := j.ticket.Observe.Watch
-	seen := j.Observer.Observe(ctx, Look{Kind: watch.Kind, Target: watch.Target, Provider: j.ticket.Provider, Ref: j.ticket.Ref})
+	seen := j.Observer.Observe(ctx, Look{
+		Kind: watch.Kind, Target: watch.Target, Provider: j.ticket.Provider, Ref: j.ticket.Ref, Version: j.ticket.Observe.Version,
+	})
 	encoded, err := json.Marshal(seen)
 	if err != nil {
 		return events.Observation{}, fmt.Errorf("encode observation: %w", err)

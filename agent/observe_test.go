@@ -36,7 +36,7 @@ func (c *control) watchTicket(change func(*events.Ticket)) []byte {
 	t := events.Ticket{
 		Request: id, Job: events.ObservationOf(id, 1), Operation: events.OperationObserve, Cluster: cluster, Connection: connection,
 		Provider: events.ProviderVault, Ref: "secret/shop/db", Issued: time.Now().UTC(), Until: time.Now().Add(30 * time.Second).UTC(),
-		Observe: &events.Observe{Watch: events.Watch{
+		Observe: &events.Observe{Version: "7", Watch: events.Watch{
 			Number: 1, Kind: events.IntegrationFlux, Cluster: cluster, Target: events.RolloutTarget{Kind: "Kustomization", Namespace: "flux-system", Name: "shop"},
 		}},
 	}
@@ -66,7 +66,7 @@ func TestALookAtARolloutIsReportedWithItsTicket(t *testing.T) {
 		}
 		want := agent.Look{
 			Kind: events.IntegrationFlux, Target: events.RolloutTarget{Kind: "Kustomization", Namespace: "flux-system", Name: "shop"},
-			Provider: events.ProviderVault, Ref: "secret/shop/db",
+			Provider: events.ProviderVault, Ref: "secret/shop/db", Version: "7",
 		}
 		if diff := cmp.Diff([]agent.Look{want}, e.looks); diff != "" {
 			t.Errorf("looked at (-want +got):\n%s", diff)
