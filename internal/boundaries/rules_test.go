@@ -39,6 +39,7 @@ var rooms = []struct {
 	{"gateway/...", []string{"events", "command", "custody", "inventory", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
 	{"identity/...", []string{"events", "command", "internal/secret", "seal", "store"}, "it says who somebody is, and records it through ports"},
 	{"worker/...", []string{"events", "command", "policy", "seal"}, "it reacts through ports, so every reaction can be tested without a broker"},
+	{"notices/...", []string{"events", "command", "command/commandtest", "policy", "rights", "worker", "internal/secret", "notices/..."}, "it tells people of facts, through ports for the outbox, for addresses and for names"},
 	{"agent/...", []string{"events", "seal", "internal/endpoint", "internal/erase", "internal/patience", "internal/secret", "internal/singlecall", "internal/turns", "internal/vaulthttp", "agent"}, "an agent decides nothing and stores nothing"},
 	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
@@ -101,6 +102,7 @@ var forbidden = []struct {
 	{"cmd/sb-agent", "projections/...", "an agent sees no view"},
 	{"cmd/sb-agent", "store/...", "an agent has no database"},
 	{"cmd/sb-agent", "web/...", "an agent serves nobody"},
+	{"cmd/sb-agent", "notices/...", "telling people is the control plane's"},
 	{"cmd/sb-agent", "worker/...", "reacting to facts is the control plane's"},
 	{"cmd/sb-agent", "internal/postgres/...", "an agent has no database"},
 
