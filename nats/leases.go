@@ -241,7 +241,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.revision, l.until = revision, sent.Add(LeaseTTL-leaseMargin)
+	l.revision, l.until = revision, l.of.until(sent)
 	return nil
 }
 
