@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,11 +9,9 @@ import (
 	"secretsbridge/worker"
 )
 
-// worker makes one that is not started, at the same world.
-func (w *world) worker() *worker.Worker {
-	return worker.New(worker.Config{
-		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
+// observations asks for looks in a world whose worker is not started.
+func (w *world) observations() worker.Observations {
+	return worker.Observations{Log: &w.Memory, Jobs: w, Signer: w.signer, Now: time.Now}
 }
 
 func watched(limit time.Time) events.Observe {
@@ -31,7 +28,7 @@ func TestALookAtARolloutIsOfferedToItsOwnClusterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, look, job := w.worker(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
+		offers, look, job := w.observations(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
 		for range 2 {
 			if err := offers.OfferObservation(t.Context(), req, look); err != nil {
 				t.Fatal(err)
@@ -60,7 +57,7 @@ func TestALookEndsWithItsWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, job := w.worker(), events.ObservationOf(req, 2)
+		offers, job := w.observations(), events.ObservationOf(req, 2)
 		soon := watched(time.Now().Add(10 * time.Second))
 		if err := offers.OfferObservation(t.Context(), req, soon); err != nil {
 			t.Fatal(err)
