@@ -9,7 +9,6 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
-	"secretsbridge/seal"
 )
 
 // destroyTimeout bounds the destruction of one request's envelopes, so that a locked row
@@ -123,22 +122,18 @@ func (w *Worker) publish(ctx context.Context, r command.Request, t events.Ticket
 
 // send signs a ticket and queues it.
 func (w *Worker) send(ctx context.Context, t events.Ticket) error {
-	return send(ctx, w.Jobs, w.Signer, w.Now(), t)
-}
-
-func send(ctx context.Context, jobs Jobs, signer seal.SigningKey, now time.Time, t events.Ticket) error {
-	t.Issued = now.UTC()
+	t.Issued = w.Now().UTC()
 	ticket, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode ticket of %s: %w", t.Job, err)
 	}
 	signed, err := json.Marshal(events.SignedTicket{
-		Ticket: ticket, Signer: signer.Public().ID(), Signature: signer.Sign(events.TicketDomain, ticket),
+		Ticket: ticket, Signer: w.Signer.Public().ID(), Signature: w.Signer.Sign(events.TicketDomain, ticket),
 	})
 	if err != nil {
 		return fmt.Errorf("encode ticket of %s: %w", t.Job, err)
 	}
-	if err := jobs.Publish(ctx, t.Cluster, t.Operation, t.Job, signed); err != nil {
+	if err := w.Jobs.Publish(ctx, t.Cluster, t.Operation, t.Job, signed); err != nil {
 		return fmt.Errorf("queue ticket of %s: %w", t.Job, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,9 +10,12 @@ import (
 	"secretsbridge/worker"
 )
 
-// observations asks for looks in a world whose worker is not started.
-func (w *world) observations() worker.Observations {
-	return worker.Observations{Log: &w.Memory, Jobs: w, Signer: w.signer, Now: time.Now}
+// idle makes a worker at the world that is not started.
+func (w *world) idle() *worker.Worker {
+	return worker.New(worker.Config{
+		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Inventory: inventoryOf(w), Sessions: w, Presence: w, Links: w,
+		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now, LookEach: time.Minute, Leases: &w.leases, Positions: &w.positions,
+	})
 }
 
 func watched(limit time.Time) events.Observe {
@@ -28,7 +32,7 @@ func TestALookAtARolloutIsOfferedToItsOwnClusterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, look, job := w.observations(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
+		offers, look, job := w.idle(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
 		for range 2 {
 			if err := offers.OfferObservation(t.Context(), req, look); err != nil {
 				t.Fatal(err)
@@ -57,7 +61,7 @@ func TestALookEndsWithItsWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, job := w.observations(), events.ObservationOf(req, 2)
+		offers, job := w.idle(), events.ObservationOf(req, 2)
 		soon := watched(time.Now().Add(10 * time.Second))
 		if err := offers.OfferObservation(t.Context(), req, soon); err != nil {
 			t.Fatal(err)
