@@ -48,6 +48,7 @@ type settings struct {
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
+	SMTP       smtpSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -116,7 +117,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC())
+	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.

@@ -41,7 +41,7 @@ var rooms = []struct {
 	{"identity/...", []string{"events", "command", "internal/secret", "seal", "store"}, "it says who somebody is, and records it through ports"},
 	{"gitops", []string{"events", "command", "worker"}, "it judges what readers saw, and looks through ports"},
 	{"worker/...", []string{"events", "command", "policy", "seal"}, "it reacts through ports, so every reaction can be tested without a broker"},
-	{"notices/...", []string{"events", "command", "command/commandtest", "policy", "rights", "worker", "internal/secret", "notices/..."}, "it tells people of facts, through ports for the outbox, for addresses and for names"},
+	{"notices/...", []string{"events", "internal/egress", "internal/patience", "command", "command/commandtest", "policy", "rights", "worker", "internal/secret", "notices/..."}, "it tells people of facts, through ports for the outbox, for addresses and for names"},
 	{"agent/...", []string{"events", "seal", "internal/endpoint", "internal/erase", "internal/manifest", "internal/patience", "internal/secret", "internal/singlecall", "internal/turns", "internal/vaulthttp", "agent"}, "an agent decides nothing and stores nothing"},
 	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
