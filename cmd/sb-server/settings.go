@@ -152,7 +152,7 @@ func explainSetting(err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	field, ok := reflect.TypeFor[settings]().FieldByName(parse.Name)
+	field, ok := fieldOf(reflect.TypeFor[settings](), parse.Name)
 	if !ok {
 		return err
 	}
@@ -167,6 +167,22 @@ func explainSetting(err error) error {
 	}
 	name := field.Tag.Get("env")
 	return fmt.Errorf("%s is %q: write %s", name, os.Getenv(name), form)
+}
+
+// fieldOf finds a field of that name that the environment sets, in a struct or in one within it.
+func fieldOf(in reflect.Type, name string) (reflect.StructField, bool) {
+	for i := range in.NumField() {
+		f := in.Field(i)
+		if variable := f.Tag.Get("env"); f.Name == name && variable != "" && variable != "-" {
+			return f, true
+		}
+		if f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == "" {
+			if found, ok := fieldOf(f.Type, name); ok {
+				return found, true
+			}
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 func (s settings) path(elem ...string) string {
