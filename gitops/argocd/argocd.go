@@ -80,6 +80,7 @@ type Reader struct {
 var (
 	_ gitops.Reader = (*Reader)(nil)
 	_ gitops.Lister = (*Reader)(nil)
+	_ gitops.Finder = (*Reader)(nil)
 )
 
 // New returns a reader that has looked at nothing yet.

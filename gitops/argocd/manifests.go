@@ -18,7 +18,8 @@ const maxManifest = 2 << 20
 // keptKey names a state of an object. It has the Argo CD and the application in it: what
 // one says is not believed of another's.
 type keptKey struct {
-	clientKey
+	id              events.IntegrationID
+	address         string
 	app             appName
 	ref             objectRef
 	resourceVersion string
@@ -27,11 +28,11 @@ type keptKey struct {
 // object is what is kept of a manifest.
 type object struct {
 	gone     bool
-	external manifest.ExternalSecret        // of an ExternalSecret
-	uses     map[string]events.WorkloadUse  // of what makes pods, by the name of the Secret
-	idle     bool                           // it is told to have no pods
-	template bool                           // its template is elsewhere
-	over     bool                           // a pod that is over
+	external manifest.ExternalSecret       // of an ExternalSecret
+	uses     map[string]events.WorkloadUse // of what makes pods, by the name of the Secret
+	idle     bool                          // it is told to have no pods
+	template bool                          // its template is elsewhere
+	over     bool                          // a pod that is over
 }
 
 // object reads the manifests of nodes, those that are not known in this state, a few at the same
@@ -79,7 +80,7 @@ func (v *view) objects(ctx context.Context, nodes []int) ([]object, error) {
 
 func (v *view) key(at int) keptKey {
 	n := v.tree.nodes[at]
-	return keptKey{clientKey{v.session.settings.Address, v.session.settings.CA}, v.name, n.objectRef, n.ResourceVersion}
+	return keptKey{v.session.id, v.session.settings.Address, v.name, n.objectRef, n.ResourceVersion}
 }
 
 // object reads one manifest. Of an object that went meanwhile only that is said.
@@ -153,4 +154,3 @@ type statusError struct{ status int }
 
 // Error implements error.
 func (e *statusError) Error() string { return fmt.Sprintf("argo cd answers %d", e.status) }
-

@@ -59,20 +59,36 @@ func (*ignored) UnmarshalJSON([]byte) error { return nil }
 
 // readTree reads {"nodes": […], …} node by node, so that memory holds what is kept and one node.
 func readTree(d *json.Decoder, t *tree) error {
+	return readObject(d, "nodes", func(first json.Token) error { return readNodes(d, first, t) })
+}
+
+// readObject reads a document that is an object, of which one field matters. Read is given the
+// first token of that, and reads the rest of it.
+func readObject(d *json.Decoder, field string, read func(first json.Token) error) error {
 	if err := expect(d, '{'); err != nil {
 		return err
 	}
-	for d.More() {
+	for met := false; d.More(); {
 		key, err := d.Token()
 		if err != nil {
 			return err
 		}
-		if key == "nodes" {
-			err = readNodes(d, t)
-		} else {
-			err = skip(d)
+		if key != field {
+			var nothing ignored
+			if err := d.Decode(&nothing); err != nil {
+				return err
+			}
+			continue
 		}
+		if met {
+			return malformed("an answer of Argo CD says the same twice")
+		}
+		met = true
+		first, err := d.Token()
 		if err != nil {
+			return err
+		}
+		if err := read(first); err != nil {
 			return err
 		}
 	}
@@ -83,10 +99,9 @@ func readTree(d *json.Decoder, t *tree) error {
 }
 
 // readNodes reads the nodes, or null where an application has none.
-func readNodes(d *json.Decoder, t *tree) error {
-	first, err := d.Token()
-	if err != nil || first == nil {
-		return err
+func readNodes(d *json.Decoder, first json.Token, t *tree) error {
+	if first == nil {
+		return nil
 	}
 	if first != json.Delim('[') {
 		return malformed("a resource tree's nodes are no list")
@@ -106,19 +121,13 @@ func readNodes(d *json.Decoder, t *tree) error {
 	return expect(d, ']')
 }
 
-// skip passes over a value; of a list, element by element.
-func skip(d *json.Decoder) error {
-	var nothing ignored
-	return d.Decode(&nothing)
-}
-
 func expect(d *json.Decoder, delim rune) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
 	}
 	if token != json.Delim(delim) {
-		return malformed("a resource tree is not what the API of Argo CD says")
+		return malformed("an answer of Argo CD is not what its API says")
 	}
 	return nil
 }
