@@ -24,8 +24,6 @@ var rooms = []struct {
 	{"internal/endpoint", nil, "it judges addresses, whoever is there"},
 	{"internal/manifest", []string{"events"}, "it reads what clusters say for whoever looks at them, and asks none"},
 	{"internal/egress", nil, "it calls addresses that people chose, whatever for"},
-	{"internal/egress", nil, "it calls addresses that people chose, whatever for"},
-	{"internal/manifest", []string{"events"}, "it reads what clusters say for whoever looks at them, and asks none"},
 	{"internal/patience", nil, "it waits, whatever for"},
 	{"internal/turns", nil, "it lets people take turns, whatever they do"},
 	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
