@@ -82,6 +82,9 @@ func (r *Reader) Uses(ctx context.Context, integration events.IntegrationID, lim
 			}
 			read++
 			o, err := s.object(ctx, appName{app.Metadata.Namespace, app.Metadata.Name}, ref)
+			if err != nil && ctx.Err() != nil && len(all) > 0 {
+				return all, true, "" // what there was time for
+			}
 			if err != nil {
 				return nil, false, r.explain(ctx, integration, err)
 			}
