@@ -148,7 +148,7 @@ func (r Request) ObserveRollout(meta Meta, cmd ObserveRollout) ([]events.Fact, e
 		return nil, ErrWatchesInvalid
 	case cmd.State != events.WatchOpen && cmd.State != "":
 		return r.settle(map[int]events.RolloutSettled{cmd.Number: {Number: cmd.Number, State: cmd.State, Progress: cmd.Progress}}), nil
-	case r.Rollout.observed >= maxObserved || sameProgress(r.Rollout.Progress[cmd.Number], cmd.Progress):
+	case r.Rollout.observed >= maxObserved || SameProgress(r.Rollout.Progress[cmd.Number], cmd.Progress):
 		return nil, nil
 	}
 	return []events.Fact{events.RolloutObserved{Number: cmd.Number, Progress: cmd.Progress}}, nil
@@ -199,7 +199,8 @@ func (r Request) settle(ends map[int]events.RolloutSettled) []events.Fact {
 	return append(facts, events.RequestApplied{})
 }
 
-func sameProgress(a, b events.RolloutProgress) bool {
+// SameProgress reports whether two say the same.
+func SameProgress(a, b events.RolloutProgress) bool {
 	if !a.Reached.Equal(b.Reached) || !slices.Equal(a.Laggards, b.Laggards) {
 		return false
 	}

@@ -3,6 +3,7 @@ package gitops
 import (
 	"time"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -23,7 +24,12 @@ type State struct {
 	Degraded int `json:"degraded,omitempty"`
 
 	Progress events.RolloutProgress `json:"progress"` // as it is to be said
+
+	Taken time.Time `json:"taken,omitzero"` // when the last look was taken, by the control plane's clock
 }
+
+// said reports whether progress is what was said last.
+func (s State) said(last events.RolloutProgress) bool { return command.SameProgress(s.Progress, last) }
 
 // SecretState is what is known of one Kubernetes Secret.
 type SecretState struct {
