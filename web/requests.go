@@ -206,6 +206,9 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 		return api.Request{}, err
 	}
 	shown := requestOf(r, names)
+	if shown.Rollout != nil {
+		shown.Rollout.Watches = watchesOf(r, nil)
+	}
 	a.withholdEffects(c, r, &shown)
 	if shown.Actions, err = a.actions(a.judge(c), r); err != nil {
 		return api.Request{}, err
