@@ -69,7 +69,7 @@ func health(h string) func(*events.Observation) {
 	return func(o *events.Observation) { o.Health = h }
 }
 
-func sync(s string) func(*events.Observation) { return func(o *events.Observation) { o.Sync = s } }
+func inSync(s string) func(*events.Observation) { return func(o *events.Observation) { o.Sync = s } }
 
 func operation(phase string, finished int) func(*events.Observation) {
 	return func(o *events.Observation) { o.OperationPhase, o.OperationFinished = phase, at(finished) }
@@ -125,8 +125,8 @@ func TestJudge(t *testing.T) {
 			o.Secrets = append(o.Secrets, events.ObservedSecret{Namespace: "shop", Name: "other", External: "other", Ready: true, Refreshed: at(40)})
 		})}, want{open, 46, refresh, 1, 2, ""}},
 		{"the cluster's clock is ahead: what looks later was before", true, []gitops.Seen{look(60, refreshed(-3), version("2"), started(30))}, want{open, 0, "", 0, 1, ""}},
-		{"OutOfSync", true, []gitops.Seen{look(60, refreshed(20), started(30), sync("OutOfSync"))}, want{open, 26, refresh, 1, 1, ""}},
-		{"sync is Unknown, so health is not read", true, []gitops.Seen{look(60, refreshed(20), started(30), sync("Unknown"), health("Healthy"))}, want{open, 26, refresh, 1, 1, ""}},
+		{"OutOfSync", true, []gitops.Seen{look(60, refreshed(20), started(30), inSync("OutOfSync"))}, want{open, 26, refresh, 1, 1, ""}},
+		{"sync is Unknown, so health is not read", true, []gitops.Seen{look(60, refreshed(20), started(30), inSync("Unknown"), health("Healthy"))}, want{open, 26, refresh, 1, 1, ""}},
 		{"Progressing", true, []gitops.Seen{look(60, refreshed(20), started(30), health("Progressing"))}, want{open, 26, refresh, 1, 1, ""}},
 		{"a paused Rollout", true, []gitops.Seen{look(60, refreshed(20), started(30, -100), health("Suspended"))}, want{open, 26, refresh, 1, 2, ""}},
 		{"a sync is under way", true, []gitops.Seen{look(60, refreshed(20), started(30), operation("Running", 0))}, want{open, 26, refresh, 1, 1, ""}},
@@ -179,7 +179,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestAClusterWithoutAControllerNeedsNoSync(t *testing.T) {
-	seen := look(60, refreshed(20), started(30), sync(""))
+	seen := look(60, refreshed(20), started(30), inSync(""))
 	for kind, want := range map[events.IntegrationKind]events.WatchState{events.IntegrationKubernetes: events.WatchApplied, events.IntegrationFlux: events.WatchOpen} {
 		if _, got := gitops.Judge(gitops.Begin(kind, written, gitops.Baseline{}), seen); got != want {
 			t.Errorf("%s: %s, want %s", kind, got, want)

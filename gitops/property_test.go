@@ -16,7 +16,7 @@ var drawLook = rapid.Custom(func(t *rapid.T) gitops.Seen {
 		refreshed(rapid.IntRange(-60, 600).Draw(t, "refreshed")),
 		version(rapid.SampledFrom([]string{"", "1", "2"}).Draw(t, "version")),
 		health(rapid.SampledFrom([]string{"", "Healthy", "Degraded", "Progressing"}).Draw(t, "health")),
-		sync(rapid.SampledFrom([]string{"", "Synced", "OutOfSync", "Unknown"}).Draw(t, "sync")),
+		inSync(rapid.SampledFrom([]string{"", "Synced", "OutOfSync", "Unknown"}).Draw(t, "sync")),
 		started(rapid.SliceOfN(rapid.IntRange(-60, 700), 0, 4).Draw(t, "pods")...),
 	)
 	if rapid.Bool().Draw(t, "plain") {
