@@ -35,7 +35,7 @@ var rooms = []struct {
 	{"projections/...", []string{"events", "command", "internal/postgres"}, "views are folds of facts; deciders lend them their words only"},
 	{"inventory/...", []string{"events", "command", "command/commandtest", "inventory"}, "it takes what agents list through ports"},
 	{"identity/factors", []string{"events", "command", "kms", "seal"}, "it keeps second factors through ports: sealed by the key manager, recorded in the log"},
-	{"store/...", []string{"events", "command", "custody", "identity/factors", "inventory", "internal/postgres", "internal/secret", "kms", "seal", "worker"}, "the store satisfies ports of custody, of sign-in and of the worker"},
+	{"store/...", []string{"events", "command", "custody", "gitops", "identity/factors", "inventory", "internal/postgres", "internal/secret", "kms", "seal", "worker"}, "the store satisfies ports of custody, of sign-in and of the worker"},
 	{"custody/...", []string{"events", "command", "internal/erase", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
 	{"gateway/...", []string{"events", "command", "custody", "inventory", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
 	{"identity/...", []string{"events", "command", "internal/secret", "seal", "store"}, "it says who somebody is, and records it through ports"},
