@@ -18,6 +18,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/integrations"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
@@ -58,6 +59,8 @@ type stack struct {
 	worker    *worker.Worker
 	rights    *rights.Register
 	accounts  *accounts.Accounts
+
+	integrations *integrations.Integrations
 	people    store.People
 	sessions  store.Sessions
 }
@@ -225,6 +228,9 @@ func (st *stack) assemble(caPEM string) {
 	})
 	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
 	st.accounts = st.openAccounts()
+	st.integrations = &integrations.Integrations{
+		Log: st.store, Store: store.IntegrationSecrets{Pool: st.pool}, Keys: st.keys.wrapping, Now: time.Now,
+	}
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
