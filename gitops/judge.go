@@ -64,7 +64,7 @@ func Judge(before State, s Seen) (State, events.WatchState) {
 	if !next.Clock.Known {
 		return before, events.WatchOpen
 	}
-	next.Secrets = next.secrets(s)
+	next.Secrets, next.Resumed = next.secrets(s), false
 	next.Progress = events.RolloutProgress{Sync: s.Sync, Health: s.Health, Revision: s.Revision}
 	if !next.readable(s) {
 		next.Progress.Health = ""
@@ -74,9 +74,9 @@ func Judge(before State, s Seen) (State, events.WatchState) {
 	return next.verdict(s)
 }
 
-// outOfOrder reports whether a look is older than the last that counted.
+// outOfOrder reports whether a look is no newer than the last that counted: it came late, or twice.
 func (s State) outOfOrder(seen Seen) bool {
-	return seen.At.Before(s.Last) && s.Last.Sub(seen.At) < reorder
+	return !seen.At.After(s.Last) && s.Last.Sub(seen.At) < reorder
 }
 
 // readable reports whether health says anything.
@@ -93,7 +93,11 @@ func (s State) secrets(seen Seen) map[string]SecretState {
 	}
 	for _, o := range seen.Secrets {
 		name := nameOf(o)
-		next := s.secret(known[name], o, seen)
+		had := known[name]
+		if s.Resumed && had.Reached.IsZero() && !s.Progress.Reached.IsZero() {
+			had.Reached, had.Proof = s.Progress.Reached, s.Progress.Proof // as was said of all
+		}
+		next := s.secret(had, o, seen)
 		next.Version = cmp.Or(next.Version, o.ResourceVersion)
 		if _, had := known[name]; had || len(known) < 2*events.MaxObservedSecrets {
 			known[name] = next

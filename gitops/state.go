@@ -25,6 +25,10 @@ type State struct {
 
 	Progress events.RolloutProgress `json:"progress"` // as it is to be said
 
+	// Resumed says that no look counted since Progress was read from the facts: what is known of
+	// each Secret was lost.
+	Resumed bool `json:"resumed,omitempty"`
+
 	Taken time.Time `json:"taken,omitzero"` // when the last look was taken, by the control plane's clock
 }
 

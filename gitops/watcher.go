@@ -160,7 +160,7 @@ func (w *Watcher) take(ctx context.Context, meta command.Meta, watch OpenWatch, 
 			return false, err
 		}
 		before = Begin(watch.Watch.Kind, watch.About.Written, baseline)
-		before.Progress = watch.Progress
+		before.Progress, before.Resumed = watch.Progress, true
 	}
 	next, state := Judge(before, seen)
 	if state != events.WatchOpen || !next.said(watch.Progress) {

@@ -289,26 +289,45 @@ func TestAgentsAreAskedAndHeard(t *testing.T) {
 }
 
 func TestWhatIsLostBesideTheLogLosesNoFact(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, shop)
-		r.begun("r_1")
-		time.Sleep(time.Minute)
-		refresh := time.Now()
-		time.Sleep(time.Minute)
-		fresh := time.Now()
-		r.reader.says(same(standing("2", refresh, fresh, time.Unix(1, 0))))
-		if _, err := r.watcher().Round(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		clear(r.states.kept)
-		time.Sleep(each)
-		r.reader.says(same(standing("2", refresh, fresh, time.Now())))
-		time.Sleep(each)
-		if _, err := r.watcher().Round(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if q := r.request("r_1"); q.State != events.StateApplied {
-			t.Errorf("%s, %+v", q.State, q.Rollout.Progress)
-		}
-	})
+	for name, external := range map[string]bool{"with an ExternalSecret": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, shop)
+				r.begun("r_1")
+				says := func(version string, refreshed time.Time, pods ...time.Time) {
+					r.reader.says(same(func() events.Observation {
+						o := standing(version, refreshed, pods...)()
+						if !external {
+							o.Secrets[0].External, o.Secrets[0].Ready, o.Secrets[0].Refreshed = "", false, time.Time{}
+						}
+						return o
+					}))
+				}
+				round := func() {
+					if _, err := r.watcher().Round(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(each)
+				}
+				says("1", time.Time{}, time.Unix(1, 0))
+				round()
+				refresh := time.Now()
+				time.Sleep(time.Minute)
+				says("2", refresh, time.Unix(1, 0))
+				round()
+				fresh := time.Now()
+				before := r.request("r_1").Rollout.Progress[1]
+				if before.Reached.IsZero() {
+					t.Fatalf("it is not reached: %+v", before)
+				}
+				clear(r.states.kept)
+				time.Sleep(each)
+				says("2", refresh, fresh)
+				round()
+				if q := r.request("r_1"); q.State != events.StateApplied || q.Rollout.Progress[1].Reached.After(before.Reached) {
+					t.Errorf("%s, %+v", q.State, q.Rollout.Progress)
+				}
+			})
+		})
+	}
 }

@@ -41,6 +41,22 @@ func watchesOf(r projections.Request, addresses map[events.IntegrationID]string)
 	return shown
 }
 
+// addressesOf are where the Argo CDs are that look for a request.
+func (a *API) addressesOf(c *call, r projections.Request) (map[events.IntegrationID]string, error) {
+	addresses := map[events.IntegrationID]string{}
+	for _, w := range r.Rollout.Watches {
+		if _, known := addresses[w.Integration]; known || w.Kind != events.IntegrationArgoCD {
+			continue
+		}
+		integration, err := a.Views.Integration(c.ctx(), w.Integration)
+		if err != nil && !isNotFound(err) {
+			return nil, err
+		}
+		addresses[w.Integration] = integration.Settings.Address // none of one that was removed
+	}
+	return addresses, nil
+}
+
 // applicationPage is the page of an application in Argo CD; none where that is not known.
 func applicationPage(address string, t events.RolloutTarget) string {
 	if address == "" || t.Kind != "Application" {

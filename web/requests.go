@@ -207,7 +207,11 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 	}
 	shown := requestOf(r, names)
 	if shown.Rollout != nil {
-		shown.Rollout.Watches = watchesOf(r, nil)
+		addresses, err := a.addressesOf(c, r)
+		if err != nil {
+			return api.Request{}, err
+		}
+		shown.Rollout.Watches = watchesOf(r, addresses)
 	}
 	a.withholdEffects(c, r, &shown)
 	if shown.Actions, err = a.actions(a.judge(c), r); err != nil {
