@@ -93,12 +93,9 @@ func (w *Watcher) lookBefore(ctx context.Context, id events.RequestID) {
 }
 
 func (w *Watcher) baseline(ctx context.Context, id events.RequestID) error {
-	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
-	switch {
-	case err != nil:
+	r, unwritten, err := w.unwritten(ctx, id)
+	if err != nil || !unwritten {
 		return err
-	case r.Submitted.Operation != events.OperationPatch, r.State != events.StateApproved && r.State != events.StateRunning, r.Begun != nil:
-		return nil
 	}
 	mapped, _, err := w.Views.Mapped(ctx, r.Submitted.Connection, r.Submitted.Ref, events.MaxWatches)
 	if err != nil || len(mapped) == 0 {
@@ -115,7 +112,12 @@ func (w *Watcher) baseline(ctx context.Context, id events.RequestID) error {
 		}
 	}
 	for _, app := range applications(watches) {
-		for i, seen := range w.look(ctx, app) {
+		looked := w.look(ctx, app)
+		// One that a write came into may show the new version, and is no better than none before it.
+		if _, unwritten, err := w.unwritten(ctx, id); err != nil || !unwritten {
+			return err
+		}
+		for i, seen := range looked {
 			if b, ok := BaselineOf(seen); ok {
 				if err := w.States.SaveBaseline(ctx, id, app[i].Watch.Mapping, b); err != nil {
 					return err
@@ -124,4 +126,11 @@ func (w *Watcher) baseline(ctx context.Context, id events.RequestID) error {
 		}
 	}
 	return nil
+}
+
+// unwritten reports whether a request is a patch that an agent may write, and has not begun to.
+func (w *Watcher) unwritten(ctx context.Context, id events.RequestID) (command.Request, bool, error) {
+	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
+	open := r.State == events.StateApproved || r.State == events.StateRunning
+	return r, err == nil && open && r.Submitted.Operation == events.OperationPatch && r.Begun == nil, err
 }
