@@ -53,6 +53,7 @@ func (j job) observe(ctx context.Context, d Delivery) verdict {
 	defer cancel()
 	defer j.keepLease(ctx, d)()
 
+	began := time.Now()
 	said := events.ReportObservation{Request: j.ticket.Request, Job: j.ticket.Job, Watch: j.ticket.Observe.Watch.Number}
 	err := json.Unmarshal(d.Data(), &said.Ticket)
 	if err == nil {
@@ -62,7 +63,9 @@ func (j job) observe(ctx context.Context, d Delivery) verdict {
 		})
 	}
 	if err == nil && ctx.Err() == nil {
-		_, err = insist[events.Done](ctx, j.Agent, events.ServiceObserved, said)
+		// Once: how old the look is when it is told is part of it, and another look follows soon.
+		said.Seen.TookMS = int(time.Since(began).Milliseconds())
+		_, err = call[events.Done](ctx, j.Agent, events.ServiceObserved, said)
 	}
 	if v, ended := j.settled(ctx, err); ended {
 		return v

@@ -48,6 +48,7 @@ func (c *control) watchTicket(change func(*events.Ticket)) []byte {
 
 func TestALookAtARolloutIsReportedWithItsTicket(t *testing.T) {
 	e := &eyes{see: func(context.Context) events.Observation {
+		time.Sleep(700 * time.Millisecond)
 		return events.Observation{At: time.Now().UTC(), Sync: "Synced"}
 	}}
 	bubble(t, seeing(e), func(t *testing.T, r *rig) {
@@ -58,7 +59,7 @@ func TestALookAtARolloutIsReportedWithItsTicket(t *testing.T) {
 			t.Fatalf("%d reports; the delivery ended as %q\n%s", len(r.observed), d.how(), r.log)
 		}
 		got := r.observed[0]
-		if got.Watch != 1 || got.Job != events.ObservationOf(got.Request, 1) || got.Seen.Sync != "Synced" {
+		if got.Watch != 1 || got.Job != events.ObservationOf(got.Request, 1) || got.Seen.Sync != "Synced" || got.Seen.TookMS != 700 {
 			t.Errorf("said %+v", got)
 		}
 		if diff := cmp.Diff(read[events.SignedTicket](t, ticket), got.Ticket); diff != "" {
@@ -75,6 +76,12 @@ func TestALookAtARolloutIsReportedWithItsTicket(t *testing.T) {
 		r.settle(time.Second)
 		if len(r.observed) != 2 {
 			t.Error("an agent looks once and no more")
+		}
+		r.onCall(func(s events.Service, _ int) fault { return fault{before: s == events.ServiceObserved} })
+		lost := r.deliver(r.watchTicket(nil))
+		r.settle(time.Minute)
+		if lost.how() != "done" || r.count(events.ServiceObserved) != 3 {
+			t.Errorf("a look that was not told ended as %q, after %d calls: it is old, and another follows", lost.how(), r.count(events.ServiceObserved))
 		}
 	})
 }

@@ -51,6 +51,9 @@ const (
 	maxRevision  = 512 // of a source: a commit, a chart's version, an OCI digest
 )
 
+// maxTookMS is how long a look may take, in ms: its ticket lasts half of that.
+const maxTookMS = 60_000
+
 // ClockTolerance is how far a cluster's clock may be from the control plane's, and the times in an
 // observation from its At. Beyond it nobody can say what came before what.
 const ClockTolerance = 5 * time.Minute
@@ -64,6 +67,8 @@ var ErrClockApart = errors.New("the clock of the cluster and the control plane's
 // it is [ErrClockApart] where only the clocks are.
 func (o Observation) Check(now time.Time) error {
 	switch {
+	case o.TookMS < 0 || o.TookMS > maxTookMS:
+		return errors.New("the look took longer than its ticket lasts, or ended before it began")
 	case o.Problem != "":
 		return o.checkProblem(now)
 	case !slices.Contains(syncStates, o.Sync), !slices.Contains(healthStates, o.Health), !slices.Contains(syncPhases, o.OperationPhase):
@@ -111,8 +116,8 @@ func (o Observation) checkTimes(now time.Time) error {
 		return ErrClockApart
 	case late(o.OperationFinished):
 		return errors.New("a sync ended after the look")
-	case slices.ContainsFunc(o.Secrets, func(s ObservedSecret) bool { return late(s.Refreshed) }):
-		return errors.New("a secret was refreshed after the look")
+	case slices.ContainsFunc(o.Secrets, func(s ObservedSecret) bool { return late(s.Refreshed) || late(s.Changed) }):
+		return errors.New("a secret was refreshed or changed after the look")
 	}
 	for _, w := range o.Workloads {
 		if slices.ContainsFunc(w.Pods, func(p ObservedPod) bool { return p.Started.IsZero() || late(p.Started) }) {

@@ -10,10 +10,11 @@ import (
 	"secretsbridge/worker"
 )
 
-// worker makes one that is not started, at the same world.
-func (w *world) worker() *worker.Worker {
+// idle makes a worker at the world that is not started.
+func (w *world) idle() *worker.Worker {
 	return worker.New(worker.Config{
-		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Inventory: inventoryOf(w), Sessions: w, Presence: w, Links: w,
+		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now, LookEach: time.Minute, Leases: &w.leases, Positions: &w.positions,
 	})
 }
 
@@ -31,7 +32,7 @@ func TestALookAtARolloutIsOfferedToItsOwnClusterOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, look, job := w.worker(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
+		offers, look, job := w.idle(), watched(time.Now().Add(time.Hour)), events.ObservationOf(req, 2)
 		for range 2 {
 			if err := offers.OfferObservation(t.Context(), req, look); err != nil {
 				t.Fatal(err)
@@ -60,7 +61,7 @@ func TestALookEndsWithItsWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.submitPatch(t)
-		offers, job := w.worker(), events.ObservationOf(req, 2)
+		offers, job := w.idle(), events.ObservationOf(req, 2)
 		soon := watched(time.Now().Add(10 * time.Second))
 		if err := offers.OfferObservation(t.Context(), req, soon); err != nil {
 			t.Fatal(err)

@@ -58,6 +58,7 @@ type client struct {
 	http    *http.Client
 	token   string
 	allowed []string
+	denials *denials
 
 	at     time.Time // Date of the first answer: what was seen is no older
 	listed int

@@ -37,6 +37,8 @@ type Reader struct {
 	cfg  Config
 	http *http.Client
 
+	denials denials
+
 	mu   sync.Mutex
 	last State
 }
@@ -93,7 +95,7 @@ func (r *Reader) State() State {
 func (r *Reader) Observe(ctx context.Context, look agent.Look) events.Observation {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	c := &client{base: r.cfg.Server, http: r.http, allowed: r.cfg.Namespaces}
+	c := &client{base: r.cfg.Server, http: r.http, allowed: r.cfg.Namespaces, denials: &r.denials}
 	seen, err := c.observe(ctx, r.cfg.Token, look)
 	seen.At = c.at
 	if seen.At.IsZero() {

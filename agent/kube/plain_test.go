@@ -16,6 +16,7 @@ import (
 func TestAnExternalSecretAndWhoUsesIt(t *testing.T) {
 	r := newRig(t, "shop")
 	r.shop()
+	r.Deny("/api/v1/namespaces/shop/secrets") // the role that needs no Secrets
 	want := events.Observation{
 		At: noon.Add(time.Minute), Sync: "Synced", Health: "Healthy",
 		Secrets: []events.ObservedSecret{{Namespace: "shop", Name: "db-secret", External: "db", Ready: true, Refreshed: noon.Add(10 * time.Second)}},
@@ -26,9 +27,42 @@ func TestAnExternalSecretAndWhoUsesIt(t *testing.T) {
 	if diff := cmp.Diff(want, r.see(t, plain("shop"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	r.see(t, plain("shop"))
+	asked := 0
 	for _, q := range r.Requests() {
 		if strings.Contains(q.Path, "/secrets") {
-			t.Errorf("%s is asked for, though an ExternalSecret says all", q.Path)
+			asked++
+		}
+	}
+	if asked != 1 {
+		t.Errorf("a Secret that may not be seen is asked for %d times", asked)
+	}
+}
+
+func TestASecretThatMayBeSeenProvesSooner(t *testing.T) {
+	r := newRig(t, "shop")
+	r.shop()
+	first := r.see(t, plain("shop")).Secrets
+	r.Put(kubefake.Secret("shop", "db-secret"))
+	then := r.see(t, plain("shop")).Secrets
+	if len(first) != 1 || len(then) != 1 || first[0].ResourceVersion == "" || first[0].ResourceVersion == then[0].ResourceVersion {
+		t.Errorf("seen %+v, then %+v", first, then)
+	}
+}
+
+// An ExternalSecret that pins a version does not bring the new one, whoever names its Secret.
+func TestAPinnedVersionIsLeftOut(t *testing.T) {
+	r := newRig(t, "shop")
+	r.Put(strings.Replace(kubefake.ExternalSecret("v1", "shop", "db", "db", "shop/db", true, noon), `"property"`, `"version":"3","property"`, 1))
+	r.Put(kubefake.Secret("shop", "db"))
+	for _, look := range []agent.Look{plain("shop"), plain("shop", secretNamed("db"))} {
+		look.Version = "4"
+		if seen := r.see(t, look); seen.Problem != events.RolloutNotMapped {
+			t.Errorf("seen %+v", seen)
+		}
+		look.Version = "3"
+		if seen := r.see(t, look); seen.Problem != "" || len(seen.Secrets) != 1 || seen.Secrets[0].External != "db" {
+			t.Errorf("seen %+v", seen)
 		}
 	}
 }

@@ -31,11 +31,13 @@ var errExpired = errors.New("the list has expired")
 // errAbsent says that there is no such object, or no such API.
 var errAbsent = errors.New("there is no such thing")
 
-// problemOf is what the control plane is told.
+// problemOf is what the control plane is told; "" where there is none.
 func problemOf(err error) events.RolloutProblem {
 	var p *problem
 	var untrusted *tls.CertificateVerificationError
 	switch {
+	case err == nil:
+		return ""
 	case errors.As(err, &p):
 		return p.code
 	case errors.Is(err, errAbsent):

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"time"
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
@@ -11,8 +13,7 @@ import (
 )
 
 // secrets are the Secrets of some namespaces that hold what a look is about: the one that the
-// mapping names, or those that ExternalSecrets write with it. A Secret itself is asked about only
-// where no ExternalSecret says when it was brought: then its resourceVersion is all there is.
+// mapping names, or those that ExternalSecrets write with it.
 func (c *client) secrets(ctx context.Context, look agent.Look, namespaces []string) ([]events.ObservedSecret, error) {
 	var all []events.ObservedSecret
 	namedIn, named := namedSecret(look.Target.Secret)
@@ -20,16 +21,11 @@ func (c *client) secrets(ctx context.Context, look agent.Look, namespaces []stri
 		if named != "" && namedIn != "" && namedIn != namespace {
 			continue
 		}
-		found, err := c.externals(ctx, namespace, func(e manifest.ExternalSecret) bool {
-			if named != "" {
-				return e.Secret() == named
-			}
-			return e.Takes(look.Provider, look.Ref, look.Version)
-		})
+		found, pinned, err := c.externals(ctx, look, namespace, named)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 && named != "" && (namedIn != "" || len(namespaces) == 1) {
+		if len(found) == 0 && !pinned && named != "" && (namedIn != "" || len(namespaces) == 1) {
 			version, err := c.secretVersion(ctx, namespace, named)
 			if err != nil {
 				return nil, err
@@ -55,27 +51,57 @@ func namedSecret(text string) (namespace, name string) {
 	return namespace, name
 }
 
-// externals are the ExternalSecrets that count, each with the Secret that it writes. Where External
-// Secrets Operator is not installed there are none.
-func (c *client) externals(ctx context.Context, namespace string, counts func(manifest.ExternalSecret) bool) ([]events.ObservedSecret, error) {
-	var found []events.ObservedSecret
+// externals are the ExternalSecrets of a namespace that bring the secret, each with the Secret that
+// it writes; where the mapping names one, those that write it. pinned says that one brings another
+// version and no other: then the Secret is nobody's proof. Where External Secrets Operator is
+// not installed there are none.
+func (c *client) externals(ctx context.Context, look agent.Look, namespace, named string) (found []events.ObservedSecret, pinned bool, err error) {
 	each := func(e manifest.ExternalSecret) error {
-		if counts(e) {
-			found = append(found, events.ObservedSecret{
-				Namespace: namespace, Name: e.Secret(), External: e.Metadata.Name, Ready: e.Ready(), Refreshed: e.Refreshed(),
-			})
+		takes, other := e.Takes(look.Provider, look.Ref, look.Version), e.Takes(look.Provider, look.Ref, "")
+		switch {
+		case named != "" && e.Secret() != named, named == "" && !takes:
+			return nil
+		case !takes && other:
+			pinned = true
+			return nil
 		}
+		found = append(found, events.ObservedSecret{
+			Namespace: namespace, Name: e.Secret(), External: e.Metadata.Name, Ready: e.Ready(), Refreshed: e.Refreshed(),
+		})
 		return nil
 	}
-	begin := func() { found = nil }
-	err := list(ctx, c, externalSecrets, namespace, "", wholeObject, begin, each)
+	begin := func() { found, pinned = nil, false }
+	err = list(ctx, c, externalSecrets, namespace, "", wholeObject, begin, each)
 	if errors.Is(err, errAbsent) {
 		err = list(ctx, c, oldExternalSecrets, namespace, "", wholeObject, begin, each)
 	}
 	if errors.Is(err, errAbsent) {
-		return nil, nil
+		return nil, false, nil
 	}
-	return found, err
+	if err != nil {
+		return nil, false, err
+	}
+	return found, pinned, c.versions(ctx, namespace, found)
+}
+
+// versions adds the resourceVersions of Secrets that ExternalSecrets write. They prove a refresh
+// sooner, and none is needed: where the agent may not see Secrets, nothing is said of them.
+func (c *client) versions(ctx context.Context, namespace string, found []events.ObservedSecret) error {
+	for i := range found {
+		if c.denials.recent(namespace) {
+			return nil
+		}
+		version, err := c.secretVersion(ctx, namespace, found[i].Name)
+		if problemOf(err) == events.RolloutForbidden {
+			c.denials.note(namespace)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found[i].ResourceVersion = version
+	}
+	return nil
 }
 
 // secretVersion is the resourceVersion of a Secret, or "" where there is none.
@@ -90,4 +116,30 @@ func (c *client) secretVersion(ctx context.Context, namespace, name string) (str
 		return "", malformed("a table of the Secret")
 	}
 	return got.Metadata.ResourceVersion, nil
+}
+
+// denialMemory is how long a namespace is left alone whose Secrets the agent may not see: each
+// refused request is a line in the cluster's audit log.
+const denialMemory = 10 * time.Minute
+
+// denials remembers them. It is safe for concurrent use.
+type denials struct {
+	mu sync.Mutex
+	at map[string]time.Time // by namespace: there are as many as are allowed
+}
+
+func (d *denials) note(namespace string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at == nil {
+		d.at = map[string]time.Time{}
+	}
+	d.at[namespace] = time.Now()
+}
+
+func (d *denials) recent(namespace string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, known := d.at[namespace]
+	return known && time.Since(at) < denialMemory
 }

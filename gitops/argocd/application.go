@@ -56,6 +56,7 @@ type application struct {
 		} `json:"conditions"`
 		Resources []struct { // of lists only
 			Group     string `json:"group"`
+			Version   string `json:"version"`
 			Kind      string `json:"kind"`
 			Namespace string `json:"namespace"`
 			Name      string `json:"name"`
@@ -91,8 +92,11 @@ func word(of []string, text, otherwise string) string {
 	return otherwise
 }
 
-// maxRevision bounds a revision, in bytes: a commit has 40, a version of a chart less.
-const maxRevision = 200
+// maxRevision bounds a revision, in bytes: a commit has 40, a version of a chart less, a digest 71.
+const maxRevision = 500
+
+// revisions are commits, versions and digests, of several sources with commas between.
+var revisions = regexp.MustCompile(`^[A-Za-z0-9._+:,/-]*$`)
 
 // sync is how the cluster stands to the source.
 func (a application) sync() string { return word(syncWords, a.Status.Sync.Status, "Unknown") }
@@ -114,7 +118,7 @@ func (a application) health() string {
 // revision is that of the source, or those of all sources.
 func (a application) revision() string {
 	text := cmp.Or(a.Status.Sync.Revision, strings.Join(a.Status.Sync.Revisions, ","))
-	if len(text) > maxRevision || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if len(text) > maxRevision || !revisions.MatchString(text) {
 		return ""
 	}
 	return text

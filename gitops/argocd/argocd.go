@@ -36,9 +36,10 @@ const (
 
 // What is kept between looks.
 const (
-	keptManifests = 20_000 // of 1,000 applications with 20 workloads each; about 10 MB
-	keptClients   = 128    // Argo CDs, each with its connections
-	atOnce        = 4      // manifests of one look that are read at the same time
+	keptManifests   = 20_000 // of 1,000 applications with 20 workloads each; about 10 MB
+	keptClients     = 128    // Argo CDs, each with its connections
+	keptConnections = 32     // to each; as many looks as are made at the same time, and more
+	atOnce          = 4      // manifests of one look that are read at the same time
 )
 
 // ErrDisabled says that there is no such Argo CD to look at: it was disabled or removed.

@@ -35,7 +35,7 @@ func (r *Reader) client(settings events.IntegrationSettings) (*client, error) {
 	if err != nil {
 		return nil, problem(events.RolloutUnreachable, err)
 	}
-	policy := egress.Policy{Allow: r.cfg.Allow, Private: true, Timeout: lookTime, MaxBody: maxAnswer}
+	policy := egress.Policy{Allow: r.cfg.Allow, Private: true, Timeout: lookTime, MaxBody: maxAnswer, Idle: keptConnections}
 	if settings.CA != "" {
 		policy.CA = x509.NewCertPool()
 		if !policy.CA.AppendCertsFromPEM([]byte(settings.CA)) {
@@ -78,7 +78,11 @@ func (s *session) get(ctx context.Context, path []string, query url.Values, read
 	if !isJSON(res.Header.Get("Content-Type")) {
 		return date, malformed("an answer of Argo CD is no JSON")
 	}
-	if err := read(json.NewDecoder(res.Body)); err != nil {
+	err = read(json.NewDecoder(res.Body))
+	if ctx.Err() != nil {
+		return date, ctx.Err() // what came by then may look cut off
+	}
+	if err != nil {
 		return date, unread(s.base.Hostname(), err)
 	}
 	return date, nil

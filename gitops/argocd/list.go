@@ -73,7 +73,7 @@ func (r *Reader) Uses(ctx context.Context, integration events.IntegrationID, lim
 	)
 	for _, app := range apps {
 		for _, res := range app.Status.Resources {
-			ref := objectRef{Group: res.Group, Kind: res.Kind, Namespace: res.Namespace, Name: res.Name}
+			ref := objectRef{Group: res.Group, Version: res.Version, Kind: res.Kind, Namespace: res.Namespace, Name: res.Name}
 			if !ref.external() || !names.MatchString(ref.Name) || !names.MatchString(ref.Namespace) {
 				continue
 			}
