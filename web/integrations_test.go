@@ -99,7 +99,7 @@ func TestAWebhookFromItsNameToItsEnd(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	r.clock.Add(time.Hour)
+	r.clock.Add(10 * time.Minute)
 	rotated := read[api.RotatedSecret](t, r.call(r.admin, "POST", "/integrations/hook/rotate", api.RotateSecret{Secret: "signing_key"}))
 	if until := r.clock.Now().Add(24 * time.Hour); rotated.Version != 2 || rotated.OverlapUntil == nil || !rotated.OverlapUntil.Equal(until) || rotated.SigningKey == made.SigningKey {
 		t.Errorf("%+v", rotated)
@@ -277,7 +277,9 @@ func TestSecretsOfIntegrationsNeverComeOut(t *testing.T) {
 		{Name: "x", Kind: "argo-cd", Address: "https://argo.example.org", Token: "canary-token-5\n"}, {Name: "x", Kind: "teams", Token: "canary-token-6"},
 		{Name: "x", Kind: "webhook", URL: "https://%zz/canary-url-7"},
 	} {
-		r.call(r.admin, "POST", "/integrations", bad).wants(t, 422, "")
+		if got := r.call(r.admin, "POST", "/integrations", bad); got.StatusCode != 422 {
+			t.Errorf("%+v: %d", bad.Kind, got.StatusCode)
+		}
 	}
 	r.keys.down.Store(true)
 	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wantsRetry(t)
