@@ -25,7 +25,7 @@ func (st *stack) api() (*web.API, error) {
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
 		Integrations: st.integrations,
-		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
+		Accounts:     st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer},

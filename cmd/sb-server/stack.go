@@ -61,8 +61,8 @@ type stack struct {
 	accounts  *accounts.Accounts
 
 	integrations *integrations.Integrations
-	people    store.People
-	sessions  store.Sessions
+	people       store.People
+	sessions     store.Sessions
 }
 
 // openDatabase starts the private Postgres and brings its schemas up to date.
@@ -235,6 +235,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
+		Loops: []worker.Loop{st.sweepIntegrations()},
 	})
 }
 
