@@ -34,6 +34,11 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	GitOps       bool          `env:"SB_GITOPS_ENABLED"`
+	WorkerGitOps bool          `env:"SB_WORKER_GITOPS_ENABLED"`
+	GitOpsEach   time.Duration `env:"SB_GITOPS_EACH" envDefault:"15s"`
+	GitOpsLimit  time.Duration `env:"SB_GITOPS_LIMIT" envDefault:"30m"`
+
 	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
 
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
@@ -42,9 +47,13 @@ type settings struct {
 	CallsPerAddress int      `env:"SB_CALLS_PER_ADDRESS" envDefault:"1200"`
 	ProxyNames      []string `env:"SB_TRUSTED_PROXIES"`
 
+	EgressNames []string       `env:"SB_EGRESS_ALLOW"`
+	Egress      []netip.Prefix `env:"-"` // of EgressNames
+
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
+	SMTP       smtpSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -66,7 +75,10 @@ func loadSettings() (settings, error) {
 	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
-	if s.Proxies, err = parseProxies(s.ProxyNames); err != nil {
+	if s.Proxies, err = parseNetworks("SB_TRUSTED_PROXIES", "your proxies", s.ProxyNames); err != nil {
+		return settings{}, err
+	}
+	if s.Egress, err = parseNetworks("SB_EGRESS_ALLOW", "what may be called although it is not of the internet", s.EgressNames); err != nil {
 		return settings{}, err
 	}
 	if s.Party, err = s.relyingParty(); err != nil {
@@ -79,6 +91,9 @@ func loadSettings() (settings, error) {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+	}
+	if s.WorkerGitOps && !s.GitOps {
+		return settings{}, errors.New("SB_WORKER_GITOPS_ENABLED is true and SB_GITOPS_ENABLED is not: the worker only watches what the server lets people map")
 	}
 	if err := checkPublicURL(s.PublicURL); err != nil {
 		return settings{}, err
@@ -105,20 +120,22 @@ func loadSettings() (settings, error) {
 		{"SB_REVEAL_TTL", s.RevealTTL, time.Second, 24 * time.Hour},
 		{"SB_LEASE", s.Lease, time.Second, 10 * time.Minute},
 		{"SB_LOOK_EACH", s.LookEach, time.Second, time.Hour},
+		{"SB_GITOPS_EACH", s.GitOpsEach, 5 * time.Second, 5 * time.Minute},
+		{"SB_GITOPS_LIMIT", s.GitOpsLimit, time.Minute, 24 * time.Hour},
 	} {
 		if d.value < d.low || d.value > d.high {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC())
+	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
 }
 
-// maxProxies is how many networks of proxies there may be: more is a list of callers.
-const maxProxies = 64
+// maxNetworks is how many networks a list may have: more is a list of callers.
+const maxNetworks = 64
 
-// parseProxies reads networks, and addresses alone. One that holds every address would
-// let each caller say who it is.
-func parseProxies(names []string) ([]netip.Prefix, error) {
+// parseNetworks reads networks, and addresses alone. One that holds every address would let each
+// caller say who it is, or let everything be called.
+func parseNetworks(variable, of string, names []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, name := range names {
 		name = strings.TrimSpace(name)
@@ -128,12 +145,12 @@ func parseProxies(names []string) ([]netip.Prefix, error) {
 			network, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil || network.Bits() == 0 || network.Addr().Is4In6() {
-			return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %q: write networks or addresses of your proxies, such as 10.0.0.0/8 or 192.0.2.7, separated by commas", name)
+			return nil, fmt.Errorf("%s has %q: write networks or addresses of %s, such as 10.0.0.0/8 or 192.0.2.7, separated by commas", variable, name, of)
 		}
 		all = append(all, network.Masked())
 	}
-	if len(all) > maxProxies {
-		return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %d networks: write %d at most", len(all), maxProxies)
+	if len(all) > maxNetworks {
+		return nil, fmt.Errorf("%s has %d networks: write %d at most", variable, len(all), maxNetworks)
 	}
 	return all, nil
 }
@@ -145,7 +162,7 @@ func explainSetting(err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	field, ok := reflect.TypeFor[settings]().FieldByName(parse.Name)
+	field, ok := fieldOf(reflect.TypeFor[settings](), parse.Name)
 	if !ok {
 		return err
 	}
@@ -160,6 +177,22 @@ func explainSetting(err error) error {
 	}
 	name := field.Tag.Get("env")
 	return fmt.Errorf("%s is %q: write %s", name, os.Getenv(name), form)
+}
+
+// fieldOf finds a field of that name that the environment sets, in a struct or in one within it.
+func fieldOf(in reflect.Type, name string) (reflect.StructField, bool) {
+	for i := range in.NumField() {
+		f := in.Field(i)
+		if variable := f.Tag.Get("env"); f.Name == name && variable != "" && variable != "-" {
+			return f, true
+		}
+		if f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == "" {
+			if found, ok := fieldOf(f.Type, name); ok {
+				return found, true
+			}
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 func (s settings) path(elem ...string) string {
