@@ -11,7 +11,7 @@ import { CopyButton } from '../../ui/CopyButton'
 import { Failed, Loading } from '../../ui/states'
 import { span } from '../../ui/time'
 import { When } from '../../ui/When'
-import { apply, auditExport, auditExportByCurl, mailSettings, signOn } from './operatorCommands'
+import { apply, auditExport, auditExportByCurl, gitopsSettings, mailSettings, signOn } from './operatorCommands'
 import { size } from './size'
 
 /** What is set up here, and how an operator sets up what is not. */
@@ -29,6 +29,7 @@ export function Connected() {
       <AsCode />
       <Exports />
       <Mail of={installation.data} />
+      <Rollouts of={installation.data} />
       <Limits of={installation.data} />
       <Server of={installation.data} />
     </Stack>
@@ -87,6 +88,27 @@ function Mail({ of: { mail } }: Props) {
         </Anchor>
         .
       </Text>
+    </Section>
+  )
+}
+
+function Rollouts({ of: { gitops } }: Props) {
+  return (
+    <Section title="Rollouts">
+      {gitops ? (
+        <Text>
+          A change is watched in the applications that are mapped to its secret, until it is live on every pod or the
+          time for it is over.
+        </Text>
+      ) : (
+        <>
+          <Text>
+            Nothing is watched: a change counts as done when it is written. An operator lets the server watch where the
+            secret is used.
+          </Text>
+          <Command label="Settings of the server for rollouts" text={gitopsSettings} />
+        </>
+      )}
     </Section>
   )
 }

@@ -1,8 +1,9 @@
 import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core'
-import { useQueryClient } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
+import { installationQuery } from '../../api/installation'
 import { type Created, create } from '../../api/integrations'
 import { sentence } from '../../api/problem'
 import { paths } from '../../paths'
@@ -56,6 +57,7 @@ export function CreateIntegration({ close }: { close: () => void }) {
 
 function Ask({ close, done }: { close: () => void; done: (created: Created) => void }) {
   const cache = useQueryClient()
+  const watching = useQuery(installationQuery).data?.gitops ?? false
   const [kind, setKind] = useState<Kind>('slack')
   const [of, setOf] = useState({ name: '', description: '', secret: '', address: '', ca: '', cluster: '' })
   const [tells, setTells] = useState<Told>({ notices: [], projects: '' })
@@ -117,11 +119,17 @@ function Ask({ close, done }: { close: () => void; done: (created: Created) => v
             key.current = newKey()
             setKind(event.currentTarget.value as Kind)
           }}
-          data={Object.entries(kindWords).map(([value, { label }]) => ({ value, label }))}
+          data={Object.entries(kindWords).map(([value, { label }]) => ({
+            value,
+            label,
+            disabled: !watching && !told(value as Kind),
+          }))}
           data-autofocus
         />
         <Text size="sm" c="dimmed">
           {kindWords[kind].about}
+          {!watching &&
+            ' Argo CD, Flux and clusters can be joined once an operator lets this server watch rollouts: SB_GITOPS_ENABLED.'}
         </Text>
         <TextInput
           label="Name"

@@ -47,6 +47,7 @@ export function MapDialog({ integration, close }: { integration: Integration; cl
           integration.name,
           {
             connection,
+            discovered: false,
             ...(by === 'name' ? { ref: of.ref.trim() } : labels && { labels }),
             target: {
               kind,

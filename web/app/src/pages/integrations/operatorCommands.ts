@@ -34,3 +34,6 @@ export const mailSettings = [
   'SB_SMTP_PASSWORD_FILE=/run/secrets/smtp',
   'SB_SMTP_FROM=secrets-bridge@example.org',
 ].join('\n')
+
+/** gitopsSettings let a server look at how changes are rolled out (docs/how-to/gitops.md). */
+export const gitopsSettings = 'SB_GITOPS_ENABLED=true\nSB_WORKER_GITOPS_ENABLED=true'
