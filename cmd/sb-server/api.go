@@ -30,6 +30,9 @@ func (st *stack) api() (*web.API, error) {
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer},
 	}
+	if st.argocd != nil {
+		cfg.GitOps = applications{st.argocd, views{pool: st.pool, progress: st.progress}}
+	}
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider
 	}
