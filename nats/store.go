@@ -49,12 +49,9 @@ func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
 // Append implements [command.Log]. A commit that was sent is waited for even if ctx
 // ends meanwhile, so that fewer outcomes are unknown.
 func (s *Store) Append(ctx context.Context, stream events.Stream, expected events.Seq, commit []events.Event) (events.Seq, error) {
-	raw, err := events.Encode(commit)
+	raw, err := encode(stream, commit)
 	if err != nil {
 		return 0, err
-	}
-	if commit[0].Stream != stream {
-		return 0, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -75,6 +72,18 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	}
 	s.remember(stream, links, expected, ack.Sequence, raw)
 	return events.Seq(ack.Sequence), nil
+}
+
+// encode refuses a commit that is not of the stream it is to be stored in.
+func encode(stream events.Stream, commit []events.Event) ([]byte, error) {
+	raw, err := events.Encode(commit)
+	if err != nil {
+		return nil, err
+	}
+	if commit[0].Stream != stream {
+		return nil, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
+	}
+	return raw, nil
 }
 
 // remember adds a commit that was just stored to a history that is known up to the

@@ -60,6 +60,7 @@ var owners = []struct {
 	{"github.com/jackc/...", []string{"projections/...", "store/...", "internal/postgres/...", "cmd/sb-server", "test/..."}, "SQL lies beside the function that runs it, in three rooms"},
 	{"github.com/gorilla/...", []string{"web/..."}, "routes are web's"},
 	{"github.com/nats-io/nats.go/...", []string{"nats/...", "cmd/sb-server", "test/..."}, "all that touches NATS is in one room; the server's wiring hands its connection around"},
+	{"github.com/synadia-io/...", []string{"nats", "test/..."}, "atomic batches are a matter of the log"},
 	{"github.com/nats-io/nats-server/...", []string{"nats/...", "test/..."}, "all that touches NATS is in one room"},
 	{"github.com/nats-io/jwt/...", []string{"nats/...", "test/..."}, "accounts and users are NATS's matter"},
 	{"github.com/nats-io/nkeys", []string{"nats/...", "cmd/sb-agent", "test/..."}, "an agent makes its own key and signs its link with it"},
