@@ -255,7 +255,7 @@ func TestTheWorkerIsSentWhenThereIsSomethingToSay(t *testing.T) {
 			t.Errorf("%s: somebody is sent at %s", seen.ID, due)
 		}
 		found, err := requests.Prompts(t.Context(), *seen.NextPromptAt, projections.Due{}, 100)
-		if err != nil || !slices.ContainsFunc(found, func(r projections.Request) bool { return r.ID == seen.ID }) {
+		if err != nil || !slices.ContainsFunc(found, func(d projections.Due) bool { return d.ID == seen.ID }) {
 			t.Errorf("%s is not among what is to be prompted: %v", seen.ID, err)
 		}
 	}
