@@ -32,9 +32,19 @@ const (
 	silence         = 30 * time.Second
 )
 
+// endings are the loops that tell what came to its end, or due.
+func (w *Worker) endings() []Loop {
+	return []Loop{
+		{Name: "ends", Run: Every(sweepInterval, w.sweep)},
+		{Name: "prompts", Run: Every(promptInterval, w.prompt)},
+		{Name: "invitations", Run: Every(invitationInterval, w.endInvitations)},
+		{Name: "sessions", Run: Every(sessionInterval, w.endSessions)},
+	}
+}
+
 // sweep brings what reached its end to its end.
-func (w *Worker) sweep(ctx context.Context) error {
-	return w.pass(ctx, w.Views.Due, func(id events.RequestID, now time.Time) command.Task[command.Request] {
+func (w *Worker) sweep(ctx context.Context, t *Term) error {
+	return w.pass(ctx, t, w.Views.Due, func(id events.RequestID, now time.Time) command.Task[command.Request] {
 		return taskOf("expire", id, now, command.Request.Expire)
 	})
 }

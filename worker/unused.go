@@ -30,7 +30,7 @@ type EndedSession struct {
 }
 
 // endInvitations tells of enrolment tokens that nobody used in time.
-func (w *Worker) endInvitations(ctx context.Context) error {
+func (w *Worker) endInvitations(ctx context.Context, t *Term) error {
 	for {
 		now := w.Now()
 		agents, err := w.Views.Invitations(ctx, now, unusedBatch)
@@ -47,7 +47,7 @@ func (w *Worker) endInvitations(ctx context.Context) error {
 			}
 		}
 		var told settled
-		if settle(&told, tasks, command.ExecuteAll(ctx, w.Log, tasks)); told.err != nil {
+		if settle(t, &told, tasks, command.ExecuteAll(ctx, w.Log, tasks)); told.err != nil {
 			return told.err
 		}
 		if err := w.Views.WaitFor(ctx, told.last); err != nil {
@@ -61,7 +61,7 @@ func (w *Worker) endInvitations(ctx context.Context) error {
 
 // endSessions tells of sessions that reached their end, and removes them then: a crash in
 // between finds them again, and tells nothing twice.
-func (w *Worker) endSessions(ctx context.Context) error {
+func (w *Worker) endSessions(ctx context.Context, t *Term) error {
 	for {
 		ended, err := w.Sessions.Ended(ctx, unusedBatch)
 		if err != nil {
@@ -81,7 +81,7 @@ func (w *Worker) endSessions(ctx context.Context) error {
 			}
 		}
 		var told settled
-		if settle(&told, tasks, command.ExecuteAll(ctx, w.Log, tasks)); told.err != nil {
+		if settle(t, &told, tasks, command.ExecuteAll(ctx, w.Log, tasks)); told.err != nil {
 			return told.err
 		}
 		if err := w.Sessions.Forget(ctx, ids); err != nil {

@@ -23,6 +23,7 @@ import (
 	"secretsbridge/projections"
 	"secretsbridge/seal"
 	"secretsbridge/worker"
+	"secretsbridge/worker/workertest"
 )
 
 var cluster = postgrestest.Cluster{Prepare: projections.Migrate}
@@ -222,6 +223,7 @@ func (r *expiring) work(b *testing.B) {
 	w := worker.New(worker.Config{
 		Log: r.log, Feed: r.log, Views: r, Jobs: r, Custody: r, Inventory: idle{}, Sessions: r, Presence: r, Links: r,
 		Signer: signer, Logger: slog.New(slog.DiscardHandler), Now: r.now, LookEach: time.Hour,
+		Leases: &workertest.Leases{}, Positions: &workertest.Positions{},
 	})
 	r.run(b, "worker", w.Run)
 }
