@@ -79,6 +79,7 @@ var owners = []struct {
 	{"cloud.google.com/go/...", []string{"agent/gcp", "test/..."}, "an SDK stays in its provider's folder"},
 	{"google.golang.org/...", []string{"agent/gcp", "test/..."}, "an SDK stays in its provider's folder; it links gRPC, and nothing of ours speaks it (decision 0100)"},
 	{"filippo.io/age/...", []string{"agent/file", "test/..."}, "an SDK stays in its provider's folder"},
+	{"github.com/prometheus/...", []string{"cmd/sb-server"}, "a binary is measured; rooms tell it figures, and know no monitoring system"},
 	{"github.com/spf13/...", []string{"cmd/..."}, "flags are a binary's"},
 	{"cel.dev/...", []string{"policy"}, "conditions are policy's alone"},
 	{"github.com/go-webauthn/...", []string{"identity/factors"}, "passkeys are checked in one room"},
