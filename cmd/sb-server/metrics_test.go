@@ -198,8 +198,8 @@ var (
 	word     = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*\s*\(?`)
 )
 
-// named are the metrics that an expression of PromQL reads.
-func named(expr string) []string {
+// readBy are the metrics that an expression of PromQL reads.
+func readBy(expr string) []string {
 	var names []string
 	for _, w := range word.FindAllString(matchers.ReplaceAllString(expr, " "), -1) {
 		switch w = strings.TrimSpace(w); {
@@ -232,7 +232,7 @@ func TestEachAlertReadsWhatIsExportedAndHasASection(t *testing.T) {
 				t.Errorf("two alerts are called %s", rule.Alert)
 			}
 			seen[rule.Alert] = true
-			names := named(rule.Expr)
+			names := readBy(rule.Expr)
 			if len(names) == 0 {
 				t.Errorf("%s reads nothing", rule.Alert)
 			}
@@ -270,7 +270,7 @@ func TestMetricsOfAnExpressionAreFound(t *testing.T) {
 		`sum by (loop) (increase(sb_a_total{loop!~"b|c"}[10m])) > 20 and on (loop) max(sb_d) == 1`: {"sb_a_total", "sb_d"},
 		`time() - max by (loop) (sb_e) > 3`: {"sb_e"},
 	} {
-		if diff := cmp.Diff(want, named(expr)); diff != "" {
+		if diff := cmp.Diff(want, readBy(expr)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", expr, diff)
 		}
 	}

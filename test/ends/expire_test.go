@@ -31,13 +31,18 @@ var cluster = postgrestest.Cluster{Prepare: projections.Migrate}
 
 func TestMain(m *testing.M) { os.Exit(cluster.Main(m)) }
 
-// BenchmarkExpire100k lets 100,000 pending requests reach their end at one moment, on a log
+// BenchmarkExpire lets 100,000 pending requests reach their end at one moment, or fewer, on a log
 // and on views as a server has them, with a worker and all its followers at work. "stored-s"
 // is from that moment until the last end is in the log, and "seen-s" until the views show it.
 // "cpu-s" is what this process, without Postgres, computed meanwhile. "raw-s" is how long atomic batches of as many messages of the same bytes take to a stream
 // of the same settings, on the same server, and "ratio" is raw-s to stored-s.
-func BenchmarkExpire100k(b *testing.B) {
-	const requests = 100_000
+func BenchmarkExpire(b *testing.B) {
+	for _, requests := range []int{5_000, 100_000} {
+		b.Run(fmt.Sprintf("requests=%d", requests), func(b *testing.B) { expire(b, requests) })
+	}
+}
+
+func expire(b *testing.B, requests int) {
 	for b.Loop() {
 		r := newExpiring(b)
 		expired := r.submit(b, requests)
@@ -53,7 +58,7 @@ func BenchmarkExpire100k(b *testing.B) {
 
 		began, busy := time.Now(), used(b)
 		r.over.Store(true)
-		want := before + requests
+		want := before + events.Seq(requests)
 		for last := before; last < want; {
 			time.Sleep(10 * time.Millisecond)
 			if last, err = r.log.Last(b.Context()); err != nil {
