@@ -134,12 +134,8 @@ func (r *Reader) observe(ctx context.Context, integration events.IntegrationID, 
 	}
 	for i, look := range looks {
 		seen[i] = app.observation(at)
-		err := v.look(ctx, look, &seen[i])
-		switch {
-		case errors.Is(err, errNotUsed):
-			seen[i] = events.Observation{At: at, Problem: events.RolloutNotMapped}
-		case err != nil:
-			return at, err
+		if err := v.look(ctx, look, &seen[i]); err != nil {
+			seen[i] = events.Observation{At: at, Problem: r.explain(ctx, integration, err)}
 		}
 	}
 	return at, nil

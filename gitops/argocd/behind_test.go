@@ -3,6 +3,7 @@ package argocd_test
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/gitops"
 	"secretsbridge/gitops/argocd"
+	"secretsbridge/internal/egress"
 )
 
 // date is what a test's Argo CD says the time is.
@@ -284,5 +286,29 @@ func TestWhatIsMissingBesideArgoCD(t *testing.T) {
 	bad := vault("../../session", "")
 	if got := newRig(t, argo.settings()).observe(t, bad); got.Problem != events.RolloutNotFound {
 		t.Errorf("a name that leads elsewhere: %q", got.Problem)
+	}
+}
+
+func TestTheTransportCanOnlyGET(t *testing.T) {
+	argo := newArgo(t) // fails the test at anything but a GET
+	transport, err := newRig(t, argo.settings()).Transport(argo.settings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "get"} {
+		req, err := http.NewRequestWithContext(t.Context(), method, argo.URL+"/api/v1/applications/shop/sync", strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := transport.RoundTrip(req)
+		if !errors.Is(err, egress.ErrMethod) {
+			t.Errorf("%s: %v", method, err)
+		}
+		if err == nil {
+			_ = res.Body.Close()
+		}
+	}
+	if asked := argo.taken(); len(asked) != 0 {
+		t.Errorf("it was asked %q", asked)
 	}
 }

@@ -3,6 +3,9 @@ package argocd
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+
+	"secretsbridge/events"
 )
 
 // ReadTree reads a tree as a look does, walks to what made each node, and returns how many were kept.
@@ -27,3 +30,12 @@ func ReadList(text []byte) (int, error) {
 
 // SameProblem is what an error of reading is told as.
 func SameProblem(err error) string { return string(problemOf(unread("argo.example", err))) }
+
+// Transport is what calls to an Argo CD go by.
+func (r *Reader) Transport(settings events.IntegrationSettings) (http.RoundTripper, error) {
+	c, err := r.client(settings)
+	if err != nil {
+		return nil, err
+	}
+	return c.http.Transport, nil
+}

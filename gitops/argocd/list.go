@@ -31,46 +31,49 @@ var (
 )
 
 // Applications implements [gitops.Lister].
-func (r *Reader) Applications(ctx context.Context, integration events.IntegrationID, limit int) ([]gitops.Application, bool, events.RolloutProblem) {
-	ctx, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	s, err := r.open(ctx, integration)
-	if err != nil {
-		return nil, false, r.explain(ctx, integration, err)
-	}
-	defer s.close()
-	apps, err := s.list(ctx, listFields)
-	if err != nil {
-		return nil, false, r.explain(ctx, integration, err)
-	}
-	var all []gitops.Application
-	for _, app := range apps {
-		if len(all) == limit {
-			return all, true, ""
+func (r *Reader) Applications(ctx context.Context, integration events.IntegrationID, limit int) (all []gitops.Application, more bool, problem events.RolloutProblem) {
+	problem = r.withList(ctx, integration, listFields, func(_ context.Context, _ *session, apps []application) error {
+		for _, app := range apps[:min(limit, len(apps))] {
+			all = append(all, gitops.Application{Target: app.target(), Project: app.Spec.Project, Sync: app.sync(), Health: app.health()})
 		}
-		all = append(all, gitops.Application{Target: app.target(), Project: app.Spec.Project, Sync: app.sync(), Health: app.health()})
-	}
-	return all, false, ""
+		more = len(apps) > limit
+		return nil
+	})
+	return all, more, problem
 }
 
 // Uses implements [gitops.Finder]: from the ExternalSecrets that applications have themselves. Those
 // that something else makes in the cluster, such as a ClusterExternalSecret, are not among them.
-func (r *Reader) Uses(ctx context.Context, integration events.IntegrationID, limit int) ([]gitops.Use, bool, events.RolloutProblem) {
+func (r *Reader) Uses(ctx context.Context, integration events.IntegrationID, limit int) (all []gitops.Use, more bool, problem events.RolloutProblem) {
+	problem = r.withList(ctx, integration, resourceFields, func(ctx context.Context, s *session, apps []application) (err error) {
+		all, more, err = s.uses(ctx, apps, limit)
+		return err
+	})
+	return all, more, problem
+}
+
+// withList reads a list and has it used.
+func (r *Reader) withList(ctx context.Context, integration events.IntegrationID, fields []string, use func(context.Context, *session, []application) error) events.RolloutProblem {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	s, err := r.open(ctx, integration)
 	if err != nil {
-		return nil, false, r.explain(ctx, integration, err)
+		return r.explain(ctx, integration, err)
 	}
 	defer s.close()
-	apps, err := s.list(ctx, resourceFields)
-	if err != nil {
-		return nil, false, r.explain(ctx, integration, err)
+	apps, err := s.list(ctx, fields)
+	if err == nil {
+		err = use(ctx, s, apps)
 	}
-	var (
-		all  []gitops.Use
-		read int
-	)
+	if err != nil {
+		return r.explain(ctx, integration, err)
+	}
+	return ""
+}
+
+// uses looks into the ExternalSecrets of applications, as many as there is time for.
+func (s *session) uses(ctx context.Context, apps []application, limit int) (all []gitops.Use, more bool, err error) {
+	read := 0
 	for _, app := range apps {
 		for _, res := range app.Status.Resources {
 			ref := objectRef{Group: res.Group, Version: res.Version, Kind: res.Kind, Namespace: res.Namespace, Name: res.Name}
@@ -78,19 +81,21 @@ func (r *Reader) Uses(ctx context.Context, integration events.IntegrationID, lim
 				continue
 			}
 			if read == maxSuggestions || len(all) >= limit {
-				return all[:min(limit, len(all))], true, ""
+				return all[:min(limit, len(all))], true, nil
 			}
 			read++
 			o, err := s.object(ctx, appName{app.Metadata.Namespace, app.Metadata.Name}, ref)
-			if err != nil {
-				return nil, false, r.explain(ctx, integration, err)
-			}
-			if !o.gone {
+			switch {
+			case err != nil && ctx.Err() != nil && len(all) > 0:
+				return all, true, nil
+			case err != nil:
+				return nil, false, err
+			case !o.gone:
 				all = append(all, uses(app, res.Namespace, o.external)...)
 			}
 		}
 	}
-	return all[:min(limit, len(all))], len(all) > limit, ""
+	return all[:min(limit, len(all))], len(all) > limit, nil
 }
 
 // uses says which secrets of its store an ExternalSecret of an application names.

@@ -292,8 +292,35 @@ func TestTooMuchToLookInto(t *testing.T) {
 	if got := m.observed(vault("shop", "")); got.Problem != events.RolloutTooLarge {
 		t.Errorf("a manifest beyond 2 MiB: %q", got.Problem)
 	}
+	m = newMade(t).node("external-secrets.io", "ExternalSecret", "db", "", "").manifest("external-secrets.io", "ExternalSecret", "db",
+		`{"metadata":{"name":"db"},"spec":{"data":[{"remoteRef":{"key":"`+strings.Repeat("a", 17<<10)+`"}}]}}`)
+	if got := m.observed(vault("shop", "")); got.Problem != events.RolloutTooLarge {
+		t.Errorf("a key beyond 16 KiB: %q", got.Problem)
+	}
 	m = newMade(t).external("secret/prod/db").node("apps", "Deployment", "web", "", "").manifest("apps", "Deployment", "web", `{"kind":"Deployment","metadata":{"name":"other"}}`)
 	if got := m.observed(vault("shop", "")); got.Problem != events.RolloutMalformed {
 		t.Errorf("another object's manifest: %q", got.Problem)
+	}
+}
+
+func TestOneLookMaySeeWhatAnotherDoesNot(t *testing.T) {
+	m := newMade(t).external("secret/prod/db").workload("apps", "Deployment", "web", envFrom)
+	argo := newArgo(t, m.exchanges()...)
+	other := vault("shop", "")
+	other.About.Ref = "secret/prod/else"
+	seen := newRig(t, argo.settings()).Observe(t.Context(), "argo", []gitops.Look{other, vault("shop", "")})
+	if len(seen) != 2 || seen[0].Problem != events.RolloutNotMapped || len(seen[1].Workloads) != 1 {
+		t.Errorf("%+v", seen)
+	}
+}
+
+func TestOfTwoThatWriteTheSameSecretTheFirstRefreshedCounts(t *testing.T) {
+	m := newMade(t)
+	for name, refreshed := range map[string]string{"a": "19:58", "b": "19:57", "c": "19:59"} {
+		m.node("external-secrets.io", "ExternalSecret", name, "", "").manifest("external-secrets.io", "ExternalSecret", name, fmt.Sprintf(
+			`{"metadata":{"name":%q},"spec":{"target":{"name":"db"},"data":[{"remoteRef":{"key":"secret/prod/db"}}]},"status":{"refreshTime":"2026-11-27T%s:00Z"}}`, name, refreshed))
+	}
+	if got := m.observed(vault("shop", "")); len(got.Secrets) != 1 || got.Secrets[0].External != "b" {
+		t.Errorf("%+v", got.Secrets)
 	}
 }

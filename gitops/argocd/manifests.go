@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 
@@ -14,6 +15,11 @@ import (
 // maxManifest bounds a manifest, in bytes. The cluster's own store takes 1.5 MB (etcd,
 // --max-request-bytes).
 const maxManifest = 2 << 20
+
+// maxKeys bounds the keys of an ExternalSecret together, in bytes.
+const maxKeys = 16 << 10
+
+var errOther = malformed("argo cd answers with another object")
 
 // keptKey names a state of an object. It has the Argo CD and the application in it: what
 // one says is not believed of another's.
@@ -106,18 +112,26 @@ func (s *session) object(ctx context.Context, app appName, ref objectRef) (objec
 		return object{}, tooLarge("a manifest is beyond 2 MiB")
 	}
 	if ref.external() {
-		return externalOf(answer.Manifest)
+		return externalOf(answer.Manifest, ref)
 	}
 	return workloadOf(answer.Manifest, ref)
 }
 
-func externalOf(text string) (object, error) {
+// externalOf keeps what a look asks of an ExternalSecret, and of bounded size.
+func externalOf(text string, ref objectRef) (object, error) {
 	e, err := manifest.ParseExternalSecret([]byte(text))
 	if err != nil {
 		return object{}, problem(events.RolloutMalformed, err)
 	}
-	if len(e.Spec.Data) > maxNames || len(e.Spec.DataFrom) > maxNames {
-		return object{}, tooLarge("an ExternalSecret takes more than 200 keys")
+	if e.Metadata.Name != ref.Name {
+		return object{}, errOther
+	}
+	size := 0
+	for _, key := range e.Keys() {
+		size += len(key)
+	}
+	if len(e.Spec.Data) > maxNames || len(e.Spec.DataFrom) > maxNames || size > maxKeys || len(e.Status.Conditions) > maxNames {
+		return object{}, tooLarge("an ExternalSecret takes more than 200 keys, or more than 16 KiB of them")
 	}
 	if !names.MatchString(e.Secret()) {
 		return object{}, malformed("an ExternalSecret writes a Secret that Kubernetes would not have")
@@ -131,9 +145,10 @@ func workloadOf(text string, ref objectRef) (object, error) {
 		return object{}, problem(events.RolloutMalformed, err)
 	}
 	if w.Kind != ref.Kind || w.Metadata.Name != ref.Name {
-		return object{}, malformed("argo cd answers with another object")
+		return object{}, errOther
 	}
 	o := object{uses: w.Uses(), idle: w.Idle(), over: w.Over()}
+	maps.DeleteFunc(o.uses, func(name string, _ events.WorkloadUse) bool { return !names.MatchString(name) }) // there can be none
 	if len(o.uses) > maxNames {
 		return object{}, tooLarge("a workload takes more than 200 Secrets")
 	}

@@ -1,16 +1,12 @@
 package argocd
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
 	"secretsbridge/events"
 	"secretsbridge/internal/egress"
 )
-
-// errNotUsed says that no Secret of the application holds the secret.
-var errNotUsed = errors.New("nothing in the application uses the secret")
 
 // errGone says that Argo CD knows an object no more that its tree named before.
 var errGone = errors.New("the object is gone")
@@ -44,8 +40,6 @@ func problemOf(err error) events.RolloutProblem {
 		return events.RolloutTooLarge
 	case errors.Is(err, egress.ErrUntrusted):
 		return events.RolloutUntrusted
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, egress.ErrTimeout):
-		return events.RolloutUnreachable
 	}
 	return events.RolloutUnreachable
 }

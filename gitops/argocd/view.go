@@ -3,6 +3,7 @@ package argocd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -64,11 +65,14 @@ func (v *view) readExternals(ctx context.Context) error {
 	return nil
 }
 
+// errNotUsed says that no Secret of the application holds the secret.
+var errNotUsed = errors.New("nothing in the application uses the secret")
+
 // look says who holds the secret of one look, and who uses that.
 func (v *view) look(ctx context.Context, look gitops.Look, o *events.Observation) error {
 	holders := v.holders(look)
 	if len(holders) == 0 {
-		return errNotUsed
+		return problem(events.RolloutNotMapped, errNotUsed)
 	}
 	if len(holders) > events.MaxObservedSecrets {
 		return tooLarge("more than 50 Secrets hold the secret")
@@ -107,6 +111,10 @@ func (v *view) holders(look gitops.Look) []events.ObservedSecret {
 	for _, e := range v.externals {
 		name := secretName{e.Namespace, e.external.Secret()}
 		if _, named := found[name]; look.Watch.Target.Secret != "" && !named {
+			continue
+		}
+		// Of two that write the same Secret, that counts which was refreshed first.
+		if other := found[name]; other.External != "" && !e.external.Refreshed().Before(other.Refreshed) {
 			continue
 		}
 		if e.external.Takes(look.About.Provider, look.About.Ref, look.About.Version) {
