@@ -224,6 +224,10 @@ type Config struct {
 	// Site is the web application with index.html at its root; nil: there is none.
 	Site fs.FS
 
+	// Notices are what people and integrations are told; Personal are people's own addresses.
+	Notices  Notices
+	Personal Personal
+
 	Installation Installation
 }
 
