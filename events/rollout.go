@@ -35,9 +35,9 @@ type RolloutProgress struct {
 	Revision string         `json:"revision,omitempty"` // of the application's source
 	Reached  time.Time      `json:"reached,omitzero"`   // by the cluster's clock: the new version is in the cluster since then, at the latest
 	Proof    RolloutProof   `json:"proof,omitempty"`    // of Reached
-	Live     int            `json:"live"`               // pods that use the secret and started after Reached
+	Live     int            `json:"live"`               // pods that use the secret and have the new version: they started after Reached, or have it as a volume that was brought up to date since
 	Total    int            `json:"total"`              // pods that use the secret
-	Laggards []string       `json:"laggards,omitempty"` // NAMESPACE/POD of those that started before, at most [MaxLaggards], in order
+	Laggards []string       `json:"laggards,omitempty"` // NAMESPACE/POD of the others, at most [MaxLaggards], in order
 	Problem  RolloutProblem `json:"problem,omitempty"`  // why nothing could be seen; the other fields say what was seen last
 }
 
@@ -80,7 +80,8 @@ type RolloutObserved struct {
 // Observation is what one look at an application saw, by the worker or by an agent. Times in it are
 // by the cluster's clock. It never holds data of a Secret, a pod's environment or an annotation.
 type Observation struct {
-	At       time.Time `json:"at"` // of the answer: HTTP Date
+	At       time.Time `json:"at"`                // of the first answer: HTTP Date
+	TookMS   int       `json:"took_ms,omitempty"` // from the look's beginning until it was told, in ms; of agents
 	Sync     string    `json:"sync,omitempty"`
 	Health   string    `json:"health,omitempty"`
 	Revision string    `json:"revision,omitempty"`
@@ -109,6 +110,7 @@ type ObservedSecret struct {
 	External        string    `json:"external,omitempty"`         // name of its ExternalSecret
 	Ready           bool      `json:"ready,omitempty"`            // of the ExternalSecret
 	Refreshed       time.Time `json:"refreshed,omitzero"`         // likewise, status.refreshTime
+	Changed         time.Time `json:"changed,omitzero"`           // when its data was last changed: the newest time of a manager of data in managedFields; zero where that is not seen
 }
 
 // WorkloadUse is how a workload takes a Secret.

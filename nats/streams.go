@@ -71,6 +71,8 @@ func bucketConfigs(replicas int) []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
 		{Bucket: subject.MarksBucket, Storage: jetstream.FileStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second},
 		{Bucket: subject.PresenceBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, TTL: PresenceTTL},
+		// On disk, so that fencing tokens never fall.
+		{Bucket: subject.LeasesBucket, Storage: jetstream.FileStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second},
 	}
 }
 

@@ -11,9 +11,6 @@ import (
 	"secretsbridge/events"
 )
 
-// followBatch is how many commits are looked at together.
-const followBatch = 256
-
 // destroyTimeout bounds the destruction of one request's envelopes, so that a locked row
 // does not hold up the rest.
 const destroyTimeout = 10 * time.Second

@@ -10,9 +10,9 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"secretsbridge/command"
@@ -94,8 +94,14 @@ type Links interface {
 	Cut(ctx context.Context, account string) error
 }
 
-// Config is what a worker works with. Every field is needed.
+// Config is what a worker works with. Every field is needed but Loops.
 type Config struct {
+	Leases    Leases
+	Positions Positions
+
+	// Loops are those of other rooms.
+	Loops []Loop
+
 	Log       command.Log
 	Feed      command.Feed
 	Views     Views
@@ -125,6 +131,8 @@ type Worker struct {
 	// lookOffered is when a look at each open patch was offered. The looks job owns it.
 	lookOffered map[events.RequestID]time.Time
 
+	states map[LoopName]*loopState // one for each loop
+
 	dispatched position // owned by the dispatch job
 	scansMoved position // owned by the scans job
 	turnsTaken position // owned by the turns job
@@ -139,7 +147,21 @@ type position struct {
 
 // New makes a worker.
 func New(cfg Config) *Worker {
-	return &Worker{Config: cfg, lastHeard: make(map[events.AgentID]time.Time)}
+	w := &Worker{Config: cfg, lastHeard: make(map[events.AgentID]time.Time), states: map[LoopName]*loopState{}}
+	for _, l := range cfg.Loops {
+		w.states[l.Name] = &loopState{}
+	}
+	return w
+}
+
+// Stats tells of each loop what this server did, sorted by name.
+func (w *Worker) Stats() []LoopStats {
+	now := time.Now()
+	all := make([]LoopStats, 0, len(w.states))
+	for _, name := range slices.Sorted(maps.Keys(w.states)) {
+		all = append(all, w.states[name].stats(name, now))
+	}
+	return all
 }
 
 // Run works until ctx ends or the log turns out to be unsafe. Every other fault is
@@ -147,8 +169,9 @@ func New(cfg Config) *Worker {
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	jobs := []struct {
-		name string
+	jobs := w.Loops
+	for _, j := range []struct {
+		name LoopName
 		run  func(context.Context) error
 	}{
 		{"dispatch", w.dispatch},
@@ -156,12 +179,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		{"looks", every(w.LookEach, w.offerLooks)},
 		{"scans", w.followScans},
 		{"turns", w.followTurns},
-		{"scan offers", every(offerInterval, w.offerScans)},
+		{"scan-offers", every(offerInterval, w.offerScans)},
 		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
-		{"scan ends", every(scheduleInterval, w.Inventory.Expire)},
-		{"leftovers of jobs", every(sessionInterval, w.Inventory.Sweep)},
+		{"scan-ends", every(scheduleInterval, w.Inventory.Expire)},
+		{"leftovers-of-jobs", every(sessionInterval, w.Inventory.Sweep)},
 		{"destruction", w.destroy},
-		{"dead letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
+		{"dead-letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
 		{"ends", every(sweepInterval, w.sweep)},
 		{"prompts", every(promptInterval, w.prompt)},
 		{"envelopes", every(sweepInterval, w.Custody.Sweep)},
@@ -170,10 +193,13 @@ func (w *Worker) Run(ctx context.Context) error {
 			return err
 		})},
 		{"silence", every(silenceInterval, w.listen)},
+	} {
+		w.states[j.name] = &loopState{}
+		jobs = append(jobs, Loop{Name: j.name, Run: func(ctx context.Context, _ *Term) error { return j.run(ctx) }})
 	}
 	done := make(chan error)
 	for _, j := range jobs {
-		go func() { done <- w.keep(ctx, j.name, j.run) }()
+		go func() { done <- w.keep(ctx, j, w.states[j.Name]) }()
 	}
 	var first error
 	for range jobs {
@@ -183,32 +209,6 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	return first
-}
-
-// keep runs a job again after a fault, with a growing pause, until ctx ends.
-func (w *Worker) keep(ctx context.Context, name string, run func(context.Context) error) error {
-	const shortest, longest = 100 * time.Millisecond, 5 * time.Second
-	pause := shortest
-	for {
-		began := time.Now()
-		err := run(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, command.ErrLogUnsafe):
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if time.Since(began) > time.Minute {
-			pause = shortest
-		}
-		w.Logger.Warn("worker tries again", "job", name, "after", pause, "err", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, longest)
-	}
 }
 
 // every runs a step again and again, the first time at once.

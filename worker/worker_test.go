@@ -16,6 +16,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/seal"
 	"secretsbridge/worker"
+	"secretsbridge/worker/workertest"
 )
 
 const (
@@ -31,7 +32,9 @@ const pendingFor = time.Hour
 // world is all that a worker touches, in memory. Its views read the log itself.
 type world struct {
 	commandtest.Memory
-	signer seal.SigningKey
+	signer    seal.SigningKey
+	leases    workertest.Leases
+	positions workertest.Positions
 
 	mu        sync.Mutex
 	queue     map[events.JobID][]byte
@@ -60,7 +63,7 @@ func (w *world) start(t *testing.T) {
 	wk := worker.New(worker.Config{
 		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Inventory: inventoryOf(w), Sessions: w, Presence: w, Links: w,
 		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		LookEach: time.Minute,
+		LookEach: time.Minute, Leases: &w.leases, Positions: &w.positions,
 	})
 	go func() { done <- wk.Run(ctx) }()
 	t.Cleanup(func() {

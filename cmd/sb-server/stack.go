@@ -49,6 +49,7 @@ type stack struct {
 	marks    *nats.Marks
 	windows  *nats.Windows
 	presence *nats.Presence
+	leases   *nats.Leases
 
 	progress  *projections.Progress
 	custody   *custody.Custody
@@ -160,6 +161,13 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if st.presence, err = nats.OpenPresence(ctx, st.core); err != nil {
 		return err
 	}
+	if st.leases, err = nats.OpenLeases(ctx, st.core); err != nil {
+		return err
+	}
+	// The hub of this process is reached from nowhere else: whoever held a lease is dead.
+	if err := st.leases.Vacate(ctx); err != nil {
+		return err
+	}
 	if err := st.openWindows(ctx); err != nil {
 		return err
 	}
@@ -220,7 +228,7 @@ func (st *stack) assemble(caPEM string) {
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
-		LookEach: st.settings.LookEach,
+		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
 	})
 }
 

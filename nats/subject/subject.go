@@ -20,6 +20,7 @@ const (
 	MarksBucket       = "marks"       // idempotency marks, one a key
 	PresenceBucket    = "presence"    // agents that were heard, one a key
 	WindowsBucket     = "windows"     // rate windows, one a key
+	LeasesBucket      = "leases"      // who works at which loop, one a key
 )
 
 // Wildcards over whole families of subjects.

@@ -194,7 +194,8 @@ type Request struct {
 	Agent     string     `json:"agent,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`
 	Envelopes []Envelope `json:"envelopes"`
-	Patch     *Patch     `json:"patch,omitempty"` // of operation patch
+	Patch     *Patch     `json:"patch,omitempty"`   // of operation patch
+	Rollout   *Rollout   `json:"rollout,omitempty"` // of a patch that applications are watched for
 
 	Place    Place     `json:"place"`              // as of the submit
 	Ticket   string    `json:"ticket,omitempty"`   // what the requester named
