@@ -42,6 +42,9 @@ type settings struct {
 	CallsPerAddress int      `env:"SB_CALLS_PER_ADDRESS" envDefault:"1200"`
 	ProxyNames      []string `env:"SB_TRUSTED_PROXIES"`
 
+	EgressNames []string       `env:"SB_EGRESS_ALLOW"`
+	Egress      []netip.Prefix `env:"-"` // of EgressNames
+
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
@@ -66,7 +69,10 @@ func loadSettings() (settings, error) {
 	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
 		return settings{}, err
 	}
-	if s.Proxies, err = parseProxies(s.ProxyNames); err != nil {
+	if s.Proxies, err = parseNetworks("SB_TRUSTED_PROXIES", "your proxies", s.ProxyNames); err != nil {
+		return settings{}, err
+	}
+	if s.Egress, err = parseNetworks("SB_EGRESS_ALLOW", "what may be called although it is not of the internet", s.EgressNames); err != nil {
 		return settings{}, err
 	}
 	if s.Party, err = s.relyingParty(); err != nil {
@@ -113,12 +119,12 @@ func loadSettings() (settings, error) {
 	return s, errors.Join(s.validateKMS(), s.validateOIDC())
 }
 
-// maxProxies is how many networks of proxies there may be: more is a list of callers.
-const maxProxies = 64
+// maxNetworks is how many networks a list may have: more is a list of callers.
+const maxNetworks = 64
 
-// parseProxies reads networks, and addresses alone. One that holds every address would
-// let each caller say who it is.
-func parseProxies(names []string) ([]netip.Prefix, error) {
+// parseNetworks reads networks, and addresses alone. One that holds every address would let each
+// caller say who it is, or let everything be called.
+func parseNetworks(variable, of string, names []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, name := range names {
 		name = strings.TrimSpace(name)
@@ -128,12 +134,12 @@ func parseProxies(names []string) ([]netip.Prefix, error) {
 			network, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil || network.Bits() == 0 || network.Addr().Is4In6() {
-			return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %q: write networks or addresses of your proxies, such as 10.0.0.0/8 or 192.0.2.7, separated by commas", name)
+			return nil, fmt.Errorf("%s has %q: write networks or addresses of %s, such as 10.0.0.0/8 or 192.0.2.7, separated by commas", variable, name, of)
 		}
 		all = append(all, network.Masked())
 	}
-	if len(all) > maxProxies {
-		return nil, fmt.Errorf("SB_TRUSTED_PROXIES has %d networks: write %d at most", len(all), maxProxies)
+	if len(all) > maxNetworks {
+		return nil, fmt.Errorf("%s has %d networks: write %d at most", variable, len(all), maxNetworks)
 	}
 	return all, nil
 }

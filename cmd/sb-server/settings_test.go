@@ -28,6 +28,8 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"no network":          {"SB_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example", "proxy.example"},
 		"every address":       {"SB_TRUSTED_PROXIES", "0.0.0.0/0", "such as 10.0.0.0/8"},
 		"too many proxies":    {"SB_TRUSTED_PROXIES", strings.Repeat("10.0.0.1,", 64) + "10.0.0.1", "64 at most"},
+		"everything called":   {"SB_EGRESS_ALLOW", "::/0", "write networks or addresses of what may be called"},
+		"no network to call":  {"SB_EGRESS_ALLOW", "argocd.example", "argocd.example"},
 		"a party with a port": {"SB_WEBAUTHN_RP_ID", "bridge.example.org:443", "relying party"},
 		"a party by address":  {"SB_WEBAUTHN_RP_ID", "192.0.2.1", "relying party"},
 		"an origin elsewhere": {"SB_WEBAUTHN_ORIGINS", "https://localhost:8443,https://evil.example", "is not of localhost"},
