@@ -15,48 +15,33 @@ import (
 // does not hold up the rest.
 const destroyTimeout = 10 * time.Second
 
-// dispatch looks at what is open, follows the log from there, and moves tickets and
-// links.
-func (w *Worker) dispatch(ctx context.Context) error {
-	if !w.dispatched.known {
-		last, err := w.Feed.Last(ctx) // before the look, so that nothing falls in between
-		if err != nil {
-			return fmt.Errorf("last position: %w", err)
-		}
-		if err := w.offerOpen(ctx); err != nil {
-			return err
-		}
-		w.dispatched = position{seq: last, known: true}
+// dispatch moves tickets and links.
+func (w *Worker) dispatch(ctx context.Context, e events.Event) error {
+	switch e.Fact.(type) {
+	case events.RequestApproved:
+		return w.offer(ctx, events.RequestID(e.Stream.ID))
+	case events.RequestSubmitted, events.ValuesProvided:
+		return w.offerLook(ctx, events.RequestID(e.Stream.ID))
+	case events.OutcomeUnknown:
+		id := events.RequestID(e.Stream.ID)
+		return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
+	case events.RequestRejected, events.ValuesRefused, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
+		return w.withdraw(ctx, events.RequestID(e.Stream.ID))
+	case events.AgentRevoked:
+		return w.cut(ctx, events.AgentID(e.Stream.ID))
 	}
-	return w.follow(ctx, &w.dispatched, func(ctx context.Context, e events.Event) error {
-		switch e.Fact.(type) {
-		case events.RequestApproved:
-			return w.offer(ctx, events.RequestID(e.Stream.ID))
-		case events.RequestSubmitted, events.ValuesProvided:
-			return w.offerLook(ctx, events.RequestID(e.Stream.ID))
-		case events.OutcomeUnknown:
-			id := events.RequestID(e.Stream.ID)
-			return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
-		case events.RequestRejected, events.ValuesRefused, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
-			return w.withdraw(ctx, events.RequestID(e.Stream.ID))
-		case events.AgentRevoked:
-			return w.cut(ctx, events.AgentID(e.Stream.ID))
-		}
-		return nil
-	})
+	return nil
 }
 
-// destroy follows the log and destroys envelopes that nobody may open any more. What a
-// crash left behind goes at its end (Custody.Sweep).
-func (w *Worker) destroy(ctx context.Context) error {
-	return w.follow(ctx, &w.destroyed, func(ctx context.Context, e events.Event) error {
-		if !ends(e.Fact) {
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
-		defer cancel()
-		return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
-	})
+// destroy destroys envelopes that nobody may open any more. What a crash left behind goes
+// at its end (Custody.Sweep).
+func (w *Worker) destroy(ctx context.Context, e events.Event) error {
+	if !ends(e.Fact) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
+	defer cancel()
+	return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
 }
 
 // ends reports whether envelopes have no use after a fact. What a read was executed for
@@ -70,29 +55,6 @@ func ends(fact events.Fact) bool {
 		return f.Outcome != ""
 	}
 	return false
-}
-
-// follow reacts to every fact from where it left off: after a fault the same fact
-// comes again. The first time it begins at the end of the log.
-func (w *Worker) follow(ctx context.Context, at *position, react func(context.Context, events.Event) error) error {
-	if !at.known {
-		last, err := w.Feed.Last(ctx)
-		if err != nil {
-			return fmt.Errorf("last position: %w", err)
-		}
-		*at = position{seq: last, known: true}
-	}
-	return w.Feed.Follow(ctx, at.seq, followBatch, func(ctx context.Context, commits []events.Recorded) error {
-		for _, c := range commits {
-			for _, e := range c.Events {
-				if err := react(ctx, e); err != nil {
-					return fmt.Errorf("react to %s: %w", e.ID, err)
-				}
-			}
-			at.seq = c.Seq
-		}
-		return nil
-	})
 }
 
 // offerOpen offers every job that should be in the queue. One that is there stays as it

@@ -31,13 +31,17 @@ const (
 	scheduleInterval = 5 * time.Second
 
 	// silenceInterval is how often agents are looked at, and silence is how long one
-	// may say nothing: three heartbeats of 10 s.
+	// may say nothing: three heartbeats of 10 s. So an agent that falls silent is told of in
+	// 35 s. If the server that held this loop is killed then, its lease ends 15 s after it
+	// was last renewed, another takes it within 6 s and a second, looks at once and each 5 s,
+	// and knows from NATS when the agent was heard: 35 s still. If NATS lost that too, the
+	// silence counts from the new term: 15 + 7 + 30 + 5 = 57 s, of the 90 s that are promised.
 	silenceInterval = 5 * time.Second
 	silence         = 30 * time.Second
 )
 
 // sweep brings what reached its end to its end.
-func (w *Worker) sweep(ctx context.Context) error {
+func (w *Worker) sweep(ctx context.Context, t *Term) error {
 	for {
 		now := w.Now()
 		due, err := w.Views.Due(ctx, now, sweepBatch)
@@ -54,6 +58,7 @@ func (w *Worker) sweep(ctx context.Context) error {
 				ended++
 			}
 		}
+		t.Handled(ended)
 		if len(due) < sweepBatch || ended == 0 {
 			return nil
 		}
@@ -118,9 +123,31 @@ func (w *Worker) buryRequest(ctx context.Context, letter DeadLetter, code events
 	return err
 }
 
-// listen records agents that fell silent. After a start nobody has been heard yet, so
-// an agent counts as silent only when it had time to report to this process.
-func (w *Worker) listen(ctx context.Context) error {
+// letters ends the jobs of dead letters.
+func (w *Worker) letters(ctx context.Context, t *Term) error {
+	return w.Jobs.DeadLetters(ctx, func(ctx context.Context, letter DeadLetter) error {
+		if err := t.Check(); err != nil {
+			return err // the letter comes again, to whoever holds the lease now
+		}
+		if err := w.buried(ctx, letter); err != nil {
+			t.Failed(1)
+			return err
+		}
+		t.Buried(1)
+		t.ran()
+		return nil
+	})
+}
+
+// silences records agents that fall silent. What it heard counts for one term: whoever
+// takes over may have heard nobody yet, and gives each agent time to report.
+func (w *Worker) silences(ctx context.Context, t *Term) error {
+	heard := heard{}
+	return Every(silenceInterval, func(ctx context.Context, t *Term) error { return w.listen(ctx, t, heard) })(ctx, t)
+}
+
+// listen records agents that fell silent, one after the other, whatever became of another.
+func (w *Worker) listen(ctx context.Context, t *Term, heard heard) error {
 	online, err := w.Views.OnlineAgents(ctx)
 	if err != nil {
 		return fmt.Errorf("online agents: %w", err)
@@ -133,29 +160,48 @@ func (w *Worker) listen(ctx context.Context) error {
 		return fmt.Errorf("presence: %w", err)
 	}
 	now := w.Now()
+	var faults []error
 	for _, id := range online {
-		last := w.heard(id, seen[id], now)
+		last := heard.last(id, seen[id], now)
 		if now.Sub(last) < silence {
 			continue
 		}
-		meta := command.Meta{Command: events.NewCommandID(), Actor: system, Time: now}
-		if _, err := command.Execute(ctx, w.Log, events.AgentStream(id), meta, func(a command.Agent) ([]events.Fact, error) {
-			return a.Silent(meta, last)
-		}); err != nil {
-			return fmt.Errorf("silence of %s: %w", id, err)
+		if err := w.lost(ctx, id, last, now); err != nil {
+			faults = append(faults, fmt.Errorf("silence of %s: %w", id, err))
+			continue
 		}
-		delete(w.lastHeard, id)
+		t.Handled(1)
+		delete(heard, id)
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
-// heard is when an agent was last heard. One that this process never heard counts
-// from when it was first looked for.
-func (w *Worker) heard(id events.AgentID, seen, now time.Time) time.Time {
-	if last, known := w.lastHeard[id]; seen.After(last) {
-		w.lastHeard[id] = seen
-	} else if !known {
-		w.lastHeard[id] = now
+// lost decides by the agent's own history. The command's id follows from the position, so
+// two holders decide it once.
+func (w *Worker) lost(ctx context.Context, id events.AgentID, last, now time.Time) error {
+	stream := events.AgentStream(id)
+	_, seq, err := command.Load[command.Agent](ctx, w.Log, stream)
+	if err != nil {
+		return err
 	}
-	return w.lastHeard[id]
+	meta := command.Meta{
+		Command: events.DeriveCommandID("silent", string(id), strconv.FormatUint(uint64(seq), 10)),
+		Actor:   system, Time: now,
+	}
+	_, err = command.Execute(ctx, w.Log, stream, meta, func(a command.Agent) ([]events.Fact, error) { return a.Silent(meta, last) })
+	return err
+}
+
+// heard is when each online agent was last heard, or first looked for.
+type heard map[events.AgentID]time.Time
+
+// last is when an agent was last heard. One that was not heard counts from when it was
+// first looked for.
+func (h heard) last(id events.AgentID, seen, now time.Time) time.Time {
+	if last, known := h[id]; seen.After(last) {
+		h[id] = seen
+	} else if !known {
+		h[id] = now
+	}
+	return h[id]
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"secretsbridge/command"
@@ -20,29 +21,40 @@ type OpenPatch struct {
 // 70 reads of its secret, and not 1,440.
 const agePerLook = 12
 
+// looks offers looks again and again. It remembers when it did for one term: whoever takes
+// over looks at all of them.
+func (w *Worker) looks(ctx context.Context, t *Term) error {
+	offered := map[events.RequestID]time.Time{}
+	return Every(w.LookEach, func(ctx context.Context, t *Term) error {
+		n, err := w.offerLooks(ctx, offered)
+		t.Handled(n)
+		return err
+	})(ctx, t)
+}
+
 // offerLooks lets agents look at the secrets of open patches: approvers see what changed
 // since, and a write whose outcome is unknown is resolved. A look that is queued stays as
-// it is.
-func (w *Worker) offerLooks(ctx context.Context) error {
+// it is. offered is when a look at each was offered; what is open no more leaves it.
+func (w *Worker) offerLooks(ctx context.Context, offered map[events.RequestID]time.Time) (n int, err error) {
 	open, err := w.Views.OpenPatches(ctx)
 	if err != nil {
-		return fmt.Errorf("open patches: %w", err)
+		return 0, fmt.Errorf("open patches: %w", err)
 	}
 	now := w.Now()
-	offered := make(map[events.RequestID]time.Time, len(open))
+	still := make(map[events.RequestID]bool, len(open))
 	for _, p := range open {
-		last := w.lookOffered[p.Request]
-		if p.State == events.StatePending && now.Sub(last) < now.Sub(p.Submitted)/agePerLook {
-			offered[p.Request] = last
+		still[p.Request] = true
+		if p.State == events.StatePending && now.Sub(offered[p.Request]) < now.Sub(p.Submitted)/agePerLook {
 			continue
 		}
 		if err := w.offerLook(ctx, p.Request); err != nil {
-			return err
+			return n, err
 		}
 		offered[p.Request] = now
+		n++
 	}
-	w.lookOffered = offered
-	return nil
+	maps.DeleteFunc(offered, func(id events.RequestID, _ time.Time) bool { return !still[id] })
+	return n, nil
 }
 
 // offerLook queues a look at the secret of one patch, if that has any use now.

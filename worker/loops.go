@@ -26,6 +26,9 @@ func Every(interval time.Duration, step func(context.Context, *Term) error) func
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
+			if err := t.Check(); err != nil { // a process that was stopped wakes here
+				return err
+			}
 			if err := step(ctx, t); err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ const promptInterval = 5 * time.Second
 
 // prompt says what has come due while nobody acted: that approvers are to be reminded, that a
 // step was open for too long, that a review did not come in time.
-func (w *Worker) prompt(ctx context.Context) error {
+func (w *Worker) prompt(ctx context.Context, t *Term) error {
 	for {
 		now := w.Now()
 		due, err := w.Views.Prompts(ctx, now, sweepBatch)
@@ -32,6 +32,7 @@ func (w *Worker) prompt(ctx context.Context) error {
 				moved++
 			}
 		}
+		t.Handled(moved)
 		if len(due) < sweepBatch || moved == 0 {
 			return nil
 		}

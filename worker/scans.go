@@ -26,29 +26,17 @@ type Inventory interface {
 	Sweep(ctx context.Context) error
 }
 
-// followScans moves the tickets of jobs that no request stands behind. It waits for views
+// moveScan moves the tickets of jobs that no request stands behind. It waits for views
 // and for what the jobs left, and so it has a follower of its own: what people approved
 // must not wait for either.
-func (w *Worker) followScans(ctx context.Context) error {
-	if !w.scansMoved.known {
-		last, err := w.Feed.Last(ctx) // before the look, so that nothing falls in between
-		if err != nil {
-			return fmt.Errorf("last position: %w", err)
-		}
-		if err := w.offerScans(ctx); err != nil {
-			return err
-		}
-		w.scansMoved = position{seq: last, known: true}
+func (w *Worker) moveScan(ctx context.Context, e events.Event) error {
+	switch fact := e.Fact.(type) {
+	case events.JobQueued:
+		return w.scanQueued(ctx, fact)
+	case events.JobFinished, events.JobFailed, events.JobCancelled:
+		return w.scanEnded(ctx, events.JobID(e.Stream.ID))
 	}
-	return w.follow(ctx, &w.scansMoved, func(ctx context.Context, e events.Event) error {
-		switch fact := e.Fact.(type) {
-		case events.JobQueued:
-			return w.scanQueued(ctx, fact)
-		case events.JobFinished, events.JobFailed, events.JobCancelled:
-			return w.scanEnded(ctx, events.JobID(e.Stream.ID))
-		}
-		return nil
-	})
+	return nil
 }
 
 // offerScans offers the jobs that no request stands behind. Of those over whole connections

@@ -18,17 +18,15 @@ func (w *Worker) takesTurns(ctx context.Context, r command.Request) (bool, error
 	return !connection.Provider.ComparesAndSets(), err
 }
 
-// followTurns offers patches whose turn has come. It waits for the views, and so it has a
+// offerNext offers patches whose turn has come. It waits for the views, and so it has a
 // follower of its own: what waits for nobody must not wait for them.
-func (w *Worker) followTurns(ctx context.Context) error {
-	return w.follow(ctx, &w.turnsTaken, func(ctx context.Context, e events.Event) error {
-		switch e.Fact.(type) {
-		case events.RequestApproved, events.RequestExecuted, events.RequestFailed, events.RequestCancelled, events.RequestExpired,
-			events.ApprovalsVoided, events.OutcomeUnknown:
-			return w.offerTurn(ctx, events.RequestID(e.Stream.ID))
-		}
-		return nil
-	})
+func (w *Worker) offerNext(ctx context.Context, e events.Event) error {
+	switch e.Fact.(type) {
+	case events.RequestApproved, events.RequestExecuted, events.RequestFailed, events.RequestCancelled, events.RequestExpired,
+		events.ApprovalsVoided, events.OutcomeUnknown:
+		return w.offerTurn(ctx, events.RequestID(e.Stream.ID))
+	}
+	return nil
 }
 
 // offerTurn offers the patch whose turn it is at the secret of a request.

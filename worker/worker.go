@@ -2,14 +2,18 @@
 // approved requests to agents, withdraws tickets that have no use any more, brings
 // everything to its end, and notices silence.
 //
-// All of it is safe to do twice, on any number of servers: what it decides are
-// commands with ids of their own making, and what it touches outside the log (tickets,
-// rows, links) is the same after the second time. So it stores no position: at start, and
-// then each minute, it looks at what is open, and beside that it follows the log.
+// Its work is made of loops, and one server at a time holds the lease of each. A follower
+// of facts goes on where the last holder was; beside that, what is open is looked at when a
+// term begins, and then each minute. A holder that was stopped and wakes may still act for
+// a moment, so all of it is safe to do twice: what is decided are commands with ids of
+// their own making, positions are fenced, and what is touched outside the log (tickets,
+// rows, links) is the same after the second time (decision 0106).
 package worker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -120,38 +124,62 @@ type Config struct {
 	LookEach time.Duration
 }
 
-// Worker runs all followers.
+// Worker runs all loops.
 type Worker struct {
 	Config
-
-	// lastHeard is when each online agent was last heard, or first looked for. The
-	// silence job owns it.
-	lastHeard map[events.AgentID]time.Time
-
-	// lookOffered is when a look at each open patch was offered. The looks job owns it.
-	lookOffered map[events.RequestID]time.Time
-
+	loops  []Loop
 	states map[LoopName]*loopState // one for each loop
-
-	dispatched position // owned by the dispatch job
-	scansMoved position // owned by the scans job
-	turnsTaken position // owned by the turns job
-	destroyed  position // owned by the destruction job
-}
-
-// position is how far a follower came. It outlives a fault, not the process.
-type position struct {
-	seq   events.Seq
-	known bool
 }
 
 // New makes a worker.
 func New(cfg Config) *Worker {
-	w := &Worker{Config: cfg, lastHeard: make(map[events.AgentID]time.Time), states: map[LoopName]*loopState{}}
-	for _, l := range cfg.Loops {
+	w := &Worker{Config: cfg, states: map[LoopName]*loopState{}}
+	w.loops = append(w.own(), cfg.Loops...)
+	for _, l := range w.loops {
 		w.states[l.Name] = &loopState{}
 	}
 	return w
+}
+
+// own are the loops of this room. Each has a lease of its own, so that servers share the
+// work and one that hangs holds up nothing else; what looks at the same things in the same
+// rhythm is one loop.
+func (w *Worker) own() []Loop {
+	return []Loop{
+		w.follow("dispatch", w.dispatch),
+		w.follow("turns", w.offerNext),
+		w.follow("scans", w.moveScan),
+		w.follow("destruction", w.destroy),
+		{"offers", Every(offerInterval, simply(w.offerOpen, w.offerScans))},
+		{"looks", w.looks},
+		{"schedules", Every(scheduleInterval, simply(w.Inventory.QueueDue, w.Inventory.Expire))},
+		{"leftovers-of-jobs", Every(sessionInterval, simply(w.Inventory.Sweep))},
+		{"dead-letters", w.letters},
+		{"ends", Every(sweepInterval, w.sweep)},
+		{"prompts", Every(promptInterval, w.prompt)},
+		{"envelopes", Every(sweepInterval, simply(w.Custody.Sweep))},
+		{"sessions", Every(sessionInterval, simply(func(ctx context.Context) error {
+			_, err := w.Sessions.DeleteEnded(ctx)
+			return err
+		}))},
+		{"silence", w.silences},
+	}
+}
+
+// follow is a loop that reacts to one fact after the other.
+func (w *Worker) follow(name LoopName, react func(context.Context, events.Event) error) Loop {
+	return Loop{name, Follow(w.Feed, w.Positions, name, perFact(react))}
+}
+
+// simply is a step that does several things, each whatever became of the others.
+func simply(parts ...func(context.Context) error) func(context.Context, *Term) error {
+	return func(ctx context.Context, _ *Term) error {
+		var all []error
+		for _, part := range parts {
+			all = append(all, part(ctx))
+		}
+		return errors.Join(all...)
+	}
 }
 
 // Stats tells of each loop what this server did, sorted by name.
@@ -165,66 +193,29 @@ func (w *Worker) Stats() []LoopStats {
 }
 
 // Run works until ctx ends or the log turns out to be unsafe. Every other fault is
-// logged and tried again: nothing is skipped.
+// logged and tried again: nothing is skipped. It returns when every loop has ended and its
+// lease was released.
 func (w *Worker) Run(ctx context.Context) error {
+	if len(w.states) != len(w.loops) {
+		return errors.New("two loops of the worker have one name")
+	}
+	for _, l := range w.loops {
+		if !l.Name.Valid() {
+			return fmt.Errorf("%q is no name of a loop", l.Name)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	jobs := w.Loops
-	for _, j := range []struct {
-		name LoopName
-		run  func(context.Context) error
-	}{
-		{"dispatch", w.dispatch},
-		{"offers", every(offerInterval, w.offerOpen)},
-		{"looks", every(w.LookEach, w.offerLooks)},
-		{"scans", w.followScans},
-		{"turns", w.followTurns},
-		{"scan-offers", every(offerInterval, w.offerScans)},
-		{"schedules", every(scheduleInterval, w.Inventory.QueueDue)},
-		{"scan-ends", every(scheduleInterval, w.Inventory.Expire)},
-		{"leftovers-of-jobs", every(sessionInterval, w.Inventory.Sweep)},
-		{"destruction", w.destroy},
-		{"dead-letters", func(ctx context.Context) error { return w.Jobs.DeadLetters(ctx, w.buried) }},
-		{"ends", every(sweepInterval, w.sweep)},
-		{"prompts", every(promptInterval, w.prompt)},
-		{"envelopes", every(sweepInterval, w.Custody.Sweep)},
-		{"sessions", every(sessionInterval, func(ctx context.Context) error {
-			_, err := w.Sessions.DeleteEnded(ctx)
-			return err
-		})},
-		{"silence", every(silenceInterval, w.listen)},
-	} {
-		w.states[j.name] = &loopState{}
-		jobs = append(jobs, Loop{Name: j.name, Run: func(ctx context.Context, _ *Term) error { return j.run(ctx) }})
-	}
 	done := make(chan error)
-	for _, j := range jobs {
-		go func() { done <- w.keep(ctx, j, w.states[j.Name]) }()
+	for _, l := range w.loops {
+		go func() { done <- w.keep(ctx, l, w.states[l.Name]) }()
 	}
 	var first error
-	for range jobs {
+	for range w.loops {
 		if err := <-done; err != nil && first == nil {
 			first = err
 			cancel(err)
 		}
 	}
 	return first
-}
-
-// every runs a step again and again, the first time at once.
-func every(interval time.Duration, step func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for {
-			if err := step(ctx); err != nil {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-		}
-	}
 }
