@@ -3,6 +3,7 @@ package notices
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -16,8 +17,9 @@ const (
 	// endingInterval is how late somebody may hear that an end is near.
 	endingInterval = 15 * time.Second
 
-	// endingBatch bounds one look.
+	// endingBatch and endingPages bound one look.
 	endingBatch = 500
+	endingPages = 10
 
 	// An end is near when a quarter of the time towards it is left, and no more than an hour.
 	// What is left for less than two minutes needs no message: it would come too late.
@@ -27,7 +29,7 @@ const (
 )
 
 // fanOut works out who is told of some commits. Deliveries and the position are written together,
-// and the id of a delivery follows from the event and the recipient: whatever happens in
+// and the id of a delivery follows from the event, the kind and the recipient: whatever happens in
 // between, each is there once.
 func (n *Notices) fanOut(ctx context.Context, t *worker.Term, commits []events.Recorded) error {
 	last := commits[len(commits)-1].Seq
@@ -112,7 +114,7 @@ func (n *Notices) deliveries(t told, seq events.Seq, integrations []Integration)
 	now := n.Now()
 	add := func(to Recipient, due time.Time, held bool) {
 		all = append(all, Delivery{
-			ID: events.DeliveryOf(t.event.ID, string(to)), To: to, Kind: t.kind, Event: t.event.ID, Seq: seq, Request: t.request.ID, At: t.event.Time,
+			ID: events.DeliveryOf(t.event.ID, string(t.kind)+" "+string(to)), To: to, // one fact may be told as two kinds Kind: t.kind, Event: t.event.ID, Seq: seq, Request: t.request.ID, At: t.event.Time,
 			State: Waiting, Due: due, Held: held,
 		})
 	}
@@ -130,17 +132,52 @@ func (n *Notices) deliveries(t told, seq events.Seq, integrations []Integration)
 	return all
 }
 
+// endings is how far the loop over ends came. It owns them.
+type endings struct {
+	after time.Time
+	place events.Seq
+	told  map[events.EventID]time.Time // ends that were told of, until they are over
+}
+
 // tellEnding tells of ends that are near. There is no fact that says so: the event's place is
-// taken by a name made of the request and that end, so each end is told of once.
+// taken by a name made of the request and that end, so each end is told of once, whoever looks.
+// Where there are more than one look takes, the next goes on after them.
 func (n *Notices) tellEnding(ctx context.Context, t *worker.Term) error {
-	now := n.Now()
-	ids, err := n.Ends.Ending(ctx, now.Add(endingMost), endingBatch)
-	if err != nil {
-		return fmt.Errorf("what ends soon: %w", err)
+	now, e := n.Now(), &n.endings
+	if e.told == nil {
+		e.told = map[events.EventID]time.Time{}
 	}
+	maps.DeleteFunc(e.told, func(_ events.EventID, end time.Time) bool { return end.Before(now) })
+	if e.after.Before(now) {
+		e.after, e.place = now, 0
+	}
+	for range endingPages {
+		found, err := n.Ends.Ending(ctx, e.after, e.place, now.Add(endingMost), endingBatch)
+		if err != nil {
+			return fmt.Errorf("what ends soon: %w", err)
+		}
+		if err := n.tellEnds(ctx, t, found, now); err != nil {
+			return err
+		}
+		if len(found) < endingBatch {
+			e.after = time.Time{} // from the soonest on again
+			return nil
+		}
+		last := found[len(found)-1]
+		e.after, e.place = last.End, last.Place
+	}
+	return nil
+}
+
+// tellEnds tells of those of some ends that are near and were not told of.
+func (n *Notices) tellEnds(ctx context.Context, t *worker.Term, found []Ending, now time.Time) error {
 	var fresh []Delivery
-	for _, id := range ids {
-		told, seq, err := n.ending(ctx, id, now)
+	said := map[events.EventID]time.Time{}
+	for _, f := range found {
+		if !near(f.End.Sub(f.Since), f.End, now) || !n.endings.told[endingEvent(f.Request, f.End)].IsZero() {
+			continue
+		}
+		told, seq, err := n.ending(ctx, f.Request, now)
 		if err != nil {
 			return err
 		}
@@ -152,30 +189,47 @@ func (n *Notices) tellEnding(ctx context.Context, t *worker.Term) error {
 			return fmt.Errorf("which integrations are told: %w", err)
 		}
 		fresh = append(fresh, n.deliveries(told, seq, integrations)...)
+		said[endingEvent(f.Request, f.End)] = f.End
 	}
 	added, err := n.Outbox.Put(ctx, fresh)
-	if err == nil {
-		t.Handled(added)
+	if err != nil {
+		return err
 	}
-	return err
+	maps.Copy(n.endings.told, said)
+	t.Handled(added)
+	return nil
+}
+
+// near reports whether an end is near: a quarter of the way is left, and no more than an hour.
+func near(life time.Duration, end, now time.Time) bool {
+	left := end.Sub(now)
+	return left <= min(life/endingPart, endingMost) && left >= endingLittle
+}
+
+// endingEvent stands for the fact that an end is near.
+func endingEvent(id events.RequestID, end time.Time) events.EventID {
+	return events.EventID("expiring." + string(id) + "." + strconv.FormatInt(end.Unix(), 10))
 }
 
 // ending is the notice about the end of one request, if it is near.
 func (n *Notices) ending(ctx context.Context, id events.RequestID, now time.Time) (told, events.Seq, error) {
-	r, seq, err := command.Load[command.Request](ctx, n.Log, events.RequestStream(id))
+	history, err := n.Log.Load(ctx, events.RequestStream(id))
 	if err != nil {
-		return told{}, 0, err
+		return told{}, 0, fmt.Errorf("load request %s: %w", id, err)
+	}
+	var r command.Request
+	var seq events.Seq
+	for _, c := range history {
+		for _, e := range c.Events {
+			r = r.Evolve(e)
+		}
+		seq = c.Seq
 	}
 	life, end := endAhead(r)
-	if life == 0 && !end.IsZero() {
-		history, err := n.Log.Load(ctx, events.RequestStream(id))
-		if err != nil {
-			return told{}, 0, err
-		}
+	if life == 0 && seq > 0 {
 		life = end.Sub(history[0].Events[0].Time)
 	}
-	left := end.Sub(now)
-	if end.IsZero() || left > min(life/endingPart, endingMost) || left < endingLittle {
+	if end.IsZero() || !near(life, end, now) {
 		return told{}, 0, nil
 	}
 	if err := n.Rights.WaitFor(ctx, seq); err != nil {
@@ -189,6 +243,5 @@ func (n *Notices) ending(ctx context.Context, id events.RequestID, now time.Time
 	case events.StateAwaiting:
 		people = append(people, d.providers(r)...)
 	}
-	about := events.EventID("expiring." + string(id) + "." + strconv.FormatInt(end.Unix(), 10))
-	return told{kind: events.NoticeExpiring, event: events.Event{ID: about, Time: now}, request: r, people: people}, seq, nil
+	return told{kind: events.NoticeExpiring, event: events.Event{ID: endingEvent(id, end), Time: now}, request: r, people: people}, seq, nil
 }

@@ -52,9 +52,17 @@ type Integrations interface {
 
 // Ends finds what ends soon. Package projections has it.
 type Ends interface {
-	// Ending are requests that wait, are approved or have values to be revealed, and reach an
-	// end of theirs before a time. The soonest come first.
-	Ending(ctx context.Context, before time.Time, limit int) ([]events.RequestID, error)
+	// Ending are requests that reach an end of theirs after one time, or at it and after one
+	// place, and at or before another time. The soonest come first.
+	Ending(ctx context.Context, after time.Time, place events.Seq, before time.Time, limit int) ([]Ending, error)
+}
+
+// Ending is a request with its end, as a view has it.
+type Ending struct {
+	Request events.RequestID
+	Place   events.Seq // among those with the same end
+	End     time.Time
+	Since   time.Time // when the way there began, or before
 }
 
 // Config is what notices work with. Every field is needed, but Mail, Slack, Teams and Hook: where
@@ -82,6 +90,7 @@ type Config struct {
 type Notices struct {
 	Config
 	composer composer
+	endings  endings
 }
 
 // New makes it. Whoever runs its loops has it tell.

@@ -184,6 +184,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
 		"Actions": api.Actions{}, "Action": api.Action{}, "Changed": api.Changed{}, "UsualWait": api.UsualWait{},
 		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
+		"Notices": api.Notices{}, "ChooseNotices": api.ChooseNotices{}, "QuietHours": api.QuietHours{}, "Delivery": api.Delivery{}, "Queued": api.Queued{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)
@@ -319,7 +320,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
 		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Deciders", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
-		"GovernanceVersionPage", "AmendmentPage",
+		"GovernanceVersionPage", "AmendmentPage", "DeliveryPage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()
