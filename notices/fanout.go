@@ -42,8 +42,8 @@ func (n *Notices) fanOut(ctx context.Context, t *worker.Term, commits []events.R
 			return err
 		}
 		if len(all) > 0 && !looked {
-			if integrations, err = n.Integrations.Told(ctx, last); err != nil {
-				return fmt.Errorf("which integrations are told: %w", err)
+			if integrations, err = n.integrations(ctx, last); err != nil {
+				return err
 			}
 			looked = true
 		}
@@ -184,9 +184,9 @@ func (n *Notices) tellEnds(ctx context.Context, t *worker.Term, found []Ending, 
 		if told.kind == "" {
 			continue
 		}
-		integrations, err := n.Integrations.Told(ctx, seq)
+		integrations, err := n.integrations(ctx, seq)
 		if err != nil {
-			return fmt.Errorf("which integrations are told: %w", err)
+			return err
 		}
 		fresh = append(fresh, n.deliveries(told, seq, integrations)...)
 		said[endingEvent(f.Request, f.End)] = f.End

@@ -2,6 +2,7 @@ package notices
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -65,8 +66,8 @@ type Ending struct {
 	Since   time.Time // when the way there began, or before
 }
 
-// Config is what notices work with. Every field is needed, but Mail, Slack, Teams and Hook: where
-// one is nil nothing is sent that way.
+// Config is what notices work with. Every field is needed, but Integrations and the senders: where
+// one of those is nil nobody is told that way.
 type Config struct {
 	Log          command.Log
 	Feed         command.Feed
@@ -98,6 +99,18 @@ func New(cfg Config) *Notices {
 	return &Notices{Config: cfg, composer: composer{
 		log: cfg.Log, feed: cfg.Feed, rights: cfg.Rights, people: cfg.People, base: cfg.URL, now: cfg.Now,
 	}}
+}
+
+// integrations are those that are told, as of a commit at least.
+func (n *Notices) integrations(ctx context.Context, at events.Seq) ([]Integration, error) {
+	if n.Integrations == nil {
+		return nil, nil
+	}
+	all, err := n.Integrations.Told(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("which integrations are told: %w", err)
+	}
+	return all, nil
 }
 
 // Loops are what a worker runs for it.

@@ -151,6 +151,9 @@ type way struct {
 // wayTo finds how somebody is reached. No sender is no way.
 func (n *Notices) wayTo(ctx context.Context, to Recipient) (way, error) {
 	if id, ok := to.Integration(); ok {
+		if n.Integrations == nil {
+			return way{}, nil
+		}
 		kind, addr, err := n.Integrations.Address(ctx, id)
 		if errors.Is(err, ErrNoAddress) {
 			return way{}, nil
@@ -169,6 +172,9 @@ func (n *Notices) wayTo(ctx context.Context, to Recipient) (way, error) {
 		}
 		return way{sender: n.Mail, addr: Address{Email: email}, joins: true}, nil
 	case events.ChannelSlack, events.ChannelTeams:
+		if n.Integrations == nil {
+			return way{}, nil
+		}
 		addr, err := n.Integrations.Personal(ctx, id)
 		if errors.Is(err, ErrNoAddress) {
 			return way{}, nil

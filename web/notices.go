@@ -60,9 +60,17 @@ func (a *API) showNotices(c *call) (reply, error) {
 	return reply{status: http.StatusOK, body: shown}, nil
 }
 
+// hasPersonal reports whether the caller has an address of their own.
+func (a *API) hasPersonal(c *call) (bool, error) {
+	if a.Personal == nil {
+		return false, nil
+	}
+	return a.Personal.HasPersonal(c.ctx(), c.person.ID)
+}
+
 // personalHost is the host of the caller's own address, empty if there is none.
 func (a *API) personalHost(c *call) (string, error) {
-	has, err := a.Personal.HasPersonal(c.ctx(), c.person.ID)
+	has, err := a.hasPersonal(c)
 	if err != nil || !has {
 		return "", err
 	}
@@ -121,7 +129,7 @@ func (a *API) keepPersonal(c *call, channel events.Channel, address string) erro
 	case !posted:
 		return nil
 	case address == "":
-		has, err := a.Personal.HasPersonal(c.ctx(), c.person.ID)
+		has, err := a.hasPersonal(c)
 		if err == nil && !has {
 			err = errNoticeURL
 		}
@@ -129,6 +137,9 @@ func (a *API) keepPersonal(c *call, channel events.Channel, address string) erro
 	}
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(u.Path) < 2 {
 		return errNoticeURL
+	}
+	if a.Personal == nil {
+		return errNoticeURL.because("this server keeps no addresses of people; choose email or none")
 	}
 	value := secret.New([]byte(address))
 	defer value.Zero()

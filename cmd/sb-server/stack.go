@@ -229,6 +229,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
+		Loops: st.openNotices().Loops(),
 	})
 }
 
