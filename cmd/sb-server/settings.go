@@ -48,6 +48,7 @@ type settings struct {
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
+	SMTP       smtpSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -116,7 +117,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC())
+	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.
@@ -151,7 +152,7 @@ func explainSetting(err error) error {
 	if !errors.As(err, &parse) {
 		return err
 	}
-	field, ok := reflect.TypeFor[settings]().FieldByName(parse.Name)
+	field, ok := fieldOf(reflect.TypeFor[settings](), parse.Name)
 	if !ok {
 		return err
 	}
@@ -166,6 +167,22 @@ func explainSetting(err error) error {
 	}
 	name := field.Tag.Get("env")
 	return fmt.Errorf("%s is %q: write %s", name, os.Getenv(name), form)
+}
+
+// fieldOf finds a field of that name that the environment sets, in a struct or in one within it.
+func fieldOf(in reflect.Type, name string) (reflect.StructField, bool) {
+	for i := range in.NumField() {
+		f := in.Field(i)
+		if variable := f.Tag.Get("env"); f.Name == name && variable != "" && variable != "-" {
+			return f, true
+		}
+		if f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == "" {
+			if found, ok := fieldOf(f.Type, name); ok {
+				return found, true
+			}
+		}
+	}
+	return reflect.StructField{}, false
 }
 
 func (s settings) path(elem ...string) string {
