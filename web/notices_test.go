@@ -2,14 +2,17 @@ package web_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/secret"
 	"secretsbridge/notices"
+	"secretsbridge/rights"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -108,4 +111,37 @@ func TestPeopleSeeWhatTheyWereTold(t *testing.T) {
 		t.Errorf("somebody else sees %+v", theirs)
 	}
 	r.call(r.developer, "GET", "/me/notices/deliveries?cursor=!", nil).wants(t, 400, "cursor_invalid")
+}
+
+// TestTheInboxAndNoticesAgree asks for everybody whether a request waits for them: the list of the
+// API, which reads views, and the word that notices go by, which reads the log.
+func TestTheInboxAndNoticesAgree(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	voted := r.submit(r.developer)
+	r.call(r.approver, "POST", at(voted, "/approve"), nil).wants(t, 200, "")
+	ids := []events.RequestID{voted, r.submit(r.developer), r.submit(r.other)}
+	r.call(r.second, "POST", "/me/delegations", api.Delegate{To: string(r.other.ID), Until: r.clock.Now().Add(time.Hour), Absent: true})
+	waiting := 0
+	for _, who := range []person{r.developer, r.other, r.approver, r.second, r.admin} {
+		listed := read[api.Page[api.Request]](t, r.call(who, "GET", "/requests?asked=me", nil))
+		for _, id := range ids {
+			of, _, err := command.Load[command.Request](t.Context(), r.log, events.RequestStream(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			word := rights.Word{From: r.rights, Who: who.ID, Powers: r.rights.Powers(who.ID), Person: true, Now: r.clock.Now()}
+			votes := word.Votes(of, rights.MatterOf(r.rights.Governance(), of))
+			inList := slices.ContainsFunc(listed.Items, func(shown api.Request) bool { return shown.ID == string(id) })
+			if votes != inList {
+				t.Errorf("%s: notices say %v, the list %v, of %s", who.ID, votes, inList, id)
+			}
+			if votes {
+				waiting++
+			}
+		}
+	}
+	if waiting == 0 {
+		t.Error("nothing waits for anybody")
+	}
 }

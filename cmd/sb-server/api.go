@@ -28,7 +28,7 @@ func (st *stack) api() (*web.API, error) {
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Notices:      store.Deliveries{Pool: st.pool},
-		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer},
+		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer, Mail: st.settings.SMTP.Host != ""},
 	}
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider

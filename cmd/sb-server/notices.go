@@ -5,18 +5,29 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/egress"
 	"secretsbridge/notices"
+	"secretsbridge/notices/chat"
+	"secretsbridge/notices/hook"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 )
 
-// openNotices tells people and integrations what happens.
+// openNotices tells people what happens. The settings of mail were tried at start.
 func (st *stack) openNotices() *notices.Notices {
-	return notices.New(notices.Config{
+	client := egress.Client(egress.Policy{Allow: st.settings.Egress})
+	cfg := notices.Config{
 		Log: st.store, Feed: st.store, Positions: store.Loops{Pool: st.pool}, Rights: st.rights, People: st.people,
 		Outbox: store.Deliveries{Pool: st.pool}, Ends: ends{projections.Requests{Pool: st.pool}},
+		Slack: chat.Slack{Client: client}, Teams: chat.Teams{Client: client}, Hook: hook.Sender{Client: client, Now: time.Now},
 		URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
-	})
+	}
+	if sender, err := st.settings.mailSender(); err != nil {
+		st.log.Error("mail cannot be sent", "err", err)
+	} else if sender != nil { // a nil pointer in an interface is not nil
+		cfg.Mail = sender
+	}
+	return notices.New(cfg)
 }
 
 // ends finds what ends soon in the words of package notices.
