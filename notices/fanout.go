@@ -114,7 +114,8 @@ func (n *Notices) deliveries(t told, seq events.Seq, integrations []Integration)
 	now := n.Now()
 	add := func(to Recipient, due time.Time, held bool) {
 		all = append(all, Delivery{
-			ID: events.DeliveryOf(t.event.ID, string(t.kind)+" "+string(to)), To: to, // one fact may be told as two kinds Kind: t.kind, Event: t.event.ID, Seq: seq, Request: t.request.ID, At: t.event.Time,
+			ID: events.DeliveryOf(t.event.ID, string(t.kind)+" "+string(to)), // one fact may be told as two kinds
+			To: to, Kind: t.kind, Event: t.event.ID, Seq: seq, Request: t.request.ID, At: t.event.Time,
 			State: Waiting, Due: due, Held: held,
 		})
 	}
