@@ -11,7 +11,7 @@ BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags grpcnotrace
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps app build run run-vault test test-go test-app deps-browser screenshots race fuzz vectors bench generate tidy clean
+.PHONY: help deps app argocd-record build run run-vault test test-go test-app deps-browser screenshots race fuzz vectors bench generate tidy clean
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -98,13 +98,27 @@ fuzz: ## run each fuzz target for FUZZTIME (30s); what one finds stays in testda
 vectors: ## take the official test vectors from their publishers again; git shows a difference
 	cd test/vectors && $(GO) vet . && $(GO) run . ../../seal/testdata/vectors
 
+# The answers of a real Argo CD are written down anew when its version changes; no test needs it.
+ARGOCD := $(CURDIR)/.cache/argocd
+KUBERNETES := -X k8s.io/component-base/version.gitVersion=v1.36.1 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
+
+argocd-record: ## build a real Argo CD and Kubernetes API and record what they answer (root; about 10 minutes once)
+	@command -v etcd >/dev/null && command -v redis-server >/dev/null || \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends etcd-server redis-server git >/dev/null
+	cd test/servers/argocd && $(GO) build -ldflags "$(KUBERNETES)" -o $(ARGOCD)/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+	cd test/servers/argocd && $(GO) build -ldflags "$(KUBERNETES)" -o $(ARGOCD)/kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager
+	cd test/servers/argocd && $(GO) build -ldflags "-X github.com/argoproj/argo-cd/v3/common.version=3.5.7" -o $(ARGOCD)/argocd github.com/argoproj/argo-cd/v3/cmd
+	cd test/servers/argocd && $(GO) build -o $(ARGOCD)/record .
+	cd test/servers/argocd && unshare -n sh -c 'ip link set lo up && exec $(ARGOCD)/record --bin $(ARGOCD) --out $(CURDIR)/gitops/argocd/testdata/recorded'
+
 bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), counting a call against a raw update (ratio), rebuild against COPY (ratio, aim 0.5)," && \
 	echo "== pages of a million secrets by a label (p99-ms, aim 10)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
 	echo "== decisions by 1,000 rules (µs/decision, aim 50), permissions by 10,000 grants (µs/check, aim 5)," && \
 	echo "== sign-ins (sign-ins/s, ms and MiB each)," && \
-	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)" && set -o pipefail && { \
+	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)," && \
+	echo "== 1,000 applications of Argo CD looked at (s/period, aim 15; ratio to the same GETs unread)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench 'Append|Take' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
@@ -116,6 +130,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench Watch1000 -benchtime 5x ./gitops/argocd && \
 	$(GO) test -run '^$$' -bench SignIn -benchtime 100x ./store && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \
 	} | grep -E '^(Benchmark|pkg:|---|FAIL|panic)|_test.go'

@@ -41,6 +41,7 @@ type Config struct {
 	Trust   Trust           // the control plane's keys: pinned at enrolment, and what follows from them
 
 	Connections *Connections
+	Observer    Observer // nil: this agent sees nothing of its cluster
 
 	// FingerprintKey is the one that all agents have whose values are compared. The zero
 	// key means that this agent makes no fingerprints.

@@ -45,6 +45,7 @@ type control struct {
 	calls      map[events.Service]int
 	sent       [][]byte
 	beats      []events.Heartbeat
+	observed   []events.ReportObservation
 	tamper     func(*events.DataKeyGrant)
 	sealBy     *seal.SigningKey // instead of signer
 	pulls      int
@@ -292,6 +293,9 @@ func (c *control) answer(service events.Service, body []byte) (result any, refus
 	case events.ServiceFail:
 		q := read[events.FailJob](c.t, body)
 		return c.fail(q)
+	case events.ServiceObserved:
+		c.observed = append(c.observed, read[events.ReportObservation](c.t, body))
+		return events.Done{}, ""
 	}
 	c.t.Errorf("unknown service %q", service)
 	return nil, "service_unknown"

@@ -75,6 +75,7 @@ var messages = []any{
 	events.AskFingerprintKey{}, events.FingerprintKey{}, events.ComparePatch{}, events.Comparison{}, events.FetchValue{}, events.ProposedValue{},
 	events.RotateKey{}, events.RetireKeys{}, events.NeededKeys{}, events.AskTrust{}, events.Trust{}, events.KeyStatement{},
 	events.TakeJob{}, events.JobGrant{}, events.ScanPage{}, events.PageTaken{}, events.FingerprintPage{}, events.FinishJob{}, events.AbandonJob{},
+	events.ReportObservation{},
 }
 
 // TestNoMessageHasRoomForACredential walks all fields of all messages.

@@ -97,7 +97,7 @@ func FuzzTicket(f *testing.F) {
 	f.Add(bytes.Replace(raw, []byte(`"until":"20`), []byte(`"until":"19`), 1))
 	f.Add(bytes.Replace(raw, []byte(`{`), []byte(`{"token":1,`), 1))
 	alone := bytes.Replace(raw, []byte(`"request":"r_0mqaya9s4f73mh3qpnwwjxa78w"`), []byte(`"request":""`), 1)
-	for _, op := range []string{"discover", "fingerprint", "keys", "compare", "patch"} {
+	for _, op := range []string{"discover", "fingerprint", "keys", "compare", "patch", "observe"} {
 		f.Add(bytes.Replace(raw, []byte(`"read"`), []byte(`"`+op+`"`), 1))
 		f.Add(bytes.Replace(alone, []byte(`"read"`), []byte(`"`+op+`"`), 1))
 	}
@@ -115,6 +115,9 @@ func FuzzTicket(f *testing.F) {
 		switch {
 		case got.Operation == events.OperationCompare:
 			named, known = got.Job == events.ComparisonOf(got.Request), true
+		case got.Operation == events.OperationObserve:
+			named = got.Observe != nil && got.Job == events.ObservationOf(got.Request, got.Observe.Watch.Number)
+			known = named && got.Observe.Watch.Cluster == cluster
 		case got.Operation.Standalone():
 			named, known = got.Request == "" && events.ValidID(string(got.Job), "j_"), true
 		}

@@ -60,7 +60,7 @@ func (a *Agent) handle(ctx, scans context.Context, d Delivery, giveSlot func()) 
 	}
 	if err != nil {
 		j.log.Error("a job is refused", "err", err)
-		if ticket.Operation == events.OperationCompare {
+		if looks(ticket.Operation) {
 			a.end(ctx, d, doneWith()) // there is nothing to fail, and another look is offered
 			return
 		}
@@ -70,6 +70,8 @@ func (a *Agent) handle(ctx, scans context.Context, d Delivery, giveSlot func()) 
 	switch {
 	case ticket.Operation == events.OperationCompare:
 		a.end(ctx, d, j.look(ctx, d))
+	case ticket.Operation == events.OperationObserve:
+		a.end(ctx, d, j.observe(ctx, d))
 	case overAll(ticket.Operation):
 		a.end(ctx, d, j.alone(scans, d, giveSlot))
 	case ticket.Operation.Standalone():

@@ -25,7 +25,7 @@ const (
 //   - A scan has a place of its own beside the slots. The control plane offers a
 //     cluster one at a time.
 type room struct {
-	aside chan struct{} // holds a token for each look and list of key names
+	aside chan struct{} // holds a token for each look, at a secret or a rollout, and list of key names
 	scan  chan struct{} // likewise for the scan
 }
 

@@ -50,8 +50,10 @@ func (a *Agent) readTicket(ctx context.Context, data []byte, now time.Time) (eve
 	switch {
 	case t.Cluster != a.Cluster:
 		return t, fmt.Errorf("%w: it is of cluster %q", errNotForUs, t.Cluster)
-	case !t.Operation.Standalone() && t.Operation != events.OperationRead && t.Operation != events.OperationPatch && t.Operation != events.OperationCompare:
+	case !t.Operation.Standalone() && t.Operation != events.OperationRead && t.Operation != events.OperationPatch && !looks(t.Operation):
 		return t, fmt.Errorf("%w: operation %q is unknown to this version", errNotForUs, t.Operation)
+	case t.Operation == events.OperationObserve && t.Observe.Watch.Cluster != a.Cluster:
+		return t, fmt.Errorf("%w: it watches cluster %q", errNotForUs, t.Observe.Watch.Cluster)
 	case !now.Before(t.Until):
 		return t, fmt.Errorf("%w: it ended at %s", errNotForUs, t.Until.UTC().Format(time.RFC3339))
 	}
@@ -68,8 +70,16 @@ func namesJob(t events.Ticket) bool {
 		return false
 	case t.Operation == events.OperationCompare:
 		return t.Job == events.ComparisonOf(t.Request)
+	case t.Operation == events.OperationObserve:
+		return t.Observe != nil && t.Job == events.ObservationOf(t.Request, t.Observe.Watch.Number)
 	}
 	return t.Job == events.JobOf(t.Request)
+}
+
+// looks reports whether jobs of the operation change nothing, at the provider or of a request. One
+// that cannot be done is left: another is offered soon.
+func looks(op events.Operation) bool {
+	return op == events.OperationCompare || op == events.OperationObserve
 }
 
 // signer returns a key of the control plane, after asking for new ones where need be.

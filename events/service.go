@@ -31,6 +31,8 @@ const (
 	ServicePrints  Service = "prints"  // FingerprintPage → PageTaken
 	ServiceFinish  Service = "finish"  // FinishJob → Done
 	ServiceAbandon Service = "abandon" // AbandonJob → Done
+
+	ServiceObserved Service = "observed" // ReportObservation → Done
 )
 
 // Services lists every agent service.
@@ -38,7 +40,8 @@ func Services() []Service {
 	return []Service{ServiceHeartbeat, ServiceRenew, ServiceStart, ServiceDataKey, ServiceHandOver, ServiceComplete, ServiceFail,
 		ServiceFingerprint, ServiceCompare, ServiceFetch,
 		ServiceRotate, ServiceRetire, ServiceTrust,
-		ServiceTake, ServicePage, ServicePrints, ServiceFinish, ServiceAbandon}
+		ServiceTake, ServicePage, ServicePrints, ServiceFinish, ServiceAbandon,
+		ServiceObserved}
 }
 
 // Heartbeat says that an agent is alive. Heard is the Time of the last reply that it

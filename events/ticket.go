@@ -18,6 +18,8 @@ type Ticket struct {
 
 	Changes []Change `json:"changes,omitempty"` // of a patch, and of a look at one
 	Create  bool     `json:"create,omitempty"`  // likewise
+
+	Observe *Observe `json:"observe,omitempty"` // of a look at a rollout: what is looked at
 }
 
 // SignedTicket is a ticket with the control plane's Ed25519 signature over exactly

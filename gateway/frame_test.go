@@ -45,6 +45,8 @@ func questions() map[events.Service]any {
 		events.ServicePrints:  events.FingerprintPage{Job: scanJob, Attempt: 1, Number: 1},
 		events.ServiceFinish:  events.FinishJob{Job: scanJob, Attempt: 1},
 		events.ServiceAbandon: events.AbandonJob{Job: scanJob, Attempt: 1, Code: events.FailureForbidden},
+
+		events.ServiceObserved: events.ReportObservation{Request: req, Job: events.ObservationOf(req, 1), Watch: 1},
 	}
 }
 

@@ -63,11 +63,12 @@ type Link struct {
 	CA   string // PEM
 }
 
-// Config is what a gateway works with. Every field is needed.
+// Config is what a gateway works with. Every field is needed but Rollouts.
 type Config struct {
 	Log         command.Log
 	Custody     *custody.Custody
 	Inventory   Inventory
+	Rollouts    Rollouts // nil: nothing is watched
 	Credentials Credentials
 	Presence    Presence
 	Directory   Directory
@@ -189,6 +190,8 @@ func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Servic
 		return answer(ctx, by, body, g.finish)
 	case events.ServiceAbandon:
 		return answer(ctx, by, body, g.abandon)
+	case events.ServiceObserved:
+		return answer(ctx, by, body, g.observed)
 	}
 	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
 }
@@ -242,7 +245,7 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 // ordinary are refusals that honest agents meet: races, an answer that was lost, and a
 // stored value that is no good.
 var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrRotatedAlready, ErrSuiteRefused,
-	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken}
+	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken, ErrClusterClock, ErrNothingWatched}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
 // are counted in the server's log only, so that it cannot make the facts grow for ever.

@@ -40,9 +40,10 @@ type Reader interface {
 
 // Application is one that an integration has.
 type Application struct {
-	Target events.RolloutTarget
-	Sync   string
-	Health string
+	Target  events.RolloutTarget
+	Project string // of Argo CD
+	Sync    string
+	Health  string
 }
 
 // Lister lists them, for people who choose.

@@ -219,6 +219,7 @@ func TestHostileLeaf(t *testing.T) {
 		"call services as another agent": func(l *rawLeaf) {
 			for _, a := range []*testAgent{s.victim, s.neighbour} {
 				l.publish(subject.Service(a.Account, events.ServiceDataKey), "_INBOX.evil", "", evil)
+				l.publish(subject.Service(a.Account, events.ServiceObserved), "_INBOX.evil", "", evil)
 			}
 		},
 		"answer for the control plane": func(l *rawLeaf) {

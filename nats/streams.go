@@ -73,6 +73,7 @@ func bucketConfigs(replicas int) []jetstream.KeyValueConfig {
 		{Bucket: subject.PresenceBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, TTL: PresenceTTL},
 		// On disk, so that fencing tokens never fall.
 		{Bucket: subject.LeasesBucket, Storage: jetstream.FileStorage, Replicas: replicas, History: 1, LimitMarkerTTL: time.Second},
+		{Bucket: subject.CachesBucket, Storage: jetstream.MemoryStorage, Replicas: replicas, History: 1, TTL: cacheTerm},
 	}
 }
 

@@ -31,7 +31,7 @@ var carriers = map[string]string{
 // that the caller chooses freely together with a value, and no type that holds a value
 // or an envelope can be passed, because the package does not know them.
 func TestNothingArbitraryCanBeStored(t *testing.T) {
-	s := surfaceOf(t, ".", "../events", "../internal/window")
+	s := surfaceOf(t, ".", "../events", "../internal/window", "../worker")
 	found := map[string]string{}
 	exported := 0
 	for name, f := range s.funcs {

@@ -61,6 +61,11 @@ func TestSecretsAreWhereTheyMustBeAndNowhereElse(t *testing.T) {
 	r.signIn(wrong+"@example.org", wrong).wants(t, 401, "sign_in_failed")
 	invited := read[api.Invitation](t, r.call(r.admin, "POST", "/agents/invitations", api.Invite{Name: "two", Cluster: "demo"}))
 	r.call(nobody, "POST", "/agents/enrol", events.Enrol{Token: invited.Token + "x", Version: "1"}).wants(t, 403, "enrolment_token_refused")
+	link := read[api.Link](t, r.call(r.admin, "POST", "/people", api.InvitePerson{Email: "new@example.org", Name: "New Person"}).wants(t, 201, ""))
+	machine := made(r, r.admin, "/machines", api.CreateMachine{Name: "pipeline"})
+	issued := read[api.IssuedToken](t, r.call(r.admin, "POST", "/machines/"+machine+"/tokens", api.IssueToken{
+		Name: "one", Permissions: []string{"request.list"}, Until: r.clock.Now().Add(time.Hour),
+	}).wants(t, 201, ""))
 	a := r.enrol()
 	_, path := r.ready(a, value)
 	r.ready(a, unused)
@@ -101,6 +106,8 @@ func TestSecretsAreWhereTheyMustBeAndNowhereElse(t *testing.T) {
 		"a browser's token":          {before, "/sessions"},
 		"the one that follows":       {b.cookie, "/sessions/current/renew"},
 		"an invitation's token":      {invited.Token[len(invited.Token)-43:], "/agents/invitations"},
+		"a person's link":            {link.Link[len(link.Link)-43:], "/people"},
+		"a machine's token":          {issued.Token, "/machines/" + machine + "/tokens"},
 	} {
 		found := 0
 		for place, all := range places {

@@ -103,7 +103,6 @@ func Fold(feed command.Feed, positions Positions, name LoopName, fold func(conte
 			end := commits[len(commits)-1]
 			t.state.position.Store(uint64(end.Seq))
 			t.state.behind.Store(0)
-			t.Lag(max(time.Since(end.Events[0].Time), 0))
 			t.ran()
 			return nil
 		})

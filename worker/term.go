@@ -79,7 +79,7 @@ type LoopStats struct {
 	Fence    uint64        // of the last holding; 0 if there was none
 	Terms    uint64        // holdings
 	LastRun  time.Time     // when a step last ended well; zero if none did
-	Lag      time.Duration // behind what it follows; 0 unless held
+	Lag      time.Duration // behind what it follows: of a follower, the age of the oldest commit in hand; 0 unless held
 	Handled  uint64
 	Failed   uint64 // things or steps that are tried again
 	Buried   uint64 // given up

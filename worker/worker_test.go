@@ -56,23 +56,25 @@ func newWorld(t *testing.T) *world {
 	return &world{signer: signer, queue: map[events.JobID][]byte{}, published: map[events.JobID]int{}, letters: make(chan worker.DeadLetter), seen: map[events.AgentID]time.Time{}}
 }
 
-// start runs a worker until the test ends, in the test's bubble of time.
-func (w *world) start(t *testing.T) {
+// start runs a worker until the test ends or stop is called, in the test's bubble of time.
+func (w *world) start(t *testing.T, loops ...worker.Loop) (wk *worker.Worker, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	wk := worker.New(worker.Config{
+	wk = worker.New(worker.Config{
 		Log: &w.Memory, Feed: &w.Memory, Views: w, Jobs: w, Custody: w, Inventory: inventoryOf(w), Sessions: w, Presence: w, Links: w,
 		Signer: w.signer, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		LookEach: time.Minute, Leases: &w.leases, Positions: &w.positions,
+		LookEach: time.Minute, Leases: &w.leases, Positions: &w.positions, Loops: loops,
 	})
 	go func() { done <- wk.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("worker ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	synctest.Wait()
+	return wk, stop
 }
 
 func (w *world) record(t *testing.T, stream events.Stream, facts ...events.Fact) {

@@ -59,6 +59,10 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	cluster, err := kubeReader(os.Getenv, serviceAccount, log)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
 	link, err := startLink(ctx, id, log)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -66,8 +70,13 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	defer link.Close()
 	connections := agent.NewConnections(settings.connections, log)
 	defer func() { err = errors.Join(err, connections.Close()) }()
+	var observer agent.Observer
+	if cluster != nil {
+		observer = cluster // not a nil pointer in an interface
+	}
 	worker, err := agent.New(agent.Config{
-		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
+		Observer: observer,
+		Link:     link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
 		Account: id.Account(), SignKey: id.SignKey(), Keys: id.Keys(), Trust: id, Connections: connections,
 		Credential: id.Credential(),
 		Renewed: func(_ context.Context, c agent.Credential) error {
@@ -83,7 +92,12 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		return fmt.Errorf("run: %w", err)
 	}
 	socket, err := listenStatus(socketPath(dir, settings.socket), func() report {
-		return report{Status: worker.Status(), Name: id.Name(), Link: link.State()}
+		r := report{Status: worker.Status(), Name: id.Name(), Link: link.State()}
+		if cluster != nil {
+			state := cluster.State()
+			r.Kube = &state
+		}
+		return r
 	}, log)
 	if err != nil {
 		log.Warn("sb-agent status gets no answer; the agent works all the same", "err", err)

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/agent"
+	"secretsbridge/agent/kube"
 	"secretsbridge/internal/socket"
 	"secretsbridge/nats/leaf"
 )
@@ -31,6 +32,8 @@ type report struct {
 	agent.Status
 	Name string     `json:"name"`
 	Link leaf.State `json:"link"` // up, down or refused
+
+	Kube *kube.State `json:"kube,omitempty"` // of SB_AGENT_KUBE; nil: off
 }
 
 // statusSocket answers whoever may open it: the agent's own user.
@@ -166,5 +169,20 @@ func (r report) print(out io.Writer) error {
 		}
 		fmt.Fprintln(w, line)
 	}
+	if r.Kube != nil {
+		fmt.Fprintf(w, "cluster API\t%s\n", kubeLine(*r.Kube))
+	}
 	return w.Flush()
+}
+
+// kubeLine says where rollouts are looked at, and how the last look went.
+func kubeLine(k kube.State) string {
+	line := fmt.Sprintf("%s, namespaces %s", k.Server, strings.Join(k.Namespaces, ", "))
+	switch {
+	case k.Looked.IsZero():
+		return line + "; nobody asked for a look yet"
+	case k.Problem != "":
+		return fmt.Sprintf("%s; the look at %s saw nothing (%s): %s", line, k.Looked.Format(time.RFC3339), k.Problem, k.Cause)
+	}
+	return fmt.Sprintf("%s; looked at %s", line, k.Looked.Format(time.RFC3339))
 }

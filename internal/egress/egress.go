@@ -16,6 +16,7 @@ import (
 const (
 	DefaultTimeout = 10 * time.Second
 	DefaultMaxBody = 64 << 10
+	DefaultIdle    = 4
 )
 
 // dialTimeout bounds the way to a connection. Who does not answer by then is not there.
@@ -31,6 +32,10 @@ type Policy struct {
 	CA      *x509.CertPool // the only authorities that count; nil: the system's
 	Timeout time.Duration  // of a call with its answer's body; 0: DefaultTimeout
 	MaxBody int64          // of an answer, in bytes, unpacked; 0: DefaultMaxBody
+
+	// Idle is how many connections to one host are kept for later calls; 0: DefaultIdle. Fewer than
+	// are called at the same time means a handshake for most calls.
+	Idle int
 
 	// Resolver asks for the addresses of names; nil is the host's. Whatever it says is not trusted.
 	Resolver *net.Resolver
@@ -58,6 +63,10 @@ func Transport(p Policy) http.RoundTripper {
 	if most == 0 {
 		most = DefaultMaxBody
 	}
+	idle := p.Idle
+	if idle == 0 {
+		idle = DefaultIdle
+	}
 	g := newGuard(p)
 	dialer := &net.Dialer{
 		Timeout:  dialTimeout,
@@ -72,8 +81,8 @@ func Transport(p Policy) http.RoundTripper {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.CA},
 		TLSHandshakeTimeout:    dialTimeout,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    4,
-		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    idle,
+		MaxIdleConns:           max(64, idle),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 	}}

@@ -67,6 +67,19 @@ func TestAWorkloadThatIsTurnedOff(t *testing.T) {
 	}
 }
 
+func TestAPodThatIsOver(t *testing.T) {
+	for text, over := range map[string]bool{
+		`{"kind":"Pod","status":{"phase":"Succeeded"}}`: true,
+		`{"kind":"Pod","status":{"phase":"Failed"}}`:    true,
+		`{"kind":"Pod","status":{"phase":"Running"}}`:   false,
+		`{"kind":"Job","status":{"phase":"Failed"}}`:    false, // a field that it does not have
+	} {
+		if w, err := manifest.Parse([]byte(text)); err != nil || w.Over() != over {
+			t.Errorf("%s: over %v, %v", text, w.Over(), err)
+		}
+	}
+}
+
 func TestARolloutMayTakeItsTemplateFromADeployment(t *testing.T) {
 	w, err := manifest.Parse([]byte(`{"kind":"Rollout","spec":{"workloadRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"api"}}}`))
 	if err != nil {

@@ -32,6 +32,9 @@ type Workload struct {
 
 		PodSpec // a Pod's own
 	} `json:"spec"`
+	Status struct {
+		Phase string `json:"phase"` // a Pod's
+	} `json:"status"`
 }
 
 // Metadata is what of an object's is read.
@@ -70,6 +73,11 @@ func (w Workload) Uses() map[string]events.WorkloadUse {
 
 // Idle reports whether it is told to have no pods.
 func (w Workload) Idle() bool { return w.Spec.Replicas != nil && *w.Spec.Replicas == 0 }
+
+// Over reports whether it is a pod that has ended and starts no more.
+func (w Workload) Over() bool {
+	return w.Kind == "Pod" && (w.Status.Phase == "Succeeded" || w.Status.Phase == "Failed")
+}
 
 // TemplateOf is the workload that a Rollout takes its template from; "" is its own.
 func (w Workload) TemplateOf() (kind, name string) {

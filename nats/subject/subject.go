@@ -21,6 +21,7 @@ const (
 	PresenceBucket    = "presence"    // agents that were heard, one a key
 	WindowsBucket     = "windows"     // rate windows, one a key
 	LeasesBucket      = "leases"      // who works at which loop, one a key
+	CachesBucket      = "caches"      // <cache>.<id>: of whom something changed
 )
 
 // Wildcards over whole families of subjects.
