@@ -173,12 +173,12 @@ func (a *API) deliveriesTo(c *call, to notices.Recipient) (reply, error) {
 	}
 	page := api.Page[api.Delivery]{Items: []api.Delivery{}, Next: found.Next}
 	for _, d := range found.Items {
-		page.Items = append(page.Items, deliveryOf(d))
+		page.Items = append(page.Items, noticeOf(d))
 	}
 	return reply{status: http.StatusOK, body: page}, nil
 }
 
-func deliveryOf(d notices.Delivery) api.Delivery {
+func noticeOf(d notices.Delivery) api.Delivery {
 	shown := api.Delivery{
 		ID: string(d.ID), Notice: string(d.Kind), At: d.At, Request: string(d.Request), State: string(d.State),
 		Attempts: d.Attempts, Code: string(d.Code), Message: string(d.Message),
