@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
@@ -199,6 +200,33 @@ func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Requ
 		openStates, after, limited(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list open requests: %w", err)
+	}
+	return found, nil
+}
+
+// Ending is a request that has not ended, or that has envelopes to be opened, with its end.
+type Ending struct {
+	ID    events.RequestID `db:"id"`
+	Seq   events.Seq       `db:"seq"`
+	Due   time.Time        `db:"due_at"`
+	Since time.Time        `db:"since"` // its approval, or its submit
+}
+
+// Ending returns requests that reach an end of theirs after one time, or at it and after one
+// place, and at or before another time, the soonest first.
+func (r Requests) Ending(ctx context.Context, after time.Time, place events.Seq, before time.Time, limit int) ([]Ending, error) {
+	found, err := fetch[Ending](ctx, r.Pool, `
+		SELECT id,
+		       seq,
+		       due_at,
+		       coalesce(approved_at, submitted_at) AS since
+		FROM   views.requests
+		WHERE  (due_at, seq) > ($1, $2)
+		AND    due_at <= $3
+		ORDER  BY due_at, seq
+		LIMIT  $4`, pgx.QueryExecModeCacheDescribe, after, place, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list requests that end soon: %w", err)
 	}
 	return found, nil
 }

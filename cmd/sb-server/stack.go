@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -246,7 +247,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: append(loops, st.sweepIntegrations()),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), []worker.Loop{st.sweepIntegrations()}),
 	})
 }
 

@@ -196,6 +196,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Delivery": api.Delivery{}, "Mapping": api.Mapping{}, "Target": api.Target{}, "AddMapping": api.AddMapping{}, "GivenTarget": api.Target{},
 		"Applications": api.Applications{}, "Suggestions": api.Suggestions{},
 		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
+		"Notices": api.Notices{}, "ChooseNotices": api.ChooseNotices{}, "QuietHours": api.QuietHours{}, "Queued": api.Queued{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)
