@@ -108,7 +108,7 @@ test('a webhook is told, its key is shown once and rotated, and what cannot be s
   const make = page.getByRole('dialog')
   await make.getByLabel('Kind').selectOption('webhook')
   await make.getByLabel('Name').fill(name)
-  await make.getByLabel('Address').fill(address)
+  await make.getByRole('textbox', { name: 'Address' }).fill(address)
   await make.getByRole('checkbox', { name: 'A request could not be carried out' }).check()
   await accessible(page)
   await make.getByRole('button', { name: 'Create' }).click()
