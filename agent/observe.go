@@ -39,20 +39,11 @@ func (j job) observe(ctx context.Context, d Delivery) verdict {
 		j.log.Debug("this agent sees nothing of its cluster; another one may (SB_AGENT_KUBE)")
 		return later(observeDelay)
 	}
-	if j.jobs.begin(j.ticket.Job) != fresh {
-		return later(j.Lease)
-	}
-	defer j.jobs.end(j.ticket.Job, false)
-	leave, ok := j.room.enter(j.ticket.Operation)
-	if !ok {
-		j.log.Info("there is no room for another look")
-		return doneWith()
-	}
-	defer leave()
-	ctx, cancel := context.WithDeadlineCause(ctx, j.ticket.Until, errJobEnded)
-	defer cancel()
-	defer j.keepLease(ctx, d)()
+	return j.looking(ctx, d, j.tell)
+}
 
+// tell looks and says what was seen.
+func (j job) tell(ctx context.Context, d Delivery) verdict {
 	began := time.Now()
 	said := events.ReportObservation{Request: j.ticket.Request, Job: j.ticket.Job, Watch: j.ticket.Observe.Watch.Number}
 	err := json.Unmarshal(d.Data(), &said.Ticket)

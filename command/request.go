@@ -26,6 +26,10 @@ type Request struct {
 	Compared  *events.PatchCompared      // the last look that saw the secret
 	Begun     *events.WriteBegun         // the write whose outcome nobody has told yet
 	Delivered []events.EnvelopeDelivered // in the order they were opened
+	Outcome   events.PatchOutcome        // of one that was executed
+	Version   string                     // likewise: the provider's, that was written
+	Written   time.Time                  // likewise: when its outcome was taken
+	Rollout   *Rollout                   // of one that applications are watched for
 
 	problem   events.FailureCode    // why the last look saw nothing
 	looks     int                   // recorded so far
@@ -91,6 +95,7 @@ func (r Request) Evolve(e events.Event) Request {
 			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})
 	case events.RequestExecuted:
 		r.State = events.StateExecuted
+		r.Outcome, r.Version, r.Written = f.Outcome, f.ProviderVersion, e.Time
 	case events.RequestFailed:
 		r.State = events.StateFailed
 	case events.EnvelopeRevealed:
@@ -103,6 +108,9 @@ func (r Request) Evolve(e events.Event) Request {
 		r.steps.escalated = true
 	case events.GlassBroken, events.GlassReviewed, events.ReviewOverdue:
 		return r.evolveGlass(e.Fact)
+	case events.RolloutBegun, events.RolloutObserved, events.RolloutSettled,
+		events.RequestApplied, events.RequestRolloutFailed, events.RequestUnverified:
+		return r.evolveRollout(e)
 	default:
 		return r.evolvePatch(e)
 	}

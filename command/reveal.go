@@ -57,7 +57,7 @@ func (r Request) RevealFailed(envelope events.EnvelopeID) ([]events.Fact, error)
 	return []events.Fact{events.RevealFailed{Envelope: envelope, Code: events.FailureEnvelopeBroken}}, nil
 }
 
-// Expire decides what reached its end by meta.Time: the request itself, or
+// Expire decides what reached its end by meta.Time: the request itself, its watches, or
 // envelopes of an executed one. Nothing due is nothing to do.
 func (r Request) Expire(meta Meta) ([]events.Fact, error) {
 	switch {
@@ -70,7 +70,7 @@ func (r Request) Expire(meta Meta) ([]events.Fact, error) {
 	case r.State != events.StateExecuted:
 		return nil, nil
 	}
-	var facts []events.Fact
+	facts := r.expireRollout(meta)
 	for _, e := range r.Envelopes {
 		if e.State == EnvelopeReady && !meta.Time.Before(e.Expires) {
 			facts = append(facts, events.EnvelopeExpired{Envelope: e.ID, Key: e.Key})

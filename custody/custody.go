@@ -76,12 +76,15 @@ type Envelope struct {
 	KMSKey      string    // by this key
 	Fingerprint string
 	Created     time.Time
-	Direction   seal.Direction // Read or Patch; of what [WrappedKeys] lists also Factor
+	Direction   seal.Direction // Read or Patch; of what [WrappedKeys] lists also Factor and Integration
 }
 
 func (e Envelope) binding() seal.Binding {
 	if e.Direction == seal.Factor { // no envelope, but its data key moves with those of envelopes
 		return seal.Binding{Direction: seal.Factor, Envelope: string(e.ID), Key: e.Key, Agent: string(e.Agent)}
+	}
+	if e.Direction == seal.Integration { // likewise
+		return seal.Binding{Direction: seal.Integration, Envelope: string(e.ID), Attempt: uint64(e.Attempt), Key: e.Key, Agent: string(e.Agent)}
 	}
 	if e.Direction == seal.Patch {
 		b := seal.Binding{

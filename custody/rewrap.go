@@ -29,8 +29,10 @@ const (
 )
 
 // WrappedKeys is what moving data keys to another key asks of the store: those of envelopes,
-// and those of second factors, which it tells as envelopes of direction factor with ID, Key (the
-// kind), Agent (the owner), Wrapped and KMSKey. Package store has it on Postgres.
+// those of second factors, which it tells as envelopes of direction factor with ID, Key (the
+// kind), Agent (the owner), Wrapped and KMSKey, and those of secrets of integrations, as envelopes
+// of direction integration with the same and Attempt (the version). Package store has it on
+// Postgres.
 type WrappedKeys interface {
 	// CountOutside is how many envelopes have a data key that is wrapped under another
 	// key than the given one.

@@ -45,10 +45,11 @@ var (
 
 // Lengths of what a cluster says, in bytes.
 const (
-	maxNamespace = 63  // RFC 1123, a label
-	maxKubeName  = 253 // likewise, a name
-	maxVersion   = 128 // a resourceVersion is opaque; etcd's are numbers of 20 digits at most
-	maxRevision  = 512 // of a source: a commit, a chart's version, an OCI digest
+	MaxNamespace      = 63  // RFC 1123, a label
+	MaxKubernetesName = 253 // likewise, a name
+
+	maxVersion  = 128 // a resourceVersion is opaque; etcd's are numbers of 20 digits at most
+	maxRevision = 512 // of a source: a commit, a chart's version, an OCI digest
 )
 
 // maxTookMS is how long a look may take, in ms: its ticket lasts half of that.
@@ -130,7 +131,7 @@ func (o Observation) checkTimes(now time.Time) error {
 func apart(a, b time.Time) bool { return a.Sub(b).Abs() > ClockTolerance }
 
 func (s ObservedSecret) check() error {
-	if !kubeName(s.Namespace, maxNamespace) || !kubeName(s.Name, maxKubeName) || s.External != "" && !kubeName(s.External, maxKubeName) {
+	if !KubernetesName(s.Namespace, MaxNamespace) || !KubernetesName(s.Name, MaxKubernetesName) || s.External != "" && !KubernetesName(s.External, MaxKubernetesName) {
 		return errors.New("the name of a secret is none of Kubernetes")
 	}
 	if !printable(s.ResourceVersion, maxVersion) {
@@ -143,18 +144,18 @@ func (w ObservedWorkload) check() error {
 	if !slices.Contains(workloadKinds, w.Kind) || w.Use != UseEnvironment && w.Use != UseVolume {
 		return errors.New("a workload is of no kind, or uses a secret in no way, that is known")
 	}
-	if !kubeName(w.Namespace, maxNamespace) || !kubeName(w.Name, maxKubeName) {
+	if !KubernetesName(w.Namespace, MaxNamespace) || !KubernetesName(w.Name, MaxKubernetesName) {
 		return errors.New("the name of a workload is none of Kubernetes")
 	}
-	if slices.ContainsFunc(w.Pods, func(p ObservedPod) bool { return !kubeName(p.Name, maxKubeName) }) {
+	if slices.ContainsFunc(w.Pods, func(p ObservedPod) bool { return !KubernetesName(p.Name, MaxKubernetesName) }) {
 		return errors.New("the name of a pod is none of Kubernetes")
 	}
 	return nil
 }
 
-// kubeName reports whether s can name an object: of a-z, 0-9, "-" and ".", beginning and ending
-// with a letter or digit (RFC 1123).
-func kubeName(s string, limit int) bool {
+// KubernetesName reports whether s can name an object and has no more than limit bytes: a-z, 0-9,
+// "-" and ".", beginning and ending with a letter or digit (RFC 1123). It is safe in a path.
+func KubernetesName(s string, limit int) bool {
 	if s == "" || len(s) > limit {
 		return false
 	}

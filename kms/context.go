@@ -21,8 +21,8 @@ const maxContext = 4096
 type EncryptionContext map[string]string
 
 // ContextOf is the context for the data key of one envelope: its request and id, for
-// whoever reads the backend's log, and a digest of the whole binding. That of a second factor
-// has its owner and its id instead.
+// whoever reads the backend's log, and a digest of the whole binding. That of a second factor, and
+// that of a secret of an integration, has its owner and its id instead.
 func ContextOf(b seal.Binding) EncryptionContext {
 	digest := sha256.Sum256(b.Bytes())
 	if b.Direction == seal.Factor {
@@ -30,6 +30,14 @@ func ContextOf(b seal.Binding) EncryptionContext {
 			"purpose": "secretsbridge-factor-v1",
 			"user":    b.Agent,
 			"factor":  b.Envelope,
+			"binding": hex.EncodeToString(digest[:]),
+		}
+	}
+	if b.Direction == seal.Integration {
+		return EncryptionContext{
+			"purpose": "secretsbridge-integration-v1",
+			"owner":   b.Agent,
+			"secret":  b.Envelope,
 			"binding": hex.EncodeToString(digest[:]),
 		}
 	}

@@ -43,6 +43,8 @@ type folder struct {
 	jobs        view[Job]
 	users       view[User]
 	inventory   inventory
+
+	integrations view[Integration]
 }
 
 // openFolder connects. With owner it acts as the owner of the schemas; otherwise as
@@ -59,6 +61,7 @@ func openFolder(ctx context.Context, config *pgx.ConnConfig, where schemas, owne
 	}
 	return &folder{
 		conn: conn, requests: newRequestView(), connections: newConnectionView(), agents: newAgentView(), jobs: newJobView(), users: newUserView(),
+		integrations: newIntegrationView(),
 	}, nil
 }
 
@@ -159,6 +162,7 @@ func (f *folder) write(ctx context.Context, b *batch) error {
 	f.agents.trim()
 	f.jobs.trim()
 	f.users.trim()
+	f.integrations.trim()
 	if f.folded != nil {
 		f.folded(b.last.Seq, streams)
 	}
@@ -224,6 +228,10 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 	if err != nil {
 		return nil, err
 	}
+	integrations, err := f.integrations.take(ctx, f.conn, kinds[events.AggregateIntegration])
+	if err != nil {
+		return nil, err
+	}
 	found, err := f.inventory.take(ctx, f.conn, b.commits, f.jobs.rows)
 	if err != nil {
 		return nil, err
@@ -247,6 +255,8 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 		agentTable.queue(queue, agents),
 		jobTable.queue(queue, jobs),
 		userTable.queue(queue, users),
+		integrationTable.queue(queue, integrations),
+		mappingTable.queue(queue, mappingsOf(integrations)),
 		found.queue(queue, rules, patchedSecrets(requests)),
 		commitTable.queue(queue, b.few.commits),
 		eventTable.queue(queue, b.few.events))

@@ -76,7 +76,7 @@ func anyCommit(r *rapid.T) []events.Event {
 	streams := []events.Stream{
 		events.RequestStream("r_1"), events.RequestStream("r_2"), events.AgentStream("a_1"),
 		events.ConnectionStream("c1"), events.AccessStream("user:u_1"),
-		events.IntegrationStream("i1"), events.SettingKMS(), events.SettingOwnership(), events.UserStream("u_1"), events.UserStream("u_2"), events.GovernanceStream(), events.JobStream("j_1"), events.PageStream("j_1", 1),
+		events.IntegrationStream("i1"), events.IntegrationStream("i2"), events.SettingKMS(), events.SettingOwnership(), events.UserStream("u_1"), events.UserStream("u_2"), events.GovernanceStream(), events.JobStream("j_1"), events.PageStream("j_1", 1),
 		events.SecretStream(events.SecretOf("c1", "a")),
 	}
 	facts := rapid.SliceOfN(rapid.Custom(anyFact), 1, 4).Draw(r, "facts")
@@ -154,6 +154,14 @@ func anyFact(r *rapid.T) events.Fact {
 		events.LeaseLost{Attempt: n},
 		events.EnvelopeStored{Envelope: id(), Key: s("key"), Fingerprint: s("fingerprint"), KMSKey: s("kms"), Expires: t("expires")},
 		events.RequestExecuted{ProviderVersion: s("version")},
+		events.RolloutBegun{
+			Watches: []events.Watch{{Number: 1, Integration: "argo", Target: events.RolloutTarget{Name: s("target")}}, {Number: 2, Mapping: events.MappingID(s("mapping"))}},
+			Left:    n, Version: s("version"), Written: t("written"), Until: t("until"),
+		},
+		events.RolloutObserved{Number: 1, Progress: events.RolloutProgress{Sync: s("sync"), Reached: t("reached"), Live: n, Laggards: []string{s("laggard")}}},
+		events.RolloutSettled{Number: 2, State: events.WatchState(s("watch state")), Progress: events.RolloutProgress{Problem: events.RolloutProblem(s("problem"))}},
+		events.RolloutSettled{Number: n, State: events.WatchApplied},
+		events.RequestApplied{},
 		events.RequestFailed{Code: events.FailureCode(s("code")), Detail: s("detail")},
 		events.EnvelopeRevealed{Envelope: id(), By: events.UserID(s("by"))},
 		events.RevealFailed{Envelope: id(), Code: events.FailureCode(s("code"))},
@@ -176,11 +184,13 @@ func anyFact(r *rapid.T) events.Fact {
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
 		events.AgentKeyRotated{BoxKey: s("box")},
 	}
-	switch rapid.IntRange(0, 4).Draw(r, "about") {
+	switch rapid.IntRange(0, 5).Draw(r, "about") {
 	case 0, 1:
 		facts = anyInventoryFact(r)
 	case 2:
 		facts = anyUserFact(r)
+	case 3:
+		facts = anyIntegrationFact(r)
 	}
 	return rapid.SampledFrom(facts).Draw(r, "fact")
 }
@@ -258,5 +268,32 @@ func anyUserFact(r *rapid.T) []events.Fact {
 		events.FactorEnrolled{Factor: events.FactorID(s("factor")), Kind: events.FactorKind(s("kind"))},
 		events.FactorRemoved{Factor: events.FactorID(s("factor"))},
 		events.GovernanceChanged{Version: 1, Set: []events.Object{{Kind: events.KindTeam, Name: "a", Spec: events.Team{Description: s("description")}}}},
+	}
+}
+
+// anyIntegrationFact draws from few mappings, so that one is often removed, or added twice.
+func anyIntegrationFact(r *rapid.T) []events.Fact {
+	s := func(label string) string { return anyText(r, label) }
+	t := func(label string) time.Time { return anyTime(r, label) }
+	mapping := func() events.MappingID {
+		return events.MappingID(rapid.SampledFrom([]string{"p_1", "p_2", "\x00", "\uFFFD", ""}).Draw(r, "mapping"))
+	}
+	settings := events.IntegrationSettings{
+		Address: s("address"), CA: s("ca"), Cluster: events.ClusterID(s("cluster")), Namespace: s("namespace"),
+		Notices: []events.NoticeKind{events.NoticeKind(s("notice"))}, Projects: []string{s("project")}, Description: s("description"),
+	}
+	created := events.IntegrationCreated{Integration: "i1", Kind: events.IntegrationKind(s("kind")), Settings: settings}
+	return []events.Fact{
+		created, created, created,
+		events.IntegrationChanged{Settings: settings}, events.IntegrationChanged{},
+		events.IntegrationSecretSet{Secret: events.IntegrationSecret(s("secret")), Version: rapid.SampledFrom([]int{0, 1, -1, 1 << 40}).Draw(r, "version"), Overlap: t("overlap")},
+		events.IntegrationDisabled{Reason: s("reason")}, events.IntegrationEnabled{}, events.IntegrationRemoved{Reason: s("reason")},
+		events.MappingAdded{
+			Mapping: mapping(), Secrets: events.MappedSecrets{Connection: "c1", Ref: s("ref"), Labels: map[string]string{s("label"): s("value")}},
+			Target: events.RolloutTarget{Kind: s("kind"), Name: s("name"), Secret: s("secret")}, Origin: events.MappingOrigin(s("origin")),
+		},
+		events.MappingAdded{Mapping: mapping()},
+		events.MappingRemoved{Mapping: mapping()}, events.MappingRemoved{Mapping: mapping()},
+		events.DeliveryAbandoned{Delivery: events.DeliveryID(s("delivery"))},
 	}
 }

@@ -64,12 +64,16 @@ type Request struct {
 	ExpiredFrom    events.RequestState `json:"expired_from,omitempty" db:"expired_from"`
 	ReadyEnvelopes int                 `json:"ready_envelopes" db:"ready_envelopes"`
 
-	// DueAt is the next deadline: of the values, of the pending request, of the job, or of the first
-	// envelope that is still ready.
+	// DueAt is the next deadline: of the values, of the pending request, of the job, of its watches,
+	// or of the first envelope that is still ready.
 	DueAt *time.Time `json:"due_at,omitempty" db:"due_at"`
 
 	// Patch is what the request changes; nil for a read.
 	Patch *Patch `json:"patch,omitempty" db:"patch"`
+
+	// Rollout is whether a written patch is live; nil unless applications are watched for it.
+	Rollout     *Rollout `json:"rollout,omitempty" db:"rollout"`
+	OpenWatches int      `json:"-" db:"open_watches"` // of Rollout
 
 	// Envelopes are in the order they were stored. Lists leave them out.
 	Envelopes []Envelope `json:"envelopes,omitempty" db:"-"`
@@ -168,6 +172,7 @@ func (r *Request) fold(seq events.Seq, e events.Event) {
 	}
 	r.foldPatch(e.Fact, at)
 	r.foldApproval(e.Fact, at)
+	r.foldRollout(e.Fact, at)
 	r.summarise()
 	r.clock(at)
 }
@@ -262,7 +267,12 @@ func (r *Request) summarise() {
 	case events.StateApproved, events.StateRunning, events.StateUnknown:
 		r.DueAt = r.Until
 	}
+	if r.OpenWatches > 0 && (r.DueAt == nil || r.Rollout.Until.Before(*r.DueAt)) {
+		r.DueAt = &r.Rollout.Until
+	}
 }
 
 // settled reports whether little or nothing is going to happen to the request.
-func (r *Request) settled() bool { return r.State.Final() && r.ReadyEnvelopes == 0 }
+func (r *Request) settled() bool {
+	return r.State.Final() && r.ReadyEnvelopes == 0 && r.OpenWatches == 0
+}

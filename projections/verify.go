@@ -31,6 +31,8 @@ var comparedTables = []struct{ schema, table, order string }{
 	{ViewsSchema, "agents", "id"},
 	{ViewsSchema, "jobs", "id"},
 	{ViewsSchema, "users", "id"},
+	{ViewsSchema, "integrations", "name"},
+	{ViewsSchema, "mappings", "integration, id"},
 	{ViewsSchema, "scanned_connections", "connection"},
 	{ViewsSchema, "secrets", "place"},
 	{ViewsSchema, "secret_labels", "label, place"},

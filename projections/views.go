@@ -11,7 +11,7 @@ import (
 
 // Views answers all queries of one database, and tells how far they are. It is what
 // package web asks for as a whole; who needs less takes [Requests], [Connections],
-// [Agents], [Jobs], [Secrets] or [Audit].
+// [Agents], [Jobs], [Secrets], [Integrations] or [Audit].
 type Views struct {
 	Pool *pgxpool.Pool
 	*Progress
@@ -143,4 +143,20 @@ func (v Views) OutOfBand(ctx context.Context, f SecretFilter) (Page[SecretChange
 
 func (v Views) OwnershipRules(ctx context.Context) (version int, rules []events.OwnershipRule, seq events.Seq, err error) {
 	return Secrets{Pool: v.Pool}.Rules(ctx)
+}
+
+func (v Views) Integrations(ctx context.Context, f IntegrationFilter) (Page[Integration], error) {
+	return Integrations{Pool: v.Pool}.List(ctx, f)
+}
+
+func (v Views) Integration(ctx context.Context, name events.IntegrationID) (Integration, error) {
+	return Integrations{Pool: v.Pool}.Get(ctx, name)
+}
+
+func (v Views) CountIntegrations(ctx context.Context) (int, error) {
+	return Integrations{Pool: v.Pool}.Count(ctx)
+}
+
+func (v Views) MappingsOf(ctx context.Context, name events.IntegrationID, cursor string, limit int) (Page[Mapping], error) {
+	return Integrations{Pool: v.Pool}.MappingsOf(ctx, name, cursor, limit)
 }

@@ -39,6 +39,10 @@ const (
 
 	// Factor is a second factor at rest at the control plane.
 	Factor Direction = "factor"
+
+	// Integration is a secret of an integration, or the address by which a person is told, at
+	// rest at the control plane.
+	Integration Direction = "integration"
 )
 
 // Binding is all that gives an envelope its meaning. It is not secret, it is not
@@ -48,13 +52,13 @@ const (
 type Binding struct {
 	Direction  Direction
 	Request    string // id of the request; of Propose, the Idempotency-Key of the submit
-	Envelope   string // id of the envelope: one value of one request; of Factor, of the factor
+	Envelope   string // id of the envelope: one value of one request; of Factor, of the factor; of Integration, of the row
 	Job        string // id of the job that carries the request out
-	Attempt    uint64 // the fence of the job's lease; 1 is the first attempt
-	Key        string // key name inside the bundle; of Factor, its kind
+	Attempt    uint64 // the fence of the job's lease; 1 is the first attempt; of Integration, the version
+	Key        string // key name inside the bundle; of Factor, its kind; of Integration, which secret
 	Connection string // id of the connection
 	Ref        string // cleaned path inside the connection
-	Agent      string // id of the agent; of Propose and Reveal, of the requester; of Factor, of its owner
+	Agent      string // id of the agent; of Propose and Reveal, of the requester; of Factor and Integration, of its owner
 	AgentKey   string // [RecipientPublic.ID] of the key at that end, or of Propose and SignIn at ours
 
 	// NotAfter is the end, exclusive. Whole seconds: what is finer is cut off. The
@@ -85,7 +89,7 @@ const hasPlace = hasConnection | hasRef
 // a value is sealed to an agent's key once, and another attempt of that agent gets the
 // same bytes. Propose has no end: the Idempotency-Key makes it count once. SignIn has only
 // the key: nobody is anybody yet, and the public key inside makes it count once. Factor has
-// no end: it counts until it is removed.
+// no end: it counts until it is removed, and Integration likewise, until there is a newer one.
 var fieldsOf = map[Direction]field{
 	Read:    hasRequest | hasEnvelope | hasJob | hasAttempt | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Propose: hasRequest | hasKey | hasPlace | hasAgent | hasAgentKey,
@@ -95,6 +99,8 @@ var fieldsOf = map[Direction]field{
 	Compare: hasRequest | hasJob | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	SignIn:  hasAgentKey,
 	Factor:  hasEnvelope | hasKey | hasAgent,
+
+	Integration: hasEnvelope | hasAttempt | hasKey | hasAgent,
 }
 
 // Bytes encodes the binding in the one way there is: the label and then each field

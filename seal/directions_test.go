@@ -29,6 +29,8 @@ func (p party) complete(d seal.Direction) seal.Binding {
 		b = seal.Binding{Direction: d, AgentKey: b.AgentKey}
 	case seal.Factor:
 		b = seal.Binding{Direction: d, Envelope: b.Envelope, Key: b.Key, Agent: b.Agent}
+	case seal.Integration:
+		b = seal.Binding{Direction: d, Envelope: b.Envelope, Attempt: b.Attempt, Key: b.Key, Agent: b.Agent}
 	}
 	return b
 }
@@ -37,7 +39,7 @@ func (p party) complete(d seal.Direction) seal.Binding {
 // other way round: sealing refuses both.
 func TestADirectionHasItsFieldsAndNoOther(t *testing.T) {
 	p := newParty(t, seal.X25519)
-	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare, seal.SignIn, seal.Factor} {
+	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare, seal.SignIn, seal.Factor, seal.Integration} {
 		b := p.complete(d)
 		key := seal.NewDataKey()
 		if _, err := seal.SealValue(key, b, nil); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // wrappedKeys are all data keys that are stored: those of envelopes, and those of second
-// factors in the form that [custody.WrappedKeys] says.
+// factors and of secrets of integrations in the form that [custody.WrappedKeys] says.
 const wrappedKeys = `(
 	SELECT ` + envelopeColumns + `
 	FROM   private.envelopes
@@ -20,6 +20,9 @@ const wrappedKeys = `(
 	UNION  ALL
 	SELECT id, '', '', 0, kind, '', '', person, '', 'epoch', '', wrapped, kms_key, '', created_at, 'factor'
 	FROM   private.factors
+	UNION  ALL
+	SELECT id, '', '', version, secret, '', '', coalesce(integration, person), '', 'epoch', '', wrapped, kms_key, '', created_at, 'integration'
+	FROM   private.integration_secrets
 ) AS keys`
 
 // CountOutside implements [custody.WrappedKeys].
@@ -57,11 +60,14 @@ func (e Envelopes) ListOutside(ctx context.Context, key string, after events.Env
 }
 
 // Swap implements [custody.WrappedKeys]. No row means that the envelope was used,
-// destroyed or moved since it was read, or that the factor was removed.
+// destroyed or moved since it was read, that the factor was removed, or that the secret was replaced.
 func (e Envelopes) Swap(ctx context.Context, id events.EnvelopeID, old, fresh kms.Wrapped) (bool, error) {
 	table := "envelopes"
-	if events.ValidID(string(id), "f_") {
+	switch {
+	case events.ValidID(string(id), "f_"):
 		table = "factors"
+	case events.ValidID(string(id), "w_"):
+		table = "integration_secrets"
 	}
 	tag, err := e.Pool.Exec(ctx, `
 		UPDATE private.`+table+`

@@ -44,9 +44,11 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 	everything := r.join("developer", "approver", "admin", "value-provider")
 	ids := map[string]string{
 		"/requests/": string(request), "/agents/": string(a.Agent), "/secrets/": string(secretID("prod/db")), "/jobs/": string(job.ID),
-		"/connections/": "file", "/people/": string(r.other.ID), "/machines/": made(r, everything, "/machines", api.CreateMachine{Name: "pipeline"}),
+		"/connections/": "file", "/integrations/": "hook", "/people/": string(r.other.ID), "/machines/": made(r, everything, "/machines", api.CreateMachine{Name: "pipeline"}),
 	}
 	r.govern(object("payments", events.Team{}))
+	r.call(everything, "POST", "/integrations", hook("hook")).wants(t, 201, "")
+	r.record(events.IntegrationStream("argo"), events.IntegrationCreated{Integration: "argo", Kind: events.IntegrationArgoCD})
 	grant := made(r, everything, "/people/"+ids["/people/"]+"/grants", api.GiveGrant{Role: "approver"})
 	token := made(r, everything, "/machines/"+ids["/machines/"]+"/tokens", api.IssueToken{
 		Name: "early", Permissions: []string{"request.create"}, Until: r.clock.Now().Add(time.Hour),
@@ -74,6 +76,13 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 			continue // it takes nothing, and those it would shut out are needed
 		}
 		path := strings.Replace(in.Path, "/requests/{id}/reject", at(rejected, "/reject"), 1)
+		switch { // one of another kind, and one that does not outlive the call
+		case strings.HasPrefix(path, "/integrations/{name}/mappings"):
+			path = strings.Replace(path, "{name}", "argo", 1)
+		case path == "/integrations/{name}/remove":
+			r.call(everything, "POST", "/integrations", hook("short")).wants(t, 201, "")
+			path = strings.Replace(path, "{name}", "short", 1)
+		}
 		for begins, id := range ids {
 			if strings.HasPrefix(path, begins) {
 				path = strings.NewReplacer("{id}", id, "{name}", id, "{grant}", grant, "{token}", token).Replace(path)

@@ -37,6 +37,7 @@ func (a *API) showInstallation(c *call) (reply, error) {
 	shown := api.Installation{
 		Version: a.Installation.Version, SSOIssuer: a.Installation.Issuer,
 		Passkeys: api.RelyingParty{ID: a.Factors.Party.ID(), Origins: a.Factors.Party.Origins()},
+		GitOps:   a.GitOps != nil,
 		Limits: api.InstallationLimits{
 			PendingSeconds: seconds(a.PendingTTL), ApprovalSeconds: seconds(a.ApprovalTTL), RevealSeconds: seconds(a.RevealTTL),
 			OpenRequests: a.OpenRequests, UploadBytes: maxPatchBody,

@@ -59,3 +59,11 @@ func TestAnInstallationTellsOperatorsMore(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAnInstallationSaysWhetherRolloutsAreWatched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, watching(&gitOps{}))
+	if !read[api.Installation](t, r.call(r.developer, "GET", "/installation", nil)).GitOps {
+		t.Error("it says no")
+	}
+}

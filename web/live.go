@@ -37,6 +37,7 @@ func topicsOf(routes []Route) []topic {
 		{"requests", list("/requests"), []events.Aggregate{events.AggregateRequest, events.AggregateUser, events.AggregateGovernance}},
 		{"jobs", list("/jobs"), []events.Aggregate{events.AggregateJob}},
 		{"secrets", list("/secrets"), []events.Aggregate{events.AggregateInventory, events.AggregateSecret, events.AggregateSetting}},
+		{"integrations", list("/integrations"), []events.Aggregate{events.AggregateIntegration}},
 		{"connections", list("/connections"), []events.Aggregate{events.AggregateConnection}},
 		{"agents", list("/agents"), []events.Aggregate{events.AggregateAgent}},
 		{"governance", list("/governance"), []events.Aggregate{events.AggregateGovernance}},

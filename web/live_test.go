@@ -88,11 +88,11 @@ func TestALiveStreamTellsWhatToReadAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.api.SetPace(10 * time.Millisecond)
-	all := []string{"requests", "jobs", "secrets", "connections", "agents", "governance", "people", "machines", "audit", "me"}
+	all := []string{"requests", "jobs", "secrets", "integrations", "connections", "agents", "governance", "people", "machines", "audit", "me"}
 	boss := r.listen(t, r.admin, "/live")
 	begun := boss.wantsNews("ready", all...)
 	mine := r.listen(t, r.developer, "/live")
-	mine.wantsNews("ready", "requests", "secrets", "connections", "me")
+	mine.wantsNews("ready", "requests", "secrets", "integrations", "connections", "me")
 	if again := r.listen(t, r.admin, "/live", with("Last-Event-ID", begun)); begun != itoa(r.last()) {
 		t.Errorf("it began at %s", begun)
 	} else { // nothing changed, so there is nothing to say
@@ -110,7 +110,7 @@ func TestALiveStreamTellsWhatToReadAgain(t *testing.T) {
 	boss.wantsNews("change", "connections", "audit")
 	mine.wantsNews("change", "connections")
 	late := r.listen(t, r.developer, "/live", with("Last-Event-ID", seen))
-	late.wantsNews("reset", "requests", "secrets", "connections", "me")
+	late.wantsNews("reset", "requests", "secrets", "integrations", "connections", "me")
 
 	r.setRoles(r.developer.ID) // they are told of that change no more
 	r.submit(r.other)
@@ -135,7 +135,7 @@ func TestALiveStreamTellsOnceInAWhileAtMost(t *testing.T) {
 	const pace = 2 * time.Second
 	r.api.SetPace(pace)
 	l := r.listen(t, r.admin, "/live")
-	l.wantsNews("ready", "requests", "jobs", "secrets", "connections", "agents", "governance", "people", "machines", "audit", "me")
+	l.wantsNews("ready", "requests", "jobs", "secrets", "integrations", "connections", "agents", "governance", "people", "machines", "audit", "me")
 	begun := time.Now()
 	r.record(events.AccessStream("user:u_1"), events.SignedIn{})
 	l.wantsNews("change", "audit")

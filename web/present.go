@@ -37,7 +37,7 @@ func requestOf(r projections.Request, names map[events.UserID]string) api.Reques
 	for _, s := range r.Workflow.Steps {
 		shown.Steps = append(shown.Steps, stepOf(r, s, given[s.ID], names))
 	}
-	shown.Patch = patchOf(r)
+	shown.Patch, shown.Rollout = patchOf(r), rolloutOf(r)
 	if r.FailureCode != "" {
 		shown.Failure = &api.Failure{Code: string(r.FailureCode), Detail: r.FailureDetail}
 	}

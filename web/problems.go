@@ -124,6 +124,10 @@ var statuses = map[string]int{
 	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
 
 	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
+	"integration_unknown": 404, "integration_exists": 409, "integration_name_invalid": 422, "integration_kind_unknown": 422,
+	"integration_settings_invalid": 422, "integration_secret_invalid": 422, "integration_token_needed": 422, "integration_disabled": 409,
+	"integration_kind_wrong": 409, "integration_unanswered": 502, "too_many_integrations": 409,
+	"mapping_invalid": 422, "mapping_unknown": 404, "mapping_exists": 409, "too_many_mappings": 409, "delivery_unknown": 404, "gitops_off": 409,
 	"version_unknown": 404, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
 	"not_your_amendment": 403, "too_many_amendments": 409,
 }

@@ -206,6 +206,13 @@ func (a *API) present(c *call, r projections.Request) (api.Request, error) {
 		return api.Request{}, err
 	}
 	shown := requestOf(r, names)
+	if shown.Rollout != nil {
+		addresses, err := a.addressesOf(c, r)
+		if err != nil {
+			return api.Request{}, err
+		}
+		shown.Rollout.Watches = watchesOf(r, addresses)
+	}
 	a.withholdEffects(c, r, &shown)
 	if shown.Actions, err = a.actions(a.judge(c), r); err != nil {
 		return api.Request{}, err

@@ -27,6 +27,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/integrations"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
 	"secretsbridge/internal/window"
@@ -130,6 +131,9 @@ type rig struct {
 	contract  *contract.Contract
 	unfollow  func()
 
+	vault      *integrations.Integrations
+	deliveries deliveries
+
 	developer, other, approver, second, admin person
 
 	mu   sync.Mutex
@@ -183,6 +187,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Logger: logger, Now: r.clock.Now,
 		Installation: web.Installation{Version: "1.2.3+test", KeyManager: "local"},
 	}
+	r.vault = &integrations.Integrations{Log: r.log, Store: store.IntegrationSecrets{Pool: r.pool}, Keys: r.keys, Now: r.clock.Now}
+	cfg.Integrations, cfg.Deliveries = r.vault, &r.deliveries
 	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
 	r.accounts = accounts.New(accounts.Config{
 		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,

@@ -70,6 +70,10 @@ type Views interface {
 	StaleSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
 	UnownedSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
 	OutOfBand(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.SecretChange], error)
+	Integrations(ctx context.Context, filter projections.IntegrationFilter) (projections.Page[projections.Integration], error)
+	Integration(ctx context.Context, name events.IntegrationID) (projections.Integration, error)
+	CountIntegrations(ctx context.Context) (int, error)
+	MappingsOf(ctx context.Context, name events.IntegrationID, cursor string, limit int) (projections.Page[projections.Mapping], error)
 	OwnershipRules(ctx context.Context) (version int, rules []events.OwnershipRule, seq events.Seq, err error)
 }
 
@@ -179,7 +183,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn and Site is needed.
+// Config is what the API works with. Every field but SignOn, GitOps and Site is needed.
 type Config struct {
 	Log       command.Log
 	Views     Views
@@ -193,6 +197,13 @@ type Config struct {
 	Scans     Scans
 	Limits    Limits
 	Factors   *factors.Keeper
+
+	Integrations Integrations
+	Deliveries   Deliveries
+
+	// GitOps is the watch of rollouts; nil: it is switched off, and no integration that is
+	// looked at is taken.
+	GitOps GitOps
 
 	Accounts      Accounts
 	Directory     Directory

@@ -130,11 +130,9 @@ func (w *Worker) hold(ctx context.Context, l Loop, state *loopState) error {
 	stop()
 	state.held.Store(false)
 	state.behind.Store(0)
+	state.lag.Store(0)
 	if term.lost.Load() {
-		if cause := context.Cause(within); ctx.Err() == nil && errors.Is(cause, ErrLeaseLost) {
-			return cause
-		}
-		return errors.Join(ErrLeaseLost, err)
+		return errors.Join(ErrLeaseLost, err) // which may be that the log is unsafe
 	}
 	// Nothing of this holding acts any more, so another may.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,9 +26,6 @@ const (
 	// maxListed bounds the objects of one look, of all kinds: in a namespace that has more, what
 	// belongs to an application is not worth the load on its API server each 15 s.
 	maxListed = 20_000
-
-	maxLabel = 63  // bytes of a namespace's name
-	maxName  = 253 // of any other
 )
 
 // resource is one kind of object in the API.
@@ -78,7 +74,7 @@ func (c *client) path(r resource, namespace, name string) (string, error) {
 	if name == "" {
 		return path, nil
 	}
-	if !validName(name, maxName) {
+	if !events.KubernetesName(name, events.MaxKubernetesName) {
 		return "", &problem{events.RolloutNotFound, "nothing in Kubernetes can have such a name"}
 	}
 	return path + "/" + name, nil
@@ -290,16 +286,4 @@ func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.from.Read(p[:min(len(p), m.left)])
 	m.left -= n
 	return n, err
-}
-
-// validName reports whether s can name an object (RFC 1123): it is safe in a path, too.
-func validName(s string, limit int) bool {
-	if s == "" || len(s) > limit {
-		return false
-	}
-	plain := func(b byte) bool { return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' }
-	if !plain(s[0]) || !plain(s[len(s)-1]) {
-		return false
-	}
-	return bytes.IndexFunc([]byte(s), func(r rune) bool { return r >= 0x80 || !plain(byte(r)) && r != '-' && r != '.' }) < 0
 }

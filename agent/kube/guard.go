@@ -30,32 +30,44 @@ type guard struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	kind, one, ok := g.target(r.URL)
 	switch {
-	case r.Method != http.MethodGet || r.Body != nil && r.Body != http.NoBody:
+	case !ok || r.Method != http.MethodGet || r.Body != nil && r.Body != http.NoBody:
 		return nil, errRefused
-	case r.URL.Scheme != g.server.Scheme || r.URL.Host != g.server.Host:
+	case strings.EqualFold(kind, "secrets") && !(one && r.Header.Get("Accept") == tableOnly && r.URL.RawQuery == withoutObject):
 		return nil, errRefused
-	case aboutSecrets(r.URL) && (r.Header.Get("Accept") != tableOnly || r.URL.RawQuery != withoutObject || !oneSecret(r.URL)):
-		return nil, errRefused
-	case strings.Contains(r.URL.RawQuery, "watch="):
+	case r.URL.Query().Has("watch") || r.URL.Query().Has("follow"):
 		return nil, errRefused
 	}
 	return g.next.RoundTrip(r)
 }
 
-// aboutSecrets reports whether a path goes to the core API's secrets, in any spelling.
-func aboutSecrets(u *url.URL) bool {
-	for _, segment := range strings.Split(u.Path, "/") {
-		if strings.EqualFold(segment, "secrets") {
-			return true
+// target is which kind of object a URL is about, and whether about one. It knows two shapes, below
+// the server's own path, and takes no other:
+//
+//	/api/v1/namespaces/NAMESPACE/KIND[/NAME]
+//	/apis/GROUP/VERSION/namespaces/NAMESPACE/KIND[/NAME]
+func (g guard) target(u *url.URL) (kind string, one, ok bool) {
+	path, below := strings.CutPrefix(u.Path, strings.TrimSuffix(g.server.Path, "/"))
+	if !below || u.Scheme != g.server.Scheme || u.Host != g.server.Host || u.RawPath != "" {
+		return "", false, false
+	}
+	part := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case len(part) > 2 && part[0] == "api" && part[1] == "v1":
+		part = part[2:]
+	case len(part) > 3 && part[0] == "apis":
+		part = part[3:]
+	default:
+		return "", false, false
+	}
+	if len(part) < 3 || len(part) > 4 || part[0] != "namespaces" {
+		return "", false, false
+	}
+	for _, p := range part {
+		if p == "" || p == "." || p == ".." {
+			return "", false, false
 		}
 	}
-	return false
-}
-
-// oneSecret reports whether the path ends in /namespaces/NAMESPACE/secrets/NAME.
-func oneSecret(u *url.URL) bool {
-	segment := strings.Split(u.Path, "/")
-	n := len(segment)
-	return n > 4 && segment[n-4] == "namespaces" && segment[n-3] != "" && segment[n-2] == "secrets" && segment[n-1] != ""
+	return part[2], len(part) == 4, true
 }

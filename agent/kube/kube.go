@@ -39,8 +39,9 @@ type Reader struct {
 
 	denials denials
 
-	mu   sync.Mutex
-	last State
+	mu    sync.Mutex
+	last  State
+	noted map[string]string // why the last look at a target saw nothing
 }
 
 // State is what an operator on the agent's host may know.
@@ -63,7 +64,7 @@ func New(cfg Config) (*Reader, error) {
 		return nil, errors.New("read the cluster: a token or a client certificate is needed")
 	}
 	for _, name := range cfg.Namespaces {
-		if !validName(name, maxLabel) {
+		if !events.KubernetesName(name, events.MaxNamespace) {
 			return nil, fmt.Errorf("read the cluster: %q is no name of a namespace; patterns are not taken", name)
 		}
 	}
@@ -76,7 +77,7 @@ func New(cfg Config) (*Reader, error) {
 		MaxResponseHeaderBytes: 64 << 10, MaxIdleConns: 2, MaxConnsPerHost: 4, IdleConnTimeout: time.Minute,
 	}
 	return &Reader{
-		cfg: cfg, last: State{Server: cfg.Server.Host, Namespaces: cfg.Namespaces},
+		cfg: cfg, noted: map[string]string{}, last: State{Server: cfg.Server.Host, Namespaces: cfg.Namespaces},
 		http: &http.Client{
 			Transport:     guard{next: transport, server: cfg.Server},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -141,21 +142,30 @@ func bounded(o events.Observation) error {
 	return nil
 }
 
-// note logs a problem once, and not at each look, until it is another or over.
+// maxNoted bounds the targets whose problems are remembered.
+const maxNoted = 500
+
+// note logs a problem of a target once, and not at each look, until it is another or over.
 func (r *Reader) note(look agent.Look, what events.RolloutProblem, err error) {
-	cause := ""
+	target, cause := look.Target.Kind+"/"+look.Target.Namespace+"/"+look.Target.Name, ""
 	if err != nil {
 		cause = err.Error()
 	}
 	r.mu.Lock()
-	before := r.last
 	r.last.Looked, r.last.Problem, r.last.Cause = time.Now().UTC(), what, cause
+	before := r.noted[target]
+	if len(r.noted) >= maxNoted {
+		clear(r.noted) // then some are logged once more
+	}
+	if r.noted[target] = cause; cause == "" {
+		delete(r.noted, target)
+	}
 	r.mu.Unlock()
 	switch {
-	case cause == before.Cause:
+	case cause == before:
 	case err != nil:
-		r.cfg.Logger.Warn("a rollout cannot be looked at", "kind", look.Target.Kind, "target", look.Target.Name, "problem", what, "err", cause)
+		r.cfg.Logger.Warn("a rollout cannot be looked at", "target", target, "problem", what, "err", cause)
 	default:
-		r.cfg.Logger.Info("rollouts can be looked at again")
+		r.cfg.Logger.Info("a rollout can be looked at again", "target", target)
 	}
 }

@@ -24,10 +24,14 @@ func (st *stack) api() (*web.API, error) {
 		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
-		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
+		Integrations: st.integrations,
+		Accounts:     st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer},
+	}
+	if st.argocd != nil {
+		cfg.GitOps = applications{st.argocd, views{pool: st.pool, progress: st.progress}}
 	}
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider

@@ -40,7 +40,7 @@ func kmsCommand() *cobra.Command {
 		}})
 	}
 	ask("status", "show the key manager, its primary key, and what is stored under which key",
-		"Shows the key manager, its primary key, and how many data keys, of envelopes and second factors, are\n"+
+		"Shows the key manager, its primary key, and how many data keys, of envelopes, second factors and integrations, are\n"+
 			"stored under which key.\n"+
 			"A key under which nothing is stored is not needed any more; docs/kms.md says when that can change.",
 		http.MethodGet, "/kms", printStatus)
@@ -49,7 +49,7 @@ func kmsCommand() *cobra.Command {
 			"for the others it says which command of Vault or AWS rotates.",
 		http.MethodPost, "/kms/rotate", printRotated)
 	ask("rewrap", "move what is stored to the primary key, while the server works",
-		"Moves the data keys of envelopes and second factors to the key manager's primary key, while the server works.\n"+
+		"Moves the data keys of envelopes, second factors and integrations to the key manager's primary key, while the server works.\n"+
 			"Ctrl-C stops it; running it again goes on. It fails if one does not open under its old key.",
 		http.MethodPost, "/kms/rewrap", printRewrap)
 	return root

@@ -34,6 +34,11 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	GitOps       bool          `env:"SB_GITOPS_ENABLED"`
+	WorkerGitOps bool          `env:"SB_WORKER_GITOPS_ENABLED"`
+	GitOpsEach   time.Duration `env:"SB_GITOPS_EACH" envDefault:"15s"`
+	GitOpsLimit  time.Duration `env:"SB_GITOPS_LIMIT" envDefault:"30m"`
+
 	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
 
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
@@ -87,6 +92,9 @@ func loadSettings() (settings, error) {
 	default:
 		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
 	}
+	if s.WorkerGitOps && !s.GitOps {
+		return settings{}, errors.New("SB_WORKER_GITOPS_ENABLED is true and SB_GITOPS_ENABLED is not: the worker only watches what the server lets people map")
+	}
 	if err := checkPublicURL(s.PublicURL); err != nil {
 		return settings{}, err
 	}
@@ -112,6 +120,8 @@ func loadSettings() (settings, error) {
 		{"SB_REVEAL_TTL", s.RevealTTL, time.Second, 24 * time.Hour},
 		{"SB_LEASE", s.Lease, time.Second, 10 * time.Minute},
 		{"SB_LOOK_EACH", s.LookEach, time.Second, time.Hour},
+		{"SB_GITOPS_EACH", s.GitOpsEach, 5 * time.Second, 5 * time.Minute},
+		{"SB_GITOPS_LIMIT", s.GitOpsLimit, time.Minute, 24 * time.Hour},
 	} {
 		if d.value < d.low || d.value > d.high {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)

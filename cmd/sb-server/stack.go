@@ -18,6 +18,9 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/gitops"
+	"secretsbridge/gitops/argocd"
+	"secretsbridge/integrations"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/internal/postgres"
@@ -58,8 +61,12 @@ type stack struct {
 	worker    *worker.Worker
 	rights    *rights.Register
 	accounts  *accounts.Accounts
-	people    store.People
-	sessions  store.Sessions
+
+	integrations *integrations.Integrations
+	argocd       *argocd.Reader  // nil unless rollouts are watched
+	watcher      *gitops.Watcher // likewise
+	people       store.People
+	sessions     store.Sessions
 }
 
 // openDatabase starts the private Postgres and brings its schemas up to date.
@@ -217,9 +224,19 @@ func (st *stack) assemble(caPEM string) {
 	st.inventory = inventory.New(inventory.Config{
 		Log: st.store, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
 	})
+	st.integrations = &integrations.Integrations{
+		Log: st.store, Store: store.IntegrationSecrets{Pool: st.pool}, Keys: st.keys.wrapping, Now: time.Now,
+	}
+	var rollouts gateway.Rollouts
+	var loops []worker.Loop
+	if st.settings.GitOps {
+		st.argocd = argocd.New(argocd.Config{Endpoints: rolloutViews{views}, Tokens: st.integrations, Allow: st.settings.Egress, Log: st.log})
+		st.watcher = st.openWatcher()
+		rollouts, loops = st.watcher, st.rolloutLoops()
+	}
 	st.gateway = gateway.New(gateway.Config{
 		Log: st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
-		Directory: views, Clusters: st.jobs, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
+		Directory: views, Clusters: st.jobs, Rollouts: rollouts, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
 	})
@@ -229,6 +246,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
+		Loops: append(loops, st.sweepIntegrations()),
 	})
 }
 

@@ -350,7 +350,7 @@ func me(email string) api.Me {
 
 func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string) {
 	part := strings.Split(path, "/")
-	if f.queryPeople(w, r, path) {
+	if f.queryPeople(w, r, path) || f.queryIntegrations(w, r, path) {
 		return
 	}
 	switch {
@@ -429,7 +429,7 @@ func agent(id string) api.Agent {
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
 	part := strings.Split(path, "/")
-	if r.Method == "POST" && f.commandPeople(w, path, body) {
+	if r.Method == "POST" && (f.commandPeople(w, path, body) || f.commandIntegrations(w, path, body)) {
 		return
 	}
 	switch {

@@ -185,6 +185,7 @@ func requestText(r api.Request) string {
 	if r.Attempt > 0 {
 		pairs = append(pairs, "Agent", r.Agent, "Attempt", strconv.Itoa(r.Attempt), "Version", r.ProviderVersion)
 	}
+	pairs = append(pairs, rolloutText(r)...)
 	for _, e := range r.Envelopes {
 		said := fmt.Sprintf("%s: %s since %s", e.Key, e.State, when(e.At))
 		if e.State == "ready" {

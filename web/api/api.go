@@ -165,7 +165,7 @@ type Page[T any] struct {
 
 // Changed is a message of the live stream: what to read again.
 type Changed struct {
-	Topics []string `json:"topics"` // requests, jobs, secrets, connections, agents, governance, people, machines, audit
+	Topics []string `json:"topics"` // requests, jobs, secrets, integrations, connections, agents, governance, people, machines, audit
 }
 
 // Request is one request for access.

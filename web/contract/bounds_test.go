@@ -26,6 +26,7 @@ var taken = map[string]any{
 
 	"InvitePerson": api.InvitePerson{}, "Redeem": api.Redeem{}, "SealedRedeem": api.SealedRedeem{}, "ChangePassword": api.ChangePassword{},
 	"SealedPassword": api.SealedPassword{}, "GiveGrant": api.GiveGrant{}, "CreateMachine": api.CreateMachine{}, "IssueToken": api.IssueToken{},
+	"CreateIntegration": api.CreateIntegration{}, "ChangeIntegration": api.ChangeIntegration{}, "RotateSecret": api.RotateSecret{}, "AddMapping": api.AddMapping{},
 	"Delegate":         api.Delegate{},
 	"ChangeGovernance": api.ChangeGovernance{}, "ExplainPolicy": api.ExplainPolicy{}, "Comment": api.Comment{},
 	"NewTotp": api.NewTOTP{}, "TotpCode": api.TOTPCode{}, "NewPasskey": api.NewPasskey{}, "StepUp": api.StepUp{},

@@ -23,6 +23,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/identity/factors"
+	"secretsbridge/integrations"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -129,6 +130,13 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"RequestState": words(events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
 			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired,
 			events.StateApplied, events.StateRolloutFailed, events.StateAppliedUnverified),
+		"IntegrationKind":       words(events.IntegrationKinds()...),
+		"IntegrationState":      words(command.IntegrationActive, command.IntegrationDisabled),
+		"IntegrationSecretName": words(events.IntegrationURL, events.IntegrationToken, events.IntegrationSigningKey),
+		"MappingOrigin":         words(events.MappedByHand, events.MappedByRule, events.MappedDiscovered),
+		"NoticeKind":            words(events.NoticeKinds()...),
+		"DeliveryCode": words(events.DeliveryRefused, events.DeliveryThrottled, events.DeliveryUnavailable, events.DeliveryTimeout,
+			events.DeliveryForbidden, events.DeliveryUntrusted, events.DeliveryUnset, events.DeliveryInternal),
 		"ReviewState": words(projections.ReviewPending, projections.ReviewOverdue, projections.ReviewDone),
 	}
 	for name, want := range tests {
@@ -183,6 +191,10 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"OwnershipRule": api.OwnershipRule{}, "OutOfBand": api.OutOfBand{}, "Duplicate": api.Duplicate{}, "SecretName": api.SecretName{},
 		"AskFill": api.AskFill{}, "BreakGlass": api.BreakGlass{}, "Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},
 		"Actions": api.Actions{}, "Action": api.Action{}, "Changed": api.Changed{}, "UsualWait": api.UsualWait{},
+		"Integration": api.Integration{}, "IntegrationSecret": api.IntegrationSecret{}, "CreateIntegration": api.CreateIntegration{}, "CreatedIntegration": api.CreatedIntegration{},
+		"ChangeIntegration": api.ChangeIntegration{}, "RotateSecret": api.RotateSecret{}, "RotatedSecret": api.RotatedSecret{}, "IntegrationTest": api.IntegrationTest{},
+		"Delivery": api.Delivery{}, "Mapping": api.Mapping{}, "Target": api.Target{}, "AddMapping": api.AddMapping{}, "GivenTarget": api.Target{},
+		"Applications": api.Applications{}, "Suggestions": api.Suggestions{},
 		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
 	}
 	for name, shape := range shapes {
@@ -220,6 +232,11 @@ func fieldsOf(t reflect.Type) (all []reflect.StructField) {
 	return all
 }
 
+func maximum(s *base.Schema) *int64 {
+	n := int64(*s.Maximum)
+	return &n
+}
+
 func TestLimitsAreThoseOfTheCode(t *testing.T) {
 	c := load(t)
 	property := func(schema, name string) *base.Schema {
@@ -246,6 +263,16 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 		"requests a page": {property("RequestPage", "items").MaxItems, projections.MaxLimit},
 		"factors":         {property("Factors", "items").MaxItems, factors.MaxFactors},
 		"name of one":     {property("NewTotp", "name").MaxLength, factors.MaxName},
+		"mappings":        {property("MappingPage", "items").MaxItems, command.MaxMappings},
+		"labels of one":   {property("AddMapping", "labels").MaxProperties, command.MaxMappedLabels},
+		"ref of one":      {property("AddMapping", "ref").MaxLength, command.MaxRef},
+		"selector":        {property("GivenTarget", "selector").MaxLength, command.MaxSelector},
+		"projects":        {property("CreateIntegration", "projects").MaxItems, command.MaxFilter},
+		"authorities":     {property("CreateIntegration", "ca").MaxLength, command.MaxAuthorityText},
+		"address":         {property("CreateIntegration", "address").MaxLength, command.MaxAddress},
+		"url":             {property("CreateIntegration", "url").MaxLength, integrations.MaxURL},
+		"token":           {property("RotateSecret", "token").MaxLength, integrations.MaxToken},
+		"overlap":         {maximum(property("RotateSecret", "overlap_seconds")), int(command.MaxOverlap.Seconds())},
 		"recovery codes":  {property("RecoveryCodes", "codes").MaxItems, factors.RecoveryCodes},
 	}
 	for name, tt := range tests {
@@ -287,6 +314,9 @@ func TestSentencesAreThoseOfTheRules(t *testing.T) {
 		command.ErrNothingToReview, command.ErrOwnReview, command.ErrNotAReviewer, command.ErrReviewed, command.ErrReviewInvalid, command.ErrCommentTooShort,
 		command.ErrCommentInvalid, command.ErrFilledIn, command.ErrVoiceCounted, command.ErrFillInvalid, command.ErrOwnFill, command.ErrNotTheTeam,
 		command.ErrNotAwaiting, command.ErrValuesMismatch,
+		command.ErrIntegrationUnknown, command.ErrIntegrationExists, command.ErrIntegrationName, command.ErrIntegrationKind, command.ErrIntegrationSettings,
+		command.ErrIntegrationSecret, command.ErrIntegrationToken, command.ErrIntegrationDisabled, command.ErrIntegrationWrong, command.ErrMappingInvalid,
+		command.ErrMappingUnknown, command.ErrMappingExists, command.ErrTooManyMappings,
 		custody.ErrProposalInvalid, custody.ErrIntakeKey, custody.ErrSignIn, custody.ErrRecipient, custody.ErrEnvelopeLost, custody.ErrEnvelopeBroken,
 		factors.ErrUnknown, factors.ErrTooMany, factors.ErrExists, factors.ErrName, factors.ErrProof,
 	} {
@@ -319,7 +349,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	parts := []string{ // of others, which have examples
 		"Step", "Vote", "Failure", "Envelope", "Change", "Comparison", "Credential", "RequestPage", "EventPage", "ConnectionPage", "AgentPage",
 		"AccountPage", "SessionPage", "PersonGrantPage", "MachinePage", "DelegationPage", "Deciders", "Fill", "Glass", "Progress", "SecretName", "JobPage", "SecretPage", "FacetPage", "OutOfBand", "OutOfBandPage", "DuplicatePage", "CoveragePage",
-		"GovernanceVersionPage", "AmendmentPage",
+		"GovernanceVersionPage", "AmendmentPage", "IntegrationPage", "DeliveryPage", "MappingPage",
 	}
 	for name, proxy := range m.Components.Schemas.FromOldest() {
 		schema := proxy.Schema()
