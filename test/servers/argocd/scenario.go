@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 )
 
 // record takes the application shop through the life of a rotation, and others through what goes
@@ -163,7 +164,10 @@ func record(ctx context.Context, s *stack, out string) error {
 	if err := s.kube.merge(ctx, "/apis/apps/v1/namespaces/"+shop+"/deployments/front", `{"spec":{"replicas":1}}`); err != nil {
 		return err
 	}
-	if err := s.stands(ctx, "shop", "out of sync", func(a app) bool { return a.Status.Sync.Status == "OutOfSync" }); err != nil {
+	if err := s.stands(ctx, "shop", "out of sync", func(a app) bool { return a.is("OutOfSync", "Healthy") }); err != nil {
+		return err
+	}
+	if err := s.settled(ctx); err != nil {
 		return err
 	}
 	if err := look("out-of-sync", "shop"); err != nil {
@@ -229,8 +233,11 @@ stringData: {name: far, server: "`+server+`", config: '{"bearerToken":"`+kubeTok
 	}); err != nil {
 		return err
 	}
-	return s.saveAll(ctx, out, "cluster-unreachable", "/api/v1/applications/far", "/api/v1/applications/far/resource-tree",
-		"/api/v1/applications/far/resource?group=apps&kind=Deployment&namespace=far&resourceName=web&version=v1")
+	all, err := s.look(ctx, "far")
+	if err != nil {
+		return err
+	}
+	return save(out, "cluster-unreachable", all)
 }
 
 // recordRefusals asks for what is not given, and for lists.
@@ -244,7 +251,8 @@ func recordRefusals(ctx context.Context, s *stack, out string) error {
 	if err != nil {
 		return err
 	}
-	for name, token := range map[string]string{"no-token": "", "wrong-token": "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"} {
+	signed := s.token[:strings.LastIndexByte(s.token, '.')+1]
+	for name, token := range map[string]string{"no-token": "", "wrong-token": signed + strings.Repeat("A", 43)} { // signed by another key
 		e, err := s.read(ctx, token, "/api/v1/applications/shop")
 		if err != nil {
 			return err
@@ -253,16 +261,11 @@ func recordRefusals(ctx context.Context, s *stack, out string) error {
 			return err
 		}
 	}
-	lists := []string{
+	return s.saveAll(ctx, out, "lists",
 		"/api/v1/applications?fields=items.metadata.name%2Citems.metadata.namespace%2Citems.spec.project%2Citems.status.sync.status%2Citems.status.health",
 		"/api/v1/applications?fields=items.metadata.name%2Citems.metadata.namespace%2Citems.status.resources",
-	}
-	for _, app := range []string{"far", shop} { // both in a namespace of that name
-		for _, name := range []string{"db", "mail"} {
-			lists = append(lists, "/api/v1/applications/"+app+"/resource?group=external-secrets.io&kind=ExternalSecret&namespace="+app+"&resourceName="+name+"&version=v1")
-		}
-	}
-	return s.saveAll(ctx, out, "lists", lists...)
+		"/api/v1/applications/shop/resource?appNamespace=argocd&group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=db&version=v1",
+		"/api/v1/applications/shop/resource?appNamespace=argocd&group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=mail&version=v1")
 }
 
 // saveAll records paths as they are.
