@@ -36,7 +36,7 @@ var (
 func (r *Reader) Applications(ctx context.Context, integration events.IntegrationID, limit int) (all []gitops.Application, more bool, problem events.RolloutProblem) {
 	problem = r.withList(ctx, integration, listFields, func(_ context.Context, _ *session, apps []application) error {
 		for _, app := range apps[:min(limit, len(apps))] {
-			all = append(all, gitops.Application{Target: app.target(), Project: app.Spec.Project, Sync: app.sync(), Health: app.health()})
+			all = append(all, gitops.Application{Target: app.target(), Project: app.project(), Sync: app.sync(), Health: app.health()})
 		}
 		more = len(apps) > limit
 		return nil
@@ -127,6 +127,14 @@ func uses(app application, namespace string, e manifest.ExternalSecret) []gitops
 
 // maxKey bounds the key of an ExternalSecret, in bytes: an ARN has 100 more than a ref.
 const maxKey = 1024
+
+// project is empty where Kubernetes would have none of that name.
+func (a application) project() string {
+	if !names.MatchString(a.Spec.Project) {
+		return ""
+	}
+	return a.Spec.Project
+}
 
 func (a application) target() events.RolloutTarget {
 	return events.RolloutTarget{Kind: "Application", Namespace: a.Metadata.Namespace, Name: a.Metadata.Name}
