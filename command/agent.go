@@ -44,6 +44,8 @@ func (a Agent) Evolve(e events.Event) Agent {
 	case events.EnrolmentTokenIssued:
 		a.ID, a.Name, a.Cluster, a.State = f.Agent, f.Name, f.Cluster, events.AgentInvited
 		a.TokenHash, a.TokenEnds = f.TokenHash, f.Expires
+	case events.EnrolmentTokenExpired:
+		a.State = events.AgentExpired
 	case events.AgentEnrolled:
 		a.State, a.Enrolled, a.keys = events.AgentOffline, f, []AgentKey{{Public: f.BoxKey}}
 	case events.AgentCredentialsIssued:
@@ -113,6 +115,14 @@ func (a Agent) Enrol(meta Meta, cmd Enrol) ([]events.Fact, error) {
 	}, nil
 }
 
+// ExpireToken decides the end of a token that nobody used in time.
+func (a Agent) ExpireToken(meta Meta) ([]events.Fact, error) {
+	if a.State != events.AgentInvited || meta.Time.Before(a.TokenEnds) {
+		return nil, nil
+	}
+	return []events.Fact{events.EnrolmentTokenExpired{}}, nil
+}
+
 // Renewed decides a new credential for the same key. An agent asks at half of its
 // life; one that asks all the time would only make its history long.
 func (a Agent) Renewed(meta Meta, expires time.Time) ([]events.Fact, error) {
@@ -155,7 +165,7 @@ func (a Agent) Revoke(_ Meta, reason string) ([]events.Fact, error) {
 		return nil, ErrAgentUnknown
 	case reason == "" || utf8.RuneCountInString(reason) > MaxReason, hasControl(reason):
 		return nil, ErrReasonNeeded
-	case a.State == events.AgentGone:
+	case a.State == events.AgentGone, a.State == events.AgentExpired:
 		return nil, nil
 	}
 	return []events.Fact{events.AgentRevoked{Reason: reason}}, nil

@@ -31,6 +31,10 @@ func TestAgents(t *testing.T) {
 	silent := func(a command.Agent) ([]events.Fact, error) { return a.Silent(meta, noon) }
 	revoke := func(a command.Agent) ([]events.Fact, error) { return a.Revoke(meta, "stolen") }
 	renew := func(a command.Agent) ([]events.Fact, error) { return a.Renewed(meta, noon.Add(time.Hour)) }
+	expired := events.EnrolmentTokenExpired{}
+	ends := func(at time.Time) func(command.Agent) ([]events.Fact, error) {
+		return func(a command.Agent) ([]events.Fact, error) { return a.ExpireToken(command.Meta{Time: at}) }
+	}
 	tests := []struct {
 		name  string
 		given []events.Fact
@@ -46,6 +50,13 @@ func TestAgents(t *testing.T) {
 		{"a token at its end is refused", []events.Fact{issued}, trade("h", issued.Expires), nil, command.ErrTokenRefused},
 		{"a used token is refused", []events.Fact{issued, enrolled}, trade("h", noon), nil, command.ErrTokenRefused},
 		{"a revoked token is refused", []events.Fact{issued, revoked}, trade("h", noon), nil, command.ErrTokenRefused},
+		{"an unused token ends", []events.Fact{issued}, ends(issued.Expires), []events.Fact{expired}, nil},
+		{"but not early", []events.Fact{issued}, ends(issued.Expires.Add(-time.Nanosecond)), nil, nil},
+		{"nor twice", []events.Fact{issued, expired}, ends(issued.Expires), nil, nil},
+		{"nor when it was traded", []events.Fact{issued, enrolled}, ends(issued.Expires), nil, nil},
+		{"nor when it was revoked", []events.Fact{issued, revoked}, ends(issued.Expires), nil, nil},
+		{"a token whose end was told is refused, whatever the clock says", []events.Fact{issued, expired}, trade("h", noon), nil, command.ErrTokenRefused},
+		{"and there is nothing to revoke", []events.Fact{issued, expired}, revoke, nil, nil},
 		{"no token at all is refused", nil, trade("", noon), nil, command.ErrTokenRefused},
 		{"the first heartbeat is a fact", []events.Fact{issued, enrolled}, heard, []events.Fact{connected}, nil},
 		{"the next one is not", []events.Fact{issued, enrolled, connected}, heard, nil, nil},

@@ -1,10 +1,8 @@
 package command
 
 import (
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,6 +28,7 @@ var (
 	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	dnsSubdomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 	labelName    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	plainPath    = regexp.MustCompile(`^[A-Za-z0-9._~/-]*$`)
 	plainHost    = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 )
 
@@ -92,13 +91,14 @@ func hasTwice[T comparable](list []T) bool {
 // repeat it: it may hold a password.
 func addressFault(address string) string {
 	const form = "the address is https://HOST[:PORT][/PATH]"
-	at, err := url.Parse(address)
+	rest, https := strings.CutPrefix(address, "https://")
+	host, path, _ := strings.Cut(rest, "/")
 	switch {
-	case err != nil || len(address) > MaxAddress || at.Scheme != "https" || !ValidHost(at.Host):
-		return form
-	case at.User != nil || at.RawQuery != "" || at.ForceQuery || at.Fragment != "" || strings.HasSuffix(address, "#"):
+	case strings.ContainsAny(rest, "@?#"):
 		return form + ", without user, query and fragment"
-	case strings.Contains(at.EscapedPath(), "%") || slices.Contains(strings.Split(at.Path, "/"), "..") || strings.Contains(at.Path, "//"):
+	case !https || len(address) > MaxAddress || !ValidHost(host):
+		return form
+	case !plainPath.MatchString(path) || slices.Contains(strings.Split(path, "/"), "..") || strings.Contains(path, "//"):
 		return form + `, and its path is plain, without "..", "//" and percent encoding`
 	}
 	return ""
@@ -117,6 +117,7 @@ func ValidHost(s string) bool {
 	return true
 }
 
+// authoritiesFault looks at the form alone: what reads certificates is no part of a decider.
 func authoritiesFault(text string) string {
 	if text == "" {
 		return ""
@@ -129,9 +130,6 @@ func authoritiesFault(text string) string {
 	for len(strings.TrimSpace(string(rest))) > 0 {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil || block.Type != "CERTIFICATE" {
-			return fault
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return fault
 		}
 		n++

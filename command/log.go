@@ -38,6 +38,23 @@ type Log interface {
 	// expected is the sequence of the stream's last commit, 0 for an empty stream,
 	// or [events.AnySeq]. Errors: ErrConflict, ErrOutcomeUnknown, ErrLogUnsafe.
 	Append(ctx context.Context, stream events.Stream, expected events.Seq, commit []events.Event) (events.Seq, error)
+
+	// AppendAll stores 1 to [MaxTogether] commits of as many streams, all of them or
+	// none, and returns their sequences in the order of the commits. Errors are those of
+	// Append: a conflict says that one stream or more moved on, and not which; after
+	// ErrOutcomeUnknown all are stored or none is.
+	AppendAll(ctx context.Context, commits []Commit) ([]events.Seq, error)
+}
+
+// MaxTogether is how many commits [Log.AppendAll] takes. A batch of JetStream may have
+// 1000 messages; from 200 on a longer one gains nothing (decision 0108).
+const MaxTogether = 500
+
+// Commit is one of many that are stored together.
+type Commit struct {
+	Stream   events.Stream
+	Expected events.Seq // as Append takes it
+	Events   []events.Event
 }
 
 // Feed delivers the whole log in order, for those who follow it.

@@ -59,6 +59,7 @@ type User struct {
 	Linked     bool            // comes in by the identity provider
 	Delegated  []events.DelegationGiven
 	Factors    []events.FactorEnrolled
+	Notices    *events.NoticesChosen // how they want to be told; nil: as everybody who said nothing
 
 	taken taken
 }
@@ -78,7 +79,7 @@ func (u User) Evolve(e events.Event) User {
 		u.State = UserActive
 	case events.UserErased:
 		u.State = UserErased
-		u.Grants, u.Groups, u.Tokens, u.Delegated, u.Factors = nil, nil, nil, nil, nil
+		u.Grants, u.Groups, u.Tokens, u.Delegated, u.Factors, u.Notices = nil, nil, nil, nil, nil, nil
 	case events.GrantGiven:
 		u.Grants = append(slices.Clip(u.Grants), f)
 	case events.GrantTaken:
@@ -100,6 +101,8 @@ func (u User) Evolve(e events.Event) User {
 		u.Delegated = without(u.Delegated, func(d events.DelegationGiven) bool { return d.Delegation == f.Delegation })
 	case events.FactorEnrolled:
 		u.Factors = append(slices.Clip(u.Factors), f)
+	case events.NoticesChosen:
+		u.Notices = &f
 	case events.FactorRemoved:
 		u.Factors = without(u.Factors, func(g events.FactorEnrolled) bool { return g.Factor == f.Factor })
 	}

@@ -171,6 +171,25 @@ func (r Request) counted(who events.UserID) bool {
 	return slices.ContainsFunc(r.votes, func(v events.ApprovalGiven) bool { return v.Approver == who || slices.Contains(v.Via, who) })
 }
 
+// Asked is the step that waits for approvals, and false where none does.
+func (r Request) Asked() (events.Step, bool) {
+	if r.State != events.StatePending {
+		return events.Step{}, false
+	}
+	return r.openStep()
+}
+
+// Approvers are whose approvals count, in the order they were given.
+func (r Request) Approvers() []events.UserID {
+	var all []events.UserID
+	for _, v := range r.votes {
+		if !slices.Contains(all, v.Approver) {
+			all = append(all, v.Approver)
+		}
+	}
+	return all
+}
+
 // Cancel is the requester taking a request back, before an agent works on it.
 type Cancel struct {
 	By      events.UserID

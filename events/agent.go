@@ -59,6 +59,7 @@ type AgentState string
 // The states of an agent.
 const (
 	AgentInvited AgentState = "invited" // a token was issued and not used yet
+	AgentExpired AgentState = "expired" // nobody used the token in time
 	AgentOffline AgentState = "offline" // enrolled, not heard
 	AgentOnline  AgentState = "online"
 	AgentGone    AgentState = "revoked"

@@ -208,6 +208,10 @@ func AccessStream(actor Actor) Stream {
 	return Stream{AggregateAccess, strings.ReplaceAll(string(actor), ":", "-")}
 }
 
+// SessionStream tells of the end that one session reached by itself. It is not its person's,
+// so that telling it once needs no look at years of sign-ins.
+func SessionStream(id SessionID) Stream { return Stream{AggregateAccess, string(id)} }
+
 // String is the stream's name as CloudEvents subject, such as "request/r_3f…".
 func (s Stream) String() string { return string(s.Aggregate) + "/" + s.ID }
 

@@ -29,6 +29,9 @@ type Done struct {
 // Create names an integration with its secrets: url of what is told, token of Argo CD. A webhook
 // gets a signing key. Settings.Address of what is told is taken from the url.
 func (i *Integrations) Create(ctx context.Context, meta command.Meta, cmd events.IntegrationCreated, url, token secret.Value) (Done, error) {
+	if err := checkAuthorities(cmd.Settings.CA); err != nil {
+		return Done{}, err
+	}
 	values := map[events.IntegrationSecret]secret.Value{}
 	has := command.SecretsOf(cmd.Kind)
 	for what, value := range map[events.IntegrationSecret]secret.Value{events.IntegrationURL: url, events.IntegrationToken: token} {
@@ -57,6 +60,9 @@ func (i *Integrations) Create(ctx context.Context, meta command.Meta, cmd events
 
 // Change replaces the settings, and the token if there is one.
 func (i *Integrations) Change(ctx context.Context, meta command.Meta, id events.IntegrationID, settings events.IntegrationSettings, token secret.Value) (Done, error) {
+	if err := checkAuthorities(settings.CA); err != nil {
+		return Done{}, err
+	}
 	values := map[events.IntegrationSecret]secret.Value{}
 	if len(token.Expose()) > 0 {
 		if err := checkToken(token); err != nil {

@@ -2,7 +2,9 @@ package integrations
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"net/url"
 	"strings"
@@ -84,4 +86,17 @@ func given(what events.IntegrationSecret, value secret.Value) (host string, err 
 		return "", invalid("signing keys are made here, and none is taken")
 	}
 	return "", nil
+}
+
+// checkAuthorities refuses what is no certificate. Its form is looked at by the decider.
+func checkAuthorities(text string) error {
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return &command.Rejection{Code: command.ErrIntegrationSettings.Code, Detail: "one of the authorities is no certificate"}
+		}
+	}
 }

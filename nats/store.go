@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -49,12 +50,9 @@ func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
 // Append implements [command.Log]. A commit that was sent is waited for even if ctx
 // ends meanwhile, so that fewer outcomes are unknown.
 func (s *Store) Append(ctx context.Context, stream events.Stream, expected events.Seq, commit []events.Event) (events.Seq, error) {
-	raw, err := events.Encode(commit)
+	raw, err := encode(stream, commit)
 	if err != nil {
 		return 0, err
-	}
-	if commit[0].Stream != stream {
-		return 0, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -75,6 +73,18 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	}
 	s.remember(stream, links, expected, ack.Sequence, raw)
 	return events.Seq(ack.Sequence), nil
+}
+
+// encode refuses a commit that is not of the stream it is to be stored in.
+func encode(stream events.Stream, commit []events.Event) ([]byte, error) {
+	raw, err := events.Encode(commit)
+	if err != nil {
+		return nil, err
+	}
+	if commit[0].Stream != stream {
+		return nil, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
+	}
+	return raw, nil
 }
 
 // remember adds a commit that was just stored to a history that is known up to the
@@ -114,38 +124,59 @@ func isConflict(err error) bool {
 			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// Load implements [command.Log]. It asks the stream's leader for one commit after the
-// other, from the last that it knows on, so what was acknowledged before is always
-// seen. Callers share what it returns and do not write to it.
+// Load implements [command.Log]. It asks the stream's leader for the last commit, so what
+// was acknowledged before is always seen, and then for those between the last that it
+// knows and that one. Callers share what it returns and do not write to it.
 func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Recorded, error) {
 	if !stream.Valid() {
 		return nil, fmt.Errorf("%q is not a stream", stream)
 	}
 	links := s.nc.Stats().Reconnects
 	history := s.loaded.get(stream, links)
-	known := len(history)
-	next := uint64(1)
-	if known > 0 {
-		next = uint64(history[known-1].Seq) + 1
+	known := events.Seq(0)
+	if len(history) > 0 {
+		known = history[len(history)-1].Seq
 	}
-	for {
-		msg, err := s.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject.Events(stream)))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			if len(history) > known {
-				s.loaded.put(stream, links, history)
-			}
-			return history, nil
-		}
+	last, err := s.stream.GetLastMsgForSubject(ctx, subject.Events(stream))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return history, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", command.ErrLogAway, err)
+	}
+	if last.Sequence == uint64(known) {
+		return history, nil
+	}
+	before, told := predecessor(last)
+	for at := known; !told || at != before; {
+		msg, err := s.stream.GetMsg(ctx, uint64(at)+1, jetstream.WithGetMsgSubject(subject.Events(stream)))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", command.ErrLogAway, err)
+		}
+		if msg.Sequence >= last.Sequence {
+			break
 		}
 		commit, err := recorded(msg.Sequence, msg.Subject, msg.Data)
 		if err != nil {
 			return nil, err
 		}
-		history = append(history, commit)
-		next = msg.Sequence + 1
+		history, at = append(history, commit), commit.Seq
 	}
+	commit, err := recorded(last.Sequence, last.Subject, last.Data)
+	if err != nil {
+		return nil, err
+	}
+	history = append(history, commit)
+	s.loaded.put(stream, links, history)
+	return history, nil
+}
+
+// predecessor is the sequence of the commit before, 0 if there is none. A commit that was
+// stored with an expectation bears it: the server took it only because it was right. So a
+// history of one commit is loaded by one question.
+func predecessor(msg *jetstream.RawStreamMsg) (events.Seq, bool) {
+	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	return events.Seq(seq), err == nil
 }
 
 // Last implements [command.Feed].

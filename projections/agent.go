@@ -47,6 +47,8 @@ func (a *Agent) fold(seq events.Seq, e events.Event) {
 	}
 	a.LastSeq = seq
 	switch f := e.Fact.(type) {
+	case events.EnrolmentTokenExpired:
+		a.become(events.AgentExpired)
 	case events.AgentEnrolled:
 		a.become(events.AgentOffline)
 		a.Account, a.UserKey, a.BoxKey = clean(f.Account), clean(f.UserKey), clean(f.BoxKey)

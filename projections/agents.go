@@ -3,7 +3,9 @@ package projections
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
@@ -76,4 +78,24 @@ func (a Agents) one(ctx context.Context, where, arg string) (Agent, error) {
 	}
 	agent.inUTC()
 	return agent, nil
+}
+
+// Unused returns agents whose token ended by a time and that nobody enrolled, the longest
+// overdue first.
+func (a Agents) Unused(ctx context.Context, before time.Time, limit int) ([]events.AgentID, error) {
+	rows, err := a.Pool.Query(ctx, `
+		SELECT id
+		FROM   views.agents
+		WHERE  state = $1
+		AND    token_expires_at <= $2
+		ORDER  BY token_expires_at, id
+		LIMIT  $3`, events.AgentInvited, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list unused invitations: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[events.AgentID])
+	if err != nil {
+		return nil, fmt.Errorf("list unused invitations: %w", err)
+	}
+	return ids, nil
 }

@@ -254,8 +254,8 @@ func TestTheWorkerIsSentWhenThereIsSomethingToSay(t *testing.T) {
 		if due := *seen.NextPromptAt; says(due.Add(-time.Microsecond)) || !says(due) {
 			t.Errorf("%s: somebody is sent at %s", seen.ID, due)
 		}
-		found, err := requests.Prompts(t.Context(), *seen.NextPromptAt, 100)
-		if err != nil || !slices.ContainsFunc(found, func(r projections.Request) bool { return r.ID == seen.ID }) {
+		found, err := requests.Prompts(t.Context(), *seen.NextPromptAt, projections.Due{}, 100)
+		if err != nil || !slices.ContainsFunc(found, func(d projections.Due) bool { return d.ID == seen.ID }) {
 			t.Errorf("%s is not among what is to be prompted: %v", seen.ID, err)
 		}
 	}

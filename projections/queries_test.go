@@ -3,6 +3,7 @@ package projections_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -225,23 +226,39 @@ func TestTheWorkerFindsWhatIsOpenAndWhatIsDue(t *testing.T) {
 		}
 		after = page[len(page)-1].Seq
 	}
+	due := func(by time.Time, each int) (ids []events.RequestID) {
+		t.Helper()
+		for after := (projections.Due{}); ; {
+			page, err := requests.Due(t.Context(), by, after, each)
+			if err != nil || len(page) > each {
+				t.Fatalf("a page of %d: %v", len(page), err)
+			}
+			for _, d := range page {
+				ids = append(ids, d.ID)
+			}
+			if len(page) < each {
+				return ids
+			}
+			after = page[each-1]
+		}
+	}
+	jobs := []events.RequestID{"r_approved", "r_running", "r_again"} // end at one moment
+	all := append(append(slices.Clone(jobs), "r_executed"), "r_pending", "r_voted")
 	for name, found := range map[string]struct{ want, got []events.RequestID }{
 		"open":                    {[]events.RequestID{"r_pending", "r_voted", "r_approved", "r_running", "r_again"}, open},
-		"pending, a moment early": {nil, ids(requests.DuePending(t.Context(), at(time.Hour-time.Microsecond), 10))},
-		"pending at the end":      {[]events.RequestID{"r_pending", "r_voted"}, ids(requests.DuePending(t.Context(), at(time.Hour), 10))},
-		"jobs, a moment early":    {nil, ids(requests.DueRunning(t.Context(), at(15*time.Minute-time.Microsecond), 10))},
-		"jobs at the end":         {[]events.RequestID{"r_approved", "r_running", "r_again"}, ids(requests.DueRunning(t.Context(), at(15*time.Minute), 10))},
-		"at most so many":         {[]events.RequestID{"r_approved", "r_running"}, ids(requests.DueRunning(t.Context(), at(time.Hour), 2))},
-		"envelopes, early":        {nil, ids(requests.DueEnvelopes(t.Context(), at(20*time.Minute-time.Microsecond), 10))},
-		"envelopes at the end":    {[]events.RequestID{"r_executed"}, ids(requests.DueEnvelopes(t.Context(), at(20*time.Minute), 10))},
+		"jobs, a moment early":    {nil, due(at(15*time.Minute-time.Microsecond), 10)},
+		"jobs at the end":         {jobs, due(at(15*time.Minute), 10)},
+		"envelopes, early":        {jobs, due(at(20*time.Minute-time.Microsecond), 10)},
+		"envelopes at the end":    {all[:4], due(at(20*time.Minute), 10)},
+		"pending, a moment early": {all[:4], due(at(time.Hour-time.Microsecond), 10)},
+		"pending at the end":      {all, due(at(time.Hour), 10)},
+		"one by one":              {all, due(at(time.Hour), 1)},
+		"by twos":                 {all, due(at(time.Hour), 2)},
+		"by as many as there are": {all, due(at(time.Hour), len(all))},
 	} {
 		if diff := cmp.Diff(found.want, found.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-	}
-	due, err := requests.DueEnvelopes(t.Context(), at(time.Hour), 10)
-	if err != nil || len(due) != 1 || len(due[0].Envelopes) != 2 {
-		t.Errorf("due envelopes: %+v, %v", due, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
@@ -187,19 +188,6 @@ func (r Requests) OverdueReviews(ctx context.Context, requester events.UserID, n
 	return n, nil
 }
 
-// Prompts returns requests of which there is a word to say at a time: a reminder, an
-// escalation or an overdue review. The longest overdue come first.
-func (r Requests) Prompts(ctx context.Context, now time.Time, limit int) ([]Request, error) {
-	found, err := r.fetch(ctx, selectRequests+`
-		WHERE  next_prompt_at <= $1
-		ORDER  BY next_prompt_at, seq
-		LIMIT  $2`, now, limited(limit))
-	if err != nil {
-		return nil, fmt.Errorf("list requests to prompt: %w", err)
-	}
-	return found, nil
-}
-
 // Open returns requests that await values, are pending, approved, running or unknown, oldest first, that were
 // submitted after a commit: 0, then the Seq of the last one returned, until there is
 // none. It is how whoever drives them finds its work after a start.
@@ -216,43 +204,29 @@ func (r Requests) Open(ctx context.Context, after events.Seq, limit int) ([]Requ
 	return found, nil
 }
 
-// DuePending returns requests that are pending, or await values, and whose end is at or before
-// a time, the longest overdue first.
-func (r Requests) DuePending(ctx context.Context, before time.Time, limit int) ([]Request, error) {
-	return r.due(ctx, before, limit, events.StateAwaiting, events.StatePending)
+// Ending is a request that has not ended, or that has envelopes to be opened, with its end.
+type Ending struct {
+	ID    events.RequestID `db:"id"`
+	Seq   events.Seq       `db:"seq"`
+	Due   time.Time        `db:"due_at"`
+	Since time.Time        `db:"since"` // its approval, or its submit
 }
 
-// DueRunning returns approved, running and unknown requests whose end is at or before a time.
-func (r Requests) DueRunning(ctx context.Context, before time.Time, limit int) ([]Request, error) {
-	return r.due(ctx, before, limit, events.StateApproved, events.StateRunning, events.StateUnknown)
-}
-
-// DueEnvelopes returns ended requests that have a ready envelope whose end is at or
-// before a time, with all their envelopes.
-func (r Requests) DueEnvelopes(ctx context.Context, before time.Time, limit int) ([]Request, error) {
-	found, err := r.due(ctx, before, limit, events.StateExecuted, events.StateFailed,
-		events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired)
-	if err != nil {
-		return nil, err
-	}
-	pointers := make([]*Request, len(found))
-	for i := range found {
-		pointers[i] = &found[i]
-	}
-	if err := r.attach(ctx, pointers); err != nil {
-		return nil, fmt.Errorf("load the envelopes of overdue requests: %w", err)
-	}
-	return found, nil
-}
-
-func (r Requests) due(ctx context.Context, before time.Time, limit int, states ...events.RequestState) ([]Request, error) {
-	found, err := r.fetch(ctx, selectRequests+`
-		WHERE  due_at <= $1
-		AND    state = ANY ($2)
+// Ending returns requests that reach an end of theirs after one time, or at it and after one
+// place, and at or before another time, the soonest first.
+func (r Requests) Ending(ctx context.Context, after time.Time, place events.Seq, before time.Time, limit int) ([]Ending, error) {
+	found, err := fetch[Ending](ctx, r.Pool, `
+		SELECT id,
+		       seq,
+		       due_at,
+		       coalesce(approved_at, submitted_at) AS since
+		FROM   views.requests
+		WHERE  (due_at, seq) > ($1, $2)
+		AND    due_at <= $3
 		ORDER  BY due_at, seq
-		LIMIT  $3`, before, states, limited(limit))
+		LIMIT  $4`, pgx.QueryExecModeCacheDescribe, after, place, before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("list overdue requests: %w", err)
+		return nil, fmt.Errorf("list requests that end soon: %w", err)
 	}
 	return found, nil
 }

@@ -171,7 +171,7 @@ func TestAppsThatWereNotConfirmedInTimeAreDestroyed(t *testing.T) {
 	clock.Add(factors.PendingLife - time.Second)
 	sessions := store.Sessions{Pool: db.App, Now: clock.Now}
 	for want := 1; want >= 0; want-- {
-		if _, err := sessions.DeleteEnded(t.Context()); err != nil {
+		if err := sessions.DeleteStale(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := count(); n != want {

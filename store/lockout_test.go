@@ -127,7 +127,7 @@ func TestFailuresAreForgottenAfterTheLock(t *testing.T) {
 		_ = try("wrong")
 	}
 	clock.Add(31 * time.Minute)
-	if _, err := (store.Sessions{Pool: db.App, Now: clock.Now}).DeleteEnded(t.Context()); err != nil {
+	if err := (store.Sessions{Pool: db.App, Now: clock.Now}).DeleteStale(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var left int

@@ -116,6 +116,15 @@ func (p People) Names(ctx context.Context, ids []events.UserID) (map[events.User
 	return names, nil
 }
 
+// Email returns somebody's address; empty if they have none, are disabled or were erased.
+func (p People) Email(ctx context.Context, id events.UserID) (string, error) {
+	person, err := p.ByID(ctx, id)
+	if errors.Is(err, ErrNotFound) || err == nil && person.Disabled {
+		return "", nil
+	}
+	return person.Email, err
+}
+
 // Named returns people by the beginnings of words of their names, in the order of their names:
 // "an lo" finds Ana Lovelace. What is no letter and no digit of ASCII parts words, in a name as
 // in text; so no word has an operator of to_tsquery.

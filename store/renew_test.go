@@ -83,9 +83,7 @@ func TestABrowsersSessionLastsWhileItIsRenewedAndNotWhileItIsUsed(t *testing.T) 
 	if open, err := b.sessions.List(t.Context(), b.person.ID); err != nil || len(open) != 0 {
 		t.Errorf("listed: %+v, %v", open, err)
 	}
-	if n, err := b.sessions.DeleteEnded(t.Context()); err != nil || n != 1 {
-		t.Errorf("deleted %d, %v", n, err)
-	}
+	wantEnded(t, b.sessions, store.EndedSession{ID: found.ID, Person: b.person.ID, Ended: b.clock.Now(), Cause: "idle"})
 
 	_, token, err := b.sessions.OpenBrowser(t.Context(), b.person.ID)
 	if err != nil {

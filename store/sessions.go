@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/events"
-	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/seal"
 )
@@ -193,7 +192,8 @@ func (s Sessions) Touch(ctx context.Context, session Session) error {
 		UPDATE private.sessions
 		SET    touched_at = $2
 		WHERE  id = $1
-		AND    touched_at < $2`, session.ID, now)
+		AND    touched_at < $2
+		AND    ends_at > $2`, session.ID, now) // one whose end was told stays ended
 	if err != nil {
 		return fmt.Errorf("note the use of a session: %w", err)
 	}
@@ -226,26 +226,6 @@ func (s Sessions) Revoke(ctx context.Context, id events.SessionID) error {
 // RevokeAll ends every session of a person and returns how many there were.
 func (s Sessions) RevokeAll(ctx context.Context, person events.UserID) (int, error) {
 	return s.delete(ctx, "revoke the sessions of a person", "DELETE FROM private.sessions WHERE person = $1", person)
-}
-
-// DeleteEnded removes what has ended, and returns how many sessions. Links, tokens, failures and
-// authenticator apps that were not confirmed in time go with them.
-func (s Sessions) DeleteEnded(ctx context.Context) (int, error) {
-	now := s.now()
-	if err := s.deleteStale(ctx, now); err != nil {
-		return 0, err
-	}
-	if _, err := s.delete(ctx, "delete pending factors", `
-		DELETE FROM private.factors
-		WHERE  enrolled_at IS NULL
-		AND    created_at <= $1`, now.Add(-factors.PendingLife)); err != nil {
-		return 0, err
-	}
-	return s.delete(ctx, "delete ended sessions", `
-		DELETE FROM private.sessions
-		WHERE  ends_at <= $1
-		OR     touched_at <= $2
-		OR     browser AND touched_at <= $3`, now, now.Add(-idleEnd), now.Add(-BrowserIdleEnd))
 }
 
 func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (int, error) {

@@ -15,7 +15,7 @@ import (
 // defaultTokenLife is how long an enrolment token lives unless told.
 const defaultTokenLife = 10 * time.Minute
 
-var agentStates = []events.AgentState{events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone}
+var agentStates = []events.AgentState{events.AgentInvited, events.AgentExpired, events.AgentOffline, events.AgentOnline, events.AgentGone}
 
 func (a *API) listAgents(c *call) (reply, error) {
 	q, err := c.query("cluster", "state", "cursor", "limit")

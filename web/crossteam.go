@@ -88,7 +88,7 @@ func (j *judge) providesFor(r command.Request) (bool, error) {
 	if !j.sees(m) {
 		return false, errHidden
 	}
-	return j.provides(m), nil
+	return j.word.Provides(m), nil
 }
 
 // review says what somebody thinks of what went without approval.
@@ -109,7 +109,7 @@ func (j *judge) review(r command.Request, meta command.Meta, m api.Review) ([]ev
 		if !j.sees(about) {
 			return nil, errHidden
 		}
-		cmd.Fits = j.reviews(about)
+		cmd.Fits = j.word.Reviews(about)
 	}
 	return r.Review(meta, cmd)
 }

@@ -14,6 +14,7 @@ type Installation struct {
 	Version    string // of the build
 	KeyManager string // its kind: local, vault-transit, aws-kms
 	Issuer     string // of the identity provider; empty: there is none
+	Mail       bool   // notices can be sent by e-mail
 }
 
 // signInMethods says what the page where people sign in offers.
@@ -35,7 +36,7 @@ func (a *API) showInstallation(c *call) (reply, error) {
 	}
 	seconds := func(d time.Duration) int { return int(d / time.Second) }
 	shown := api.Installation{
-		Version: a.Installation.Version, SSOIssuer: a.Installation.Issuer,
+		Version: a.Installation.Version, SSOIssuer: a.Installation.Issuer, Mail: a.Installation.Mail,
 		Passkeys: api.RelyingParty{ID: a.Factors.Party.ID(), Origins: a.Factors.Party.Origins()},
 		GitOps:   a.GitOps != nil,
 		Limits: api.InstallationLimits{

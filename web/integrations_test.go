@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"secretsbridge/command"
+	"secretsbridge/command/commandtest"
 	"secretsbridge/events"
 	"secretsbridge/integrations"
 	"secretsbridge/projections"
@@ -281,9 +282,9 @@ func TestSecretsOfIntegrationsNeverComeOut(t *testing.T) {
 			t.Errorf("%+v: %d", bad.Kind, got.StatusCode)
 		}
 	}
-	r.keys.down.Store(true)
+	r.breaks(func(events.Stream, []events.Event) commandtest.Fault { return commandtest.Fails })
 	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wantsRetry(t)
-	r.keys.down.Store(false)
+	r.breaks(nil)
 	for _, path := range []string{"/integrations", "/integrations/hook", "/integrations/argo", "/integrations/hook/deliveries", "/integrations/argo/mappings"} {
 		r.call(r.admin, "GET", path, nil, r.newest()).wants(t, 200, "")
 	}

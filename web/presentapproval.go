@@ -5,13 +5,14 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/projections"
+	"secretsbridge/rights"
 	"secretsbridge/web/api"
 )
 
 // stepOf shows one stage of approval, and how it stands.
 func stepOf(r projections.Request, s events.Step, given int, names map[events.UserID]string) api.Step {
 	shown := api.Step{
-		ID: string(s.ID), Role: s.Role, From: *approversOf(fromOf(s), names), Approvals: s.Approvals, Given: given,
+		ID: string(s.ID), Role: s.Role, From: *approversOf(rights.ApproversOf(s), names), Approvals: s.Approvals, Given: given,
 		Escalated: slices.Contains(r.Escalated, s.ID),
 	}
 	if !s.Fallback.Nobody() {
@@ -21,14 +22,6 @@ func stepOf(r projections.Request, s events.Step, given int, names map[events.Us
 		shown.Reminders, shown.OpenedAt = r.Reminders, r.OpenedAt
 	}
 	return shown
-}
-
-// fromOf are who may approve a step, also one of before there were workflows.
-func fromOf(s events.Step) events.Approvers {
-	if s.Role != "" {
-		return events.Approvers{Roles: []string{s.Role}}
-	}
-	return s.From
 }
 
 func approversOf(a events.Approvers, names map[events.UserID]string) *api.Deciders {

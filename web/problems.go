@@ -67,6 +67,7 @@ var (
 	errFactorCloned     = &problem{"factor_cloned", "the counter of this passkey went back, so there may be a copy of it; it was removed. Step up with another factor, and tell an operator"}
 	errViewBehind       = &problem{"view_behind", "the views have not caught up yet; try again in a moment"}
 	errUnavailable      = &problem{"unavailable", "this cannot be done now; try again. Nothing that was acknowledged is lost"}
+	errNoticeURL        = &problem{"notice_url_invalid", "slack and teams need the address of an incoming webhook, https://HOST/PATH, and email and none have no address"}
 	errToken            = &problem{"token_refused", "this token opens nothing: it has ended, was revoked, or its machine is disabled"}
 	errPeopleOnly       = &problem{"people_only", "machines have no sessions, passwords, second factors and delegations, and decide nothing; a person must sign in for this"}
 	errInternal         = &problem{"internal", "the server failed; its log says more under this instance"}
@@ -120,6 +121,7 @@ var statuses = map[string]int{
 	"own_rights": 403, "last_admin": 409, "role_unknown": 422, "scope_invalid": 422, "scope_unknown": 422, "grant_beyond_scope": 403, "grant_unknown": 404,
 	"too_many_grants": 409, "end_invalid": 422, "token_unknown": 404, "token_name_invalid": 422, "token_rights_invalid": 422, "too_many_tokens": 409,
 	"delegate_invalid": 422, "delegation_unknown": 404, "too_many_delegations": 409,
+	"channel_unknown": 422, "notice_unknown": 422, "quiet_hours_invalid": 422, "digest_invalid": 422, "notice_url_invalid": 422,
 	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,
 	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
 

@@ -43,10 +43,10 @@ func (j *judge) vote(r command.Request, meta command.Meta, decide verdictOf, m a
 	switch {
 	case !j.sees(about):
 		return nil, errHidden
-	case j.absent():
+	case j.word.Absent():
 		return nil, errAbsent
 	}
-	return decide(r, meta, command.Vote{By: j.c.person.ID, Behind: j.a.behind(r.Requester), Voices: j.voices(about), Comment: m.Comment, Comparison: m.Comparison})
+	return decide(r, meta, command.Vote{By: j.c.person.ID, Behind: j.a.behind(r.Requester), Voices: j.word.Voices(about), Comment: m.Comment, Comparison: m.Comparison})
 }
 
 // votesByFactor reports whether a vote on a request needs a fresh second factor.
@@ -109,7 +109,7 @@ func (c *call) requestID() (events.RequestID, error) {
 // permission. To who does not see it either it is not there.
 func (j *judge) reaches(r command.Request, p policy.Permission) error {
 	m := j.c.matterOf(r)
-	if r.State == "" || j.c.may(p, m.at) {
+	if r.State == "" || j.c.may(p, m.At) {
 		return nil // one that is not there is refused by its decider
 	}
 	return outside(j.sees(m), errHidden)
@@ -193,7 +193,7 @@ func (j *judge) mayReveal(r command.Request) error {
 	if err := j.reaches(r, policy.EnvelopeReveal); err != nil {
 		return err
 	}
-	if r.Submitted.Workflow.Direct && j.c.matterOf(r).at.Place.Kind != events.NonProduction {
+	if r.Submitted.Workflow.Direct && j.c.matterOf(r).At.Place.Kind != events.NonProduction {
 		return (*problem)(command.ErrPolicyDenied).because("nobody approved this, and where it lies is production by now; ask for it again")
 	}
 	return nil

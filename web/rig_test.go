@@ -185,7 +185,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
-		Installation: web.Installation{Version: "1.2.3+test", KeyManager: "local"},
+		Installation: web.Installation{Version: "1.2.3+test", KeyManager: "local", Mail: true},
+		Notices:      store.Deliveries{Pool: r.pool}, Personal: &personal{},
 	}
 	r.vault = &integrations.Integrations{Log: r.log, Store: store.IntegrationSecrets{Pool: r.pool}, Keys: r.keys, Now: r.clock.Now}
 	cfg.Integrations, cfg.Deliveries = r.vault, &r.deliveries

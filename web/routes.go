@@ -208,6 +208,11 @@ var Routes = []Route{
 	{"POST", "/me/delegations", policy.DelegationManage, placed, replayed, (*API).delegate},
 	{"POST", "/me/delegations/{id}/end", policy.DelegationManage, placed, replayed, (*API).endDelegation},
 
+	{"GET", "/me/notices", session, unasked, none, (*API).showNotices},
+	{"POST", "/me/notices", session, unasked, replayed, (*API).chooseNotices},
+	{"GET", "/me/notices/deliveries", session, unasked, none, (*API).myDeliveries},
+	{"POST", "/me/notices/test", session, unasked, replayed, (*API).testNotices},
+
 	{"GET", "/machines", policy.MachineManage, placeless, none, (*API).listMachines},
 	{"POST", "/machines", policy.MachineManage, placeless, replayed, (*API).createMachine},
 	{"POST", "/machines/{id}/disable", policy.MachineManage, placeless, replayed, (*API).disableMachine},

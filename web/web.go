@@ -235,6 +235,11 @@ type Config struct {
 	// Site is the web application with index.html at its root; nil: there is none.
 	Site fs.FS
 
+	// Notices are what people and integrations are told; Personal are people's own addresses, and
+	// nil keeps none.
+	Notices  Notices
+	Personal Personal
+
 	Installation Installation
 }
 

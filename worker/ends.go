@@ -17,9 +17,6 @@ const (
 	// themselves, so nothing is possible in between that should not be.
 	sweepInterval = time.Second
 
-	// sweepBatch bounds one look; the next follows at once while there is more.
-	sweepBatch = 200
-
 	// offerInterval is how long a lost ticket stays lost.
 	offerInterval = time.Minute
 
@@ -42,47 +39,9 @@ const (
 
 // sweep brings what reached its end to its end.
 func (w *Worker) sweep(ctx context.Context, t *Term) error {
-	for {
-		now := w.Now()
-		due, err := w.Views.Due(ctx, now, sweepBatch)
-		if err != nil {
-			return fmt.Errorf("what is due: %w", err)
-		}
-		ended := 0
-		for _, id := range due {
-			moved, err := w.expire(ctx, id, now)
-			if err != nil {
-				return err
-			}
-			if moved {
-				ended++
-			}
-		}
-		t.Handled(ended)
-		if len(due) < sweepBatch || ended == 0 {
-			return nil
-		}
-	}
-}
-
-// expire decides by the request's own history: the view only says where to look. The
-// command's id follows from the position, so two sweepers decide it once.
-func (w *Worker) expire(ctx context.Context, id events.RequestID, now time.Time) (moved bool, err error) {
-	stream := events.RequestStream(id)
-	_, seq, err := command.Load[command.Request](ctx, w.Log, stream)
-	if err != nil {
-		return false, err
-	}
-	meta := command.Meta{
-		Command: events.DeriveCommandID("expire", string(id), strconv.FormatUint(uint64(seq), 10)),
-		Actor:   system, Time: now,
-	}
-	done, err := command.Execute(ctx, w.Log, stream, meta, func(r command.Request) ([]events.Fact, error) { return r.Expire(meta) })
-	if err != nil {
-		return false, fmt.Errorf("expire %s: %w", id, err)
-	}
-	// The view shows what was due until it has folded the fact.
-	return len(done.Events) > 0, w.Views.WaitFor(ctx, done.Seq)
+	return w.pass(ctx, t, w.Views.Due, func(id events.RequestID, now time.Time) command.Task[command.Request] {
+		return taskOf("expire", id, now, command.Request.Expire)
+	})
 }
 
 // buried ends the job of a ticket that nobody gets again. A job that came to an end

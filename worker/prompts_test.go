@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/worker"
 )
 
 // prompts are the facts that a worker added to the request, with the minute of each.
@@ -131,12 +132,9 @@ func TestValuesOfAnotherTeamAreLookedAtOnceTheyAreThere(t *testing.T) {
 }
 
 // Prompts reads the log, like the other views of a world.
-func (w *world) Prompts(ctx context.Context, now time.Time, _ int) ([]events.RequestID, error) {
-	var ids []events.RequestID
-	for id, r := range w.requests(ctx) {
-		if facts, _ := r.Prompt(command.Meta{Time: now}); len(facts) > 0 {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
+func (w *world) Prompts(ctx context.Context, now time.Time, after worker.Mark, limit int) ([]worker.Due, error) {
+	return w.due(ctx, after, limit, func(r command.Request) bool {
+		facts, _ := r.Prompt(command.Meta{Time: now})
+		return len(facts) > 0
+	}), nil
 }

@@ -21,8 +21,13 @@ func (w *Worker) takesTurns(ctx context.Context, r command.Request) (bool, error
 // offerNext offers patches whose turn has come. It waits for the views, and so it has a
 // follower of its own: what waits for nobody must not wait for them.
 func (w *Worker) offerNext(ctx context.Context, e events.Event) error {
-	switch e.Fact.(type) {
-	case events.RequestApproved, events.RequestExecuted, events.RequestFailed, events.RequestCancelled, events.RequestExpired,
+	switch f := e.Fact.(type) {
+	case events.RequestExpired:
+		if f.From == events.StatePending || f.From == events.StateAwaiting {
+			return nil // nobody waited for it
+		}
+		return w.offerTurn(ctx, events.RequestID(e.Stream.ID))
+	case events.RequestApproved, events.RequestExecuted, events.RequestFailed, events.RequestCancelled,
 		events.ApprovalsVoided, events.OutcomeUnknown:
 		return w.offerTurn(ctx, events.RequestID(e.Stream.ID))
 	}

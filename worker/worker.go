@@ -66,12 +66,16 @@ type Views interface {
 	// oldest first.
 	OpenScans(ctx context.Context) ([]events.JobID, error)
 
-	// Due are requests that reached an end by now: of themselves or of an envelope.
-	Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
+	// Due are requests that reached an end by now, of themselves or of an envelope, after a
+	// mark, in the order of marks.
+	Due(ctx context.Context, now time.Time, after Mark, limit int) ([]Due, error)
 
 	// Prompts are requests of which a reminder, an escalation or an overdue review is to be
-	// told by now.
-	Prompts(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error)
+	// told by now, after a mark, in the order of marks.
+	Prompts(ctx context.Context, now time.Time, after Mark, limit int) ([]Due, error)
+
+	// Invitations are agents that did not enrol before their token ended, at most limit.
+	Invitations(ctx context.Context, now time.Time, limit int) ([]events.AgentID, error)
 
 	// OnlineAgents are the agents that count as connected.
 	OnlineAgents(ctx context.Context) ([]events.AgentID, error)
@@ -83,9 +87,17 @@ type Custody interface {
 	Sweep(ctx context.Context) error // destroys what is past its end
 }
 
-// Sessions removes sessions that have ended. Package store has it.
+// Sessions knows the sessions that have ended. Package store has it.
 type Sessions interface {
-	DeleteEnded(ctx context.Context) (int, error)
+	// Ended are sessions that reached their end by themselves, at most limit. What it
+	// returned stays ended.
+	Ended(ctx context.Context, limit int) ([]EndedSession, error)
+
+	// Forget removes sessions. One that is gone is fine.
+	Forget(ctx context.Context, sessions []events.SessionID) error
+
+	// DeleteStale removes links, tokens and factors that nobody can use any more.
+	DeleteStale(ctx context.Context) error
 }
 
 // Presence tells when agents were last heard. Package nats has it.
@@ -158,10 +170,9 @@ func (w *Worker) own() []Loop {
 		{"ends", Every(sweepInterval, w.sweep)},
 		{"prompts", Every(promptInterval, w.prompt)},
 		{"envelopes", Every(sweepInterval, simply(w.Custody.Sweep))},
-		{"sessions", Every(sessionInterval, simply(func(ctx context.Context) error {
-			_, err := w.Sessions.DeleteEnded(ctx)
-			return err
-		}))},
+		{"invitations", Every(invitationInterval, w.endInvitations)},
+		{"sessions", Every(sessionInterval, w.endSessions)},
+		{"leftovers-of-people", Every(leftoverInterval, simply(w.Sessions.DeleteStale))},
 		{"silence", w.silences},
 	}
 }

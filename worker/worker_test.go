@@ -46,6 +46,8 @@ type world struct {
 	lag       bool          // of the views
 	behind    chan struct{} // if set, the views catch up when it is closed
 	locked    bool          // the rows of envelopes
+	ended     []worker.EndedSession
+	forget    error // instead of removing those
 }
 
 func newWorld(t *testing.T) *world {
@@ -467,14 +469,27 @@ func (w *world) OpenPatches(ctx context.Context) ([]worker.OpenPatch, error) {
 	return open, nil
 }
 
-func (w *world) Due(ctx context.Context, now time.Time, _ int) ([]events.RequestID, error) {
-	var ids []events.RequestID
-	for id, r := range w.requests(ctx) {
-		if facts, _ := r.Expire(command.Meta{Time: now}); len(facts) > 0 {
-			ids = append(ids, id)
+func (w *world) Due(ctx context.Context, now time.Time, after worker.Mark, limit int) ([]worker.Due, error) {
+	return w.due(ctx, after, limit, func(r command.Request) bool {
+		facts, _ := r.Expire(command.Meta{Time: now})
+		return len(facts) > 0
+	}), nil
+}
+
+// due are requests by their first commit, as if all had come due at one moment.
+func (w *world) due(ctx context.Context, after worker.Mark, limit int, is func(command.Request) bool) []worker.Due {
+	requests := w.requests(ctx)
+	var found []worker.Due
+	for _, c := range w.all(ctx) {
+		id := events.RequestID(c.Stream.ID)
+		if r, ok := requests[id]; ok && c.Seq > after.Seq && len(found) < limit && is(r) {
+			found = append(found, worker.Due{Request: id, Mark: worker.Mark{Seq: c.Seq}})
+		}
+		if c.Stream.Aggregate == events.AggregateRequest {
+			delete(requests, id)
 		}
 	}
-	return ids, nil
+	return found
 }
 
 func (w *world) OnlineAgents(ctx context.Context) ([]events.AgentID, error) {
@@ -534,7 +549,41 @@ func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
 
 func (w *world) Sweep(context.Context) error { return nil }
 
-func (w *world) DeleteEnded(context.Context) (int, error) { return 0, nil }
+func (w *world) Invitations(ctx context.Context, now time.Time, _ int) ([]events.AgentID, error) {
+	var ids []events.AgentID
+	for _, c := range w.all(ctx) {
+		if c.Stream.Aggregate != events.AggregateAgent {
+			continue
+		}
+		id := events.AgentID(c.Stream.ID)
+		a, _, err := command.Load[command.Agent](ctx, &w.Memory, c.Stream)
+		if err != nil {
+			return nil, err
+		}
+		if facts, _ := a.ExpireToken(command.Meta{Time: now}); len(facts) > 0 && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (w *world) Ended(context.Context, int) ([]worker.EndedSession, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.ended), nil
+}
+
+func (w *world) Forget(_ context.Context, ids []events.SessionID) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.forget != nil {
+		return w.forget
+	}
+	w.ended = slices.DeleteFunc(w.ended, func(s worker.EndedSession) bool { return slices.Contains(ids, s.ID) })
+	return nil
+}
+
+func (w *world) DeleteStale(context.Context) error { return nil }
 
 func (w *world) Seen(context.Context) (map[events.AgentID]time.Time, error) {
 	w.mu.Lock()

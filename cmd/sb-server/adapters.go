@@ -13,6 +13,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/nats"
 	"secretsbridge/projections"
+	"secretsbridge/store"
 	"secretsbridge/worker"
 )
 
@@ -80,30 +81,24 @@ func (v views) open(ctx context.Context, each func(projections.Request)) error {
 	}
 }
 
-func (v views) Due(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error) {
-	requests := projections.Requests{Pool: v.pool}
-	var ids []events.RequestID
-	for _, due := range []func(context.Context, time.Time, int) ([]projections.Request, error){
-		requests.DuePending, requests.DueRunning, requests.DueEnvelopes,
-	} {
-		found, err := due(ctx, now, limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range found {
-			ids = append(ids, r.ID)
-		}
-	}
-	return ids[:min(len(ids), limit)], nil
+func (v views) Due(ctx context.Context, now time.Time, after worker.Mark, limit int) ([]worker.Due, error) {
+	return due(projections.Requests{Pool: v.pool}.Due(ctx, now, projections.Due{At: after.At, Seq: after.Seq}, limit))
 }
 
-func (v views) Prompts(ctx context.Context, now time.Time, limit int) ([]events.RequestID, error) {
-	found, err := projections.Requests{Pool: v.pool}.Prompts(ctx, now, limit)
-	ids := make([]events.RequestID, len(found))
-	for i, r := range found {
-		ids[i] = r.ID
+func (v views) Prompts(ctx context.Context, now time.Time, after worker.Mark, limit int) ([]worker.Due, error) {
+	return due(projections.Requests{Pool: v.pool}.Prompts(ctx, now, projections.Due{At: after.At, Seq: after.Seq}, limit))
+}
+
+func due(found []projections.Due, err error) ([]worker.Due, error) {
+	all := make([]worker.Due, len(found))
+	for i, d := range found {
+		all[i] = worker.Due{Request: d.ID, Mark: worker.Mark{At: d.At, Seq: d.Seq}}
 	}
-	return ids, err
+	return all, err
+}
+
+func (v views) Invitations(ctx context.Context, now time.Time, limit int) ([]events.AgentID, error) {
+	return projections.Agents{Pool: v.pool}.Unused(ctx, now, limit)
 }
 
 func (v views) OnlineAgents(ctx context.Context) ([]events.AgentID, error) {
@@ -157,4 +152,16 @@ func (q queue) DeadLetters(ctx context.Context, handle func(context.Context, wor
 	return q.Jobs.DeadLetters(ctx, func(ctx context.Context, d nats.Dead) error {
 		return handle(ctx, worker.DeadLetter{Cluster: d.Cluster, Job: d.Job, Refused: d.Refused})
 	})
+}
+
+// ended hands the worker sessions in its own words.
+type ended struct{ store.Sessions }
+
+func (e ended) Ended(ctx context.Context, limit int) ([]worker.EndedSession, error) {
+	found, err := e.Sessions.Ended(ctx, limit)
+	all := make([]worker.EndedSession, len(found))
+	for i, s := range found {
+		all[i] = worker.EndedSession(s)
+	}
+	return all, err
 }

@@ -28,13 +28,17 @@ func (st *stack) api() (*web.API, error) {
 		Accounts:     st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now, Site: app.Site(),
-		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer},
+		Notices: store.Deliveries{Pool: st.pool}, Personal: st.integrations, Deliveries: deliveries{store.Deliveries{Pool: st.pool}},
+		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer, Mail: st.settings.SMTP.Host != ""},
 	}
 	if st.argocd != nil {
 		cfg.GitOps = applications{st.argocd, views{pool: st.pool, progress: st.progress}}
 	}
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider
+	}
+	if st.argocd != nil {
+		cfg.GitOps = choices{st.argocd, views{pool: st.pool, progress: st.progress}}
 	}
 	return web.New(cfg), nil
 }

@@ -131,7 +131,7 @@ func (st *stack) nameConnection(ctx context.Context, name events.ConnectionID, k
 func (st *stack) inviteAgent(ctx context.Context) (secret.Value, error) {
 	var stale []events.AgentID
 	err := views{pool: st.pool, progress: st.progress}.agents(ctx, projections.AgentFilter{Cluster: demoCluster}, func(a projections.Agent) {
-		if a.Name == demoAgent && a.State != events.AgentGone {
+		if a.Name == demoAgent && a.State != events.AgentGone && a.State != events.AgentExpired {
 			stale = append(stale, a.ID)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 const opsTimeout = 2 * time.Second
 
 // serveOps answers the operator's probes on a port of their own: /healthz says that the
-// process lives, /readyz that it can do its work now.
+// process lives, /readyz that it can do its work now, and /metrics what it does.
 func (st *stack) serveOps(ctx context.Context) error {
 	listener, err := net.Listen("tcp", st.settings.OpsAddr)
 	if err != nil {
@@ -30,8 +30,9 @@ func (st *stack) serveOps(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	st.log.Info("/healthz and /readyz are served", "addr", listener.Addr().String())
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsTimeout, WriteTimeout: 2 * opsTimeout}
+	mux.Handle("GET /metrics", st.measures().handler())
+	st.log.Info("/healthz, /readyz and /metrics are served", "addr", listener.Addr().String())
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsTimeout, WriteTimeout: 3 * opsTimeout}
 	return serve(ctx, srv, func(srv *http.Server) error { return srv.Serve(listener) })
 }
 

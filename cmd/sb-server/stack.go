@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -244,9 +245,9 @@ func (st *stack) assemble(caPEM string) {
 	st.accounts = st.openAccounts()
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
-		Sessions: st.sessions, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
+		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: append(loops, st.sweepIntegrations()),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), []worker.Loop{st.sweepIntegrations()}),
 	})
 }
 

@@ -66,7 +66,7 @@ func command() *cobra.Command {
 		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
 		agentCommand(a), connectionCommand(a), integrationCommand(a), auditCommand(a), versionCommand(a),
 		factorCommand(a), stepUpCommand(a),
-		personCommand(a), grantCommand(a), machineCommand(a), sessionCommand(a), passwordCommand(a), linkCommand(a), delegationCommand(a),
+		personCommand(a), grantCommand(a), machineCommand(a), sessionCommand(a), passwordCommand(a), linkCommand(a), delegationCommand(a), noticesCommand(a),
 		applyCommand(a), exportCommand(a), lintCommand(a), governanceCommand(a), amendmentCommand(a), policyCommand(a),
 	)
 	root.SetHelpCommand(helpCommand(root))

@@ -46,6 +46,10 @@ func RunLog(t *testing.T, open func(t *testing.T) LogAndFeed) {
 		"following ends with its context":                 followCancelled,
 		"following delivers at once what is not many":     followPrompt,
 		"the stored bytes are the same wherever they are": sameBytes,
+		"commits of many streams are stored together":     storesTogether,
+		"one conflict refuses all that came together":     refusesTogether,
+		"of many who overlap each comes whole or not":     overlapTogether,
+		"what no batch takes is not stored":               refusedTogether,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

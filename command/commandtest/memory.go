@@ -52,41 +52,78 @@ func (m *Memory) Load(ctx context.Context, stream events.Stream) ([]events.Recor
 
 // Append implements [command.Log].
 func (m *Memory) Append(ctx context.Context, stream events.Stream, expected events.Seq, commit []events.Event) (events.Seq, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	raw, err := events.Encode(commit)
+	seqs, err := m.AppendAll(ctx, []command.Commit{{Stream: stream, Expected: expected, Events: commit}})
 	if err != nil {
 		return 0, err
 	}
-	if commit[0].Stream != stream {
-		return 0, fmt.Errorf("commit of %s appended to %s", commit[0].Stream, stream)
+	return seqs[0], nil
+}
+
+// AppendAll implements [command.Log]. Of several commits OnAppend is asked for each, and
+// the first fault is that of all.
+func (m *Memory) AppendAll(ctx context.Context, commits []command.Commit) ([]events.Seq, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	raws, err := encodeAll(commits)
+	if err != nil {
+		return nil, err
 	}
 	fault := Works
-	if m.OnAppend != nil {
-		fault = m.OnAppend(stream, commit)
+	for _, c := range commits {
+		if m.OnAppend != nil && fault == Works {
+			fault = m.OnAppend(c.Stream, c.Events)
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch fault {
 	case Fails:
-		return 0, fmt.Errorf("disk full")
+		return nil, fmt.Errorf("disk full")
 	case LosesThenSilent:
-		return 0, command.ErrOutcomeUnknown
+		return nil, command.ErrOutcomeUnknown
 	}
-	if expected != events.AnySeq && expected != m.last(stream) {
-		return 0, command.ErrConflict
+	for _, c := range commits {
+		if c.Expected != events.AnySeq && c.Expected != m.last(c.Stream) {
+			return nil, command.ErrConflict
+		}
 	}
-	seq := events.Seq(len(m.commits) + 1)
-	m.commits = append(m.commits, events.Recorded{Seq: seq, Stream: stream, Events: slices.Clone(commit), Raw: raw})
+	seqs := make([]events.Seq, len(commits))
+	for i, c := range commits {
+		seqs[i] = events.Seq(len(m.commits) + 1)
+		m.commits = append(m.commits, events.Recorded{Seq: seqs[i], Stream: c.Stream, Events: slices.Clone(c.Events), Raw: raws[i]})
+	}
 	if m.moved != nil {
 		close(m.moved)
 		m.moved = nil
 	}
 	if fault == StoresThenSilent {
-		return 0, command.ErrOutcomeUnknown
+		return nil, command.ErrOutcomeUnknown
 	}
-	return seq, nil
+	return seqs, nil
+}
+
+// encodeAll checks what no log takes.
+func encodeAll(commits []command.Commit) ([][]byte, error) {
+	if len(commits) == 0 || len(commits) > command.MaxTogether {
+		return nil, fmt.Errorf("%d commits are appended together; it takes 1 to %d", len(commits), command.MaxTogether)
+	}
+	raws := make([][]byte, len(commits))
+	streams := make(map[events.Stream]bool, len(commits))
+	for i, c := range commits {
+		raw, err := events.Encode(c.Events)
+		if err != nil {
+			return nil, err
+		}
+		if c.Events[0].Stream != c.Stream {
+			return nil, fmt.Errorf("commit of %s appended to %s", c.Events[0].Stream, c.Stream)
+		}
+		if streams[c.Stream] {
+			return nil, fmt.Errorf("two commits of %s are appended together", c.Stream)
+		}
+		raws[i], streams[c.Stream] = raw, true
+	}
+	return raws, nil
 }
 
 func (m *Memory) last(stream events.Stream) events.Seq {

@@ -366,7 +366,7 @@ type Agent struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
 	Cluster     string     `json:"cluster"`
-	State       string     `json:"state"` // invited, offline, online, revoked
+	State       string     `json:"state"` // invited, expired, offline, online, revoked
 	Version     string     `json:"version,omitempty"`
 	InvitedAt   time.Time  `json:"invited_at"`
 	TokenEnds   time.Time  `json:"token_ends"`

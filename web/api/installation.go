@@ -20,6 +20,7 @@ type Installation struct {
 	SSOIssuer string             `json:"sso_issuer,omitempty"`
 	Passkeys  RelyingParty       `json:"passkeys"`
 	Limits    InstallationLimits `json:"limits"`
+	Mail      bool               `json:"mail"`                // notices can be sent by e-mail
 	GitOps    bool               `json:"gitops,omitempty"`    // rollouts are watched, so there may be integrations that are looked at
 	Operation *Operation         `json:"operation,omitempty"` // for those who may read the governance
 	Agents    *AgentCount        `json:"agents,omitempty"`    // for those who may list agents

@@ -91,19 +91,6 @@ type IntegrationTest struct {
 	Seq          uint64 `json:"seq"`
 }
 
-// Delivery is one message to one recipient, without what it said.
-type Delivery struct {
-	ID       string     `json:"id"`
-	Notice   string     `json:"notice"` // its kind
-	State    string     `json:"state"`  // waiting, sent, dead (given up), unset (there was no way to send it), moot (there was nothing to tell any more)
-	Attempts int        `json:"attempts"`
-	Code     string     `json:"code,omitempty"`    // why the last attempt did not succeed
-	Request  string     `json:"request,omitempty"` // that it is about
-	At       time.Time  `json:"at"`
-	NextAt   *time.Time `json:"next_at,omitempty"`  // of one that waits
-	EndedAt  *time.Time `json:"ended_at,omitempty"` // of one that does not
-}
-
 // Mapping says which application uses which secrets.
 type Mapping struct {
 	ID         string            `json:"id"`

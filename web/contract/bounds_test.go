@@ -30,6 +30,7 @@ var taken = map[string]any{
 	"Delegate":         api.Delegate{},
 	"ChangeGovernance": api.ChangeGovernance{}, "ExplainPolicy": api.ExplainPolicy{}, "Comment": api.Comment{},
 	"NewTotp": api.NewTOTP{}, "TotpCode": api.TOTPCode{}, "NewPasskey": api.NewPasskey{}, "StepUp": api.StepUp{},
+	"ChooseNotices": api.ChooseNotices{},
 }
 
 // foreign are objects whose fields another standard names. What they hold is bounded as a

@@ -126,7 +126,7 @@ func TestWordsAreThoseOfTheCode(t *testing.T) {
 		"SecretStatus":    words(projections.SecretPresent, projections.SecretGone),
 		"AssignedFrom":    words(projections.ByHand, projections.ByRule),
 		"ConnectionState": words(projections.ConnectionActive, projections.ConnectionDisabled),
-		"AgentState":      words(events.AgentInvited, events.AgentOffline, events.AgentOnline, events.AgentGone),
+		"AgentState":      words(events.AgentInvited, events.AgentExpired, events.AgentOffline, events.AgentOnline, events.AgentGone),
 		"RequestState": words(events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown, events.StateExecuted,
 			events.StateFailed, events.StateRejected, events.StateRefused, events.StateCancelled, events.StateExpired,
 			events.StateApplied, events.StateRolloutFailed, events.StateAppliedUnverified),
@@ -196,6 +196,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 		"Delivery": api.Delivery{}, "Mapping": api.Mapping{}, "Target": api.Target{}, "AddMapping": api.AddMapping{}, "GivenTarget": api.Target{},
 		"Applications": api.Applications{}, "Suggestions": api.Suggestions{},
 		"Deciders": api.Deciders{}, "Fill": api.Fill{}, "Glass": api.Glass{},
+		"Notices": api.Notices{}, "ChooseNotices": api.ChooseNotices{}, "QuietHours": api.QuietHours{}, "Queued": api.Queued{},
 	}
 	for name, shape := range shapes {
 		schema := c.Schema(name)

@@ -95,13 +95,73 @@ test('a machine gets a token that works until it is revoked, and is shown once',
   await expect(page.getByRole('row').filter({ hasText: name })).toHaveCount(0)
 })
 
-test('what is set up is said, with how an operator sets up the rest', async ({ enter, accessible }) => {
+test('a webhook is told, its key is shown once and rotated, and what cannot be sent says why', async ({
+  enter,
+  accessible,
+}) => {
+  test.slow()
+  const name = `hook-${randomUUID().slice(0, 8)}`
+  const address = `https://127.0.0.1:9/in/${randomUUID()}` // this machine's own, which a server must never call
   const { page } = await enter('olu')
   await page.goto('/integrations')
+  await page.getByRole('button', { name: 'New integration' }).first().click()
+  const make = page.getByRole('dialog')
+  await make.getByLabel('Kind').selectOption('webhook')
+  await make.getByLabel('Name').fill(name)
+  await make.getByRole('textbox', { name: 'Address' }).fill(address)
+  await make.getByRole('checkbox', { name: 'A request could not be carried out' }).check()
+  await accessible(page)
+  await make.getByRole('button', { name: 'Create' }).click()
+  const shown = page.getByRole('dialog').getByRole('region', { name: 'The signing key' })
+  await expect(shown).toHaveText(/^•+$/)
+  await page.getByRole('dialog').getByRole('button', { name: 'Show it' }).click()
+  await expect(shown).toHaveText(/^whsec_/)
+  const key = ((await shown.textContent()) ?? '').trim()
+  await accessible(page)
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
+  await expect(page.getByRole('heading', { name, level: 1 })).toBeVisible()
+  await expect(page.getByRole('region', { name: 'What is known' })).toContainText('127.0.0.1')
+  const kept = () =>
+    page.evaluate(() =>
+      JSON.stringify([document.documentElement.outerHTML, { ...localStorage }, { ...sessionStorage }, history.state]),
+    )
+  const all = await kept()
+  expect(all).not.toContain(key)
+  expect(all).not.toContain(address)
+
+  await page.getByRole('button', { name: 'Try it out' }).click()
+  const sent = page.getByRole('list', { name: 'What was sent' }).getByRole('listitem')
+  await expect(sent.first()).toContainText('A test')
+  await expect(sent.first()).toContainText('The address is one that this server must not call')
+  await accessible(page)
+
+  await page.getByRole('button', { name: 'Rotate: signing key' }).click()
+  const rotate = page.getByRole('dialog')
+  await rotate.getByLabel('The one before still signs for').selectOption('3600')
+  await rotate.getByRole('button', { name: 'Make another one' }).click()
+  await expect(rotate.getByRole('region', { name: 'The signing key' })).toBeVisible()
+  await rotate.getByRole('button', { name: 'Show it' }).click()
+  await expect(rotate.getByRole('region', { name: 'The signing key' })).not.toHaveText(key)
+  await rotate.getByRole('button', { name: 'Close' }).last().click()
+  await expect(page.getByRole('list', { name: 'Its secrets' })).toContainText('the one before counts, too')
+
+  await page.getByRole('button', { name: 'Disable' }).click()
+  await page.getByLabel('Reason, for the audit').fill('it moves')
+  await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click()
+  await expect(page.getByText('This integration is disabled')).toBeVisible()
+  await page.getByRole('button', { name: 'Remove' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+  await expect(page.getByRole('tab', { name: 'Integrations' })).toHaveAttribute('aria-selected', 'true')
+  await expect(page.getByRole('row').filter({ hasText: name })).toHaveCount(0)
+})
+
+test('what is set up is said, with how an operator sets up the rest', async ({ enter, accessible }) => {
+  const { page } = await enter('olu')
+  await page.goto('/integrations?show=installation')
   await expect(page.getByRole('region', { name: 'Single sign-on', exact: true })).toContainText('SB_OIDC_ISSUER=')
   await expect(page.getByRole('region', { name: 'Passkeys' })).toContainText('localhost')
   await expect(page.getByRole('region', { name: 'Key manager' })).toContainText('Keys on the disk of the server')
-  await expect(page.getByRole('region', { name: 'Notices by mail or chat' })).toContainText('This version sends none')
+  await expect(page.getByRole('region', { name: 'Notices by mail' })).toContainText('SB_SMTP_HOST=')
   await expect(page.getByRole('region', { name: 'Limits that people meet' })).toContainText('of one person')
   await accessible(page)
 
@@ -109,15 +169,20 @@ test('what is set up is said, with how an operator sets up the rest', async ({ e
   await dana.page.goto('/integrations')
   await expect(dana.page.getByRole('region', { name: 'Key manager' })).toContainText('governance.read')
   await expect(dana.page.getByRole('region', { name: 'Audit export' })).toContainText('audit.read')
-  await expect(dana.page.getByRole('button', { name: 'New machine' })).toHaveAttribute(
-    'aria-description',
-    /machine\.manage/,
-  )
-  for (const path of ['/integrations?show=machines', '/integrations/machines/u_00000000000000000000000000']) {
+  for (const path of [
+    '/integrations?show=integrations',
+    '/integrations/nothing',
+    '/integrations/machines/u_00000000000000000000000000',
+    '/integrations?show=machines',
+  ]) {
     await dana.page.goto(path)
     await expect(dana.page.getByRole('heading', { name: 'You may not see this' })).toBeVisible()
     await accessible(dana.page)
   }
+  await expect(dana.page.getByRole('button', { name: 'New machine' })).toHaveAttribute(
+    'aria-description',
+    /machine\.manage/,
+  )
   await page.goto('/integrations/machines/u_00000000000000000000000000')
   await expect(page.getByRole('heading', { name: 'There is no such machine' })).toBeVisible()
 })

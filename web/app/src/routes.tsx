@@ -59,6 +59,7 @@ const pages = [
   page('/changes', () => import('./pages/changes/Changes'), 'Changes'),
   page('/changes/$id', () => import('./pages/changes/ChangeDetail'), 'ChangeDetail'),
   page('/integrations', () => import('./pages/integrations/Integrations'), 'Integrations'),
+  page('/integrations/$name', () => import('./pages/integrations/IntegrationDetail'), 'IntegrationDetail'),
   page('/integrations/machines/$id', () => import('./pages/integrations/MachineDetail'), 'MachineDetail'),
   page('/settings', () => import('./pages/settings/Settings'), 'Settings'),
   page('/api-reference', () => import('./pages/apireference/ApiReference'), 'ApiReference'),

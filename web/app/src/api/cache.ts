@@ -13,6 +13,7 @@ export type Topic =
   | 'machines'
   | 'audit'
   | 'me' // what one may do, and one's own sessions, factors and delegations
+  | 'integrations' // what is told and looked at outside, and what was sent
   | 'installation' // what is set up here: no live topic
 
 export type Key = readonly [Topic, ...unknown[]]

@@ -1,6 +1,6 @@
 // One's own account: sessions, second factors, delegations. What is shown once (a secret of an
 // authenticator app, recovery codes) and passwords never pass through the cache.
-import { queryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { answer, api, newKey, type Schema } from './client'
 
 export type Factor = Schema['Factor']
@@ -63,3 +63,30 @@ export const delegate = (body: Schema['Delegate'], key: string) =>
 
 export const endDelegation = (id: string, key: string) =>
   answer(api.POST('/me/delegations/{id}/end', { params: { path: { id }, ...once(key) } }))
+
+export type Notices = Schema['Notices']
+
+export const noticesQuery = queryOptions({
+  queryKey: ['me', 'notices', 'choice'],
+  queryFn: () => answer(api.GET('/me/notices')),
+})
+
+/** myDeliveriesQuery is what one was told in the last 30 days, newest first. */
+export const myDeliveriesQuery = infiniteQueryOptions({
+  queryKey: ['me', 'notices', 'deliveries'] as const,
+  queryFn: ({ pageParam, signal }) =>
+    answer(
+      api.GET('/me/notices/deliveries', {
+        params: { query: { limit: 20, ...(pageParam && { cursor: pageParam }) } },
+        signal,
+      }),
+    ),
+  initialPageParam: '',
+  getNextPageParam: (page) => page.next,
+  refetchInterval: 5_000, // the log does not tell of each attempt
+})
+
+export const chooseNotices = (body: Schema['ChooseNotices'], key: string) =>
+  answer(api.POST('/me/notices', { body, params: once(key) }))
+
+export const testNotices = (key: string) => answer(api.POST('/me/notices/test', { params: once(key) }))

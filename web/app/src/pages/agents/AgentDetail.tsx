@@ -47,7 +47,11 @@ function Shown({ agent }: { agent: Agent }) {
   const key = useRef(newKey())
   const invited = agent.state === 'invited'
   const blocked =
-    agent.state === 'revoked' ? 'It is revoked already, for good.' : whyNot(me, 'agent.manage', 'revoke agents')
+    agent.state === 'revoked'
+      ? 'It is revoked already, for good.'
+      : agent.state === 'expired'
+        ? 'Its token has ended: there is nothing to revoke.'
+        : whyNot(me, 'agent.manage', 'revoke agents')
   return (
     <Page
       title={agent.name}

@@ -29,7 +29,7 @@ export function Enrolment({ invitation, close }: { invitation: Invitation; close
             <Text c="dimmed">It has taken its token, which is worth nothing any more.</Text>
           ) : ended ? (
             <Alert color="yellow" variant="light" title="The token has ended">
-              It was not used in time. Close this, revoke the invitation, and invite the agent anew.
+              It was not used in time. Close this, and invite the agent anew.
             </Alert>
           ) : (
             <Stack gap="xs">

@@ -6,6 +6,7 @@ const choices = [
   { label: 'Online', value: 'online' },
   { label: 'Offline', value: 'offline' },
   { label: 'Invited', value: 'invited' },
+  { label: 'Expired', value: 'expired' },
   { label: 'Revoked', value: 'revoked' },
 ]
 

@@ -26,4 +26,5 @@ test('an invitation that ended says what to do', () => {
   const ends = '2026-11-27T10:00:00Z'
   expect(told({ state: 'invited', token_ends: ends }, Date.parse(ends) - 1)).toContain('not enrolled yet')
   expect(told({ state: 'invited', token_ends: ends }, Date.parse(ends))).toContain('invite it anew')
+  expect(told({ state: 'expired', token_ends: ends }, Date.parse(ends))).toContain('invite it anew')
 })

@@ -11,7 +11,7 @@ import { CopyButton } from '../../ui/CopyButton'
 import { Failed, Loading } from '../../ui/states'
 import { span } from '../../ui/time'
 import { When } from '../../ui/When'
-import { apply, auditExport, auditExportByCurl, signOn } from './operatorCommands'
+import { apply, auditExport, auditExportByCurl, gitopsSettings, mailSettings, signOn } from './operatorCommands'
 import { size } from './size'
 
 /** What is set up here, and how an operator sets up what is not. */
@@ -28,16 +28,8 @@ export function Connected() {
       <KeyManager of={installation.data} />
       <AsCode />
       <Exports />
-      <Section title="Notices by mail or chat">
-        <Text>
-          This version sends none. Who has something to decide sees it in the inbox, which is live while it is open. A
-          program can watch by the{' '}
-          <Anchor component={Link} {...leads(paths.api('followChanges'))}>
-            API
-          </Anchor>
-          .
-        </Text>
-      </Section>
+      <Mail of={installation.data} />
+      <Rollouts of={installation.data} />
       <Limits of={installation.data} />
       <Server of={installation.data} />
     </Stack>
@@ -65,6 +57,56 @@ function SignOn({ of }: Props) {
             server, and starts it again.
           </Text>
           <Command label="Settings of the server for single sign-on" text={signOn(window.location.origin)} />
+        </>
+      )}
+    </Section>
+  )
+}
+
+function Mail({ of: { mail } }: Props) {
+  return (
+    <Section title="Notices by mail">
+      {mail ? (
+        <Text>People are told by e-mail, unless they choose another way.</Text>
+      ) : (
+        <>
+          <Text>
+            This server sends no mail. An operator sets up a mail server by the settings, and starts it again; until
+            then people can choose a webhook of their own.
+          </Text>
+          <Command label="Settings of the server for mail" text={mailSettings} />
+        </>
+      )}
+      <Text c="dimmed">
+        Everybody chooses in the{' '}
+        <Anchor component={Link} to={paths.settings()}>
+          settings
+        </Anchor>{' '}
+        how they are told. Channels of Slack and Teams, and programs, are{' '}
+        <Anchor component={Link} to={paths.integrations()}>
+          integrations
+        </Anchor>
+        .
+      </Text>
+    </Section>
+  )
+}
+
+function Rollouts({ of: { gitops } }: Props) {
+  return (
+    <Section title="Rollouts">
+      {gitops ? (
+        <Text>
+          A change is watched in the applications that are mapped to its secret, until it is live on every pod or the
+          time for it is over.
+        </Text>
+      ) : (
+        <>
+          <Text>
+            Nothing is watched: a change counts as done when it is written. An operator lets the server watch where the
+            secret is used.
+          </Text>
+          <Command label="Settings of the server for rollouts" text={gitopsSettings} />
         </>
       )}
     </Section>

@@ -8,47 +8,62 @@ import { lazily } from '../../ui/lazily'
 import { Page } from '../../ui/Page'
 import { Forbidden } from '../../ui/states'
 import { Connected } from './Connected'
+import { IntegrationList } from './IntegrationList'
 import { Machines } from './Machines'
 
 const CreateMachine = lazily(() => import('./CreateMachine'), 'CreateMachine')
+const CreateIntegration = lazily(() => import('./CreateIntegration'), 'CreateIntegration')
 
-/** What this installation is joined to, and the machines that come in by tokens. */
+const tabs = ['integrations', 'installation', 'machines'] as const
+
+/** What is told and looked at outside, what this installation works with, and the machines that come in by tokens. */
 export function Integrations() {
   const me = useMe()
   const [search, change] = useFilters()
   const [making, { open, close }] = useDisclosure()
-  const tab = one(search, 'show') === 'machines' ? 'machines' : 'connected'
+  const unlisted = whyNot(me, 'integration.list', 'see integrations')
+  const usual = unlisted ? 'installation' : 'integrations'
+  const tab = tabs.find((known) => known === one(search, 'show')) ?? usual
   const unseen = whyNot(me, 'machine.manage', 'see machines')
+  const machines = tab === 'machines'
   const make = (
     <ActionButton
       leftSection={<IconPlus size={16} />}
-      blocked={whyNot(me, 'machine.manage', 'make machines')}
+      blocked={
+        machines
+          ? whyNot(me, 'machine.manage', 'make machines')
+          : whyNot(me, 'integration.manage', 'create integrations')
+      }
       onClick={open}
     >
-      New machine
+      {machines ? 'New machine' : 'New integration'}
     </ActionButton>
   )
   return (
     <Page
       title="Integrations"
-      about="What this installation works with: who vouches for people, what keeps its keys, and which programs come in."
-      actions={make}
+      about="Who is told what happens here, what says whether a change is live, and what this installation works with."
+      actions={tab === 'installation' ? undefined : make}
     >
       <Tabs
         value={tab}
-        onChange={(to) => change({ show: to === 'machines' ? 'machines' : undefined })}
+        onChange={(to) => change({ show: to === usual ? undefined : (to ?? undefined) })}
         keepMounted={false}
       >
         <Tabs.List mb="lg">
-          <Tabs.Tab value="connected">This installation</Tabs.Tab>
+          <Tabs.Tab value="integrations">Integrations</Tabs.Tab>
+          <Tabs.Tab value="installation">This installation</Tabs.Tab>
           <Tabs.Tab value="machines">Machines</Tabs.Tab>
         </Tabs.List>
-        <Tabs.Panel value="connected">
+        <Tabs.Panel value="integrations">
+          {unlisted ? <Forbidden reason={unlisted} /> : <IntegrationList create={make} />}
+        </Tabs.Panel>
+        <Tabs.Panel value="installation">
           <Connected />
         </Tabs.Panel>
         <Tabs.Panel value="machines">{unseen ? <Forbidden reason={unseen} /> : <Machines make={make} />}</Tabs.Panel>
       </Tabs>
-      {making && <CreateMachine close={close} />}
+      {making && (machines ? <CreateMachine close={close} /> : <CreateIntegration close={close} />)}
     </Page>
   )
 }

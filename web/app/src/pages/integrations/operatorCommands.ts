@@ -25,3 +25,15 @@ export const auditExportByCurl = (server: string) =>
     `printf 'Authorization: Bearer %s' "$SB_TOKEN" |`,
     `  curl --fail-with-body --header @- "${server}/api/v1/audit/export?after=$LAST_SEQ" >> audit.jsonl`,
   ].join('\n')
+
+/** mailSettings are those of a mail server (docs/reference/configuration.md). */
+export const mailSettings = [
+  'SB_SMTP_HOST=mail.example.org',
+  'SB_SMTP_PORT=587',
+  'SB_SMTP_USERNAME=secrets-bridge',
+  'SB_SMTP_PASSWORD_FILE=/run/secrets/smtp',
+  'SB_SMTP_FROM=secrets-bridge@example.org',
+].join('\n')
+
+/** gitopsSettings let a server look at how changes are rolled out (docs/how-to/gitops.md). */
+export const gitopsSettings = 'SB_GITOPS_ENABLED=true\nSB_WORKER_GITOPS_ENABLED=true'

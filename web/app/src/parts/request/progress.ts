@@ -1,6 +1,7 @@
 // How far a request is, as a row of stages. A stage is only done when the server said so.
 import type { Request } from '../../api/requests'
 import { nameOf, over, whoDecides } from '../requestWords'
+import { whole } from './rolloutWords'
 
 export interface Stage {
   id: string
@@ -25,6 +26,7 @@ export function stages(request: Request): Stage[] {
     ...approvals(request),
     execution(request),
     ...opening(request),
+    ...rollout(request),
   ]
 }
 
@@ -90,6 +92,9 @@ function execution(request: Request): Stage {
     case 'unknown':
       return { ...stage, state: 'now', says: 'Not known yet', more: 'An agent looks at what became of it' }
     case 'executed':
+    case 'applied':
+    case 'rollout_failed':
+    case 'applied_unverified':
       return {
         ...stage,
         state: 'done',
@@ -104,6 +109,14 @@ function execution(request: Request): Stage {
     default:
       return { ...stage, state: 'later', says: over(request.state) ? 'Does not happen' : 'Afterwards' }
   }
+}
+
+/** Of a change that applications are watched for. */
+function rollout({ rollout, state }: Request): Stage[] {
+  if (!rollout) return []
+  const stage = { id: 'rollout', title: 'Live', says: whole(rollout) }
+  if (rollout.state === 'watching') return [{ ...stage, state: 'now', until: rollout.until }]
+  return [{ ...stage, state: state === 'applied' ? 'done' : 'stopped' }]
 }
 
 function opening(request: Request): Stage[] {

@@ -16,6 +16,7 @@ import { Envelopes } from './Envelopes'
 import { Facts } from './Facts'
 import { Line } from './Line'
 import classes from './Review.module.css'
+import { Rollout } from './Rollout'
 import { useFollow } from './useFollow'
 import { Votes } from './Votes'
 
@@ -74,6 +75,7 @@ export function Review({ id, told, headed = false, extra }: Props) {
         <Notes request={request} />
         {changes && <More request={request} />}
         <Stages request={request} />
+        <Rollout request={request} />
         <Facts request={request} />
         <Envelopes request={request} />
         <Votes request={request} />

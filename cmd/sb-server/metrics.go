@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"secretsbridge/events"
+	"secretsbridge/internal/build"
+	"secretsbridge/projections"
+	"secretsbridge/worker"
+)
+
+// metrics is what a server tells a monitoring system about itself. Labels are words of this
+// program: no name of a person, a secret, a connection or an agent is one, so whoever reads
+// metrics learns nothing that the audit protects (decision 0109).
+type metrics struct {
+	loops  func() []worker.LoopStats
+	log    func(context.Context) (events.Seq, error)               // its end
+	views  func(context.Context) (events.Seq, error)               // what they hold
+	agents func(context.Context) (online, enrolled int, err error) // by the views
+	logger *slog.Logger
+}
+
+// loopMetric is a figure of each loop.
+type loopMetric struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(worker.LoopStats) float64
+}
+
+var perLoop = []loopMetric{
+	loopDesc("held", "1 while this server works at the loop, 0 while another one may", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
+		if s.Held {
+			return 1
+		}
+		return 0
+	}),
+	loopDesc("lag_seconds", "how far the loop is behind what it follows, or how long the oldest thing is due; 0 unless held", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
+		return s.Lag.Seconds()
+	}),
+	loopDesc("last_run_timestamp_seconds", "when a step of the loop last ended well on this server, 0 if none did", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
+		if s.LastRun.IsZero() {
+			return 0
+		}
+		return float64(s.LastRun.UnixMilli()) / 1000
+	}),
+	loopDesc("position", "sequence of the last commit that the loop reacted to on this server, 0 for one that follows time", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
+		return float64(s.Position)
+	}),
+	loopDesc("terms_total", "how often this server took the loop's lease", prometheus.CounterValue, func(s worker.LoopStats) float64 {
+		return float64(s.Terms)
+	}),
+	loopDesc("handled_total", "what the loop did", prometheus.CounterValue, func(s worker.LoopStats) float64 {
+		return float64(s.Handled)
+	}),
+	loopDesc("failed_total", "what the loop could not do and tries again", prometheus.CounterValue, func(s worker.LoopStats) float64 {
+		return float64(s.Failed)
+	}),
+	loopDesc("dead_letters_total", "what the loop gave up", prometheus.CounterValue, func(s worker.LoopStats) float64 {
+		return float64(s.Buried)
+	}),
+}
+
+func loopDesc(name, help string, kind prometheus.ValueType, value func(worker.LoopStats) float64) loopMetric {
+	return loopMetric{prometheus.NewDesc("sb_loop_"+name, help, []string{"loop"}, nil), kind, value}
+}
+
+// The figures of a server as a whole.
+var (
+	buildInfo    = prometheus.NewDesc("sb_build_info", "1, for the version that runs", []string{"version", "go"}, nil)
+	partUp       = prometheus.NewDesc("sb_part_up", "1 while a part that the server needs answers it, else 0", []string{"part"}, nil)
+	logLast      = prometheus.NewDesc("sb_log_last_sequence", "sequence of the newest commit of the log", nil, nil)
+	viewsAt      = prometheus.NewDesc("sb_views_position", "sequence of the last commit that the views hold", nil, nil)
+	viewsBehind  = prometheus.NewDesc("sb_views_lag_commits", "commits of the log that the views do not hold yet", nil, nil)
+	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (m metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, l := range perLoop {
+		to <- l.desc
+	}
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, agentsByHear} {
+		to <- d
+	}
+}
+
+// Collect implements [prometheus.Collector]. What cannot be asked is left out, and its part
+// is told to be down, so that the rest is still told.
+func (m metrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), opsTimeout)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	up := func(part string, err error) bool {
+		if err != nil {
+			m.logger.Warn("a part that is measured does not answer", "part", part, "err", err)
+			gauge(partUp, 0, part)
+			return false
+		}
+		gauge(partUp, 1, part)
+		return true
+	}
+	gauge(buildInfo, 1, build.Version(), runtime.Version())
+	for _, s := range m.loops() {
+		for _, l := range perLoop {
+			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
+		}
+	}
+	// The views first: they are never ahead of the log then.
+	at, viewsErr := m.views(ctx)
+	last, logErr := m.log(ctx)
+	if up("log", logErr) {
+		gauge(logLast, float64(last))
+	}
+	if up("database", viewsErr) {
+		gauge(viewsAt, float64(at))
+		if logErr == nil {
+			gauge(viewsBehind, float64(last-min(at, last)))
+		}
+	}
+	if viewsErr != nil {
+		return
+	}
+	online, enrolled, err := m.agents(ctx)
+	if err != nil {
+		m.logger.Warn("a part that is measured does not answer", "part", "agents", "err", err)
+		return
+	}
+	gauge(agentsByHear, float64(online), string(events.AgentOnline))
+	gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
+}
+
+// measures is what this server tells.
+func (st *stack) measures() metrics {
+	return metrics{
+		loops: st.worker.Stats,
+		log:   st.store.Last,
+		views: func(ctx context.Context) (events.Seq, error) {
+			at, err := st.progress.Position(ctx)
+			return at.Seq, err
+		},
+		agents: projections.Agents{Pool: st.pool}.Count,
+		logger: st.log,
+	}
+}
+
+// registry is what is told: the figures of the server, of Go and of the process.
+func (m metrics) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// maxScrapes bounds who asks at the same time: each asks the log and the database.
+const maxScrapes = 4
+
+// handler answers GET /metrics.
+func (m metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry(), promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxScrapes, Timeout: 2 * opsTimeout,
+	})
+}
