@@ -466,12 +466,12 @@ func (s *rows) Get(_ context.Context, id events.EnvelopeID) (custody.Envelope, e
 	return e, s.fault
 }
 
-func (s *rows) ListByRequest(_ context.Context, request events.RequestID) ([]custody.Envelope, error) {
+func (s *rows) ListByRequest(_ context.Context, requests ...events.RequestID) ([]custody.Envelope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []custody.Envelope
 	for _, e := range s.all {
-		if e.Request == request {
+		if slices.Contains(requests, e.Request) {
 			found = append(found, e)
 		}
 	}

@@ -46,6 +46,8 @@ type world struct {
 	lag       bool          // of the views
 	behind    chan struct{} // if set, the views catch up when it is closed
 	locked    bool          // the rows of envelopes
+	asked     int           // how often the queue was
+	crowded   bool          // the queue, so that it does not tell
 	ended     []worker.EndedSession
 	forget    error // instead of removing those
 }
@@ -513,6 +515,20 @@ func (w *world) Publish(_ context.Context, _ events.ClusterID, _ events.Operatio
 	return nil
 }
 
+func (w *world) Queued(context.Context) (map[events.JobID]bool, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	jobs := map[events.JobID]bool{}
+	for id := range w.queue {
+		jobs[id] = true
+	}
+	if w.crowded {
+		return nil, false, nil
+	}
+	return jobs, true, nil
+}
+
 func (w *world) Remove(_ context.Context, _ events.ClusterID, _ events.Operation, id events.JobID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -533,7 +549,7 @@ func (w *world) DeadLetters(ctx context.Context, handle func(context.Context, wo
 	}
 }
 
-func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
+func (w *world) Destroy(ctx context.Context, ids ...events.RequestID) error {
 	w.mu.Lock()
 	locked := w.locked
 	w.mu.Unlock()
@@ -543,7 +559,7 @@ func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.destroyed = append(w.destroyed, id)
+	w.destroyed = append(w.destroyed, ids...)
 	return nil
 }
 
