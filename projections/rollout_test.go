@@ -96,7 +96,7 @@ func TestARolloutIsFoldedAndFound(t *testing.T) {
 		t.Errorf("%+v (-want +got):\n%s", r.Rollout, diff)
 	}
 	for name, at := range map[time.Time]int{until.Add(-time.Second): 0, until: 2} {
-		if due, err := requests.DueEnvelopes(t.Context(), name, 10); err != nil || len(due) != at {
+		if due, err := requests.Due(t.Context(), name, projections.Due{}, 10); err != nil || len(due) != at {
 			t.Errorf("due at %s: %d, %v; want %d", name, len(due), err, at)
 		}
 	}

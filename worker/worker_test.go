@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -279,18 +280,24 @@ func TestWhatEndsIsTakenBack(t *testing.T) {
 		"failed":    events.RequestFailed{Job: job, Code: events.FailureForbidden},
 	}
 	for name, fact := range ends {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.start(t)
-				w.submit(t)
-				w.approve(t)
-				w.record(t, events.RequestStream(req), fact)
-				if len(w.queue) != 0 || !slices.Contains(w.destroyed, req) {
-					t.Errorf("queue %v, destroyed %v", w.queue, w.destroyed)
-				}
+		for _, crowded := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, the queue is too long to tell: %t", name, crowded), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.crowded = crowded
+					w.start(t)
+					w.submit(t)
+					w.approve(t)
+					if len(w.queue) != 1 {
+						t.Fatalf("queue %v", w.queue)
+					}
+					w.record(t, events.RequestStream(req), fact)
+					if len(w.queue) != 0 || !slices.Contains(w.destroyed, req) {
+						t.Errorf("queue %v, destroyed %v", w.queue, w.destroyed)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
