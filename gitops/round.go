@@ -27,7 +27,7 @@ const (
 type Tally struct {
 	Watches int // that are open
 	Looked  int // that were looked at, or offered to agents
-	Failed  int // of which nothing was seen
+	Failed  int // of which nothing was seen, or that there was no time for
 }
 
 // Round looks once at all open watches: those that the worker looks at, one application once for
@@ -74,7 +74,9 @@ func (w *Watcher) Round(ctx context.Context) (Tally, error) {
 	return tally, err
 }
 
-// lookAt looks at the applications that the worker looks at, in another order each time.
+// lookAt looks at the applications that the worker looks at, in another order each time. What it
+// has not come to after one period is left to later rounds: many slow answers of one Argo CD would
+// have all others wait.
 func (w *Watcher) lookAt(ctx context.Context, watches []OpenWatch, kept map[WatchID]Kept, tally *Tally) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -85,6 +87,7 @@ func (w *Watcher) lookAt(ctx context.Context, watches []OpenWatch, kept map[Watc
 		queues[app.integration()] = append(queues[app.integration()], app)
 	}
 	var mu sync.Mutex // guards tally
+	end := w.Now().Add(w.Each)
 	var all sync.WaitGroup
 	room := make(chan struct{}, atOnce)
 	for id, queue := range queues {
@@ -106,14 +109,18 @@ func (w *Watcher) lookAt(ctx context.Context, watches []OpenWatch, kept map[Watc
 						continue
 					}
 					room <- struct{}{}
-					failed, err := w.one(ctx, app, kept)
+					looked, failed, err := 0, len(app), error(nil)
+					if w.Now().Before(end) {
+						looked = len(app)
+						failed, err = w.one(ctx, app, kept)
+					}
 					<-room
 					if err != nil {
 						cancel(err)
 						continue
 					}
 					mu.Lock()
-					tally.Looked += len(app)
+					tally.Looked += looked
 					tally.Failed += failed
 					mu.Unlock()
 				}

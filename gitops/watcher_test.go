@@ -3,6 +3,7 @@ package gitops_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -330,4 +331,48 @@ func TestWhatIsLostBesideTheLogLosesNoFact(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Slow answers of one Argo CD are that one's matter: what others have is looked at in time.
+func TestASlowIntegrationHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mapped := []gitops.Mapped{shop}
+		for i := range 40 {
+			mapped = append(mapped, gitops.Mapped{
+				Integration: "slow", Kind: events.IntegrationArgoCD, Mapping: events.MappingID(fmt.Sprint("p_s", i)),
+				Target: events.RolloutTarget{Kind: "Application", Name: fmt.Sprint("slow-", i)},
+			})
+		}
+		r := newRig(t, mapped...)
+		old := time.Now().Add(-time.Hour)
+		looks := map[events.IntegrationID]int{}
+		var mu sync.Mutex
+		r.reader.says(func(all []gitops.Look) []events.Observation {
+			mu.Lock()
+			looks[all[0].Watch.Integration]++
+			mu.Unlock()
+			if all[0].Watch.Integration == "slow" {
+				time.Sleep(11 * time.Second)
+			}
+			return same(standing("1", old, old))(all)
+		})
+		r.begun("r_1")
+		w, began := r.watcher(), time.Now()
+		var tally gitops.Tally
+		for range 10 {
+			var err error
+			if tally, err = w.Round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if looks["argo"] != 10 || looks["slow"] < 10*8 {
+			t.Errorf("looks: %v", looks)
+		}
+		if took := time.Since(began); took > 10*2*each {
+			t.Errorf("10 rounds took %s", took)
+		}
+		if tally.Looked+tally.Failed < 41 {
+			t.Errorf("what was left out does not show: %+v", tally)
+		}
+	})
 }

@@ -55,6 +55,21 @@ func (i *Integrations) Open(ctx context.Context, id events.IntegrationID, what e
 	return i.openAll(ctx, Owner{Integration: id}, what)
 }
 
+// OpenVersion returns a secret if it is of that version: the one that the facts have which say where
+// it goes. A crash, or somebody who changes both, leaves another one beside them for a while, and
+// that was not given for there. Whoever asks clears it. Errors: [ErrUnset].
+func (i *Integrations) OpenVersion(ctx context.Context, id events.IntegrationID, what events.IntegrationSecret, version int) (secret.Value, error) {
+	owner := Owner{Integration: id}
+	rows, err := i.Store.Live(ctx, owner, what, i.Now())
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if len(rows) == 0 || rows[0].Version != version {
+		return secret.Value{}, fmt.Errorf("%w: the %s of %s in version %d", ErrUnset, what, owner, version)
+	}
+	return i.open(ctx, rows[0])
+}
+
 func (i *Integrations) openAll(ctx context.Context, owner Owner, what events.IntegrationSecret) ([]secret.Value, error) {
 	rows, err := i.Store.Live(ctx, owner, what, i.Now())
 	if err != nil {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -175,6 +176,47 @@ func TestACrashBetweenFactAndSecretIsMended(t *testing.T) {
 	again, err := r.Rotate(t.Context(), meta, "hook", events.IntegrationSigningKey, secret.Value{}, time.Hour)
 	if err != nil || again.Version != 2 || len(again.SigningKey.Expose()) != 0 {
 		t.Errorf("once more it shows a key, or fails: %v", err)
+	}
+}
+
+// A crash after the fact and before the secret leaves the token of before beside the address of now:
+// it was not given for that address, and does not open.
+func TestATokenOpensOnlyAsTheVersionThatIsMeant(t *testing.T) {
+	t.Parallel()
+	r := newSealedRig(t)
+	first := events.IntegrationSettings{Address: "https://argo.example.org"}
+	made := events.IntegrationCreated{Integration: "argo", Kind: events.IntegrationArgoCD, Settings: first}
+	if _, err := r.Create(t.Context(), r.meta(), made, secret.Value{}, value("the-token")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.OpenVersion(t.Context(), "argo", events.IntegrationToken, 1); err != nil || string(got.Expose()) != "the-token" {
+		t.Fatalf("the token of the settings does not open: %v", err)
+	}
+	meta, elsewhere := r.meta(), events.IntegrationSettings{Address: "https://other.example.org"}
+	ctx, cancel := context.WithCancel(t.Context())
+	r.log.OnAppend = func(events.Stream, []events.Event) commandtest.Fault {
+		cancel() // whoever asked goes away right then
+		return commandtest.Works
+	}
+	if _, err := r.Change(ctx, meta, "argo", elsewhere, value("made-up")); err == nil {
+		t.Fatal("the secret was stored in spite of it")
+	}
+	state, _, err := command.Load[command.Integration](t.Context(), r.log, events.IntegrationStream("argo"))
+	if err != nil || state.Settings.Address != elsewhere.Address || state.Version(events.IntegrationToken) != 2 {
+		t.Fatalf("the facts say %+v: %v", state, err)
+	}
+	if got, err := r.OpenVersion(t.Context(), "argo", events.IntegrationToken, 2); !errors.Is(err, integrations.ErrUnset) || len(got.Expose()) > 0 {
+		t.Errorf("the token of before opens for an address that it was not given for: %v", err)
+	}
+	r.log.OnAppend = nil
+	if _, err := r.Change(t.Context(), meta, "argo", elsewhere, value("made-up")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.OpenVersion(t.Context(), "argo", events.IntegrationToken, 2); err != nil || string(got.Expose()) != "made-up" {
+		t.Errorf("the same command again does not mend it: %v", err)
+	}
+	if _, err := r.OpenVersion(t.Context(), "argo", events.IntegrationToken, 1); !errors.Is(err, integrations.ErrUnset) {
+		t.Errorf("the newer token opens for the address of before: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"secretsbridge/command/commandtest"
 	"secretsbridge/events"
 	"secretsbridge/integrations"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web"
 	"secretsbridge/web/api"
@@ -50,7 +51,10 @@ func (d *deliveries) Test(_ context.Context, meta command.Meta, id events.Integr
 }
 
 // gitOps has one application, or a problem.
-type gitOps struct{ problem events.RolloutProblem }
+type gitOps struct {
+	problem events.RolloutProblem
+	within  projections.Within // that suggestions were asked for
+}
 
 func (g *gitOps) Applications(context.Context, events.IntegrationID, int) ([]integrations.Application, bool, events.RolloutProblem) {
 	if g.problem != "" {
@@ -62,7 +66,8 @@ func (g *gitOps) Applications(context.Context, events.IntegrationID, int) ([]int
 	}, true, ""
 }
 
-func (g *gitOps) Suggestions(context.Context, events.IntegrationID, int) ([]integrations.Suggestion, bool, events.RolloutProblem) {
+func (g *gitOps) Suggestions(_ context.Context, _ events.IntegrationID, within projections.Within, _ int) ([]integrations.Suggestion, bool, events.RolloutProblem) {
+	g.within = within
 	target := events.RolloutTarget{Kind: "Application", Namespace: "argocd", Name: "shop", Secret: "shop/db"}
 	return []integrations.Suggestion{{Connection: "file", Ref: "prod/db", Target: target}, {Connection: "file", Ref: "prod/mq", Target: target}}, false, g.problem
 }
@@ -227,6 +232,24 @@ func TestMappingsAreAddedListedAndRemoved(t *testing.T) {
 	}
 }
 
+func TestSuggestionsAreOfSecretsThatTheCallerSees(t *testing.T) {
+	t.Parallel()
+	g := &gitOps{}
+	r := newRig(t, watching(g))
+	r.call(r.admin, "POST", "/integrations", argo("argo")).wants(t, 201, "")
+	r.govern(object("hooks", events.Role{Permissions: []string{string(policy.IntegrationList)}}))
+	r.setRoles(r.other.ID, "hooks")
+	r.call(r.other, "GET", "/secrets", nil).wants(t, 403, "forbidden")
+	r.call(r.other, "GET", "/integrations/argo/suggestions", nil, r.newest()).wants(t, 200, "")
+	if g.within == nil || len(g.within) > 0 {
+		t.Errorf("who sees no secret is suggested those within %v", g.within)
+	}
+	r.call(r.admin, "GET", "/integrations/argo/suggestions", nil).wants(t, 200, "")
+	if g.within != nil {
+		t.Errorf("who sees all is suggested those within %v", g.within)
+	}
+}
+
 func TestWhatIsLookedAtNeedsTheWatch(t *testing.T) {
 	t.Parallel()
 	off := newRig(t)
@@ -283,7 +306,7 @@ func TestSecretsOfIntegrationsNeverComeOut(t *testing.T) {
 		}
 	}
 	r.breaks(func(events.Stream, []events.Event) commandtest.Fault { return commandtest.Fails })
-	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wantsRetry(t)
+	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wants(t, 500, "internal")
 	r.breaks(nil)
 	for _, path := range []string{"/integrations", "/integrations/hook", "/integrations/argo", "/integrations/hook/deliveries", "/integrations/argo/mappings"} {
 		r.call(r.admin, "GET", path, nil, r.newest()).wants(t, 200, "")

@@ -9,6 +9,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/integrations"
+	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
 )
@@ -25,7 +26,9 @@ var (
 // is no answer. Package gitops has it.
 type GitOps interface {
 	Applications(ctx context.Context, id events.IntegrationID, limit int) (all []integrations.Application, more bool, problem events.RolloutProblem)
-	Suggestions(ctx context.Context, id events.IntegrationID, limit int) (all []integrations.Suggestion, more bool, problem events.RolloutProblem)
+
+	// Suggestions are of secrets within an area alone.
+	Suggestions(ctx context.Context, id events.IntegrationID, within projections.Within, limit int) (all []integrations.Suggestion, more bool, problem events.RolloutProblem)
 }
 
 // Deliveries are the messages to integrations. Package notices has them.
@@ -61,6 +64,10 @@ func isArgo(k events.IntegrationKind) bool { return k == events.IntegrationArgoC
 // integration.
 func (a *API) testIntegration(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
+		return reply{}, err
+	}
+	// Somebody tries what they have just made, so the view must have it.
+	if err := a.freshEnough(c); err != nil {
 		return reply{}, err
 	}
 	able := func(k events.IntegrationKind) bool { return k.Told() || isArgo(k) }
@@ -284,12 +291,14 @@ func sameTarget(mapped, there events.RolloutTarget, of projections.Integration) 
 	return mapped.Kind == there.Kind && mapped.Name == there.Name && (space == "" || space == there.Namespace)
 }
 
+// listSuggestions compares with the inventory as far as the caller sees it: the permission to see
+// integrations shows no names of secrets.
 func (a *API) listSuggestions(c *call) (reply, error) {
 	integration, mapped, err := a.chooseFrom(c)
 	if err != nil {
 		return reply{}, err
 	}
-	all, more, wrong := a.GitOps.Suggestions(c.ctx(), integration.Name, maxFound)
+	all, more, wrong := a.GitOps.Suggestions(c.ctx(), integration.Name, c.within(policy.SecretList), maxFound)
 	if wrong != "" {
 		return reply{}, unanswered(wrong)
 	}

@@ -37,9 +37,6 @@ func (st *stack) api() (*web.API, error) {
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider
 	}
-	if st.argocd != nil {
-		cfg.GitOps = choices{st.argocd, views{pool: st.pool, progress: st.progress}}
-	}
 	return web.New(cfg), nil
 }
 

@@ -33,13 +33,13 @@ func (a applications) Applications(ctx context.Context, id events.IntegrationID,
 
 // Suggestions are what applications take that the inventory has. One secret may be meant by several
 // keys, and one key may mean several secrets: people choose.
-func (a applications) Suggestions(ctx context.Context, id events.IntegrationID, limit int) ([]integrations.Suggestion, bool, events.RolloutProblem) {
+func (a applications) Suggestions(ctx context.Context, id events.IntegrationID, within projections.Within, limit int) ([]integrations.Suggestion, bool, events.RolloutProblem) {
 	uses, more, problem := a.reader.Uses(ctx, id, limit)
 	if problem != "" || len(uses) == 0 {
 		return nil, more, problem
 	}
 	var all []integrations.Suggestion
-	left, err := a.eachSecret(ctx, func(s projections.Secret) bool {
+	left, err := a.eachSecret(ctx, within, func(s projections.Secret) bool {
 		for _, u := range uses {
 			if events.SameSecret(s.Provider, s.Ref, u.Key) {
 				if len(all) == limit {
@@ -60,9 +60,9 @@ func suggestionOf(s projections.Secret, u gitops.Use) integrations.Suggestion {
 	return integrations.Suggestion{Connection: s.Connection, Ref: s.Ref, Target: u.Target}
 }
 
-// eachSecret goes through the inventory until it is told to stop, or has gone through enough.
-func (a applications) eachSecret(ctx context.Context, each func(projections.Secret) bool) (left bool, err error) {
-	filter := projections.SecretFilter{Limit: projections.MaxLimit}
+// eachSecret goes through the inventory within an area until it is told to stop, or has gone through enough.
+func (a applications) eachSecret(ctx context.Context, within projections.Within, each func(projections.Secret) bool) (left bool, err error) {
+	filter := projections.SecretFilter{Status: projections.SecretPresent, Within: within, Limit: projections.MaxLimit}
 	for n := 0; n < maxListed; {
 		page, err := projections.Secrets{Pool: a.views.pool}.List(ctx, filter)
 		if err != nil {

@@ -81,12 +81,18 @@ func (v rolloutViews) Provider(ctx context.Context, connection events.Connection
 	return c.Provider, err
 }
 
-func (v rolloutViews) Endpoint(ctx context.Context, id events.IntegrationID) (events.IntegrationSettings, error) {
+func (v rolloutViews) Endpoint(ctx context.Context, id events.IntegrationID) (argocd.Endpoint, error) {
 	i, err := projections.Integrations{Pool: v.pool}.Get(ctx, id)
 	if errors.Is(err, projections.ErrNotFound) || err == nil && (i.State != command.IntegrationActive || i.Kind != events.IntegrationArgoCD) {
-		return events.IntegrationSettings{}, argocd.ErrDisabled
+		return argocd.Endpoint{}, argocd.ErrDisabled
 	}
-	return i.Settings, err
+	at := argocd.Endpoint{Settings: i.Settings}
+	for _, s := range i.Secrets {
+		if s.Secret == events.IntegrationToken {
+			at.Token = s.Version
+		}
+	}
+	return at, err
 }
 
 // agentLooks offers looks through the worker, which is made after the watcher.

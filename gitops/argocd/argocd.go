@@ -47,15 +47,21 @@ var ErrDisabled = errors.New("the integration is disabled or removed")
 
 // Endpoints says how an Argo CD is reached.
 type Endpoints interface {
-	// Endpoint returns the settings of an integration as they are known now. Errors:
+	// Endpoint returns how an integration is reached, all of it as of one moment. Errors:
 	// [ErrDisabled].
-	Endpoint(ctx context.Context, id events.IntegrationID) (events.IntegrationSettings, error)
+	Endpoint(ctx context.Context, id events.IntegrationID) (Endpoint, error)
+}
+
+// Endpoint is one Argo CD.
+type Endpoint struct {
+	Settings events.IntegrationSettings
+	Token    int // version of the token that is for these settings, and no other
 }
 
 // Tokens opens the token that it is asked with. Package integrations has it.
 type Tokens interface {
-	// Open returns what counts, newest first. Whoever asks clears it.
-	Open(ctx context.Context, id events.IntegrationID, what events.IntegrationSecret) ([]secret.Value, error)
+	// OpenVersion returns the secret if it is of that version. Whoever asks clears it.
+	OpenVersion(ctx context.Context, id events.IntegrationID, what events.IntegrationSecret, version int) (secret.Value, error)
 }
 
 // Config is what a reader is made of.
@@ -146,38 +152,34 @@ type session struct {
 	*client
 	id       events.IntegrationID
 	settings events.IntegrationSettings
-	token    []secret.Value
+	token    secret.Value
 }
 
 // open finds an Argo CD and opens its token.
 func (r *Reader) open(ctx context.Context, id events.IntegrationID) (*session, error) {
-	settings, err := r.cfg.Endpoints.Endpoint(ctx, id)
+	at, err := r.cfg.Endpoints.Endpoint(ctx, id)
 	if errors.Is(err, ErrDisabled) {
 		return nil, problem(events.RolloutDisabled, err)
 	}
 	if err != nil {
 		return nil, problem(events.RolloutUnreachable, fmt.Errorf("find %s: %w", id, err))
 	}
-	client, err := r.client(settings)
+	client, err := r.client(at.Settings)
 	if err != nil {
 		return nil, err
 	}
-	token, err := r.cfg.Tokens.Open(ctx, id, events.IntegrationToken)
+	token, err := r.cfg.Tokens.OpenVersion(ctx, id, events.IntegrationToken, at.Token)
 	if err != nil {
 		return nil, problem(events.RolloutUnreachable, fmt.Errorf("open the token of %s: %w", id, err))
 	}
-	if len(token) == 0 {
+	if len(token.Expose()) == 0 {
 		return nil, problem(events.RolloutUnauthorized, fmt.Errorf("%s has no token", id))
 	}
-	return &session{client: client, id: id, settings: settings, token: token}, nil
+	return &session{client: client, id: id, settings: at.Settings, token: token}, nil
 }
 
 // close clears the token.
-func (s *session) close() {
-	for _, value := range s.token {
-		value.Zero()
-	}
-}
+func (s *session) close() { s.token.Zero() }
 
 // explain is what of an error goes into an observation; its words go to the log.
 func (r *Reader) explain(ctx context.Context, id events.IntegrationID, err error) events.RolloutProblem {

@@ -60,7 +60,7 @@ func (s *session) get(ctx context.Context, path []string, query url.Values, read
 		return time.Time{}, malformed("the address of Argo CD cannot be called")
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Authorization", "Bearer "+string(s.token[0].Expose()))
+	req.Header.Set("Authorization", "Bearer "+string(s.token.Expose()))
 	res, err := egress.Do(s.http, req)
 	if err != nil {
 		return time.Time{}, err

@@ -149,8 +149,8 @@ type endpoints struct {
 	err      error
 }
 
-func (e endpoints) Endpoint(context.Context, events.IntegrationID) (events.IntegrationSettings, error) {
-	return e.settings, e.err
+func (e endpoints) Endpoint(context.Context, events.IntegrationID) (argocd.Endpoint, error) {
+	return argocd.Endpoint{Settings: e.settings, Token: 3}, e.err
 }
 
 // tokens opens the canary.
@@ -160,15 +160,15 @@ type tokens struct {
 	err  error
 }
 
-func (s *tokens) Open(_ context.Context, _ events.IntegrationID, what events.IntegrationSecret) ([]secret.Value, error) {
+func (s *tokens) OpenVersion(_ context.Context, _ events.IntegrationID, what events.IntegrationSecret, version int) (secret.Value, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil || what != events.IntegrationToken {
-		return nil, s.err
+	if s.err != nil || what != events.IntegrationToken || version != 3 {
+		return secret.Value{}, s.err
 	}
 	value := secret.New([]byte(canary))
 	s.lent = append(s.lent, value)
-	return []secret.Value{value}, nil
+	return value, nil
 }
 
 // loopback is where test servers are.
