@@ -109,6 +109,7 @@ argocd-record: ## build a real Argo CD and Kubernetes API and record what they a
 	cd test/servers/argocd && $(GO) build -ldflags "$(KUBERNETES)" -o $(ARGOCD)/kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager
 	cd test/servers/argocd && $(GO) build -ldflags "-X github.com/argoproj/argo-cd/v3/common.version=3.5.7" -o $(ARGOCD)/argocd github.com/argoproj/argo-cd/v3/cmd
 	cd test/servers/argocd && $(GO) build -o $(ARGOCD)/record .
+	cd test/servers/argocd && $(ARGOCD)/record --fetch
 	cd test/servers/argocd && unshare -n sh -c 'ip link set lo up && exec $(ARGOCD)/record --bin $(ARGOCD) --out $(CURDIR)/gitops/argocd/testdata/recorded'
 
 bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw baseline of the same run

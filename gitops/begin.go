@@ -31,6 +31,8 @@ func (w *Watcher) react(ctx context.Context, seq events.Seq, e events.Event) err
 		if f.Outcome == events.PatchWritten || f.Outcome == events.PatchFound {
 			return w.begin(ctx, seq, id)
 		}
+	case events.RequestUnverified:
+		return w.clear(ctx, id)
 	}
 	return nil
 }
@@ -62,6 +64,24 @@ func (w *Watcher) begin(ctx context.Context, seq events.Seq, id events.RequestID
 		return fmt.Errorf("begin to watch the rollout of %s: %w", id, err)
 	}
 	return nil
+}
+
+// clear takes back what was offered to agents for a request that time ended, and drops what is
+// kept of it. A look that stays in the queue does nothing but lie there.
+func (w *Watcher) clear(ctx context.Context, id events.RequestID) error {
+	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
+	if err != nil || r.Rollout == nil {
+		return err
+	}
+	for _, watch := range r.Rollout.Watches {
+		if !watch.Kind.ByAgent() {
+			continue
+		}
+		if err := w.Agents.WithdrawObservation(ctx, id, watch); err != nil {
+			w.Logger.Warn("a look is not taken back", "request", id, "err", err)
+		}
+	}
+	return w.States.Forget(ctx, id)
 }
 
 func (m Mapped) watch(number int) events.Watch {

@@ -376,3 +376,25 @@ func TestASlowIntegrationHoldsUpNoOther(t *testing.T) {
 		}
 	})
 }
+
+// What is brought to its end by time leaves no look in the queue of a cluster without agents, and
+// nothing kept.
+func TestAnEndByTimeTakesLooksBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, pay)
+		stop := r.run(r.watcher(), &workertest.Positions{}, &workertest.Leases{})
+		synctest.Wait()
+		r.approve("r_1")
+		r.write("r_1")
+		time.Sleep(31 * time.Minute)
+		r.states.mu.Lock()
+		r.states.kept[gitops.WatchID{Request: "r_1", Number: 1}] = gitops.Kept{Rev: 1}
+		r.states.mu.Unlock()
+		r.record("r_1", events.RolloutSettled{Number: 1, State: events.WatchUnverified}, events.RequestUnverified{Unverified: 1})
+		time.Sleep(time.Second)
+		stop()
+		if r.agents.withdrawn != 1 || len(r.states.kept) != 0 {
+			t.Errorf("%d looks are taken back, %d watches are kept", r.agents.withdrawn, len(r.states.kept))
+		}
+	})
+}

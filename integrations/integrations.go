@@ -117,6 +117,7 @@ type Delivery struct {
 // Application is one that an integration has, as it stood when it was asked.
 type Application struct {
 	Target       events.RolloutTarget
+	Project      string // of Argo CD; empty if it says none
 	Sync, Health string
 }
 

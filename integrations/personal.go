@@ -10,7 +10,7 @@ import (
 )
 
 // SetPersonal takes the address of an incoming webhook by which somebody has themselves told, in
-// place of another one. It is destroyed with the person. Errors: [command.ErrIntegrationSecret]
+// place of another one. Its row goes with the person's. Errors: [command.ErrIntegrationSecret]
 // where it is no address.
 func (i *Integrations) SetPersonal(ctx context.Context, user events.UserID, address secret.Value) error {
 	if _, err := HostOf(address); err != nil {
@@ -41,11 +41,6 @@ func (i *Integrations) OpenPersonal(ctx context.Context, user events.UserID) (se
 		return secret.Value{}, err
 	}
 	return values[0], nil
-}
-
-// DropPersonal destroys the address, if there is one.
-func (i *Integrations) DropPersonal(ctx context.Context, user events.UserID) error {
-	return i.Store.Destroy(ctx, Owner{Person: user})
 }
 
 // HasPersonal reports whether there is one.

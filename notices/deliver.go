@@ -123,7 +123,9 @@ func (n *Notices) messages(ctx context.Context, t *worker.Term, to Recipient, ro
 			return Settlement{State: Waiting, Due: sent[0].Add(floodWindow), Held: true}
 		})
 	case len(loose) > 1 && (held || len(sent)+len(loose) > floodCount):
-		digest := parcel{events.DeliveryOf(events.EventID("digest."+string(loose[0].ID)), string(to)), loose}
+		// What was given up with one digest and is retried may begin another one: the time parts them.
+		of := "digest." + string(loose[0].ID) + "." + loose[0].Due.UTC().Format(time.RFC3339Nano)
+		digest := parcel{events.DeliveryOf(events.EventID(of), string(to)), loose}
 		ids := idsOf(loose)
 		return append(all, digest), n.Outbox.Bind(ctx, SendLoop, t.Fence(), digest.id, ids)
 	}

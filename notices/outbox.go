@@ -95,7 +95,8 @@ type Outbox interface {
 	Put(ctx context.Context, fresh []Delivery) (int, error)
 
 	// Take claims up to limit deliveries that are due, until a time, leaving out those of busy
-	// recipients. The oldest come first. A claim that ended counts no more.
+	// recipients. The oldest come first. A claim that ended counts no more. Beyond the limit it
+	// claims whatever goes out in one message with what it claimed: no message is claimed in part.
 	Take(ctx context.Context, loop worker.LoopName, fence uint64, now, until time.Time, busy []Recipient, limit int) ([]Delivery, error)
 
 	// SentSince tells when messages went out to somebody, oldest first, at most limit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"secretsbridge/command"
@@ -15,9 +16,13 @@ const (
 	// sendInterval is how late something that is due may be sent when nothing fails.
 	sendInterval = 500 * time.Millisecond
 
-	// parallel is how many recipients are sent to side by side. Each gets one message at a time,
-	// so that one that is slow holds up nobody else.
-	parallel = 32
+	// parallel is how many recipients of one channel are sent to side by side. Each gets one
+	// message at a time, so that one that is slow holds up nobody else, and a channel of which
+	// all are slow no other channel.
+	parallel = 16
+
+	// queued is how many recipients may wait for their channel with what they are due claimed.
+	queued = 256
 
 	// takeBatch is how many deliveries are claimed at once, and claim for how long: whoever dies
 	// leaves them to the next after that. Nothing is begun that could not end before.
@@ -33,15 +38,17 @@ const (
 
 // batch is what is due to one recipient.
 type batch struct {
-	to    Recipient
-	rows  []Delivery
-	until time.Time // the end of the claim
+	to      Recipient
+	channel events.Channel
+	rows    []Delivery
+	until   time.Time // the end of the claim
 }
 
 // outcome is how the work at one batch ended.
 type outcome struct {
-	to  Recipient
-	err error
+	to      Recipient
+	channel events.Channel
+	err     error
 }
 
 // send sends what is due until ctx ends. A crash between sending something and noting it sends
@@ -54,6 +61,7 @@ func (n *Notices) send(ctx context.Context, t *worker.Term) error {
 	defer cancel()
 	done := make(chan outcome)
 	busy := map[Recipient]bool{}
+	running := map[events.Channel]int{}
 	var queue []batch
 	defer func() {
 		cancel()
@@ -68,18 +76,21 @@ func (n *Notices) send(ctx context.Context, t *worker.Term) error {
 	defer tick.Stop()
 	var tidied time.Time
 	for {
-		for len(queue) > 0 && len(busy)-len(queue) < parallel {
-			b := queue[0]
-			queue = queue[1:]
-			go func() { done <- outcome{b.to, n.deliver(ctx, t, b)} }()
-		}
+		queue = slices.DeleteFunc(queue, func(b batch) bool {
+			if running[b.channel] >= parallel {
+				return false
+			}
+			running[b.channel]++
+			go func() { done <- outcome{b.to, b.channel, n.deliver(ctx, t, b)} }()
+			return true
+		})
 		more := false
-		if len(queue) == 0 && len(busy) < parallel {
+		if len(queue) < queued {
 			taken, err := n.take(ctx, t, busy)
 			if err != nil {
 				return err
 			}
-			queue = taken
+			queue = append(queue, taken...)
 			more = len(taken) > 0
 		}
 		if more {
@@ -96,6 +107,7 @@ func (n *Notices) send(ctx context.Context, t *worker.Term) error {
 			return nil
 		case o := <-done:
 			delete(busy, o.to)
+			running[o.channel]--
 			if o.err != nil && ctx.Err() == nil {
 				return o.err
 			}
@@ -122,11 +134,21 @@ func (n *Notices) take(ctx context.Context, t *worker.Term, busy map[Recipient]b
 		if !known {
 			i = len(taken)
 			at[row.To], busy[row.To] = i, true
-			taken = append(taken, batch{to: row.To, until: now.Add(claim)})
+			taken = append(taken, batch{to: row.To, channel: n.channelOf(row.To), until: now.Add(claim)})
 		}
 		taken[i].rows = append(taken[i].rows, row)
 	}
 	return taken, nil
+}
+
+// channelOf is what a recipient shares with others that may be slow together. Integrations are
+// few and have one for all.
+func (n *Notices) channelOf(to Recipient) events.Channel {
+	id, person := to.User()
+	if !person {
+		return "integrations"
+	}
+	return ChosenBy(n.Rights.User(id)).Channel
 }
 
 // tidy removes what is old and says how late what waits is.

@@ -2,6 +2,7 @@ package notices
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -328,6 +329,68 @@ func TestWhoIsSlowHoldsUpNobodyElse(t *testing.T) {
 		synctest.Wait()
 		if sent := w.mail.all(); len(sent) != 2 {
 			t.Errorf("%d were told while one is slow", len(sent))
+		}
+	})
+}
+
+func TestAChannelOfWhichAllAreSlowHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hook.fail = func(string, Message) error {
+			time.Sleep(sendTimeout)
+			return &Failure{Code: events.DeliveryTimeout, Retry: true, Err: errFault}
+		}
+		for i := range 3 * parallel {
+			w.tell(ToIntegration(events.IntegrationID(fmt.Sprintf("hook-%d", i))), events.NoticeTest, 1)
+		}
+		w.start()
+		time.Sleep(time.Second) // all that may be sent to at once, hang
+		w.submit()
+		if err := w.fan(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if sent := w.mail.all(); len(sent) != 2 {
+			t.Errorf("%d were told by mail while all webhooks hang", len(sent))
+		}
+	})
+}
+
+func TestDigestsOfMoreThanOneClaimHaveTheirOwnIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const many = 2*takeBatch + 76
+		w.submit()
+		w.approved(many)
+		went := map[events.DeliveryID]int{}
+		w.mail.fail = func(_ string, m Message) error {
+			more := 0
+			if len(m.Lines) > MaxLines {
+				if _, err := fmt.Sscanf(m.Lines[MaxLines].Text, "And %d more", &more); err != nil {
+					t.Error(err)
+				}
+			}
+			rows := min(len(m.Lines), MaxLines) + more
+			if was, known := went[m.ID]; known && was != rows {
+				t.Errorf("%s goes out with %d notices, and before with %d", m.ID, rows, was)
+			}
+			_, known := went[m.ID]
+			went[m.ID] = rows
+			if !known { // each fails once, so that they come again together
+				return &Failure{Code: events.DeliveryUnavailable, Retry: true, Err: errFault}
+			}
+			return nil
+		}
+		w.start()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		all := 0
+		for _, rows := range went {
+			all += rows
+		}
+		if sent := w.mail.all(); all != many || len(sent) != len(went) {
+			t.Errorf("%d of %d notices in %d messages, of which %d went", all, many, len(went), len(sent))
 		}
 	})
 }

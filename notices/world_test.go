@@ -110,6 +110,13 @@ func (m *memory) Take(_ context.Context, loop worker.LoopName, fence uint64, now
 				all = append(all, r.Delivery)
 			}
 		}
+		for _, r := range m.rows {
+			in := func(d Delivery) bool { return d.Message == r.Message && d.To == r.To }
+			if r.State == Waiting && r.Message != "" && !r.claimed.After(now) && slices.ContainsFunc(all, in) {
+				r.claimed = until
+				all = append(all, r.Delivery)
+			}
+		}
 		return nil
 	})
 	return all, err

@@ -142,7 +142,11 @@ func (d Deliveries) Take(ctx context.Context, loop worker.LoopName, fence uint64
 		if err != nil {
 			return err
 		}
-		taken, err = pgx.CollectRows(rows, pgx.RowToStructByName[delivery])
+		if taken, err = pgx.CollectRows(rows, pgx.RowToStructByName[delivery]); err != nil {
+			return err
+		}
+		others, err := takeOthers(ctx, tx, taken, until)
+		taken = append(taken, others...)
 		return err
 	})
 	if err != nil {
@@ -150,6 +154,42 @@ func (d Deliveries) Take(ctx context.Context, loop worker.LoopName, fence uint64
 	}
 	slices.SortFunc(taken, func(a, b delivery) int { return int(a.Number - b.Number) })
 	return known(taken), nil
+}
+
+// takeOthers claims what goes out in one message with what was claimed: what a message holds was
+// claimed and settled together, so nobody else has it.
+func takeOthers(ctx context.Context, tx pgx.Tx, taken []delivery, until time.Time) ([]delivery, error) {
+	var messages, ids []events.DeliveryID
+	for _, d := range taken {
+		if ids = append(ids, d.ID); d.Message != "" && !slices.Contains(messages, d.Message) {
+			messages = append(messages, d.Message)
+		}
+	}
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE private.deliveries
+		SET    claimed_until = $1
+		WHERE  state = 'waiting'
+		AND    recipient = ANY ($2)
+		AND    message = ANY ($3)
+		AND    id <> ALL ($4)
+		RETURNING `+deliveryColumns, pgx.QueryExecModeCacheDescribe, stored(until), recipientsOf(taken), messages, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[delivery])
+}
+
+func recipientsOf(rows []delivery) []notices.Recipient {
+	var all []notices.Recipient
+	for _, d := range rows {
+		if !slices.Contains(all, d.Recipient) {
+			all = append(all, d.Recipient)
+		}
+	}
+	return all
 }
 
 func known(rows []delivery) []notices.Delivery {

@@ -120,6 +120,32 @@ func TestADeliveryIsOneClaimantsUntilTheClaimEnds(t *testing.T) {
 	}
 }
 
+func TestAMessageIsTakenWhole(t *testing.T) {
+	t.Parallel()
+	pool := cluster.New(t).App
+	d := store.Deliveries{Pool: pool}
+	const loop, to = notices.SendLoop, notices.Recipient("user:u_1")
+	if _, err := (store.Loops{Pool: pool}).Begin(t.Context(), loop, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	all := due(to, 20)
+	if _, err := d.Put(t.Context(), append(all, due("user:u_2", 20)...)); err != nil {
+		t.Fatal(err)
+	}
+	together := idsOf(all)[5:17]
+	if err := d.Bind(t.Context(), loop, 1, "n_digest", together); err != nil {
+		t.Fatal(err)
+	}
+	until := someDay.Add(time.Minute)
+	taken, err := d.Take(t.Context(), loop, 1, someDay, until, nil, 6)
+	if got := idsOf(taken); err != nil || !slices.Equal(got, idsOf(all)[:17]) {
+		t.Errorf("taken are %d, %v: the six that are first and the message of the sixth are 17", len(got), err)
+	}
+	if rest, err := d.Take(t.Context(), loop, 1, someDay, until, nil, 100); err != nil || len(rest) != 23 {
+		t.Errorf("%d are left to take, %v", len(rest), err)
+	}
+}
+
 func TestWhatBecameOfDeliveriesIsKept(t *testing.T) {
 	t.Parallel()
 	pool := cluster.New(t).App

@@ -225,10 +225,14 @@ func (p People) SetDisabled(ctx context.Context, id events.UserID, disabled bool
 		WHERE  id = $1`, id, disabled)
 }
 
-// Erase removes somebody with their sessions, links, tokens and failures. Facts keep the opaque
-// id.
+// Erase removes somebody with their sessions, links, tokens and failures, the address by which
+// they had themselves told, and what they were told or were to be. Facts keep the opaque id.
 func (p People) Erase(ctx context.Context, id events.UserID) error {
 	return p.change(ctx, "erase a person", `
+		WITH told AS (
+			DELETE FROM private.deliveries
+			WHERE  recipient = 'user:' || $1
+		)
 		DELETE FROM private.people
 		WHERE  id = $1`, id)
 }

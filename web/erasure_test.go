@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"secretsbridge/events"
 	"secretsbridge/internal/secret"
+	"secretsbridge/notices"
 	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
@@ -67,6 +69,13 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs"))); err != nil {
+		t.Fatal(err)
+	}
+	told := notices.Test(events.NewCommandID(), notices.ToUser(who.ID), r.clock.Now())
+	if _, err := (store.Deliveries{Pool: r.pool}).Put(t.Context(), []notices.Delivery{told}); err != nil {
+		t.Fatal(err)
+	}
 	b := r.signedInTab(who)
 	r.clock.Add(time.Minute)
 	b.renew().wants(t, 200, "")
@@ -74,7 +83,7 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	for _, s := range read[api.Page[api.OpenSession]](t, b.do("GET", "/me/sessions", nil)).Items {
 		theirs = append(theirs, s.ID)
 	}
-	const all = "challenges factors failures former_tokens known_networks links people recovery_codes sessions"
+	const all = "challenges deliveries factors failures former_tokens integration_secrets known_networks links people recovery_codes sessions"
 	if got := strings.Join(r.holding(theirs...), " "); got != all {
 		t.Fatalf("before: %s", got)
 	}
@@ -84,5 +93,8 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	}
 	if err := (store.Factors{Pool: r.pool}).PutCodes(t.Context(), who.ID, [][]byte{make([]byte, 32)}, r.clock.Now()); err == nil {
 		t.Error("codes were stored for nobody")
+	}
+	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs"))); err == nil {
+		t.Error("an address was stored for nobody")
 	}
 }

@@ -61,7 +61,7 @@ func (g *gitOps) Applications(context.Context, events.IntegrationID, int) ([]int
 		return nil, false, g.problem
 	}
 	return []integrations.Application{
-		{Target: events.RolloutTarget{Kind: "Application", Namespace: "argocd", Name: "shop"}, Sync: "Synced", Health: "Healthy"},
+		{Target: events.RolloutTarget{Kind: "Application", Namespace: "argocd", Name: "shop"}, Project: "payments", Sync: "Synced", Health: "Healthy"},
 		{Target: events.RolloutTarget{Kind: "Application", Namespace: "argocd", Name: "bank"}},
 	}, true, ""
 }
@@ -218,7 +218,7 @@ func TestMappingsAreAddedListedAndRemoved(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	apps := read[api.Applications](t, r.call(r.admin, "GET", "/integrations/argo/applications", nil))
-	if len(apps.Items) != 2 || !apps.Items[0].Mapped || apps.Items[1].Mapped || !apps.More {
+	if len(apps.Items) != 2 || !apps.Items[0].Mapped || apps.Items[0].Project != "payments" || apps.Items[1].Mapped || !apps.More {
 		t.Errorf("%+v", apps)
 	}
 	found := read[api.Suggestions](t, r.call(r.admin, "GET", "/integrations/argo/suggestions", nil))

@@ -272,7 +272,7 @@ func (a *API) listApplications(c *call) (reply, error) {
 	}
 	list := api.Applications{Items: make([]api.Application, 0, len(all)), More: more}
 	for _, app := range all {
-		shown := api.Application{Target: shownTarget(app.Target), Sync: app.Sync, Health: app.Health}
+		shown := api.Application{Target: shownTarget(app.Target), Project: app.Project, Sync: app.Sync, Health: app.Health}
 		for _, m := range mapped {
 			shown.Mapped = shown.Mapped || sameTarget(m.Target, app.Target, integration)
 		}

@@ -26,7 +26,7 @@ func (a applications) Applications(ctx context.Context, id events.IntegrationID,
 	found, more, problem := a.reader.Applications(ctx, id, limit)
 	all := make([]integrations.Application, len(found))
 	for i, f := range found {
-		all[i] = integrations.Application{Target: f.Target, Sync: f.Sync, Health: f.Health}
+		all[i] = integrations.Application{Target: f.Target, Project: f.Project, Sync: f.Sync, Health: f.Health}
 	}
 	return all, more, problem
 }

@@ -28,6 +28,7 @@ import (
 	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/nats"
+	"secretsbridge/notices"
 	"secretsbridge/projections"
 	"secretsbridge/rights"
 	"secretsbridge/store"
@@ -54,6 +55,7 @@ type stack struct {
 	windows  *nats.Windows
 	presence *nats.Presence
 	leases   *nats.Leases
+	caches   *nats.Caches
 
 	progress  *projections.Progress
 	custody   *custody.Custody
@@ -67,6 +69,7 @@ type stack struct {
 	argocd       *argocd.Reader  // nil unless rollouts are watched
 	watcher      *gitops.Watcher // likewise
 	people       store.People
+	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
 }
 
@@ -110,6 +113,7 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 		return nil, err
 	}
 	st.people, st.sessions = store.People{Pool: st.pool}, store.Sessions{Pool: st.pool}
+	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
 	if err = st.openNATS(ctx, ca); err != nil {
 		return nil, err
@@ -170,6 +174,9 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 		return err
 	}
 	if st.leases, err = nats.OpenLeases(ctx, st.core); err != nil {
+		return err
+	}
+	if st.caches, err = nats.OpenCaches(ctx, st.core); err != nil {
 		return err
 	}
 	// The hub of this process is reached from nowhere else: whoever held a lease is dead.
@@ -274,6 +281,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
 	group.Go(func() error { return st.followRights(ctx) })
+	group.Go(func() error { return followContacts(ctx, st.caches, st.contacts) })
 	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {

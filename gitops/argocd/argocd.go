@@ -3,9 +3,9 @@
 // would write down.
 //
 // A look is one GET of the application and one of its resource tree. Manifests of what could use a
-// secret, and of ExternalSecrets, are read when they are new or changed, so a look at what stands
-// still is two GETs. A Secret is never asked for: of it only what the tree says is known, which is
-// its name and resourceVersion.
+// secret, and of ExternalSecrets, are read when they are new or changed, and those of ExternalSecrets
+// that bring the secret each time, so a look at what stands still is three GETs. A Secret is never
+// asked for: of it only what the tree says is known, which is its name and resourceVersion.
 package argocd
 
 import (
@@ -135,7 +135,7 @@ func (r *Reader) observe(ctx context.Context, integration events.IntegrationID, 
 		return at, err
 	}
 	v := &view{session: s, name: name, app: app, tree: tree, kept: r.kept}
-	if err := v.readExternals(ctx); err != nil {
+	if err := v.readExternals(ctx, looks); err != nil {
 		return at, err
 	}
 	for i, look := range looks {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -286,6 +287,44 @@ func TestWhatIsMissingBesideArgoCD(t *testing.T) {
 	bad := vault("../../session", "")
 	if got := newRig(t, argo.settings()).observe(t, bad); got.Problem != events.RolloutNotFound {
 		t.Errorf("a name that leads elsewhere: %q", got.Problem)
+	}
+}
+
+func TestSuggestionsPassOverWhatCannotBeSaid(t *testing.T) {
+	item := func(name string) string {
+		return fmt.Sprintf(`{"metadata":{"name":%q,"namespace":"argocd"},"status":{"resources":[{"group":"external-secrets.io","version":"v1","kind":"ExternalSecret","namespace":%q,"name":"db"}]}}`, name, name)
+	}
+	says500 := recording(t, "recorded/cluster-unreachable")
+	i := slices.IndexFunc(says500, func(e exchange) bool { return e.Status == 500 })
+	for name, c := range map[string]struct {
+		items []string
+		shop  http.HandlerFunc
+		uses  int
+		more  bool
+		want  events.RolloutProblem
+	}{
+		"one cluster is out of reach":  {items: []string{item("far"), item("shop")}, uses: 1, more: true},
+		"so is the only one":           {items: []string{item("far")}, want: events.RolloutUnreachable},
+		"the token counts no more":     {items: []string{item("shop")}, shop: says(401, `{}`), want: events.RolloutUnauthorized},
+		"another cannot be understood": {items: []string{item("shop")}, shop: says(200, `{"manifest":"["}`), want: events.RolloutMalformed},
+	} {
+		argo := newArgo(t)
+		argo.other = func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/api/v1/applications":
+				says(200, `{"items":[`+strings.Join(c.items, ",")+`]}`)(w, r)
+			case strings.HasPrefix(r.URL.Path, "/api/v1/applications/far/"):
+				says(500, string(says500[i].Body))(w, r)
+			case c.shop != nil:
+				c.shop(w, r)
+			default:
+				says(200, `{"manifest":"{\"metadata\":{\"name\":\"db\"},\"spec\":{\"data\":[{\"remoteRef\":{\"key\":\"secret/prod/db\"}}]}}"}`)(w, r)
+			}
+		}
+		uses, more, problem := newRig(t, argo.settings()).Uses(t.Context(), "argo", 10)
+		if len(uses) != c.uses || more != c.more || problem != c.want {
+			t.Errorf("%s: %v, more %v, problem %q", name, uses, more, problem)
+		}
 	}
 }
 

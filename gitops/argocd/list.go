@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,7 +36,7 @@ var (
 func (r *Reader) Applications(ctx context.Context, integration events.IntegrationID, limit int) (all []gitops.Application, more bool, problem events.RolloutProblem) {
 	problem = r.withList(ctx, integration, listFields, func(_ context.Context, _ *session, apps []application) error {
 		for _, app := range apps[:min(limit, len(apps))] {
-			all = append(all, gitops.Application{Target: app.target(), Project: app.Spec.Project, Sync: app.sync(), Health: app.health()})
+			all = append(all, gitops.Application{Target: app.target(), Project: app.project(), Sync: app.sync(), Health: app.health()})
 		}
 		more = len(apps) > limit
 		return nil
@@ -71,9 +73,13 @@ func (r *Reader) withList(ctx context.Context, integration events.IntegrationID,
 	return ""
 }
 
-// uses looks into the ExternalSecrets of applications, as many as there is time for.
+// uses looks into the ExternalSecrets of applications, as many as there is time for. An application of
+// which Argo CD does not say them, such as one whose cluster is out of reach, is passed over, and
+// is part of what more there is. The error is that of the first if none of them is said.
 func (s *session) uses(ctx context.Context, apps []application, limit int) (all []gitops.Use, more bool, err error) {
-	read := 0
+	read, said := 0, 0
+	var unsaid error
+next:
 	for _, app := range apps {
 		for _, res := range app.Status.Resources {
 			ref := objectRef{Group: res.Group, Version: res.Version, Kind: res.Kind, Namespace: res.Namespace, Name: res.Name}
@@ -85,17 +91,25 @@ func (s *session) uses(ctx context.Context, apps []application, limit int) (all 
 			}
 			read++
 			o, err := s.object(ctx, appName{app.Metadata.Namespace, app.Metadata.Name}, ref)
+			var status *statusError
 			switch {
 			case err != nil && ctx.Err() != nil && len(all) > 0:
 				return all, true, nil
+			case errors.As(err, &status) && status.status != http.StatusUnauthorized:
+				unsaid = cmp.Or(unsaid, err)
+				continue next
 			case err != nil:
 				return nil, false, err
-			case !o.gone:
+			}
+			if said++; !o.gone {
 				all = append(all, uses(app, res.Namespace, o.external)...)
 			}
 		}
 	}
-	return all[:min(limit, len(all))], len(all) > limit, nil
+	if said == 0 && unsaid != nil {
+		return nil, false, unsaid
+	}
+	return all[:min(limit, len(all))], unsaid != nil || len(all) > limit, nil
 }
 
 // uses says which secrets of its store an ExternalSecret of an application names.
@@ -113,6 +127,14 @@ func uses(app application, namespace string, e manifest.ExternalSecret) []gitops
 
 // maxKey bounds the key of an ExternalSecret, in bytes: an ARN has 100 more than a ref.
 const maxKey = 1024
+
+// project is empty where Kubernetes would have none of that name.
+func (a application) project() string {
+	if !names.MatchString(a.Spec.Project) {
+		return ""
+	}
+	return a.Spec.Project
+}
 
 func (a application) target() events.RolloutTarget {
 	return events.RolloutTarget{Kind: "Application", Namespace: a.Metadata.Namespace, Name: a.Metadata.Name}

@@ -256,7 +256,7 @@ func TestALookAtWhatStandsStillIsTwoGETs(t *testing.T) {
 		t.Errorf("the first look asks %q", asked)
 	}
 	second := r.Observe(t.Context(), "argo", looks)
-	if asked := argo.taken(); len(asked) != 2 {
+	if asked := argo.taken(); len(asked) != 3 || !strings.Contains(asked[2], "ExternalSecret") {
 		t.Errorf("the second look asks %q", asked)
 	}
 	if diff := cmp.Diff(first, second); diff != "" {
@@ -267,7 +267,7 @@ func TestALookAtWhatStandsStillIsTwoGETs(t *testing.T) {
 	}
 	argo.play(m.exchanges()...)
 	r.Observe(t.Context(), "argo", looks)
-	if asked := argo.taken(); len(asked) != 3 || !strings.Contains(asked[2], "Deployment") {
+	if asked := argo.taken(); len(asked) != 4 || !strings.Contains(asked[3], "Deployment") {
 		t.Errorf("a look after a change asks %q", asked)
 	}
 }

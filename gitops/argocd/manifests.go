@@ -41,13 +41,13 @@ type object struct {
 	over     bool                          // a pod that is over
 }
 
-// object reads the manifests of nodes, those that are not known in this state, a few at the same
-// time, and returns them in their order.
-func (v *view) objects(ctx context.Context, nodes []int) ([]object, error) {
+// objects reads the manifests of nodes, a few at the same time, and returns them in their order. Those
+// that are known in this state are not read again, but for those that move without it.
+func (v *view) objects(ctx context.Context, nodes []int, moves func(object) bool) ([]object, error) {
 	found := make([]object, len(nodes))
 	var missing []int
 	for i, at := range nodes {
-		if o, known := v.kept.Get(v.key(at)); known {
+		if o, known := v.kept.Get(v.key(at)); known && !moves(o) {
 			found[i] = o
 			continue
 		}
@@ -83,6 +83,9 @@ func (v *view) objects(ctx context.Context, nodes []int) ([]object, error) {
 	wait.Wait()
 	return found, context.Cause(ctx)
 }
+
+// still says of objects that all of them that is asked about is in their state.
+func still(object) bool { return false }
 
 func (v *view) key(at int) keptKey {
 	n := v.tree.nodes[at]

@@ -45,15 +45,19 @@ func (a secretName) compare(b secretName) int {
 	return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
 }
 
-// readExternals looks into all ExternalSecrets.
-func (v *view) readExternals(ctx context.Context) error {
+// readExternals looks into all ExternalSecrets, and each time into those that bring a secret of the
+// looks. As installed, Argo CD does not take a status for a change (ignoreResourceUpdates of all
+// kinds): when one was refreshed, the tree still has the state before.
+func (v *view) readExternals(ctx context.Context, looks []gitops.Look) error {
 	var at []int
 	for i, n := range v.tree.nodes {
 		if n.external() && n.ResourceVersion != "" {
 			at = append(at, i)
 		}
 	}
-	objects, err := v.objects(ctx, at)
+	objects, err := v.objects(ctx, at, func(o object) bool {
+		return slices.ContainsFunc(looks, func(l gitops.Look) bool { return o.external.Takes(l.About.Provider, l.About.Ref, "") })
+	})
 	if err != nil {
 		return err
 	}
@@ -169,7 +173,7 @@ func (v *view) readWorkloads(ctx context.Context, namespace string) error {
 			at = append(at, i)
 		}
 	}
-	objects, err := v.objects(ctx, at)
+	objects, err := v.objects(ctx, at, still)
 	if err != nil {
 		return err
 	}
@@ -206,7 +210,7 @@ func (v *view) template(ctx context.Context, rollout int) (object, error) {
 	if newest < 0 {
 		return object{}, nil // it has made nothing yet
 	}
-	found, err := v.objects(ctx, []int{newest})
+	found, err := v.objects(ctx, []int{newest}, still)
 	if err != nil {
 		return object{}, err
 	}
@@ -257,7 +261,7 @@ func (v *view) pods(ctx context.Context, of map[int]events.WorkloadUse) (map[int
 			makers, doubtful = append(makers, maker), append(doubtful, i)
 		}
 	}
-	objects, err := v.objects(ctx, doubtful)
+	objects, err := v.objects(ctx, doubtful, still)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ var owners = []struct {
 	{"github.com/coreos/go-oidc/...", []string{"identity/oidc"}, "tokens of an identity provider are read in one room"},
 	{"golang.org/x/oauth2/...", []string{"identity/oidc"}, "what is asked of an identity provider is asked in one room"},
 	{"code.dny.dev/ssrf", []string{"internal/egress"}, "where a call may lead is decided in one place"},
-	{"github.com/standard-webhooks/...", []string{"notices/hook"}, "webhooks are signed in one room"},
+	{"github.com/standard-webhooks/...", []string{"notices/hook", "test/..."}, "webhooks are signed in one room, and tests verify them"},
 	{"github.com/dunglas/httpsfv", []string{"web/signed"}, "structured fields are the signatures' alone"},
 	{"github.com/hashicorp/golang-lru/...", []string{"gitops/argocd", "nats"}, "windows, and what was read of clusters, forget those unseen for longest"},
 	{"github.com/hashicorp/vault/...", []string{"agent/vault", "kms/...", "internal/vaulthttp", "test/..."}, "an SDK stays in its provider's folder"},

@@ -122,10 +122,11 @@ type AddMapping struct {
 
 // Application is one that Argo CD has, as it stood when it was asked.
 type Application struct {
-	Target Target `json:"target"`
-	Sync   string `json:"sync,omitempty"`
-	Health string `json:"health,omitempty"`
-	Mapped bool   `json:"mapped"` // some mapping names it
+	Target  Target `json:"target"`
+	Project string `json:"project,omitempty"` // of Argo CD
+	Sync    string `json:"sync,omitempty"`
+	Health  string `json:"health,omitempty"`
+	Mapped  bool   `json:"mapped"` // some mapping names it
 }
 
 // Applications is a list that was made when it was asked for.

@@ -33,8 +33,12 @@ func (s *stack) repository() error {
 	return nil
 }
 
-// application makes one that is synced by itself.
+// application makes one that is synced by itself. What is broken is tried once.
 func (s *stack) application(ctx context.Context, name, folder, server, namespace string) error {
+	retries := 5 // as without a word of it
+	if folder == "broken" {
+		retries = 0
+	}
 	return s.kube.post(ctx, "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications", fmt.Sprintf(`
 apiVersion: argoproj.io/v1alpha1
 kind: Application
@@ -43,8 +47,8 @@ spec:
   project: default
   source: {repoURL: "file://%s", path: %s, targetRevision: main}
   destination: {server: "%s", namespace: %s}
-  syncPolicy: {automated: {}}
-`, name, s.path("repo"), folder, server, namespace))
+  syncPolicy: {automated: {}, retry: {limit: %d}}
+`, name, s.path("repo"), folder, server, namespace, retries))
 }
 
 // pod is what is looked at of one.
@@ -91,6 +95,15 @@ func (s *stack) ready(ctx context.Context, label string) error {
 
 // settle makes pods ready until there are as many as wanted, all of them running.
 func (s *stack) settle(ctx context.Context, label string, want int) error {
+	return s.become(ctx, label, "Running", want)
+}
+
+// over ends pods until as many as wanted have.
+func (s *stack) over(ctx context.Context, label string, want int) error {
+	return s.become(ctx, label, "Succeeded", want)
+}
+
+func (s *stack) become(ctx context.Context, label, phase string, want int) error {
 	return until(ctx, "pods of "+label, func() error {
 		if err := s.ready(ctx, label); err != nil {
 			return err
@@ -99,14 +112,14 @@ func (s *stack) settle(ctx context.Context, label string, want int) error {
 		if err != nil {
 			return err
 		}
-		running := 0
+		are := 0
 		for _, p := range pods {
-			if p.Status.Phase == "Running" {
-				running++
+			if p.Status.Phase == phase {
+				are++
 			}
 		}
-		if running != want || len(pods) != want {
-			return fmt.Errorf("%d of %d run", running, len(pods))
+		if are != want || len(pods) != want {
+			return fmt.Errorf("%d of %d are %s", are, len(pods), phase)
 		}
 		return nil
 	})
@@ -198,6 +211,16 @@ func (s *stack) phase(ctx context.Context, phase, hash string) error {
 func (s *stack) restart(ctx context.Context, kind, name string) error {
 	return s.kube.merge(ctx, "/apis/apps/v1/namespaces/"+shop+"/"+kind+"/"+name,
 		`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"`+time.Now().UTC().Format(time.RFC3339)+`"}}}}}`)
+}
+
+// later waits until the clock of the cluster, which counts in seconds, has moved on.
+func later(ctx context.Context) error {
+	select {
+	case <-time.After(2 * time.Second):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // remove deletes the pods of a workload at once, as if they had ended; its controller makes others.

@@ -22,24 +22,41 @@ const limit = 20 * time.Minute
 func main() {
 	bin := flag.String("bin", "", "folder with argocd, kube-apiserver and kube-controller-manager")
 	out := flag.String("out", "", "folder for the recordings")
+	fetch := flag.Bool("fetch", false, "only download what a recording needs, which has no network")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := run(ctx, *bin, *out); err != nil {
+	do := func() error { return run(ctx, *bin, *out) }
+	if *fetch {
+		do = fetchAll
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "argocd:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin, out string) error {
+// fetchAll downloads the modules of operators.
+func fetchAll() error {
+	for module := range operators {
+		if _, err := downloaded(module); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(ctx context.Context, bin, out string) (err error) {
 	if bin == "" || out == "" {
 		return fmt.Errorf("--bin and --out are needed")
 	}
-	stack, err := start(ctx, bin)
+	ctx, ended := context.WithCancelCause(ctx)
+	defer ended(nil)
+	stack, err := start(ctx, bin, ended)
 	if stack != nil {
-		defer stack.stop()
+		defer func() { stack.stop(err != nil) }()
 	}
 	if err != nil {
 		return err

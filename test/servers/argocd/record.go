@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -89,12 +90,17 @@ func (s *stack) look(ctx context.Context, name string) ([]exchange, error) {
 	return all, nil
 }
 
-// save writes one recording.
+// save writes one recording, an exchange a line.
 func save(out, name string, all []exchange) error {
-	text, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		return err
+	lines := make([][]byte, len(all))
+	for i, e := range all {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		lines[i] = line
 	}
+	text := slices.Concat([]byte("[\n"), bytes.Join(lines, []byte(",\n")), []byte("\n]\n"))
 	fmt.Println(name, len(all), "exchanges,", len(text), "bytes")
-	return os.WriteFile(filepath.Join(out, name+".json"), append(text, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(out, name+".json"), text, 0o644)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 )
 
 // record takes the application shop through the life of a rotation, and others through what goes
@@ -51,11 +52,17 @@ func record(ctx context.Context, s *stack, out string) error {
 			return err
 		}
 	}
-	if err := s.ready(ctx, "app%3Dseed"); err != nil {
+	if err := s.over(ctx, "app%3Dseed", 1); err != nil {
 		return err
 	}
 	healthy := func(a app) bool { return a.is("Synced", "Healthy") }
 	if err := s.stands(ctx, "shop", "healthy", healthy); err != nil {
+		return err
+	}
+	if err := s.settled(ctx); err != nil {
+		return err
+	}
+	if err := later(ctx); err != nil {
 		return err
 	}
 	if err := look("healthy", "shop"); err != nil {
@@ -64,6 +71,9 @@ func record(ctx context.Context, s *stack, out string) error {
 
 	// Rotated: the Secret has the new version, and some pods have started anew.
 	if err := s.refreshed(ctx, "db", "second"); err != nil {
+		return err
+	}
+	if err := later(ctx); err != nil {
 		return err
 	}
 	if err := s.restart(ctx, "deployments", "web"); err != nil {
@@ -78,14 +88,16 @@ func record(ctx context.Context, s *stack, out string) error {
 	if err := s.stands(ctx, "shop", "progressing", func(a app) bool { return a.Status.Health.Status == "Progressing" }); err != nil {
 		return err
 	}
-	if err := until(ctx, "new pods", func() error {
-		pods, err := s.pods(ctx, "app%3Dweb")
-		if err == nil && len(pods) < 4 {
-			err = errFewer
+	for label, want := range map[string]int{"app%3Dweb": 4, "app%3Dapi": 3} {
+		if err := until(ctx, "new pods of "+label, func() error {
+			pods, err := s.pods(ctx, label)
+			if err == nil && len(pods) != want {
+				err = errFewer
+			}
+			return err
+		}); err != nil {
+			return err
 		}
-		return err
-	}); err != nil {
-		return err
 	}
 	if err := s.settled(ctx); err != nil {
 		return err
@@ -101,19 +113,13 @@ func record(ctx context.Context, s *stack, out string) error {
 	if err := s.scale(ctx, "7f4b9d8c65", 2); err != nil {
 		return err
 	}
-	if err := s.restart(ctx, "statefulsets", "queue"); err != nil {
+	if err := s.remove(ctx, "app%3Dqueue"); err != nil {
 		return err
 	}
 	for label, want := range map[string]int{"app%3Dweb": 3, "app%3Dqueue": 2, "app%3Dapi": 2} {
 		if err := s.settle(ctx, label, want); err != nil {
 			return err
 		}
-	}
-	if err := s.remove(ctx, "app%3Dqueue"); err != nil {
-		return err
-	}
-	if err := s.settle(ctx, "app%3Dqueue", 2); err != nil {
-		return err
 	}
 	if err := s.phase(ctx, "Healthy", "7f4b9d8c65"); err != nil {
 		return err
@@ -125,6 +131,18 @@ func record(ctx context.Context, s *stack, out string) error {
 		return err
 	}
 	if err := look("live", "shop"); err != nil {
+		return err
+	}
+
+	// The ExternalSecret was refreshed again, as it is each hour, and nothing changed. As installed, Argo
+	// CD does not take a status for a change: its tree still has the object as it was.
+	if err := later(ctx); err != nil {
+		return err
+	}
+	if err := s.external(ctx, "db", "True", "SecretSynced", "secret synced"); err != nil {
+		return err
+	}
+	if err := look("refreshed", "shop"); err != nil {
 		return err
 	}
 
@@ -146,7 +164,10 @@ func record(ctx context.Context, s *stack, out string) error {
 	if err := s.kube.merge(ctx, "/apis/apps/v1/namespaces/"+shop+"/deployments/front", `{"spec":{"replicas":1}}`); err != nil {
 		return err
 	}
-	if err := s.stands(ctx, "shop", "out of sync", func(a app) bool { return a.Status.Sync.Status == "OutOfSync" }); err != nil {
+	if err := s.stands(ctx, "shop", "out of sync", func(a app) bool { return a.is("OutOfSync", "Healthy") }); err != nil {
+		return err
+	}
+	if err := s.settled(ctx); err != nil {
 		return err
 	}
 	if err := look("out-of-sync", "shop"); err != nil {
@@ -212,8 +233,11 @@ stringData: {name: far, server: "`+server+`", config: '{"bearerToken":"`+kubeTok
 	}); err != nil {
 		return err
 	}
-	return s.saveAll(ctx, out, "cluster-unreachable", "/api/v1/applications/far", "/api/v1/applications/far/resource-tree",
-		"/api/v1/applications/far/resource?group=apps&kind=Deployment&namespace=far&resourceName=web&version=v1")
+	all, err := s.look(ctx, "far")
+	if err != nil {
+		return err
+	}
+	return save(out, "cluster-unreachable", all)
 }
 
 // recordRefusals asks for what is not given, and for lists.
@@ -227,7 +251,8 @@ func recordRefusals(ctx context.Context, s *stack, out string) error {
 	if err != nil {
 		return err
 	}
-	for name, token := range map[string]string{"no-token": "", "wrong-token": "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"} {
+	signed := s.token[:strings.LastIndexByte(s.token, '.')+1]
+	for name, token := range map[string]string{"no-token": "", "wrong-token": signed + strings.Repeat("A", 43)} { // signed by another key
 		e, err := s.read(ctx, token, "/api/v1/applications/shop")
 		if err != nil {
 			return err
@@ -239,8 +264,8 @@ func recordRefusals(ctx context.Context, s *stack, out string) error {
 	return s.saveAll(ctx, out, "lists",
 		"/api/v1/applications?fields=items.metadata.name%2Citems.metadata.namespace%2Citems.spec.project%2Citems.status.sync.status%2Citems.status.health",
 		"/api/v1/applications?fields=items.metadata.name%2Citems.metadata.namespace%2Citems.status.resources",
-		"/api/v1/applications/shop/resource?group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=db&version=v1",
-		"/api/v1/applications/shop/resource?group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=mail&version=v1")
+		"/api/v1/applications/shop/resource?appNamespace=argocd&group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=db&version=v1",
+		"/api/v1/applications/shop/resource?appNamespace=argocd&group=external-secrets.io&kind=ExternalSecret&namespace=shop&resourceName=mail&version=v1")
 }
 
 // saveAll records paths as they are.

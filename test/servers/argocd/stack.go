@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -18,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -41,6 +43,8 @@ const (
 type stack struct {
 	dir, bin, module string
 	processes        []*exec.Cmd
+	waits            sync.WaitGroup
+	ended            context.CancelCauseFunc // by the first that ends of itself
 	kube, argo       *api
 	far              *forwarder
 	token            string // of account bridge, which may get applications
@@ -91,13 +95,13 @@ func (a *api) get(ctx context.Context, path string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// start brings everything up.
-func start(ctx context.Context, bin string) (*stack, error) {
+// start brings everything up. Ended is called with the reason if a program ends of itself.
+func start(ctx context.Context, bin string, ended context.CancelCauseFunc) (*stack, error) {
 	dir, err := os.MkdirTemp("", "argocd-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{dir: dir, bin: bin}
+	s := &stack{dir: dir, bin: bin, ended: ended}
 	insecure := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // this host's own
 	s.kube = &api{"https://127.0.0.1:" + kubePort, kubeToken, insecure}
 	s.argo = &api{"http://127.0.0.1:" + argoPort, "", insecure}
@@ -142,7 +146,9 @@ func (s *stack) cluster(ctx context.Context) error {
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port="+kubePort, "--cert-dir="+s.path("certs"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+s.path("sa.key"),
 		"--service-account-signing-key-file="+s.path("sa.key"), "--authorization-mode=RBAC", "--token-auth-file="+s.path("tokens.csv"),
-		"--service-cluster-ip-range=10.96.0.0/24", "--disable-admission-plugins=ServiceAccount")
+		"--service-cluster-ip-range=10.96.0.0/24",
+		// Nobody makes accounts, and nobody says of the node that it is ready.
+		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition")
 	if err != nil {
 		return err
 	}
@@ -154,6 +160,12 @@ func (s *stack) cluster(ctx context.Context) error {
 		"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,cronjob-controller,namespace-controller,garbage-collector-controller")
 }
 
+// operators are the files that teach the cluster the kinds of operators, by the module that has them.
+var operators = map[string]string{
+	"github.com/argoproj/argo-rollouts@v1.8.3":             "manifests/crds/rollout-crd.yaml",
+	"github.com/external-secrets/external-secrets@v0.16.2": "config/crds/bases/external-secrets.io_externalsecrets.yaml",
+}
+
 // configure writes what Argo CD reads from the cluster.
 func (s *stack) configure(ctx context.Context) error {
 	for _, crd := range []string{"application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"} {
@@ -161,10 +173,7 @@ func (s *stack) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	for module, file := range map[string]string{
-		"github.com/argoproj/argo-rollouts@v1.8.3":             "manifests/crds/rollout-crd.yaml",
-		"github.com/external-secrets/external-secrets@v0.16.2": "config/crds/bases/external-secrets.io_externalsecrets.yaml",
-	} {
+	for module, file := range operators {
 		dir, err := downloaded(module)
 		if err != nil {
 			return err
@@ -182,22 +191,25 @@ func (s *stack) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	part := "labels: {app.kubernetes.io/part-of: argocd, app.kubernetes.io/name: NAME}"
-	maps := map[string]string{
-		"argocd-cm":                 `data: {accounts.bridge: "apiKey, login", timeout.reconciliation: 10s, timeout.reconciliation.jitter: 0s}`,
-		"argocd-rbac-cm":            `data: {policy.csv: "p, role:bridge, applications, get, */*, allow\np, role:bridge, applications, get, default/hidden, deny\ng, bridge, role:bridge\n"}`,
-		"argocd-cmd-params-cm":      "data: {}",
-		"argocd-gpg-keys-cm":        "data: {}",
-		"argocd-ssh-known-hosts-cm": "data: {}",
-		"argocd-tls-certs-cm":       "data: {}",
-	}
-	for name, data := range maps {
-		yaml := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name + "\n  " + strings.ReplaceAll(part, "NAME", name) + "\n" + data + "\n"
-		if err := s.kube.post(ctx, "/api/v1/namespaces/argocd/configmaps", yaml); err != nil {
+	// The settings that Argo CD is installed with, and an account that reads.
+	for _, name := range []string{"argocd-cm", "argocd-rbac-cm", "argocd-cmd-params-cm", "argocd-gpg-keys-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"} {
+		text, err := os.ReadFile(filepath.Join(s.module, "manifests/base/config", name+".yaml"))
+		if err != nil {
+			return err
+		}
+		if err := s.kube.post(ctx, "/api/v1/namespaces/argocd/configmaps", string(text)); err != nil {
 			return err
 		}
 	}
-	yaml := "apiVersion: v1\nkind: Secret\nmetadata:\n  name: argocd-secret\n  " + strings.ReplaceAll(part, "NAME", "argocd-secret") +
+	for name, data := range map[string]string{
+		"argocd-cm":      `{"accounts.bridge":"apiKey"}`,
+		"argocd-rbac-cm": `{"policy.csv":"p, role:bridge, applications, get, */*, allow\np, role:bridge, applications, get, default/hidden, deny\ng, bridge, role:bridge\n"}`,
+	} {
+		if err := s.kube.merge(ctx, "/api/v1/namespaces/argocd/configmaps/"+name, `{"data":`+data+`}`); err != nil {
+			return err
+		}
+	}
+	yaml := "apiVersion: v1\nkind: Secret\nmetadata:\n  name: argocd-secret\n  " + "labels: {app.kubernetes.io/part-of: argocd, app.kubernetes.io/name: argocd-secret}" +
 		"\nstringData:\n  server.secretkey: " + rand.Text() + "\n  admin.password: '" + string(hash) + "'\n  admin.passwordMtime: '" + time.Now().UTC().Format(time.RFC3339) + "'\n"
 	if err := s.kube.post(ctx, "/api/v1/namespaces/argocd/secrets", yaml); err != nil {
 		return err
@@ -314,21 +326,24 @@ func (s *stack) run(name string, env []string, binary string, args ...string) er
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	s.processes = append(s.processes, cmd)
+	s.waits.Go(func() { s.ended(fmt.Errorf("%s ended: %w", name, cmp.Or(cmd.Wait(), errors.New("without an error")))) })
 	return nil
 }
 
-// stop ends everything, in the opposite order, and leaves nothing behind.
-func (s *stack) stop() {
+// stop ends everything, in the opposite order. Folder and logs stay behind only if they are to be kept.
+func (s *stack) stop(keep bool) {
 	if s.far != nil {
 		s.far.close()
 	}
 	for i := len(s.processes) - 1; i >= 0; i-- {
 		_ = s.processes[i].Process.Kill()
-		_ = s.processes[i].Wait()
 	}
-	if os.Getenv("KEEP") == "" {
-		_ = os.RemoveAll(s.dir)
+	s.waits.Wait()
+	if keep {
+		fmt.Fprintln(os.Stderr, "logs are kept in", s.dir)
+		return
 	}
+	_ = os.RemoveAll(s.dir)
 }
 
 func (s *stack) path(name string) string { return filepath.Join(s.dir, name) }
@@ -402,6 +417,7 @@ func ok(_ []byte, err error) error { return err }
 
 // until asks again until there is no error.
 func until(ctx context.Context, what string, ask func() error) error {
+	fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), "wait for", what)
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -414,7 +430,7 @@ func until(ctx context.Context, what string, ask func() error) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, err)
+			return fmt.Errorf("wait for %s: %w (%w)", what, err, context.Cause(ctx))
 		}
 	}
 }

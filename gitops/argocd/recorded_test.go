@@ -17,16 +17,17 @@ import (
 
 var update = flag.Bool("update", false, "write what is observed now into testdata/observed")
 
-// shapes are the applications of testdata/shapes that a look is made at, and how they are called.
-var shapes = map[string]string{
-	"healthy": "shop", "progressing": "shop", "live": "shop", "degraded": "shop", "out-of-sync": "shop",
+// applications are those of testdata/recorded that a look is made at, by what happened to them, and how
+// they are called.
+var applications = map[string]string{
+	"healthy": "shop", "progressing": "shop", "live": "shop", "refreshed": "shop", "degraded": "shop", "out-of-sync": "shop",
 	"operation-failed": "broken", "cluster-unreachable": "far",
 }
 
-func TestWhatIsObservedOfEachShape(t *testing.T) {
-	for shape, name := range shapes {
-		t.Run(shape, func(t *testing.T) {
-			argo := newArgo(t, recording(t, "shapes/"+shape)...)
+func TestWhatIsObservedOfWhatWasRecorded(t *testing.T) {
+	for state, name := range applications {
+		t.Run(state, func(t *testing.T) {
+			argo := newArgo(t, recording(t, "recorded/"+state)...)
 			// By hand, where no ExternalSecret tells.
 			byHand := ""
 			if name == "broken" {
@@ -37,7 +38,7 @@ func TestWhatIsObservedOfEachShape(t *testing.T) {
 				t.Fatal(err)
 			}
 			got = append(got, '\n')
-			golden := filepath.Join("testdata", "observed", shape+".json")
+			golden := filepath.Join("testdata", "observed", state+".json")
 			if *update {
 				if err := os.WriteFile(golden, got, 0o644); err != nil {
 					t.Fatal(err)
@@ -58,8 +59,8 @@ func TestWhatIsObservedOfEachShape(t *testing.T) {
 func TestAChangeGoesLive(t *testing.T) {
 	argo := newArgo(t)
 	r := newRig(t, argo.settings())
-	look := func(shape string) events.Observation {
-		argo.play(recording(t, "shapes/"+shape)...)
+	look := func(state string) events.Observation {
+		argo.play(recording(t, "recorded/"+state)...)
 		return r.observe(t, vault("shop", ""))
 	}
 	before, after := look("healthy"), look("progressing")
@@ -78,7 +79,7 @@ func TestAChangeGoesLive(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	if got := old(after); len(got) != 6 || !slices.IsSorted(got) || !strings.HasPrefix(got[0], "api-6c5d8f9b7c-") {
+	if got := old(after); len(got) != 7 || !slices.IsSorted(got) || !strings.HasPrefix(got[0], "api-6c5d8f9b7c-") {
 		t.Errorf("those that have the old version: %q", got)
 	}
 	if got := old(look("live")); len(got) != 0 {
@@ -98,14 +99,15 @@ func TestAChangeGoesLive(t *testing.T) {
 }
 
 func TestApplicationsAndWhatTheyTake(t *testing.T) {
-	argo := newArgo(t, recording(t, "shapes/lists")...)
+	argo := newArgo(t, recording(t, "recorded/lists")...)
 	r := newRig(t, argo.settings())
 	target := func(name, secret string) events.RolloutTarget {
 		return events.RolloutTarget{Kind: "Application", Namespace: "argocd", Name: name, Secret: secret}
 	}
 	all := []gitops.Application{
+		{Target: target("broken", ""), Project: "default", Sync: "OutOfSync", Health: "Missing"},
 		{Target: target("far", ""), Project: "default", Sync: "Unknown"},
-		{Target: target("shop", ""), Project: "default", Sync: "Synced", Health: "Healthy"},
+		{Target: target("shop", ""), Project: "default", Sync: "OutOfSync", Health: "Healthy"},
 	}
 	got, more, problem := r.Applications(t.Context(), "argo", 10)
 	if diff := cmp.Diff(all, got); diff != "" || more || problem != "" {
@@ -125,13 +127,53 @@ func TestApplicationsAndWhatTheyTake(t *testing.T) {
 }
 
 func TestWhatIsRefused(t *testing.T) {
-	argo := newArgo(t, recording(t, "shapes/refusals")...)
+	argo := newArgo(t)
 	r := newRig(t, argo.settings())
-	for name, want := range map[string]events.RolloutProblem{
-		"missing": events.RolloutForbidden, "hidden": events.RolloutForbidden, "signed-out": events.RolloutUnauthorized,
+	for _, c := range []struct {
+		recorded, name string
+		want           events.RolloutProblem
+	}{
+		{"refusals", "missing", events.RolloutForbidden},
+		{"refusals", "hidden", events.RolloutForbidden},
+		{"no-token", "shop", events.RolloutUnauthorized},
+		{"wrong-token", "shop", events.RolloutUnauthorized},
 	} {
-		if got := r.observe(t, vault(name, "")); got.Problem != want {
-			t.Errorf("%s: problem %q, want %q", name, got.Problem, want)
+		argo.play(recording(t, "recorded/"+c.recorded)...)
+		if got := r.observe(t, vault(c.name, "")); got.Problem != c.want {
+			t.Errorf("%s of %s: problem %q, want %q", c.name, c.recorded, got.Problem, c.want)
 		}
+	}
+	elsewhere := vault("shop", "")
+	elsewhere.Watch.Target.Namespace = "elsewhere"
+	argo.play(recording(t, "recorded/refusals")...)
+	if got := r.observe(t, elsewhere); got.Problem != events.RolloutForbidden {
+		t.Errorf("a namespace that has no applications: problem %q", got.Problem)
+	}
+}
+
+// TestARefreshThatTheTreeDoesNotTellOf is about an Argo CD as installed, whose tree has an object as it
+// was before its status changed.
+func TestARefreshThatTheTreeDoesNotTellOf(t *testing.T) {
+	argo := newArgo(t)
+	r := newRig(t, argo.settings())
+	look := func(state string) events.Observation {
+		argo.play(recording(t, "recorded/"+state)...)
+		return r.observe(t, vault("shop", ""))
+	}
+	live := look("live")
+	argo.taken()
+	refreshed := look("refreshed")
+	if asked := argo.taken(); len(asked) != 3 {
+		t.Errorf("when nothing changed but a status, it asks %q", asked)
+	}
+	want := live
+	want.At = refreshed.At
+	want.Secrets = slices.Clone(live.Secrets)
+	want.Secrets[0].Refreshed = refreshed.Secrets[0].Refreshed
+	if diff := cmp.Diff(want, refreshed); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !refreshed.Secrets[0].Refreshed.After(live.Secrets[0].Refreshed) {
+		t.Errorf("it was refreshed at %v, and before at %v", refreshed.Secrets[0].Refreshed, live.Secrets[0].Refreshed)
 	}
 }
