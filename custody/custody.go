@@ -32,8 +32,8 @@ type Envelopes interface {
 	// Get returns one, or [ErrNoEnvelope].
 	Get(ctx context.Context, id events.EnvelopeID) (Envelope, error)
 
-	// ListByRequest returns all envelopes of a request, of every attempt.
-	ListByRequest(ctx context.Context, request events.RequestID) ([]Envelope, error)
+	// ListByRequest returns all envelopes of requests, of every attempt.
+	ListByRequest(ctx context.Context, requests ...events.RequestID) ([]Envelope, error)
 
 	// Count is how many envelopes a request has beside one.
 	Count(ctx context.Context, request events.RequestID, beside events.EnvelopeID) (int, error)

@@ -401,7 +401,17 @@ func TestDestroyKeepsWhatIsStillOfUse(t *testing.T) {
 		t.Fatalf("a ready envelope was destroyed: %v", err)
 	}
 	r.record(t, events.EnvelopeExpired{Envelope: id})
-	if err := r.Destroy(t.Context(), req); err != nil || r.rows.len() != 0 {
+	// Of a request that is beside it, and of one that nobody knows, nothing is known to be useless.
+	for _, other := range []events.RequestID{"r_beside", "r_never"} {
+		r.rows.Put(t.Context(), custody.Envelope{ID: events.EnvelopeID("e" + other[1:]), Request: other})
+	}
+	if err := r.Destroy(t.Context(), "r_beside", "r_never"); err != nil || r.rows.len() != 3 {
+		t.Errorf("%d rows are left, %v; another request's went too", r.rows.len(), err)
+	}
+	if err := r.rows.Delete(t.Context(), "e_beside", "e_never"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Destroy(t.Context(), "r_beside", req); err != nil || r.rows.len() != 0 {
 		t.Errorf("an expired one was kept: %v", err)
 	}
 }
@@ -466,12 +476,12 @@ func (s *rows) Get(_ context.Context, id events.EnvelopeID) (custody.Envelope, e
 	return e, s.fault
 }
 
-func (s *rows) ListByRequest(_ context.Context, request events.RequestID) ([]custody.Envelope, error) {
+func (s *rows) ListByRequest(_ context.Context, requests ...events.RequestID) ([]custody.Envelope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []custody.Envelope
 	for _, e := range s.all {
-		if e.Request == request {
+		if slices.Contains(requests, e.Request) {
 			found = append(found, e)
 		}
 	}

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -163,27 +164,33 @@ func (c *Custody) Complete(ctx context.Context, meta command.Meta, h Holder, m e
 	return done.Seq, c.discard(ctx, stale)
 }
 
-// Destroy destroys every stored envelope of a request that no longer has any use.
-func (c *Custody) Destroy(ctx context.Context, request events.RequestID) error {
-	rows, err := c.Envelopes.ListByRequest(ctx, request)
+// Destroy destroys every stored envelope of requests that no longer has any use. One whose
+// history cannot be read keeps its own, and holds up no other.
+func (c *Custody) Destroy(ctx context.Context, requests ...events.RequestID) error {
+	rows, err := c.Envelopes.ListByRequest(ctx, requests...)
 	if err != nil {
-		return fmt.Errorf("envelopes of %s: %w", request, err)
+		return fmt.Errorf("envelopes of ended requests: %w", err)
 	}
-	if len(rows) == 0 {
-		return nil
-	}
-	state, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(request))
-	if err != nil {
-		return err
+	of := map[events.RequestID][]events.EnvelopeID{}
+	for _, row := range rows {
+		of[row.Request] = append(of[row.Request], row.ID)
 	}
 	var useless []events.EnvelopeID
-	for _, row := range rows {
-		e, known := state.Envelope(row.ID)
-		if state.State.Final() && (!known || e.State != command.EnvelopeReady) {
-			useless = append(useless, row.ID)
+	var faults []error
+	for request, envelopes := range of {
+		state, _, err := command.Load[command.Request](ctx, c.Log, events.RequestStream(request))
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		for _, id := range envelopes {
+			e, known := state.Envelope(id)
+			if state.State.Final() && (!known || e.State != command.EnvelopeReady) {
+				useless = append(useless, id)
+			}
 		}
 	}
-	return c.discard(ctx, useless)
+	return errors.Join(append(faults, c.discard(ctx, useless))...)
 }
 
 // discard destroys envelopes, and does not ask the store about none.

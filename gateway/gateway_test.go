@@ -430,6 +430,6 @@ type rows struct {
 
 func (s rows) HeldKeys(context.Context, events.AgentID) ([]string, error) { return s.r.held, nil }
 
-func (s rows) ListByRequest(context.Context, events.RequestID) ([]custody.Envelope, error) {
+func (s rows) ListByRequest(context.Context, ...events.RequestID) ([]custody.Envelope, error) {
 	return nil, nil
 }

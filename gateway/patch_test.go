@@ -405,7 +405,7 @@ func (s *proposals) Change(_ context.Context, id events.EnvelopeID, change func(
 	return changed, err
 }
 
-func (s *proposals) ListByRequest(context.Context, events.RequestID) ([]custody.Envelope, error) {
+func (s *proposals) ListByRequest(context.Context, ...events.RequestID) ([]custody.Envelope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []custody.Envelope

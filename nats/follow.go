@@ -32,6 +32,12 @@ const (
 	// server has announced.
 	followPatience = 100 * time.Millisecond
 
+	// followLinger is for how long commits are gathered that come one close upon the other:
+	// within as long after the last batch. The server counts what is left as it sends, so
+	// without it a burst would be delivered by twos and threes, each with its transaction.
+	// What comes after a silence is delivered at once.
+	followLinger = 5 * time.Millisecond
+
 	// followBatchBytes ends a batch before its limit: commits of a scan are long, and as
 	// many of them as of others would fill the memory.
 	followBatchBytes = 32 << 20
@@ -100,10 +106,12 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 	defer remove()
 	var batch []stored
 	bytes := 0
+	var began, delivered time.Time
+	patience := followPatience
 	for {
 		more := jetstream.NextContext(wait)
 		if len(batch) > 0 {
-			more = jetstream.NextMaxWait(followPatience)
+			more = jetstream.NextMaxWait(patience)
 		}
 		msg, err := messages.Next(more)
 		pending := uint64(0)
@@ -116,15 +124,24 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 			if want := *after + events.Seq(len(batch)) + 1; events.Seq(meta.Sequence.Stream) != want {
 				return s.judgeGap(wait, want, events.Seq(meta.Sequence.Stream))
 			}
+			if len(batch) == 0 {
+				began = time.Now()
+			}
 			batch, pending = append(batch, stored{meta.Sequence.Stream, msg.Subject(), msg.Data()}), meta.NumPending
 			bytes += len(msg.Data())
 		case len(batch) == 0:
 			return false, fmt.Errorf("follow the log: %w", err)
 		}
-		if pending > 0 && len(batch) < limit && bytes < followBatchBytes {
-			continue
+		if err == nil && len(batch) < limit && bytes < followBatchBytes {
+			if pending > 0 {
+				patience = followPatience
+				continue
+			}
+			if patience = followLinger - time.Since(began); patience > 0 && began.Sub(delivered) < followLinger {
+				continue
+			}
 		}
-		commits, err := decodeAll(batch)
+		commits, err := s.decodeAll(batch)
 		if err != nil {
 			return true, err
 		}
@@ -132,6 +149,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 			return true, err
 		}
 		*after, batch, bytes = commits[len(commits)-1].Seq, batch[:0], 0
+		delivered = time.Now()
 	}
 }
 
@@ -148,7 +166,7 @@ const decodePiece = 100
 
 // decodeAll decodes a batch in order, on all cores if it is long. The error is that of
 // the first commit that has one.
-func decodeAll(batch []stored) ([]events.Recorded, error) {
+func (s *Store) decodeAll(batch []stored) ([]events.Recorded, error) {
 	commits := make([]events.Recorded, len(batch))
 	pieces := (len(batch) + decodePiece - 1) / decodePiece
 	faults := make([]error, pieces)
@@ -156,7 +174,7 @@ func decodeAll(batch []stored) ([]events.Recorded, error) {
 	work := func() {
 		for p := int(taken.Add(1)) - 1; p < pieces; p = int(taken.Add(1)) - 1 {
 			for i := p * decodePiece; i < min((p+1)*decodePiece, len(batch)) && faults[p] == nil; i++ {
-				commits[i], faults[p] = recorded(batch[i].seq, batch[i].subject, batch[i].data)
+				commits[i], faults[p] = s.recent.read(batch[i].seq, batch[i].subject, batch[i].data)
 			}
 		}
 	}

@@ -96,6 +96,37 @@ func (j *Jobs) Publish(ctx context.Context, cluster events.ClusterID, op events.
 	return nil
 }
 
+// maxTold is of how many jobs [Jobs.Queued] tells: the server counts them under a lock, and
+// as many fit into one answer of 100 kB.
+const maxTold = 1000
+
+// Queued are the jobs that are in the queue or in an agent's hands, by the word of the
+// stream's leader. It tells of none, and that these are not all, if they are more than
+// [maxTold].
+func (j *Jobs) Queued(ctx context.Context) (jobs map[events.JobID]bool, all bool, err error) {
+	stream, err := j.js.Stream(ctx, subject.JobsStream) // asks how many there are
+	if err != nil {
+		return nil, false, fmt.Errorf("ask for queued jobs: %w", err)
+	}
+	switch state := stream.CachedInfo().State; {
+	case state.Msgs == 0:
+		return nil, true, nil
+	case state.NumSubjects > maxTold:
+		return nil, false, nil
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject.AllJobs))
+	if err != nil {
+		return nil, false, fmt.Errorf("ask for queued jobs: %w", err)
+	}
+	jobs = make(map[events.JobID]bool, len(info.State.Subjects))
+	for name := range info.State.Subjects {
+		if _, _, job, ok := subject.ParseJob(name); ok {
+			jobs[job] = true
+		}
+	}
+	return jobs, true, nil
+}
+
 // Remove takes a job off the queue. One that is not there, or done, is no error; an
 // agent that holds it already finds out when it asks to start.
 func (j *Jobs) Remove(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error {

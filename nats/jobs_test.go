@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"testing"
 	"time"
 
@@ -88,6 +90,50 @@ func TestTheLeaseIsOneForAllDeliveriesOfAJob(t *testing.T) {
 	}
 	time.Sleep(2 * lease)
 	nothingMore(t, l)
+}
+
+// TestQueuedJobsAreTold: those that wait and those in an agent's hands, and none that are done
+// or were removed.
+func TestQueuedJobsAreTold(t *testing.T) {
+	n := newNetwork(t, 0)
+	told := func(want ...events.JobID) {
+		t.Helper()
+		jobs, all, err := n.jobs.Queued(t.Context())
+		if err != nil || !all || !maps.Equal(jobs, setOf(want)) {
+			t.Errorf("queued are %v (all: %t), %v; want %v", jobs, all, err, want)
+		}
+	}
+	told()
+	l := n.link(t, n.enrol(t, "told"))
+	a, b, c := events.JobOf("r_a"), events.JobOf("r_b"), events.JobOf("r_c")
+	n.publish(t, "told", a)
+	held := next(t, l, a)
+	n.publish(t, "told", b)
+	n.publish(t, "elsewhere", c)
+	told(a, b, c)
+	if err := held.Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, job := range []events.JobID{b, "j_never"} {
+		if err := n.jobs.Remove(t.Context(), "told", events.OperationRead, job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told(c)
+	for i := range maxTold {
+		n.publish(t, "elsewhere", events.JobOf(events.RequestID("r_"+strconv.Itoa(i))))
+	}
+	if jobs, all, err := n.jobs.Queued(t.Context()); err != nil || all || len(jobs) > 0 {
+		t.Errorf("%d of too many are told (all: %t), %v", len(jobs), all, err)
+	}
+}
+
+func setOf(jobs []events.JobID) map[events.JobID]bool {
+	set := map[events.JobID]bool{}
+	for _, job := range jobs {
+		set[job] = true
+	}
+	return set
 }
 
 func TestDeadLetters(t *testing.T) {

@@ -63,7 +63,8 @@ func TestALongBatchIsDecodedInOrder(t *testing.T) {
 	for i := range batch {
 		batch[i] = stored{uint64(i + 1), name, raw}
 	}
-	commits, err := decodeAll(batch)
+	var s Store
+	commits, err := s.decodeAll(batch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestALongBatchIsDecodedInOrder(t *testing.T) {
 	}
 	batch[3*decodePiece].subject, batch[7*decodePiece].data = "evt.nonsense", nil
 	_, want := recorded(batch[3*decodePiece].seq, "evt.nonsense", raw)
-	if _, err := decodeAll(batch); err == nil || err.Error() != want.Error() {
+	if _, err := s.decodeAll(batch); err == nil || err.Error() != want.Error() {
 		t.Errorf("error %v, want that of the first: %v", err, want)
 	}
 }

@@ -27,6 +27,7 @@ type Store struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	loaded *histories
+	recent decoded
 }
 
 var (
@@ -96,7 +97,7 @@ func (s *Store) remember(stream events.Stream, links uint64, expected events.Seq
 	if len(history) == 0 || history[len(history)-1].Seq != expected {
 		return
 	}
-	if commit, err := recorded(seq, subject.Events(stream), raw); err == nil {
+	if commit, err := s.recent.read(seq, subject.Events(stream), raw); err == nil {
 		s.loaded.put(stream, links, append(history, commit))
 	}
 }
@@ -156,13 +157,13 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 		if msg.Sequence >= last.Sequence {
 			break
 		}
-		commit, err := recorded(msg.Sequence, msg.Subject, msg.Data)
+		commit, err := s.recent.read(msg.Sequence, msg.Subject, msg.Data)
 		if err != nil {
 			return nil, err
 		}
 		history, at = append(history, commit), commit.Seq
 	}
-	commit, err := recorded(last.Sequence, last.Subject, last.Data)
+	commit, err := s.recent.read(last.Sequence, last.Subject, last.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (s *Store) At(ctx context.Context, seq events.Seq) (events.Recorded, error)
 	if err != nil {
 		return events.Recorded{}, fmt.Errorf("read commit %d: %w: %w", seq, command.ErrLogAway, err)
 	}
-	return recorded(msg.Sequence, msg.Subject, msg.Data)
+	return s.recent.read(msg.Sequence, msg.Subject, msg.Data)
 }
 
 // recorded reads a stored message. What does not decode, or lies under another

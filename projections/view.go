@@ -20,7 +20,8 @@ type view[T any] struct {
 	known func(row *T) bool // it began
 	done  func(row *T) bool // it needs not be kept
 
-	rows map[string]*T
+	rows    map[string]*T
+	touched []events.Recorded // by the last take
 }
 
 // take folds commits and returns the rows that changed, each once.
@@ -31,6 +32,7 @@ func (v *view[T]) take(ctx context.Context, conn *pgx.Conn, commits []events.Rec
 	if err := v.fetch(ctx, conn, commits); err != nil {
 		return nil, err
 	}
+	v.touched = commits
 	var changed []*T
 	seen := make(map[string]bool, len(commits))
 	for _, commit := range commits {
@@ -69,13 +71,15 @@ func (v *view[T]) fetch(ctx context.Context, conn *pgx.Conn, commits []events.Re
 	return nil
 }
 
-// trim forgets rows after their transaction committed.
+// trim forgets rows after their transaction committed. Only a fact makes one go.
 func (v *view[T]) trim() {
-	for id, row := range v.rows {
-		if !v.known(row) || v.done(row) {
+	for _, commit := range v.touched {
+		id := commit.Stream.ID
+		if row, ok := v.rows[id]; ok && (!v.known(row) || v.done(row)) {
 			delete(v.rows, id)
 		}
 	}
+	v.touched = nil
 	if len(v.rows) > keptRows {
 		clear(v.rows)
 	}

@@ -81,12 +81,12 @@ func (e Envelopes) Get(ctx context.Context, id events.EnvelopeID) (custody.Envel
 	return found[0], nil
 }
 
-// ListByRequest returns the envelopes of a request by key, also those of attempts that
+// ListByRequest returns the envelopes of requests by key, also those of attempts that
 // were overtaken.
-func (e Envelopes) ListByRequest(ctx context.Context, id events.RequestID) ([]custody.Envelope, error) {
-	found, err := e.query(ctx, "WHERE request = $1 ORDER BY key, id", id)
+func (e Envelopes) ListByRequest(ctx context.Context, ids ...events.RequestID) ([]custody.Envelope, error) {
+	found, err := e.query(ctx, "WHERE request = ANY ($1) ORDER BY request, key, id", ids)
 	if err != nil {
-		return nil, fmt.Errorf("list the envelopes of %s: %w", id, err)
+		return nil, fmt.Errorf("list the envelopes of %d requests: %w", len(ids), err)
 	}
 	return found, nil
 }

@@ -5,43 +5,63 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
-// destroyTimeout bounds the destruction of one request's envelopes, so that a locked row
-// does not hold up the rest.
+// destroyTimeout bounds the destruction of the envelopes of one batch of facts, so that a
+// locked row is told of and tried again.
 const destroyTimeout = 10 * time.Second
 
 // dispatch moves tickets and links.
-func (w *Worker) dispatch(ctx context.Context, e events.Event) error {
+func (w *Worker) dispatch(ctx context.Context, t *Term, commits []events.Recorded) error {
+	q := &queued{jobs: w.Jobs}
+	return perFact(func(ctx context.Context, e events.Event) error { return w.dispatchFact(ctx, q, e) })(ctx, t, commits)
+}
+
+func (w *Worker) dispatchFact(ctx context.Context, q *queued, e events.Event) error {
 	switch e.Fact.(type) {
 	case events.RequestApproved:
+		q.forget()
 		return w.offer(ctx, events.RequestID(e.Stream.ID))
 	case events.RequestSubmitted, events.ValuesProvided:
+		q.forget()
 		return w.offerLook(ctx, events.RequestID(e.Stream.ID))
 	case events.OutcomeUnknown:
 		id := events.RequestID(e.Stream.ID)
-		return errors.Join(w.withdraw(ctx, id), w.offerLook(ctx, id))
+		defer q.forget()
+		return errors.Join(w.withdraw(ctx, q, id), w.offerLook(ctx, id))
 	case events.RequestRejected, events.ValuesRefused, events.RequestCancelled, events.RequestExpired, events.RequestFailed:
-		return w.withdraw(ctx, events.RequestID(e.Stream.ID))
+		return w.withdraw(ctx, q, events.RequestID(e.Stream.ID))
 	case events.AgentRevoked:
 		return w.cut(ctx, events.AgentID(e.Stream.ID))
 	}
 	return nil
 }
 
-// destroy destroys envelopes that nobody may open any more. What a crash left behind goes
-// at its end (Custody.Sweep).
-func (w *Worker) destroy(ctx context.Context, e events.Event) error {
-	if !ends(e.Fact) {
-		return nil
+// destroy destroys envelopes that nobody may open any more, those of a batch together. What
+// a crash left behind goes at its end (Custody.Sweep).
+func (w *Worker) destroy(ctx context.Context, t *Term, commits []events.Recorded) error {
+	var ended []events.RequestID
+	facts := 0
+	for _, c := range commits {
+		facts += len(c.Events)
+		if slices.ContainsFunc(c.Events, func(e events.Event) bool { return ends(e.Fact) }) {
+			ended = append(ended, events.RequestID(c.Stream.ID))
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
-	defer cancel()
-	return w.Custody.Destroy(ctx, events.RequestID(e.Stream.ID))
+	if len(ended) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
+		defer cancel()
+		if err := w.Custody.Destroy(ctx, ended...); err != nil {
+			return fmt.Errorf("destroy what commits %d to %d ended: %w", commits[0].Seq, commits[len(commits)-1].Seq, err)
+		}
+	}
+	t.Handled(facts)
+	return nil
 }
 
 // ends reports whether envelopes have no use after a fact. What a read was executed for
@@ -135,26 +155,6 @@ func (w *Worker) send(ctx context.Context, t events.Ticket) error {
 	}
 	if err := w.Jobs.Publish(ctx, t.Cluster, t.Operation, t.Job, signed); err != nil {
 		return fmt.Errorf("queue ticket of %s: %w", t.Job, err)
-	}
-	return nil
-}
-
-// withdraw takes the ticket of an ended request back.
-func (w *Worker) withdraw(ctx context.Context, id events.RequestID) error {
-	r, _, err := command.Load[command.Request](ctx, w.Log, events.RequestStream(id))
-	if err != nil {
-		return err
-	}
-	if r.Submitted.Operation == events.OperationPatch {
-		if err := w.Jobs.Remove(ctx, r.Submitted.Cluster, events.OperationCompare, events.ComparisonOf(id)); err != nil {
-			return fmt.Errorf("withdraw look of %s: %w", id, err)
-		}
-	}
-	if r.Job == "" {
-		return nil
-	}
-	if err := w.Jobs.Remove(ctx, r.Submitted.Cluster, r.Submitted.Operation, r.Job); err != nil {
-		return fmt.Errorf("withdraw ticket of %s: %w", id, err)
 	}
 	return nil
 }

@@ -179,7 +179,7 @@ func TestNamesOfLoopsAreTheirOwn(t *testing.T) {
 	for name, loops := range map[string][]worker.Loop{
 		"one of the worker's own": {loop("dispatch")}, "two of one name": {loop("x"), loop("x")}, "no name": {loop("")}, "a name in capitals": {loop("Loop")},
 	} {
-		if err := worker.New(worker.Config{Inventory: inventoryOf(w), Custody: w, Loops: loops}).Run(t.Context()); err == nil {
+		if err := worker.New(worker.Config{Inventory: inventoryOf(w), Custody: w, Sessions: w, Loops: loops}).Run(t.Context()); err == nil {
 			t.Errorf("%s: it runs", name)
 		}
 	}

@@ -32,6 +32,10 @@ type Jobs interface {
 	// Publish queues a ticket; one that is queued already stays as it is.
 	Publish(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID, ticket []byte) error
 
+	// Queued are the jobs whose tickets are in the queue or in an agent's hands. It is not
+	// all of them if there are too many to tell.
+	Queued(ctx context.Context) (jobs map[events.JobID]bool, all bool, err error)
+
 	// Remove takes a ticket back. One that is not queued is fine.
 	Remove(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error
 
@@ -83,7 +87,7 @@ type Views interface {
 
 // Custody destroys envelopes that nobody may open any more. Package custody has it.
 type Custody interface {
-	Destroy(ctx context.Context, request events.RequestID) error
+	Destroy(ctx context.Context, requests ...events.RequestID) error
 	Sweep(ctx context.Context) error // destroys what is past its end
 }
 
@@ -158,10 +162,10 @@ func New(cfg Config) *Worker {
 // rhythm is one loop.
 func (w *Worker) own() []Loop {
 	return []Loop{
-		w.follow("dispatch", w.dispatch),
+		{"dispatch", Follow(w.Feed, w.Positions, "dispatch", w.dispatch)},
 		w.follow("turns", w.offerNext),
 		w.follow("scans", w.moveScan),
-		w.follow("destruction", w.destroy),
+		{"destruction", Follow(w.Feed, w.Positions, "destruction", w.destroy)},
 		{"offers", Every(offerInterval, simply(w.offerOpen, w.offerScans))},
 		{"looks", w.looks},
 		{"schedules", Every(scheduleInterval, simply(w.Inventory.QueueDue, w.Inventory.Expire))},

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ type world struct {
 	lag       bool          // of the views
 	behind    chan struct{} // if set, the views catch up when it is closed
 	locked    bool          // the rows of envelopes
+	asked     int           // how often the queue was
+	crowded   bool          // the queue, so that it does not tell
 	ended     []worker.EndedSession
 	forget    error // instead of removing those
 }
@@ -277,18 +280,24 @@ func TestWhatEndsIsTakenBack(t *testing.T) {
 		"failed":    events.RequestFailed{Job: job, Code: events.FailureForbidden},
 	}
 	for name, fact := range ends {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
-				w.start(t)
-				w.submit(t)
-				w.approve(t)
-				w.record(t, events.RequestStream(req), fact)
-				if len(w.queue) != 0 || !slices.Contains(w.destroyed, req) {
-					t.Errorf("queue %v, destroyed %v", w.queue, w.destroyed)
-				}
+		for _, crowded := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, the queue is too long to tell: %t", name, crowded), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t)
+					w.crowded = crowded
+					w.start(t)
+					w.submit(t)
+					w.approve(t)
+					if len(w.queue) != 1 {
+						t.Fatalf("queue %v", w.queue)
+					}
+					w.record(t, events.RequestStream(req), fact)
+					if len(w.queue) != 0 || !slices.Contains(w.destroyed, req) {
+						t.Errorf("queue %v, destroyed %v", w.queue, w.destroyed)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -513,6 +522,20 @@ func (w *world) Publish(_ context.Context, _ events.ClusterID, _ events.Operatio
 	return nil
 }
 
+func (w *world) Queued(context.Context) (map[events.JobID]bool, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked++
+	jobs := map[events.JobID]bool{}
+	for id := range w.queue {
+		jobs[id] = true
+	}
+	if w.crowded {
+		return nil, false, nil
+	}
+	return jobs, true, nil
+}
+
 func (w *world) Remove(_ context.Context, _ events.ClusterID, _ events.Operation, id events.JobID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -533,7 +556,7 @@ func (w *world) DeadLetters(ctx context.Context, handle func(context.Context, wo
 	}
 }
 
-func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
+func (w *world) Destroy(ctx context.Context, ids ...events.RequestID) error {
 	w.mu.Lock()
 	locked := w.locked
 	w.mu.Unlock()
@@ -543,7 +566,7 @@ func (w *world) Destroy(ctx context.Context, id events.RequestID) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.destroyed = append(w.destroyed, id)
+	w.destroyed = append(w.destroyed, ids...)
 	return nil
 }
 

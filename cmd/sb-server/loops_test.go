@@ -95,6 +95,12 @@ func (j sleepingJobs) Publish(ctx context.Context, c events.ClusterID, op events
 	return j.Jobs.Publish(j.pass(ctx), c, op, job, ticket)
 }
 
+func (j sleepingJobs) Queued(ctx context.Context) (map[events.JobID]bool, bool, error) {
+	jobs, all, err := j.Jobs.Queued(j.pass(ctx))
+	j.pass(ctx)
+	return jobs, all, err
+}
+
 func (j sleepingJobs) Remove(ctx context.Context, c events.ClusterID, op events.Operation, job events.JobID) error {
 	defer j.pass(ctx)
 	return j.Jobs.Remove(j.pass(ctx), c, op, job)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -13,6 +14,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
 	"secretsbridge/projections"
+	"secretsbridge/store"
 	"secretsbridge/worker"
 )
 
@@ -24,6 +26,8 @@ type metrics struct {
 	log    func(context.Context) (events.Seq, error)               // its end
 	views  func(context.Context) (events.Seq, error)               // what they hold
 	agents func(context.Context) (online, enrolled int, err error) // by the views
+	outbox func(context.Context) (waiting int, late time.Duration, err error)
+	open   func(context.Context) (watches, requests int, err error) // by the views
 	logger *slog.Logger
 }
 
@@ -78,6 +82,10 @@ var (
 	logLast      = prometheus.NewDesc("sb_log_last_sequence", "sequence of the newest commit of the log", nil, nil)
 	viewsAt      = prometheus.NewDesc("sb_views_position", "sequence of the last commit that the views hold", nil, nil)
 	viewsBehind  = prometheus.NewDesc("sb_views_lag_commits", "commits of the log that the views do not hold yet", nil, nil)
+	outboxDepth  = prometheus.NewDesc("sb_outbox_waiting", "deliveries of notices that are still to be made, also those held back", nil, nil)
+	outboxLate   = prometheus.NewDesc("sb_outbox_late_seconds", "how long the oldest delivery of a notice is due, 0 if none is", nil, nil)
+	watchesOpen  = prometheus.NewDesc("sb_watches_open", "applications that are watched for written patches and not yet judged", nil, nil)
+	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -86,7 +94,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
 		to <- d
 	}
 }
@@ -129,13 +137,24 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	if viewsErr != nil {
 		return
 	}
-	online, enrolled, err := m.agents(ctx)
-	if err != nil {
-		m.logger.Warn("a part that is measured does not answer", "part", "agents", "err", err)
-		return
+	told := func(part string, err error) bool {
+		if err != nil {
+			m.logger.Warn("a part that is measured does not answer", "part", part, "err", err)
+		}
+		return err == nil
 	}
-	gauge(agentsByHear, float64(online), string(events.AgentOnline))
-	gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
+	if online, enrolled, err := m.agents(ctx); told("agents", err) {
+		gauge(agentsByHear, float64(online), string(events.AgentOnline))
+		gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
+	}
+	if waiting, late, err := m.outbox(ctx); told("outbox", err) {
+		gauge(outboxDepth, float64(waiting))
+		gauge(outboxLate, late.Seconds())
+	}
+	if watches, requests, err := m.open(ctx); told("watches", err) {
+		gauge(watchesOpen, float64(watches))
+		gauge(watchedFor, float64(requests))
+	}
 }
 
 // measures is what this server tells.
@@ -148,6 +167,10 @@ func (st *stack) measures() metrics {
 			return at.Seq, err
 		},
 		agents: projections.Agents{Pool: st.pool}.Count,
+		outbox: func(ctx context.Context) (int, time.Duration, error) {
+			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
+		},
+		open:   projections.Rollouts{Pool: st.pool}.Count,
 		logger: st.log,
 	}
 }

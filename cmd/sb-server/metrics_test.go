@@ -34,6 +34,8 @@ func measured() metrics {
 		log:    func(context.Context) (events.Seq, error) { return 42, nil },
 		views:  func(context.Context) (events.Seq, error) { return 40, nil },
 		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
+		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
+		open:   func(context.Context) (int, int, error) { return 14, 2, nil },
 		logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -66,7 +68,9 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_loop_last_run_timestamp_seconds{loop="dispatch"} 1.8000000005e+09`, `sb_loop_last_run_timestamp_seconds{loop="ends"} 0`,
 		`sb_loop_position{loop="dispatch"} 39`, `sb_loop_position{loop="ends"} 0`,
 		`sb_loop_terms_total{loop="dispatch"} 2`, `sb_loop_terms_total{loop="ends"} 0`,
+		`sb_outbox_late_seconds 2.5`, `sb_outbox_waiting 6`,
 		`sb_part_up{part="database"} 1`, `sb_part_up{part="log"} 1`, `sb_views_lag_commits 2`, `sb_views_position 40`,
+		`sb_watched_requests 2`, `sb_watches_open 14`,
 	}
 	if diff := cmp.Diff(want, ours(t, measured())); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -82,9 +86,13 @@ func TestAScrapeTellsWhatItCanWhileAPartIsAway(t *testing.T) {
 		missing []string
 	}{
 		"the log":   {func(m *metrics) { m.log = seq }, []string{`sb_part_up{part="log"} 0`, `sb_views_position 40`}, []string{"sb_log_", "sb_views_lag"}},
-		"the views": {func(m *metrics) { m.views = seq }, []string{`sb_part_up{part="database"} 0`, `sb_log_last_sequence 42`}, []string{"sb_views_", "sb_agents"}},
+		"the views": {func(m *metrics) { m.views = seq }, []string{`sb_part_up{part="database"} 0`, `sb_log_last_sequence 42`}, []string{"sb_views_", "sb_agents", "sb_outbox_", "sb_watche"}},
 		"the agents": {func(m *metrics) { m.agents = func(context.Context) (int, int, error) { return 0, 0, away } },
-			[]string{`sb_part_up{part="database"} 1`, `sb_views_position 40`}, []string{"sb_agents"}},
+			[]string{`sb_part_up{part="database"} 1`, `sb_views_position 40`, `sb_outbox_waiting 6`, `sb_watches_open 14`}, []string{"sb_agents"}},
+		"the outbox": {func(m *metrics) { m.outbox = func(context.Context) (int, time.Duration, error) { return 0, 0, away } },
+			[]string{`sb_agents{state="online"} 3`, `sb_watches_open 14`}, []string{"sb_outbox_"}},
+		"the watches": {func(m *metrics) { m.open = func(context.Context) (int, int, error) { return 0, 0, away } },
+			[]string{`sb_agents{state="online"} 3`, `sb_outbox_waiting 6`}, []string{"sb_watche"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := measured()
