@@ -36,7 +36,7 @@ func TestAnInstallationTellsOperatorsMore(t *testing.T) {
 	r.enrol()
 	r.call(nobody, "GET", "/installation", nil).wants(t, 401, "not_signed_in")
 	want := api.Installation{
-		Version: "1.2.3+test", Passkeys: api.RelyingParty{ID: here.ID, Origins: []string{here.Origin}},
+		Version: "1.2.3+test", Passkeys: api.RelyingParty{ID: here.ID, Origins: []string{here.Origin}}, Mail: true,
 		Limits: api.InstallationLimits{
 			PendingSeconds: int(pendingTTL.Seconds()), ApprovalSeconds: int(approvalTTL.Seconds()), RevealSeconds: int(revealTTL.Seconds()),
 			OpenRequests: 200, UploadBytes: 1 << 20, SessionSeconds: 8 * 60 * 60, BrowserIdleSeconds: 15 * 60,

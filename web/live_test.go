@@ -92,7 +92,7 @@ func TestALiveStreamTellsWhatToReadAgain(t *testing.T) {
 	boss := r.listen(t, r.admin, "/live")
 	begun := boss.wantsNews("ready", all...)
 	mine := r.listen(t, r.developer, "/live")
-	mine.wantsNews("ready", "requests", "secrets", "integrations", "connections", "me")
+	mine.wantsNews("ready", "requests", "secrets", "connections", "me")
 	if again := r.listen(t, r.admin, "/live", with("Last-Event-ID", begun)); begun != itoa(r.last()) {
 		t.Errorf("it began at %s", begun)
 	} else { // nothing changed, so there is nothing to say
@@ -110,7 +110,7 @@ func TestALiveStreamTellsWhatToReadAgain(t *testing.T) {
 	boss.wantsNews("change", "connections", "audit")
 	mine.wantsNews("change", "connections")
 	late := r.listen(t, r.developer, "/live", with("Last-Event-ID", seen))
-	late.wantsNews("reset", "requests", "secrets", "integrations", "connections", "me")
+	late.wantsNews("reset", "requests", "secrets", "connections", "me")
 
 	r.setRoles(r.developer.ID) // they are told of that change no more
 	r.submit(r.other)
