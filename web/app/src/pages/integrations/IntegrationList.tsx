@@ -1,4 +1,4 @@
-import { Badge, Text } from '@mantine/core'
+import { Text } from '@mantine/core'
 import { IconPlugConnected } from '@tabler/icons-react'
 import { useNavigate } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
@@ -9,7 +9,8 @@ import { paths } from '../../paths'
 import type { Column } from '../../ui/DataTable'
 import { Empty } from '../../ui/states'
 import { When } from '../../ui/When'
-import { byAgent, kindWords, stateWords, told } from './integrationWords'
+import { IntegrationBadge } from './IntegrationBadge'
+import { byAgent, kindWords, told } from './integrationWords'
 
 const columns: Column<Integration>[] = [
   { id: 'name', title: 'Integration', width: 'minmax(0, 1fr)', cell: ({ name }) => <strong>{name}</strong> },
@@ -39,11 +40,6 @@ const columns: Column<Integration>[] = [
   },
   { id: 'changed', title: 'Changed', width: '120px', wide: true, cell: ({ changed_at }) => <When at={changed_at} /> },
 ]
-
-export function IntegrationBadge({ integration }: { integration: Pick<Integration, 'state'> }) {
-  const { label, tone } = stateWords[integration.state]
-  return <Badge color={tone}>{label}</Badge>
-}
 
 /** What is told of facts outside, and what is looked at there. */
 export function IntegrationList({ create }: { create: ReactNode }) {
