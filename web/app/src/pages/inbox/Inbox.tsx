@@ -73,6 +73,7 @@ function Triage() {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
   const narrow = useMediaQuery('(max-width: 62em)', false, { getInitialValueInEffect: false })
   const filter = useRef<HTMLInputElement>(null)
+  const frame = useRef(0) // that gives a row the focus
   const pane = useRef<HTMLElement>(null)
   const list = useRef<HTMLElement>(null)
   const last = useRef(0)
@@ -91,7 +92,8 @@ function Triage() {
   const focus = (id: string | undefined) => {
     const row = () => (id ? list.current?.querySelector<HTMLElement>(`[data-row="${id}"]`) : undefined)
     row()?.focus() // at once: the next key may be a command
-    requestAnimationFrame(() => (row() ?? pane.current?.querySelector<HTMLElement>('h2'))?.focus())
+    cancelAnimationFrame(frame.current)
+    frame.current = requestAnimationFrame(() => (row() ?? pane.current?.querySelector<HTMLElement>('h2'))?.focus())
   }
   const goTo = (request: Request | undefined) => {
     if (request?.id !== at) {
@@ -137,7 +139,14 @@ function Triage() {
         return goTo(shownParts.find((part) => part.kind === 'ready')?.requests[0] ?? current)
       },
     },
-    { keys: ['/'], does: 'Filter', run: () => filter.current?.focus() },
+    {
+      keys: ['/'],
+      does: 'Filter',
+      run: () => {
+        cancelAnimationFrame(frame.current) // or a row would take the focus back
+        filter.current?.focus()
+      },
+    },
     { keys: ['Escape'], does: 'Select nothing', run: () => setPicked(new Set()) },
   ])
 
