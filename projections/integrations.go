@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -187,10 +186,4 @@ func (s Integrations) Told(ctx context.Context) ([]Told, error) {
 		told[n] = Told{i.Name, i.Kind, i.Settings.Notices, i.Settings.Projects}
 	}
 	return told, nil
-}
-
-// Wants reports whether it is told of a kind of notice about a project; the empty project is
-// none, which those have no say about that are told of some only.
-func (t Told) Wants(kind events.NoticeKind, project string) bool {
-	return (len(t.Notices) == 0 || slices.Contains(t.Notices, kind)) && (len(t.Projects) == 0 || slices.Contains(t.Projects, project))
 }

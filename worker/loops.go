@@ -42,27 +42,6 @@ func Every(interval time.Duration, step func(context.Context, *Term) error) func
 	}
 }
 
-// Together is a loop that does several things side by side under one lease. What ends with
-// an error ends the others.
-func Together(parts ...func(context.Context, *Term) error) func(context.Context, *Term) error {
-	return func(ctx context.Context, t *Term) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		done := make(chan error)
-		for _, part := range parts {
-			go func() { done <- part(ctx, t) }()
-		}
-		var first error
-		for range parts {
-			if err := <-done; err != nil && first == nil {
-				first = err
-				cancel()
-			}
-		}
-		return first
-	}
-}
-
 // followBatch is how many commits are looked at together.
 const followBatch = 256
 
