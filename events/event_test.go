@@ -245,6 +245,8 @@ func fill(v reflect.Value, name string) {
 		v.Set(reflect.ValueOf(day))
 	case v.Kind() == reflect.String:
 		v.SetString("a " + strings.ToLower(name))
+	case v.Type() == reflect.TypeFor[events.Seq]():
+		v.SetUint(3)
 	case v.Kind() == reflect.Int:
 		v.SetInt(int64(len(name)))
 	case v.Kind() == reflect.Bool:

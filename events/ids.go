@@ -22,6 +22,7 @@ type (
 	FactorID     string // f_…
 	DelegationID string // d_…
 	AmendmentID  string // m_…
+	HoldID       string // h_…
 	SealedID     string // w_…: a secret of an integration, or of a person, as it lies sealed
 	ConnectionID string // a name of [a-z0-9-], at most 40: people choose it
 	ClusterID    string // likewise: the workload network that an agent serves
@@ -67,6 +68,7 @@ func NewAgentID() AgentID             { return AgentID(newID("a_")) }
 func NewUserID() UserID               { return UserID(newID("u_")) }
 func NewSessionID() SessionID         { return SessionID(newID("s_")) }
 func NewFactorID() FactorID           { return FactorID(newID("f_")) }
+func NewHoldID() HoldID               { return HoldID(newID("h_")) }
 func NewSealedID() SealedID           { return SealedID(newID("w_")) }
 func NewCommandID() CommandID         { return CommandID(newID("c_")) }
 func NewCorrelationID() CorrelationID { return CorrelationID(newID("x_")) }

@@ -94,6 +94,7 @@ var catalogue = []Kind{
 	kind[AmendmentProposed]("sb.governance.amendment_proposed.v1", AggregateGovernance, "somebody proposed a change that others must approve"),
 	kind[AmendmentApproved]("sb.governance.amendment_approved.v1", AggregateGovernance, "one person agreed to a proposed change"),
 	kind[AmendmentRejected]("sb.governance.amendment_rejected.v1", AggregateGovernance, "somebody said no to a proposed change"),
+	kind[AmendmentExpired]("sb.governance.amendment_expired.v1", AggregateGovernance, "nobody decided a proposed change in its time"),
 	kind[AmendmentWithdrawn]("sb.governance.amendment_withdrawn.v1", AggregateGovernance, "who proposed a change took it back"),
 
 	kind[UserAdded]("sb.user.added.v1", AggregateUser, "a person or a machine may sign in"),
@@ -114,6 +115,11 @@ var catalogue = []Kind{
 	kind[DelegationGiven]("sb.user.delegation_given.v1", AggregateUser, "somebody lets another person vote for them"),
 	kind[DelegationEnded]("sb.user.delegation_ended.v1", AggregateUser, "a delegation ended before its time"),
 
+	kind[LinkExpired]("sb.user.link_expired.v1", AggregateUser, "nobody used a single-use link before its end"),
+	kind[TokenExpired]("sb.user.token_expired.v1", AggregateUser, "a machine's token reached its end"),
+	kind[FactorAbandoned]("sb.user.factor_abandoned.v1", AggregateUser, "a second factor was begun and never confirmed"),
+	kind[DelegationExpired]("sb.user.delegation_expired.v1", AggregateUser, "a delegation reached its end"),
+
 	kind[NoticesChosen]("sb.user.notices_chosen.v1", AggregateUser, "somebody said how they want to be told"),
 	kind[NoticeAbandoned]("sb.user.notice_abandoned.v1", AggregateUser, "somebody could not be told, however often it was tried"),
 
@@ -126,6 +132,10 @@ var catalogue = []Kind{
 	kind[StepUpFailed]("sb.access.step_up_failed.v1", AggregateAccess, "a person could not prove a second factor"),
 	kind[DirectRevealWithheld]("sb.access.direct_reveal_withheld.v1", AggregateAccess, "a rule for reading at once did not count, because the secret is production"),
 	kind[AuditExported]("sb.access.audit_exported.v1", AggregateAccess, "somebody took facts of the log with them"),
+	kind[AuditRead]("sb.access.audit_read.v1", AggregateAccess, "somebody began to read the audit"),
+	kind[AuditCompared]("sb.access.audit_compared.v1", AggregateAccess, "views and audit were compared with the log"),
+	kind[EvidenceExported]("sb.access.evidence_exported.v1", AggregateAccess, "somebody took the evidence of a request with them"),
+	kind[SessionRenewed]("sb.access.session_renewed.v1", AggregateAccess, "a session got another token"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),
 
 	kind[IntegrationCreated]("sb.integration.created.v1", AggregateIntegration, "something outside was named that is told of facts, or looked at"),
@@ -143,6 +153,9 @@ var catalogue = []Kind{
 	kind[RewrapFinished]("sb.setting.rewrap_finished.v1", AggregateSetting, "the move ended or was stopped; running it again continues"),
 	kind[OwnershipRulesSet]("sb.setting.ownership_rules_set.v1", AggregateSetting, "somebody replaced the rules that say whose secrets are"),
 	kind[SigningKeyRotated]("sb.setting.signing_key_rotated.v1", AggregateSetting, "an operator gave the control plane a fresh signing key"),
+	kind[CheckpointKeyRotated]("sb.setting.checkpoint_key_rotated.v1", AggregateSetting, "an operator had another key sign checkpoints of the log"),
+	kind[LegalHoldPlaced]("sb.setting.legal_hold_placed.v1", AggregateSetting, "somebody had nothing removed until further notice"),
+	kind[LegalHoldLifted]("sb.setting.legal_hold_lifted.v1", AggregateSetting, "a legal hold ended"),
 }
 
 var (

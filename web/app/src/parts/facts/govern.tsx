@@ -78,6 +78,10 @@ export const governance: Table = {
       </>
     ),
   },
+  'amendment_expired.v1': {
+    label: 'Change expired',
+    says: () => <>Nobody decided a proposed change of the governance in its time</>,
+  },
   'amendment_withdrawn.v1': {
     label: 'Change taken back',
     says: (fact) => <>{fact.who} took back a proposed change of the governance</>,
@@ -116,4 +120,13 @@ export const settings: Table = {
     label: 'Signing key renewed',
     says: (fact) => <>{fact.who} gave the control plane a fresh signing key</>,
   },
+  'checkpoint_key_rotated.v1': {
+    label: 'Checkpoint key renewed',
+    says: (fact) => <>{fact.who} had another key sign checkpoints of the log</>,
+  },
+  'legal_hold_placed.v1': {
+    label: 'Legal hold placed',
+    says: (fact) => <>{fact.who} had nothing removed until further notice</>,
+  },
+  'legal_hold_lifted.v1': { label: 'Legal hold lifted', says: (fact) => <>{fact.who} ended a legal hold</> },
 }

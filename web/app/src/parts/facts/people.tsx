@@ -154,6 +154,20 @@ export const users: Table = {
       </>
     ),
   },
+  'link_expired.v1': { label: 'Link expired', says: (fact) => <>Nobody used the link that {whom(fact)} got</> },
+  'token_expired.v1': { label: 'Token expired', says: (fact) => <>A token of {whom(fact)} reached its end</> },
+  'factor_abandoned.v1': {
+    label: 'Second factor not confirmed',
+    says: (fact) => (
+      <>
+        {whom(fact)} began with {factor(fact)} and never confirmed it
+      </>
+    ),
+  },
+  'delegation_expired.v1': {
+    label: 'Delegation expired',
+    says: (fact) => <>Somebody else no longer votes for {whom(fact)}: the time is over</>,
+  },
   'delegation_ended.v1': {
     label: 'Delegation ended',
     says: (fact) => <>{fact.who} ended a delegation before its time</>,
@@ -178,6 +192,14 @@ const refusedSignIns: Record<string, string> = {
   sso_email_unverified: 'with an e-mail that the identity provider has not verified',
   sso_email_taken: 'with an e-mail that is somebody else’s',
   sso_person_disabled: 'who is kept out',
+}
+
+const readings: Record<string, string> = {
+  events: 'facts of the audit',
+  counts: 'counts of the audit',
+  commits: 'the stored bytes of the log',
+  proofs: 'proofs of the log',
+  past: 'how something was',
 }
 
 const endings: Record<string, string> = {
@@ -254,6 +276,29 @@ export const access: Table = {
       </>
     ),
   },
+  'audit_read.v1': {
+    label: 'Audit read',
+    says: (fact) => (
+      <>
+        {fact.who} began to read {readings[fact.text('reading')] ?? 'the audit'}
+        {fact.list('filters').length > 0 && ', narrowed by filters'}
+      </>
+    ),
+  },
+  'audit_compared.v1': {
+    label: 'Views compared with the log',
+    says: (fact) => (
+      <>
+        {fact.who} compared views and audit with the log:{' '}
+        {fact.number('differences') === 0 ? 'nothing differs' : `${plural(fact.number('differences'), 'row')} differ`}
+      </>
+    ),
+  },
+  'evidence_exported.v1': {
+    label: 'Evidence taken along',
+    says: (fact) => <>{fact.who} took the evidence of a request along</>,
+  },
+  'session_renewed.v1': { label: 'Session renewed', says: (fact) => <>{person(fact, 'user')} went on in a session</> },
   'denied.v1': {
     label: 'Access denied',
     says: (fact) => (
