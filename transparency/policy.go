@@ -65,6 +65,9 @@ func (p *Policy) Origin() string { return p.origin }
 // Key is the log's key.
 func (p *Policy) Key() string { return p.key }
 
+// Rules is the policy for the library.
+func (p *Policy) Rules() torchwood.Policy { return p.rules }
+
 // Rotated is the same policy for another key of the same log, which the log itself has named.
 func (p *Policy) Rotated(key string) (*Policy, error) {
 	next, err := ParsePolicy([]byte(strings.Replace(p.text, p.key, key, 1)))
