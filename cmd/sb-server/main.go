@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"secretsbridge/command"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/harden"
 )
@@ -33,7 +34,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)
 	}
-	if err := root.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	switch err := root.ExecuteContext(ctx); {
+	case errors.Is(err, command.ErrLogUnsafe):
+		fmt.Fprintln(os.Stderr, "sb-server:", err)
+		os.Exit(exitUnsafe)
+	case err != nil && !errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)
 	}

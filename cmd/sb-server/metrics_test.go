@@ -32,6 +32,7 @@ func measured() metrics {
 			}
 		},
 		log:    func(context.Context) (events.Seq, error) { return 42, nil },
+		halted: func() error { return nil },
 		views:  func(context.Context) (events.Seq, error) { return 40, nil },
 		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
