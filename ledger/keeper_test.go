@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,9 +177,10 @@ func TestAnOutageOfPostgresIsWaitedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.fill(10)
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		r.kept.Fault = func() error {
-			if away {
+			if away.Load() {
 				return errors.New("connection refused")
 			}
 			return nil
@@ -188,15 +190,15 @@ func TestAnOutageOfPostgresIsWaitedOut(t *testing.T) {
 		if k.Tree().N != 0 || ended() != nil {
 			t.Fatalf("tree %v, %v", k.Tree(), ended())
 		}
-		away = false
+		away.Store(false)
 		settle(2 * time.Second)
 		if last, err := k.Latest(t.Context()); err != nil || last.Tree != r.tree(10) {
 			t.Fatalf("latest: %v, %v", last.Tree, err)
 		}
-		away = true
+		away.Store(true)
 		r.fill(5)
 		settle(10 * time.Second)
-		away = false
+		away.Store(false)
 		settle(6 * time.Second)
 		if last, err := k.Latest(t.Context()); err != nil || last.Tree != r.tree(15) || ended() != nil {
 			t.Errorf("latest: %v, %v; %v", last.Tree, err, ended())
