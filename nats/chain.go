@@ -14,7 +14,8 @@ const scanned = 4
 
 // chained checks that a history hangs together from its commit number fresh on, those before
 // being checked: a commit that was to follow another stands next behind it, and no command
-// decided twice. The error is [command.LogReplayed].
+// decided twice. The error is [command.LogReplayed], or [command.LogDamaged] where a commit that
+// another was to follow is not there.
 func chained(history []events.Recorded, fresh int) error {
 	var taken map[events.CommandID]events.Seq
 	if len(history)-fresh > scanned {
@@ -28,7 +29,10 @@ func chained(history []events.Recorded, fresh int) error {
 		if i > 0 {
 			before = history[i-1].Seq
 		}
-		if c.After != events.AnySeq && c.After != before {
+		if c.After != events.AnySeq && c.After > before {
+			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d, which is missing", command.LogDamaged, c.Seq, c.Stream, before, c.After)
+		}
+		if c.After != events.AnySeq && c.After < before {
 			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d", command.LogReplayed, c.Seq, c.Stream, before, c.After)
 		}
 		id := c.Events[0].Command

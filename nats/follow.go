@@ -95,11 +95,18 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		case <-wait.Done():
 		}
 	}()
-	last, err := s.Last(wait)
-	if err != nil {
-		return false, err
+	// Whoever deletes the log and makes it anew takes its consumers away: they are the first to know.
+	info, err := s.stream.Info(wait)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, fmt.Errorf("follow the log: %w", err) // for Watch to judge
 	}
-	if last < *after {
+	if err != nil {
+		return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
+	}
+	if err := s.proveSeen(wait, info); err != nil {
+		return errors.Is(err, command.ErrLogUnsafe), err
+	}
+	if last := events.Seq(info.State.LastSeq); last < *after {
 		return true, fmt.Errorf("%w: it ends at %d and was followed up to %d before", command.LogTruncated, last, *after)
 	}
 	messages, remove, err := s.consume(wait, *after)

@@ -22,7 +22,8 @@ type keys struct {
 	signing  *signingKeys
 	links    *nats.Authority
 
-	writerFrom events.Seq // the first commit that needs a MAC of its writer; 0 where nothing says so
+	writerFrom  events.Seq      // the first commit that needs a MAC of its writer; 0 where nothing says so
+	checkpoints *checkpointKeys // opened after the database
 }
 
 // openKeys opens the keys of a data directory. New ones are made only where nothing
