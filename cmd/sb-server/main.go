@@ -34,12 +34,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)
 	}
-	switch err := root.ExecuteContext(ctx); {
-	case errors.Is(err, command.ErrLogUnsafe):
-		fmt.Fprintln(os.Stderr, "sb-server:", err)
-		os.Exit(exitUnsafe)
-	case err != nil && !errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "sb-server:", err)
-		os.Exit(1)
+	err := root.ExecuteContext(ctx)
+	if err == nil || errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "sb-server:", err)
+	os.Exit(exitCode(err))
 }

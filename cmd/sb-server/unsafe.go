@@ -7,9 +7,18 @@ import (
 	"secretsbridge/command"
 )
 
-// exitUnsafe is the exit code of a server that does not trust its log. Nobody should start it
+// exitUnsafe is the exit code of a server that raised an alarm of its log. Nobody should start it
 // again before somebody has looked (docs/operations/alerts.md).
 const exitUnsafe = 3
+
+// exitCode is that of a server that ended with an error. A store that failed needs a start, and
+// no more than that once there is space.
+func exitCode(err error) int {
+	if alarm, ok := command.AlarmOf(err); ok && alarm != command.LogStoreFailed {
+		return exitUnsafe
+	}
+	return 1
+}
 
 // raise says in the server's log what is wrong with the history, if that is what err says.
 func raise(log *slog.Logger, err error) {
