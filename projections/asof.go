@@ -34,6 +34,20 @@ func (a Audit) At(ctx context.Context, t time.Time) (seq events.Seq, err error) 
 	return seq, nil
 }
 
+// TimeOf is when a commit was decided, or [ErrNotFound].
+func (a Audit) TimeOf(ctx context.Context, seq events.Seq) (time.Time, error) {
+	type row struct{ Time time.Time }
+	found, err := fetchOne[row](ctx, a.Pool, `
+		SELECT time
+		FROM   audit.events
+		WHERE  seq = $1
+		AND    place = 0`, planned, int64(seq))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look up when commit %d was: %w", seq, err)
+	}
+	return found.Time.UTC(), nil
+}
+
 // AsOf is a request as it was when a commit was the newest one: its facts until then, folded as
 // they were then. [ErrNotFound] says that it was not there yet.
 func (r Requests) AsOf(ctx context.Context, id events.RequestID, at events.Seq) (Request, error) {

@@ -33,6 +33,10 @@ func (v Views) CommitAt(ctx context.Context, t time.Time) (events.Seq, error) {
 	return Audit{Pool: v.Pool}.At(ctx, t)
 }
 
+func (v Views) TimeOf(ctx context.Context, seq events.Seq) (time.Time, error) {
+	return Audit{Pool: v.Pool}.TimeOf(ctx, seq)
+}
+
 func (v Views) SecretAsOf(ctx context.Context, id events.SecretID, at events.Seq) (Secret, error) {
 	return Secrets{Pool: v.Pool}.AsOf(ctx, id, at)
 }
