@@ -147,6 +147,19 @@ func (m *Memory) fresh(commits []command.Commit) error {
 	return nil
 }
 
+// Replay puts a stored commit behind the log once more, as whoever may publish to it can.
+func (m *Memory) Replay(seq events.Seq) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	again := m.commits[seq-1]
+	again.Seq = events.Seq(len(m.commits) + 1)
+	m.commits = append(m.commits, again)
+	if m.moved != nil {
+		close(m.moved)
+		m.moved = nil
+	}
+}
+
 func (m *Memory) last(stream events.Stream) events.Seq {
 	for _, c := range slices.Backward(m.commits) {
 		if c.Stream == stream {
