@@ -53,6 +53,7 @@ type Witness struct {
 	taken    bool      // the control plane has the line
 	cosigned time.Time
 	seen     time.Time
+	unsaved  *events.ShownCheckpoint // what broke the log, while it could not be saved
 }
 
 // Open reads what the agent saw of the log, if it did. What others may have written, and what is
@@ -82,6 +83,7 @@ func (w *Witness) Ask() events.AskCheckpoint {
 	w.accept()
 	ask := events.AskCheckpoint{Size: w.tree.N, Seen: w.state.Checkpoint}
 	if t := w.state.Trouble; t != nil {
+		w.save()
 		ask.Trouble, ask.Shown = t.Why, t.Shown
 		return ask
 	}
@@ -231,12 +233,24 @@ func (w *Witness) cosign() {
 // fails saves the evidence and refuses all jobs from now on.
 func (w *Witness) fails(why events.LogTrouble, shown events.ShownCheckpoint) error {
 	t := &trouble{At: time.Now().UTC(), Why: why, Shown: shown.Checkpoint, Keys: shown.Keys, Evidence: evidenceName(time.Now())}
-	w.state.Trouble = t // whatever becomes of the files
-	saved := writeEvidence(w.Dir, *t, w.state, shown)
-	kept := w.state.write(w.Dir)
+	w.state.Trouble, w.unsaved = t, &shown // whatever becomes of the files
 	w.Logger.Error("no jobs are done from now on: "+why.Sentence()+"; see docs/how-to/log-trouble.md",
-		"trouble", why, "size", w.tree.N, "evidence", t.Evidence, "err", errors.Join(saved, kept))
+		"trouble", why, "size", w.tree.N, "evidence", t.Evidence)
+	w.save()
 	return w.broken()
+}
+
+// save keeps the evidence and the trouble, if they are not kept yet.
+func (w *Witness) save() {
+	if w.unsaved == nil {
+		return
+	}
+	err := writeEvidence(w.Dir, *w.state.Trouble, w.state, *w.unsaved)
+	if err = errors.Join(err, w.state.write(w.Dir)); err != nil {
+		w.Logger.Error("what is wrong with the log cannot be kept, and would be forgotten if the agent stopped now; it is tried again", "err", err)
+		return
+	}
+	w.unsaved = nil
 }
 
 // open reads a checkpoint that one of the keys signed.
