@@ -11,6 +11,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/private"
+	"secretsbridge/transparency"
 )
 
 // ErrNothingToAccept says that the agent has no trouble with the log.
@@ -92,7 +93,7 @@ func (w *Witness) accept() {
 		err = errors.New("it is about another log than the one that was shown last")
 	}
 	if err == nil {
-		next := document{Format: format, Agent: w.Agent, Keys: signing(t.Shown, t.Keys), Checkpoint: t.Shown}
+		next := document{Format: format, Agent: w.Agent, Keys: transparency.Signing([]byte(t.Shown), t.Keys), Checkpoint: t.Shown}
 		if fault := next.write(w.Dir); fault != nil {
 			w.Logger.Error("the operator's acceptance of the log cannot be kept, and is tried again", "err", fault)
 			return

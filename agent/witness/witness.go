@@ -150,7 +150,7 @@ func (w *Witness) See(asked events.AskCheckpoint, shown events.ShownCheckpoint) 
 	if asked.Cosignature != "" {
 		w.taken = true
 	}
-	keys := signing(shown.Checkpoint, slices.Concat(w.state.Keys, shown.Keys))
+	keys := transparency.Signing([]byte(shown.Checkpoint), slices.Concat(w.state.Keys, shown.Keys))
 	if tree.N == w.tree.N && slices.Equal(keys, w.state.Keys) {
 		w.seen = time.Now()
 		return false, nil
@@ -167,7 +167,7 @@ func (w *Witness) first(shown events.ShownCheckpoint) (news bool, err error) {
 	case tree.N < 1:
 		return false, errors.New("the first checkpoint is of an empty log")
 	}
-	if err := w.take(tree, shown.Checkpoint, signing(shown.Checkpoint, shown.Keys)); err != nil {
+	if err := w.take(tree, shown.Checkpoint, transparency.Signing([]byte(shown.Checkpoint), shown.Keys)); err != nil {
 		return false, err
 	}
 	w.Logger.Info("the log is seen for the first time; this agent holds the control plane to it from now on", "log", origin, "size", tree.N)
@@ -260,19 +260,4 @@ func open(keys []string, checkpoint string) (tlog.Tree, string, error) {
 		return tlog.Tree{}, "", err
 	}
 	return v.Open([]byte(checkpoint))
-}
-
-// signing are those of the keys that signed a checkpoint, each once.
-func signing(checkpoint string, keys []string) (signed []string) {
-	known := map[string]bool{}
-	for _, key := range keys {
-		if known[key] {
-			continue
-		}
-		known[key] = true
-		if _, _, err := open([]string{key}, checkpoint); err == nil {
-			signed = append(signed, key)
-		}
-	}
-	return signed
 }
