@@ -125,7 +125,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)," && \
 	echo "== 1,000 applications of Argo CD looked at (s/period, aim 15; ratio to the same GETs unread)," && \
 	echo "== facts to notices (rows/s, ratio to COPY), notices sent (sent/s, ratio to bare UPDATEs)" && set -o pipefail && { \
-	$(GO) test -run '^$$' -bench 'Append|Take' -benchtime 4000x -count 3 ./nats && \
+	$(GO) test -run '^$$' -bench 'Append|Take|Writer' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
