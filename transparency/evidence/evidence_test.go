@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,24 +73,6 @@ func (l *log) prove(_ context.Context, tree tlog.Tree, leaf int64) (tlog.RecordP
 	return tlog.ProveRecord(tree.N, leaf, l)
 }
 
-// of are the commits that a want names.
-func (l *log) of(w evidence.Want) (found []evidence.Stored) {
-	for _, c := range l.commits {
-		if c.Stream != w.Stream || c.Seq > w.UpTo {
-			continue
-		}
-		fits := len(w.Types) == 0
-		for _, e := range c.Events {
-			typ, _ := events.TypeOf(e.Fact)
-			fits = fits || slices.Contains(w.Types, typ)
-		}
-		if fits {
-			found = append(found, evidence.Stored{Seq: c.Seq, Raw: c.Raw})
-		}
-	}
-	return found
-}
-
 const (
 	request = events.RequestID("r_1")
 	asker   = events.UserID("u_asker")
@@ -125,14 +106,18 @@ func life(t *testing.T) *log {
 	return l
 }
 
-func (l *log) gathered() []evidence.Stored {
-	all := l.of(evidence.Want{Stream: events.RequestStream(request), UpTo: events.AnySeq})
-	var history []events.Recorded
-	for _, c := range all {
-		history = append(history, l.commits[c.Seq-1])
+func (l *log) gathered() []events.Recorded {
+	of := func(stream events.Stream) (history []events.Recorded) {
+		for _, c := range l.commits {
+			if c.Stream == stream {
+				history = append(history, c)
+			}
+		}
+		return history
 	}
-	for _, w := range evidence.Wants(history) {
-		all = append(all, l.of(w)...)
+	all := of(events.RequestStream(request))
+	for _, w := range evidence.Wants(all) {
+		all = append(all, w.Of(of(w.Stream))...)
 	}
 	return all
 }
@@ -189,7 +174,7 @@ func (k keys) checkpoint(t *testing.T, tree tlog.Tree, witnessed bool) []byte {
 	return signed
 }
 
-func made(t *testing.T, l *log, checkpoint []byte, commits []evidence.Stored) []byte {
+func made(t *testing.T, l *log, checkpoint []byte, commits []events.Recorded) []byte {
 	t.Helper()
 	text, err := evidence.Make(t.Context(), request, day, checkpoint, l.tree(), commits, l.prove)
 	if err != nil {
@@ -290,9 +275,19 @@ func TestWhatProvesNothingIsRefused(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotInTheTreeMakesNoFile(t *testing.T) {
+	l, k := life(t), newKeys(t)
+	commits := l.gathered()
+	commits[0].Raw = append(bytes.Clone(commits[0].Raw), ' ')
+	_, err := evidence.Make(t.Context(), request, day, k.checkpoint(t, l.tree(), true), l.tree(), commits, l.prove)
+	if !errors.Is(err, evidence.ErrEvidence) {
+		t.Errorf("%v, want ErrEvidence", err)
+	}
+}
+
 func TestGapsAreSaid(t *testing.T) {
 	l, k := life(t), newKeys(t)
-	var without []evidence.Stored
+	var without []events.Recorded
 	for _, c := range l.gathered() {
 		if c.Seq != 1 && c.Seq != 4 && c.Seq != 5 && c.Seq != 12 {
 			without = append(without, c)

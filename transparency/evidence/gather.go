@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,19 +70,30 @@ func Wants(history []events.Recorded) []Want {
 	return append(wants, Want{Stream: events.CheckpointStream(), UpTo: last})
 }
 
-// Stored is a commit as the log has it.
-type Stored struct {
-	Seq events.Seq
-	Raw []byte
+// Of picks what is wanted from a history.
+func (w Want) Of(history []events.Recorded) []events.Recorded {
+	var found []events.Recorded
+	for _, c := range history {
+		if c.Seq <= w.UpTo && (len(w.Types) == 0 || slices.ContainsFunc(c.Events, w.wants)) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func (w Want) wants(e events.Event) bool {
+	typ, err := events.TypeOf(e.Fact)
+	return err == nil && slices.Contains(w.Types, typ)
 }
 
 // Prove makes the proof that a leaf is in a tree.
 type Prove func(ctx context.Context, tree tlog.Tree, leaf int64) (tlog.RecordProof, error)
 
-// Make writes a file. Commits may come in any order, and more than once.
-func Make(ctx context.Context, request events.RequestID, now time.Time, checkpoint []byte, tree tlog.Tree, commits []Stored, prove Prove) ([]byte, error) {
-	slices.SortFunc(commits, func(a, b Stored) int { return int(int64(a.Seq) - int64(b.Seq)) })
-	commits = slices.CompactFunc(commits, func(a, b Stored) bool { return a.Seq == b.Seq })
+// Make writes a file. Commits may come in any order, and more than once. A commit that is not the
+// one of the tree makes no file: the error wraps [ErrEvidence].
+func Make(ctx context.Context, request events.RequestID, now time.Time, checkpoint []byte, tree tlog.Tree, commits []events.Recorded, prove Prove) ([]byte, error) {
+	commits = slices.SortedFunc(slices.Values(commits), func(a, b events.Recorded) int { return cmp.Compare(a.Seq, b.Seq) })
+	commits = slices.CompactFunc(commits, func(a, b events.Recorded) bool { return a.Seq == b.Seq })
 	if len(commits) > MaxCommits {
 		return nil, fmt.Errorf("%w: it would have %d commits, the limit is %d", ErrEvidence, len(commits), MaxCommits)
 	}
@@ -90,6 +102,9 @@ func Make(ctx context.Context, request events.RequestID, now time.Time, checkpoi
 		proof, err := prove(ctx, tree, transparency.Leaf(c.Seq))
 		if err != nil {
 			return nil, fmt.Errorf("prove commit %d: %w", c.Seq, err)
+		}
+		if tlog.CheckRecord(proof, tree.N, tree.Hash, transparency.Leaf(c.Seq), transparency.LeafHash(c.Raw)) != nil {
+			return nil, fmt.Errorf("%w: commit %d is not the one in the signed tree", ErrEvidence, c.Seq)
 		}
 		f.Commits[i] = Commit{Seq: c.Seq, Raw: string(c.Raw), Proof: proof}
 	}
