@@ -39,7 +39,7 @@ func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfi
 	var config *tls.Config
 	n.ca, config = selfSigned(t)
 	configure = append([]func(*HubConfig){func(c *HubConfig) {
-		c.Registry, c.TLS, c.LeafAddr = n.registry, config, "127.0.0.1:0"
+		c.Registry, c.TLS, c.LeafAddr = n.registry, config, freeAddr(t) // of which it comes back
 	}}, configure...)
 	n.rig = newRig(t, 1, configure...)
 	var err error

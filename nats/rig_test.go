@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,16 +89,6 @@ func clusterOf(t testing.TB, n int) []*clusterConfig {
 	return all
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 func newAuthority(t testing.TB) *Authority {
 	t.Helper()
 	authority, err := CreateAuthority(filepath.Join(t.TempDir(), "authority"))
@@ -146,5 +137,33 @@ func eventually(t testing.TB, what string, try func(context.Context) error) {
 
 // testLogger shows the server's lines beside the test they belong to.
 func testLogger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	return slog.New(&folding{
+		Handler: slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}), said: map[string]bool{},
+	})
+}
+
+// folding shows what a server says of a peer that cannot be dialled once for each peer: it says
+// so hundreds of times, and what failed would be lost among them.
+type folding struct {
+	slog.Handler
+	mu   sync.Mutex
+	said map[string]bool // by address
+}
+
+func (f *folding) Handle(ctx context.Context, r slog.Record) error {
+	var text string
+	r.Attrs(func(a slog.Attr) bool {
+		text = a.Value.String()
+		return a.Key != "text"
+	})
+	if _, dial, ok := strings.Cut(text, "Error trying to connect to route"); ok {
+		_, dial, _ = strings.Cut(dial, "): ") // behind the number of the attempt
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.said[dial] {
+			return nil
+		}
+		f.said[dial] = true
+	}
+	return f.Handler.Handle(ctx, r)
 }

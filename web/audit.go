@@ -36,6 +36,9 @@ func (a *API) listAudit(c *call) (reply, error) {
 		return reply{}, err
 	}
 	shown, err := a.eventsOf(c, found.Items)
+	if err == nil {
+		err = a.reads(c, events.ReadingEvents, q)
+	}
 	return reply{status: http.StatusOK, body: api.Page[api.Event]{Items: shown, Next: found.Next}}, err
 }
 

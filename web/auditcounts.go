@@ -50,7 +50,7 @@ func (a *API) auditFacets(c *call) (reply, error) {
 	for i, v := range counts.Values {
 		shown.Items[i] = api.AuditFacet{Value: v.Value, Name: names[events.Actor(v.Value)], Count: v.N}
 	}
-	return reply{status: http.StatusOK, body: shown}, nil
+	return reply{status: http.StatusOK, body: shown}, a.reads(c, events.ReadingCounts, q)
 }
 
 // auditHistogram counts facts over time.
@@ -83,5 +83,5 @@ func (a *API) auditHistogram(c *call) (reply, error) {
 	for i, b := range found.Buckets {
 		shown.Items[i] = api.AuditBucket{At: b.At, Done: b.Done, Denied: b.Denied}
 	}
-	return reply{status: http.StatusOK, body: shown}, nil
+	return reply{status: http.StatusOK, body: shown}, a.reads(c, events.ReadingCounts, q)
 }

@@ -258,6 +258,8 @@ type API struct {
 	nonces  nonces
 	signIns signIns
 
+	readings readings // of the audit
+
 	newest  atomic.Uint64 // sequence of the newest command that this process answered
 	drained chan struct{} // closed when the server stops
 	drain   sync.Once
@@ -275,6 +277,7 @@ func New(cfg Config) *API {
 		streams: places{most: maxStreams}, exports: places{most: maxExports}, held: places{most: maxHeld},
 	}
 	a.started = cfg.Now().Truncate(time.Second) // signatures have whole seconds
+	a.readings.begun = map[reading]*begun{}
 	a.nonces.used, a.signIns.keys = map[events.SessionID]map[string]time.Time{}, map[seal.VerifyKey]time.Time{}
 	if cfg.Site != nil {
 		var err error
