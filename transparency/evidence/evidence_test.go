@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"secretsbridge/events"
+	"secretsbridge/seal"
 	"secretsbridge/transparency"
 	"secretsbridge/transparency/evidence"
 )
@@ -84,14 +85,30 @@ func rule(name string) events.Object {
 	return events.Object{Kind: events.KindRole, Name: name, Spec: events.Role{}}
 }
 
-// life is a log with one request among other things.
-func life(t *testing.T) *log {
+// receipt is what an agent signs when it has written a patch.
+func receipt(t *testing.T, key seal.SigningKey, version string) *events.Receipt {
+	t.Helper()
+	said, err := json.Marshal(events.CompleteJob{Request: request, Job: "j_1", Attempt: 1, ProviderVersion: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := seal.Call{Service: string(events.ServiceComplete), Account: "A1"}.SignRequest(key, said)
+	return &events.Receipt{Agent: agent, Account: "A1", Service: events.ServiceComplete, Key: key.Public().String(), Frame: frame}
+}
+
+// life is a log with one request among other things. An agent signed that the secret has that
+// version.
+func life(t *testing.T, signed string) *log {
 	l := &log{t: t}
+	agentKey, err := seal.GenerateSigningKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	l.add(events.GovernanceStream(), "user:u_admin", events.GovernanceChanged{Version: 1, Set: []events.Object{rule("one"), rule("two")}})
 	l.add(events.UserStream(voter), "user:u_admin", events.UserAdded{User: voter, Kind: events.UserPerson})
 	l.add(events.AccessStream("user:u_voter"), "user:u_voter", events.SignedIn{User: voter, Session: "s_1"})
 	l.add(events.AgentStream(agent), "user:u_admin", events.EnrolmentTokenIssued{Agent: agent, Name: "east", Cluster: "east"})
-	l.add(events.AgentStream(agent), "agent:a_1", events.AgentEnrolled{SignKey: "key"})
+	l.add(events.AgentStream(agent), "agent:a_1", events.AgentEnrolled{Account: "A1", SignKey: agentKey.Public().String()})
 	l.add(events.GovernanceStream(), "user:u_admin", events.GovernanceChanged{Version: 2, Set: []events.Object{rule("three")}, Removed: []events.ObjectRef{{Kind: events.KindRole, Name: "one"}}})
 	l.add(events.RequestStream(request), "user:u_asker", events.RequestSubmitted{
 		Request: request, Requester: asker, Operation: events.OperationPatch, Connection: "file", Cluster: "east", Ref: "prod/db", Reason: "rotate <it> & go",
@@ -101,7 +118,9 @@ func life(t *testing.T) *log {
 	l.add(events.RequestStream("r_other"), "user:u_asker", events.RequestSubmitted{Request: "r_other", Requester: asker})
 	l.add(events.RequestStream(request), "user:u_voter", events.ApprovalGiven{Step: "s", Approver: voter, Comment: "yes"}, events.RequestApproved{Job: "j_1"})
 	l.add(events.RequestStream(request), "agent:a_1", events.JobStarted{Job: "j_1", Agent: agent, Attempt: 1})
-	l.add(events.RequestStream(request), "agent:a_1", events.RequestExecuted{Job: "j_1", Agent: agent, Attempt: 1, ProviderVersion: "8", PreviousVersion: "7"})
+	l.add(events.RequestStream(request), "agent:a_1", events.RequestExecuted{
+		Job: "j_1", Agent: agent, Attempt: 1, ProviderVersion: "8", PreviousVersion: "7", Receipt: receipt(t, agentKey, signed),
+	})
 	l.add(events.RequestStream(request), "system:worker", events.RolloutBegun{Version: "8"})
 	return l
 }
@@ -126,7 +145,7 @@ func (l *log) gathered() []events.Recorded {
 type keys struct {
 	signer  *transparency.Signer
 	witness *torchwood.CosignatureSigner
-	policy  torchwood.Policy
+	policy  *transparency.Policy
 }
 
 func newKeys(t *testing.T) keys {
@@ -146,7 +165,7 @@ func newKeys(t *testing.T) keys {
 	if k.witness, err = torchwood.NewCosignatureSigner("w.example", private); err != nil {
 		t.Fatal(err)
 	}
-	k.policy, err = torchwood.ParsePolicy([]byte("log " + public + "\nwitness w " + k.witness.Verifier().String() + "\nquorum w\n"))
+	k.policy, err = transparency.ParsePolicy([]byte("log " + public + "\nwitness w " + k.witness.Verifier().String() + "\nquorum w\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +203,7 @@ func made(t *testing.T, l *log, checkpoint []byte, commits []events.Recorded) []
 }
 
 func TestEvidenceTellsTheLifeOfARequest(t *testing.T) {
-	l, k := life(t), newKeys(t)
+	l, k := life(t, "8"), newKeys(t)
 	got, err := evidence.Verify(made(t, l, k.checkpoint(t, l.tree(), true), l.gathered()), k.policy)
 	if err != nil {
 		t.Fatal(err)
@@ -197,11 +216,14 @@ func TestEvidenceTellsTheLifeOfARequest(t *testing.T) {
 		},
 		Policy:  evidence.Policy{Version: 2, Seq: 6, Objects: []events.Object{rule("three"), rule("two")}},
 		Votes:   []evidence.Vote{{By: voter, At: day.Add(9 * time.Second), Seq: 10, Step: "s", Agreed: true, Comment: "yes"}},
-		Work:    []evidence.Work{{Agent: agent, Name: "east", Cluster: "east", Key: "key", Attempt: 1, Seq: 11}},
-		Outcome: &evidence.Outcome{State: "executed", At: day.Add(11 * time.Second), Seq: 12, ProviderVersion: "8", PreviousVersion: "7"},
+		Work:    []evidence.Work{{Agent: agent, Name: "east", Cluster: "east", Attempt: 1, Seq: 11}},
+		Outcome: &evidence.Outcome{State: "executed", Signed: agent, At: day.Add(11 * time.Second), Seq: 12, ProviderVersion: "8", PreviousVersion: "7"},
 	}
 	timeline := got.Timeline
-	got.Timeline, got.Rollout = nil, nil
+	if key := l.commits[4].Events[0].Fact.(events.AgentEnrolled).SignKey; got.Work[0].Key != key {
+		t.Errorf("key of the agent: %q, want %q", got.Work[0].Key, key)
+	}
+	got.Timeline, got.Rollout, got.Work[0].Key = nil, nil, ""
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
@@ -213,7 +235,7 @@ func TestEvidenceTellsTheLifeOfARequest(t *testing.T) {
 // TestAnyChangeIsFound changes one byte of the file at a time, where it says something: a file
 // that still verifies must tell exactly the same.
 func TestAnyChangeIsFound(t *testing.T) {
-	l, k := life(t), newKeys(t)
+	l, k := life(t, "8"), newKeys(t)
 	text := made(t, l, k.checkpoint(t, l.tree(), true), l.gathered())
 	want, err := evidence.Verify(text, k.policy)
 	if err != nil {
@@ -236,7 +258,7 @@ func TestAnyChangeIsFound(t *testing.T) {
 }
 
 func TestWhatProvesNothingIsRefused(t *testing.T) {
-	l, k := life(t), newKeys(t)
+	l, k := life(t, "8"), newKeys(t)
 	signed := k.checkpoint(t, l.tree(), true)
 	edit := func(with func(f *evidence.File)) []byte {
 		f, err := evidence.Parse(made(t, l, signed, l.gathered()))
@@ -250,6 +272,7 @@ func TestWhatProvesNothingIsRefused(t *testing.T) {
 		}
 		return text
 	}
+	madeOf := func(l *log) []byte { return made(t, l, k.checkpoint(t, l.tree(), true), l.gathered()) }
 	for name, c := range map[string]struct {
 		text []byte
 		says string
@@ -262,6 +285,7 @@ func TestWhatProvesNothingIsRefused(t *testing.T) {
 		"another place":     {edit(func(f *evidence.File) { f.Commits[len(f.Commits)-1].Seq++ }), "not the one"},
 		"a word changed":    {edit(func(f *evidence.File) { f.Commits[0].Raw = strings.Replace(f.Commits[0].Raw, "two", "six", 1) }), "not the one"},
 		"another's format":  {edit(func(f *evidence.File) { f.Format = "x" }), "format"},
+		"a false receipt":   {madeOf(life(t, "9")), "said something else"},
 		"no commits":        {edit(func(f *evidence.File) { f.Commits = nil }), "commits"},
 		"an unknown field":  {[]byte(`{"format":"` + evidence.Format + `","more":1}`), "more"},
 		"two files":         {append(edit(func(*evidence.File) {}), "{}"...), "end"},
@@ -276,7 +300,7 @@ func TestWhatProvesNothingIsRefused(t *testing.T) {
 }
 
 func TestWhatIsNotInTheTreeMakesNoFile(t *testing.T) {
-	l, k := life(t), newKeys(t)
+	l, k := life(t, "8"), newKeys(t)
 	commits := l.gathered()
 	commits[0].Raw = append(bytes.Clone(commits[0].Raw), ' ')
 	_, err := evidence.Make(t.Context(), request, day, k.checkpoint(t, l.tree(), true), l.tree(), commits, l.prove)
@@ -286,7 +310,7 @@ func TestWhatIsNotInTheTreeMakesNoFile(t *testing.T) {
 }
 
 func TestGapsAreSaid(t *testing.T) {
-	l, k := life(t), newKeys(t)
+	l, k := life(t, "8"), newKeys(t)
 	var without []events.Recorded
 	for _, c := range l.gathered() {
 		if c.Seq != 1 && c.Seq != 4 && c.Seq != 5 && c.Seq != 12 {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"time"
 
-	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"secretsbridge/events"
@@ -75,31 +74,27 @@ func Parse(text []byte) (File, error) {
 
 // prove checks that the checkpoint satisfies the policy and that every commit is in its tree,
 // and returns the commits as they were decided.
-func (f File) prove(policy torchwood.Policy) (torchwood.Checkpoint, []string, []events.Recorded, error) {
-	checkpoint, note, err := torchwood.VerifyCheckpoint([]byte(f.Checkpoint), policy)
+func (f File) prove(policy *transparency.Policy) (transparency.Opened, []events.Recorded, error) {
+	checkpoint, err := policy.Open([]byte(f.Checkpoint))
 	if err != nil {
-		return torchwood.Checkpoint{}, nil, nil, fmt.Errorf("%w: checkpoint: %w", ErrEvidence, err)
-	}
-	signers := make([]string, len(note.Sigs))
-	for i, sig := range note.Sigs {
-		signers[i] = sig.Name
+		return transparency.Opened{}, nil, fmt.Errorf("%w: checkpoint: %w", ErrEvidence, err)
 	}
 	proven := make([]events.Recorded, len(f.Commits))
 	last := events.Seq(0)
 	for i, c := range f.Commits {
 		if c.Seq <= last {
-			return checkpoint, nil, nil, fmt.Errorf("%w: commit %d follows %d", ErrEvidence, c.Seq, last)
+			return transparency.Opened{}, nil, fmt.Errorf("%w: commit %d follows %d", ErrEvidence, c.Seq, last)
 		}
 		last = c.Seq
 		raw := []byte(c.Raw)
-		if err := tlog.CheckRecord(c.Proof, checkpoint.N, checkpoint.Hash, transparency.Leaf(c.Seq), transparency.LeafHash(raw)); err != nil {
-			return checkpoint, nil, nil, fmt.Errorf("%w: commit %d is not the one in the log, or its proof is another's", ErrEvidence, c.Seq)
+		if err := tlog.CheckRecord(c.Proof, checkpoint.Tree.N, checkpoint.Tree.Hash, transparency.Leaf(c.Seq), transparency.LeafHash(raw)); err != nil {
+			return transparency.Opened{}, nil, fmt.Errorf("%w: commit %d is not the one in the log, or its proof is another's", ErrEvidence, c.Seq)
 		}
 		commit, err := events.Decode(raw)
 		if err != nil {
-			return checkpoint, nil, nil, fmt.Errorf("%w: commit %d: %w", ErrEvidence, c.Seq, err)
+			return transparency.Opened{}, nil, fmt.Errorf("%w: commit %d: %w", ErrEvidence, c.Seq, err)
 		}
 		proven[i] = events.Recorded{Seq: c.Seq, Stream: commit[0].Stream, Events: commit, Raw: raw}
 	}
-	return checkpoint, signers, proven, nil
+	return checkpoint, proven, nil
 }

@@ -67,7 +67,7 @@ func Wants(history []events.Recorded) []Want {
 			}
 		}
 	}
-	return append(wants, Want{Stream: events.CheckpointStream(), UpTo: last})
+	return wants
 }
 
 // Of picks what is wanted from a history.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/torchwood"
-
 	"secretsbridge/events"
+	"secretsbridge/transparency"
+	"secretsbridge/transparency/receipts"
 )
 
 // Report is what a file proves. All of it comes from commits that are in the log; what no commit
@@ -80,12 +80,13 @@ type Work struct {
 
 // Outcome is how the job ended.
 type Outcome struct {
-	State           string     `json:"state"` // executed or failed
-	At              time.Time  `json:"at"`
-	Seq             events.Seq `json:"seq"`
-	ProviderVersion string     `json:"provider_version,omitempty"`
-	PreviousVersion string     `json:"previous_version,omitempty"` // of a patch; empty if the secret is new
-	Code            string     `json:"code,omitempty"`             // of a failure
+	State           string         `json:"state"` // executed or failed
+	At              time.Time      `json:"at"`
+	Seq             events.Seq     `json:"seq"`
+	Signed          events.AgentID `json:"signed,omitempty"` // the agent whose receipt of it was checked
+	ProviderVersion string         `json:"provider_version,omitempty"`
+	PreviousVersion string         `json:"previous_version,omitempty"` // of a patch; empty if the secret is new
+	Code            string         `json:"code,omitempty"`             // of a failure
 }
 
 // Reveal is one opening of a value by the requester.
@@ -113,17 +114,17 @@ type Moment struct {
 
 // Verify checks a file against the keys of a policy and tells what it proves. Errors wrap
 // [ErrEvidence].
-func Verify(text []byte, policy torchwood.Policy) (Report, error) {
+func Verify(text []byte, policy *transparency.Policy) (Report, error) {
 	f, err := Parse(text)
 	if err != nil {
 		return Report{}, err
 	}
-	checkpoint, signers, commits, err := f.prove(policy)
+	checkpoint, commits, err := f.prove(policy)
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Request: f.Request, Origin: checkpoint.Origin, Size: checkpoint.N, Signers: signers}
-	t := teller{report: &r, agents: map[events.AgentID]Work{}}
+	r := Report{Request: f.Request, Origin: policy.Origin(), Size: checkpoint.Tree.N, Signers: checkpoint.Signers}
+	t := teller{report: &r, agents: map[events.AgentID]Work{}, enrolled: map[events.AgentID]events.AgentEnrolled{}}
 	for _, c := range commits {
 		if c.Stream.Aggregate == events.AggregateRequest && c.Stream != events.RequestStream(f.Request) {
 			return Report{}, fmt.Errorf("%w: commit %d is of another request", ErrEvidence, c.Seq)
@@ -145,6 +146,7 @@ func Verify(text []byte, policy torchwood.Policy) (Report, error) {
 type teller struct {
 	report     *Report
 	agents     map[events.AgentID]Work // who they are, without an attempt
+	enrolled   map[events.AgentID]events.AgentEnrolled
 	governance []governed
 }
 
@@ -178,7 +180,7 @@ func (t *teller) tell(seq events.Seq, e events.Event) error {
 	case events.AgentEnrolled:
 		w := t.agents[events.AgentID(e.Stream.ID)]
 		w.Key = f.SignKey
-		t.agents[events.AgentID(e.Stream.ID)] = w
+		t.agents[events.AgentID(e.Stream.ID)], t.enrolled[events.AgentID(e.Stream.ID)] = w, f
 	case events.RequestSubmitted:
 		r.Asked = &Asked{
 			By: f.Requester, At: e.Time, Seq: seq, Operation: f.Operation, Connection: f.Connection, Ref: f.Ref, Keys: f.Keys,
@@ -191,13 +193,38 @@ func (t *teller) tell(seq events.Seq, e events.Event) error {
 	case events.JobStarted:
 		r.Work = append(r.Work, Work{Agent: f.Agent, Attempt: f.Attempt, Seq: seq})
 	case events.RequestExecuted:
-		r.Outcome = &Outcome{State: "executed", At: e.Time, Seq: seq, ProviderVersion: f.ProviderVersion, PreviousVersion: f.PreviousVersion}
+		signed, err := t.receipt(seq, e)
+		if err != nil {
+			return err
+		}
+		r.Outcome = &Outcome{State: "executed", Signed: signed, At: e.Time, Seq: seq, ProviderVersion: f.ProviderVersion, PreviousVersion: f.PreviousVersion}
 	case events.RequestFailed:
-		r.Outcome = &Outcome{State: "failed", At: e.Time, Seq: seq, Code: string(f.Code)}
+		signed, err := t.receipt(seq, e)
+		if err != nil {
+			return err
+		}
+		r.Outcome = &Outcome{State: "failed", Signed: signed, At: e.Time, Seq: seq, Code: string(f.Code)}
 	case events.EnvelopeRevealed:
 		r.Reveals = append(r.Reveals, Reveal{f.Envelope, e.Time, seq})
 	}
 	return nil
+}
+
+// receipt checks what the agent signed of an outcome, if it did, against the key that it was
+// enrolled with, and returns which agent that is.
+func (t *teller) receipt(seq events.Seq, e events.Event) (events.AgentID, error) {
+	r := receipts.Of(e.Fact)
+	if r == nil {
+		return "", nil
+	}
+	enrolled, ok := t.enrolled[r.Agent]
+	if !ok {
+		return "", nil // a gap, which is said
+	}
+	if _, err := receipts.Check(e.Stream, e.Fact, enrolled); err != nil {
+		return "", fmt.Errorf("%w: commit %d: %w", ErrEvidence, seq, err)
+	}
+	return r.Agent, nil
 }
 
 // policy folds the governance up to the version that the request was submitted under, and
@@ -249,5 +276,7 @@ func (t *teller) finish() {
 	}
 	if r.Outcome == nil {
 		r.Gaps = append(r.Gaps, "the request had no outcome when the file was made")
+	} else if r.Outcome.Signed == "" {
+		r.Gaps = append(r.Gaps, "no agent signed the outcome: it is the control plane's word")
 	}
 }
