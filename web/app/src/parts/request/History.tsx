@@ -1,5 +1,5 @@
 import { Anchor, Text, Tooltip } from '@mantine/core'
-import { IconArrowUpRight } from '@tabler/icons-react'
+import { IconArrowUpRight, IconHistory } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { historyQuery, type Request } from '../../api/requests'
@@ -28,6 +28,16 @@ export function History({ request }: { request: Request }) {
               <Text>{told.says}</Text>
               <Text size="xs" c="dimmed" className={classes.when}>
                 <When at={told.at} />
+                <Tooltip label="How the request was then">
+                  <Anchor
+                    component={Link}
+                    to={paths.request(request.id, { as_of: String(event.seq) })}
+                    className={classes.audit}
+                    aria-label={`How the request was then: ${told.says}`}
+                  >
+                    <IconHistory size={14} aria-hidden />
+                  </Anchor>
+                </Tooltip>
                 {audits && (
                   <Tooltip label="All that this set in motion, in the audit">
                     <Anchor
