@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { historyQuery, type Request } from '../../api/requests'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { useMe } from '../../session/who'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
@@ -31,7 +32,7 @@ export function History({ request }: { request: Request }) {
                 <Tooltip label="How the request was then">
                   <Anchor
                     component={Link}
-                    to={paths.request(request.id, { as_of: String(event.seq) })}
+                    {...leads(paths.request(request.id, { as_of: String(event.seq) }))}
                     className={classes.audit}
                     aria-label={`How the request was then: ${told.says}`}
                   >
