@@ -25,7 +25,12 @@ const checkpointPause = 100 * time.Millisecond
 // exportEvidence answers with one file that proves what became of a request. All of it is read
 // from the log itself. That somebody takes it with them is a fact before it is sent.
 func (a *API) exportEvidence(c *call) (reply, error) {
-	if _, err := c.query(); err != nil {
+	q, err := c.query("witnesses")
+	if err != nil {
+		return reply{}, err
+	}
+	witnesses, err := numberOf(q, "witnesses", maxWitnesses)
+	if err != nil {
 		return reply{}, err
 	}
 	id := events.RequestID(c.param("id"))
@@ -33,12 +38,15 @@ func (a *API) exportEvidence(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	checkpoint, err := a.checkpointOf(c.ctx(), lastOf(commits))
+	checkpoint, err := a.covering(c.ctx(), lastOf(commits), witnesses)
 	if err != nil {
 		return reply{}, err
 	}
+	if err := a.treeOf(c, checkpoint); err != nil {
+		return reply{}, err
+	}
 	prove := func(ctx context.Context, tree tlog.Tree, leaf int64) (tlog.RecordProof, error) {
-		return transparency.Prover{Tree: tree, Tiles: a.Tiles}.Inclusion(ctx, transparency.SeqOf(leaf), tree.N)
+		return transparency.Prover{Tree: tree, Tiles: a.Tree}.Inclusion(ctx, transparency.SeqOf(leaf), tree.N)
 	}
 	text, err := evidence.Make(c.ctx(), id, c.now, checkpoint.Note(), checkpoint.Tree, commits, prove)
 	if err != nil {
@@ -88,21 +96,30 @@ func lastOf(commits []events.Recorded) events.Seq {
 	return last
 }
 
-// checkpointOf waits until a signed checkpoint covers a commit.
-func (a *API) checkpointOf(ctx context.Context, seq events.Seq) (ledger.Checkpoint, error) {
+// covering waits until a checkpoint covers a commit that as many witnesses cosigned as are asked
+// for. Where none are, one that a witness has seen is better than a newer one that nobody has.
+func (a *API) covering(ctx context.Context, seq events.Seq, witnesses int) (ledger.Checkpoint, error) {
+	covers := func(found ledger.Checkpoint, err error) (bool, error) {
+		if errors.Is(err, ledger.ErrNoCheckpoint) {
+			return false, nil
+		}
+		return err == nil && events.Seq(found.Tree.N) >= seq, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, checkpointPatience)
 	defer cancel()
 	for {
-		found, err := a.Checkpoints.Latest(ctx)
-		switch {
-		case err == nil && transparency.SeqOf(found.Tree.N-1) >= seq:
-			return found, nil
-		case err != nil && !errors.Is(err, ledger.ErrNoCheckpoint):
-			return ledger.Checkpoint{}, err
+		found, err := a.Ledger.Cosigned(ctx, max(witnesses, 1))
+		enough, err := covers(found, err)
+		if err == nil && !enough && witnesses == 0 {
+			found, err = a.Ledger.Latest(ctx)
+			enough, err = covers(found, err)
+		}
+		if err != nil || enough {
+			return found, err
 		}
 		select {
 		case <-ctx.Done():
-			return ledger.Checkpoint{}, errCheckpointBehind
+			return ledger.Checkpoint{}, errNoCheckpoint
 		case <-time.After(checkpointPause):
 		}
 	}
