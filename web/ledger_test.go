@@ -221,7 +221,7 @@ func TestAnAuditorVerifiesTheLogByTheAPIAlone(t *testing.T) {
 	}
 	for _, seq := range []int{1, 256, 257, int(k.Tree.N)} {
 		proof := r.call(r.admin, "GET", fmt.Sprintf("/audit/log/proof/%d", seq), nil).wants(t, 200, "")
-		if at, err := policy.VerifyProof(proof.body, s.commits[seq-1]); err != nil || at != events.Seq(seq) {
+		if at, _, err := policy.VerifyProof(proof.body, s.commits[seq-1]); err != nil || at != events.Seq(seq) {
 			t.Errorf("proof of %d: %d, %v", seq, at, err)
 		}
 		for _, size := range []int64{int64(max(seq, 300)), k.Tree.N} {
