@@ -109,5 +109,4 @@ export function exportAddress(query: AuditQuery): string {
 }
 
 /** evidenceAddress is where the file that proves a request is downloaded. The cookie goes along. */
-export const evidenceAddress = (request: string): string =>
-  `${prefix}/audit/evidence/${encodeURIComponent(request)}`
+export const evidenceAddress = (request: string): string => `${prefix}/audit/evidence/${encodeURIComponent(request)}`

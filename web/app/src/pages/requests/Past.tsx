@@ -29,9 +29,7 @@ export function Past({ id, asOf }: { id: string; asOf: string }) {
   return (
     <article aria-label="Request as it was">
       <Note tone="gray" icon={IconHistory} title={`As it was after commit ${request.as_of?.toLocaleString('en')}`}>
-        <Text>
-          Folded from the facts of the log until then. Names, and who may see it, are those of today. {back}.
-        </Text>
+        <Text>Folded from the facts of the log until then. Names, and who may see it, are those of today. {back}.</Text>
       </Note>
       <Account request={request} headed past />
     </article>
