@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/events"
-	"secretsbridge/transparency"
 	"secretsbridge/transparency/evidence"
 	"secretsbridge/web/api/client"
 )
 
 func evidenceCommand(a *cli) *cobra.Command {
-	return &cobra.Command{
+	var witnesses int
+	c := &cobra.Command{
 		Use:   "evidence REQUEST",
 		Short: "Write one file that proves what became of a request",
 		Long: "Writes one file with what the log says of a request: the facts, the policy that counted, votes, who the\n" +
@@ -29,7 +29,11 @@ func evidenceCommand(a *cli) *cobra.Command {
 			"  sb audit verify --evidence evidence.json --policy log.policy",
 		Args: takes("REQUEST"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			text, err := client.File(c.Context(), to, client.Path("audit", "evidence", args[0]))
+			q := url.Values{}
+			if witnesses > 0 {
+				q.Set("witnesses", strconv.Itoa(witnesses))
+			}
+			text, err := client.File(c.Context(), to, client.Path("audit", "evidence", args[0]), q)
 			if err != nil {
 				return err
 			}
@@ -37,39 +41,28 @@ func evidenceCommand(a *cli) *cobra.Command {
 			return err
 		}),
 	}
+	c.Flags().IntVar(&witnesses, "witnesses", 0, "prove it by a checkpoint that at least so many witnesses cosigned; 0: one that any has seen, if there is one")
+	return c
 }
 
-// verifyEvidence reads a file of evidence and says what it proves.
-func (a *cli) verifyEvidence(c *cobra.Command, file string, policy *transparency.Policy) error {
-	text, err := readEvidence(file)
+// ofRequest verifies a file of evidence and says what it proves.
+func (v verifying) ofRequest(a *cli, c *cobra.Command) error {
+	policy, err := v.given(a)
+	if err != nil {
+		return err
+	}
+	text, err := readSome(v.evidence, evidence.MaxBytes)
 	if err != nil {
 		return err
 	}
 	report, err := evidence.Verify(text, policy)
 	if err != nil {
-		return err
+		return unverified(err)
 	}
 	if a.output == "json" {
-		raw, err := json.Marshal(report)
-		if err != nil {
-			return err
-		}
-		return writeJSON(c.OutOrStdout(), raw)
+		return encode(c.OutOrStdout(), report)
 	}
 	return tellEvidence(c.OutOrStdout(), report)
-}
-
-func readEvidence(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, usage("read the evidence: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, evidence.MaxBytes+1)) // what is longer is refused as evidence
-	if err != nil {
-		return nil, fmt.Errorf("read the evidence: %w", err)
-	}
-	return text, nil
 }
 
 // tellEvidence is the report for people. What others typed is escaped.

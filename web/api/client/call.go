@@ -144,8 +144,8 @@ func CSV(ctx context.Context, c *Client, path string, query url.Values) ([]byte,
 }
 
 // File asks for one JSON document that may be long, such as evidence, exactly as it is sent.
-func File(ctx context.Context, c *Client, path string) ([]byte, error) {
-	return exchange(ctx, c, fileAnswer, http.MethodGet, path, nil, nil, again)
+func File(ctx context.Context, c *Client, path string, query url.Values) ([]byte, error) {
+	return exchange(ctx, c, fileAnswer, http.MethodGet, path, query, nil, again)
 }
 
 // Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
