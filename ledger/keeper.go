@@ -52,6 +52,9 @@ type Config struct {
 	Client    *http.Client
 	Tiles     transparency.Tiles
 
+	// ScrubEach is how often the whole log is read again, 0 for never.
+	ScrubEach time.Duration
+
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -66,8 +69,8 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	roots roots
-	leaf  tlog.Hash     // the last one
-	seen  Checkpoint    // the largest that was compared with the tree; zero if there is none
+	leaf  tlog.Hash  // the last one
+	seen  Checkpoint // the largest that was compared with the tree; zero if there is none
 
 	stats     Stats // but for what is told of the above
 	witnessed map[string]WitnessStats
@@ -142,6 +145,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		return k.watch(ctx)
 	})
+	if k.ScrubEach > 0 {
+		group.Go(func() error {
+			if err := k.Proven(ctx); err != nil {
+				return err
+			}
+			return k.scrub(ctx)
+		})
+	}
 	return group.Wait()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,14 +250,16 @@ func flip(c *events.Recorded) {
 // audit has folded all of the log, or what it is told.
 type audit struct {
 	log  *commandtest.Memory
-	upTo *events.Seq
+	upTo atomic.Pointer[events.Seq]
 	edit map[events.Seq]tlog.Hash
 	lost events.Seq
 }
 
+func (a *audit) set(upTo *events.Seq) { a.upTo.Store(upTo) }
+
 func (a *audit) Position(ctx context.Context) (events.Seq, error) {
-	if a.upTo != nil {
-		return *a.upTo, nil
+	if upTo := a.upTo.Load(); upTo != nil {
+		return *upTo, nil
 	}
 	return a.log.Last(ctx)
 }

@@ -1,8 +1,7 @@
 // Command witness runs the public reference implementation of a witness of transparency logs
 // (github.com/transparency-dev/witness, c2sp.org/tlog-witness) for tests.
 //
-// It has a key of its own, made at its start, and keeps what it saw in a database file of its own.
-// It knows no log until one is told: POST /test/logs takes a verifier key, as a text. It prints one
+// It has a key of its own, made at its start, and keeps what it saw in memory. It knows no log until one is told: POST /test/logs takes a verifier key, as a text. It prints one
 // line of JSON on standard output when it serves ([ready]), and stops on SIGTERM, on SIGINT, or
 // when its standard input ends, which is how it notices that whoever started it has died.
 package main
@@ -19,13 +18,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	fnote "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/witness/config"
 	"github.com/transparency-dev/witness/omniwitness"
-	"github.com/transparency-dev/witness/persistence/sqlite"
+	"github.com/transparency-dev/witness/persistence/inmemory"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -59,19 +57,7 @@ func run() error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		orphaned()
 	}()
-	dir, err := os.MkdirTemp("", "witness-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	seen, shutdown, err := sqlite.New(ctx, sqlite.Opts{Path: filepath.Join(dir, "witness.db")})
-	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
-	defer shutdown()
-	if err := seen.Init(ctx); err != nil {
-		return fmt.Errorf("open the database: %w", err)
-	}
+	seen := inmemory.New()
 	secret, public, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
 		return err
