@@ -35,6 +35,11 @@ func (k *Keeper) witnessTerm(ctx context.Context, t *worker.Term) error {
 	if err != nil {
 		return err
 	}
+	defer func() { // whether it answers is for the next holder to tell
+		for _, w := range k.Witnesses {
+			k.measure(w.Name, func(s *WitnessStats) { s.Failing = false })
+		}
+	}()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, w := range k.Witnesses {
 		a := &asking{keeper: k, witness: w, old: sizes[w.Name]}

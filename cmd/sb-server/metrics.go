@@ -13,6 +13,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
+	"secretsbridge/ledger"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/worker"
@@ -28,6 +29,7 @@ type metrics struct {
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
+	proof  func() ledger.Stats
 	logger *slog.Logger
 }
 
@@ -49,10 +51,7 @@ var perLoop = []loopMetric{
 		return s.Lag.Seconds()
 	}),
 	loopDesc("last_run_timestamp_seconds", "when a step of the loop last ended well on this server, 0 if none did", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
-		if s.LastRun.IsZero() {
-			return 0
-		}
-		return float64(s.LastRun.UnixMilli()) / 1000
+		return unixSeconds(s.LastRun)
 	}),
 	loopDesc("position", "sequence of the last commit that the loop reacted to on this server, 0 for one that follows time", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
 		return float64(s.Position)
@@ -97,6 +96,9 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
 		to <- d
 	}
+	for _, d := range proofDescs {
+		to <- d
+	}
 }
 
 // Collect implements [prometheus.Collector]. What cannot be asked is left out, and its part
@@ -122,6 +124,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
 	}
+	collectProof(to, m.proof())
 	// The views first: they are never ahead of the log then.
 	at, viewsErr := m.views(ctx)
 	last, logErr := m.log(ctx)
@@ -171,6 +174,7 @@ func (st *stack) measures() metrics {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
+		proof:  st.ledger.Stats,
 		logger: st.log,
 	}
 }
