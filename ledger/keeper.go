@@ -52,6 +52,10 @@ type Config struct {
 	Client    *http.Client
 	Tiles     transparency.Tiles
 
+	// Folder is where the log is exported to, with bytes from Commits and Tiles; empty: nowhere.
+	Folder  Folder
+	Commits Commits
+
 	// ScrubEach is how often the whole log is read again, 0 for never.
 	ScrubEach time.Duration
 

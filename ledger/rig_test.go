@@ -35,6 +35,8 @@ type rig struct {
 	leases  *workertest.Leases
 	origin  string
 	private string
+
+	within context.Context // that ends what is run, beside the test's; nil: the test's alone
 }
 
 func newRig(t *testing.T) *rig {
@@ -141,7 +143,11 @@ func (r *rig) signed(tree tlog.Tree) ledger.Checkpoint {
 // what it ends with.
 func (r *rig) run(cfg ledger.Config) (*ledger.Keeper, func() error) {
 	k := ledger.New(cfg)
-	ctx, cancel := context.WithCancel(r.t.Context())
+	within := r.within
+	if within == nil {
+		within = r.t.Context()
+	}
+	ctx, cancel := context.WithCancel(within)
 	ended := make(chan error, 8)
 	var all sync.WaitGroup
 	all.Go(func() { ended <- k.Run(ctx) })

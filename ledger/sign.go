@@ -29,6 +29,9 @@ func (k *Keeper) Loops() []worker.Loop {
 	if len(k.Witnesses) > 0 {
 		loops = append(loops, worker.Loop{Name: "witnesses", Run: k.witnessTerm})
 	}
+	if k.Folder != "" {
+		loops = append(loops, worker.Loop{Name: "tiles", Run: k.exportTerm})
+	}
 	return loops
 }
 

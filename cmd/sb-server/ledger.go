@@ -48,6 +48,7 @@ func (st *stack) openLedger(ctx context.Context) error {
 	}
 	st.ledger = ledger.New(ledger.Config{
 		Witnesses: witnesses, Tiles: projections.Tree{Pool: st.pool}, ScrubEach: st.settings.ScrubEach,
+		Folder: ledger.Folder(st.settings.Tiles), Commits: projections.Tree{Pool: st.pool},
 		Client: egress.Client(egress.Policy{Allow: st.settings.Egress, PlainLoopback: true}),
 		Feed:   st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
 		Signer: st.keys.checkpoints.signer, Verifiers: verifiers, Logger: st.log, Now: time.Now,
