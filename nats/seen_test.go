@@ -3,7 +3,6 @@ package nats
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,50 +54,6 @@ func TestAnOlderCopyUnderARunningServerIsFoundByItsNextCommit(t *testing.T) {
 			}
 			if _, err := h.store.Load(t.Context(), h.stream); !errors.Is(err, test.alarm) {
 				t.Errorf("load after it: %v", err)
-			}
-		})
-	}
-}
-
-// TestABlockThatIsEditedUnderTheServerIsFound edits what the newest commit lies in.
-func TestABlockThatIsEditedUnderTheServerIsFound(t *testing.T) {
-	for name, edit := range map[string]func(t *testing.T, path string, block []byte){
-		"a flipped bit": func(t *testing.T, path string, block []byte) {
-			block[strings.LastIndex(string(block), "denied")] ^= 1
-			if err := os.WriteFile(path, block, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"cut": func(t *testing.T, path string, block []byte) {
-			if err := os.Truncate(path, int64(len(block)/2)); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"emptied": func(t *testing.T, path string, _ []byte) {
-			if err := os.Truncate(path, 0); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHistory(t)
-			h.tamper(t, func(string) {}) // so that the server has nothing of it in memory
-			paths, err := filepath.Glob(filepath.Join(h.hub().config.Dir, "jetstream", "*", "streams", "EVENTS", "msgs", "*.blk"))
-			if err != nil || len(paths) != 1 {
-				t.Fatalf("blocks: %v, %v", paths, err)
-			}
-			block, err := os.ReadFile(paths[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			edit(t, paths[0], block)
-			store := openStore(t, h.nc)
-			err = nil
-			for seq := events.Seq(1); seq <= h.seq && err == nil; seq++ {
-				_, err = store.At(t.Context(), seq)
-			}
-			if !errors.Is(err, command.ErrLogUnsafe) {
-				t.Errorf("all of it is read, %v", err)
 			}
 		})
 	}
