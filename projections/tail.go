@@ -1,10 +1,14 @@
 package projections
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,7 +30,7 @@ func CompareTail(ctx context.Context, pool *pgxpool.Pool, feed command.Feed, com
 	if err != nil {
 		return Comparison{}, fmt.Errorf("read the end of the log: %w", err)
 	}
-	t := &tailing{named: named}
+	t := &tailing{named: named, tables: map[string]bool{}}
 	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		t.tx = tx
 		position, err := readPosition(ctx, tx, "views.positions") // fixes what this transaction sees
@@ -41,7 +45,7 @@ func CompareTail(ctx context.Context, pool *pgxpool.Pool, feed command.Feed, com
 		if err != nil && !errors.Is(err, errTailRead) {
 			return err
 		}
-		return t.compare(ctx, nil, nil, forever) // what follows is of no commit
+		return t.compare(ctx, nil, math.MaxInt64) // what follows is of no commit
 	})
 	if err != nil {
 		return Comparison{}, fmt.Errorf("compare the end of the audit with the log: %w", err)
@@ -71,21 +75,8 @@ func (t *tailing) take(ctx context.Context, commits []events.Recorded) error {
 	if err != nil {
 		return err
 	}
-	rows, events := map[string]*commitRow{}, map[string]*eventRow{}
-	for _, c := range fresh {
-		hash := transparency.LeafHash(c.Raw)
-		rows[commitKey(c.Seq)] = &commitRow{c.Seq, hash[:], c.Raw}
-		for place, e := range c.Events {
-			row, err := eventRowOf(c.Seq, place, e)
-			if err != nil {
-				return fmt.Errorf("fold commit %d: %w", c.Seq, err)
-			}
-			events[eventKey(&row)] = &row
-		}
-		t.at = c.Seq
-	}
 	if len(fresh) > 0 {
-		if err := t.compare(ctx, rows, events, t.at); err != nil {
+		if err := t.compare(ctx, fresh, fresh[len(fresh)-1].Seq); err != nil {
 			return err
 		}
 	}
@@ -93,4 +84,139 @@ func (t *tailing) take(ctx context.Context, commits []events.Recorded) error {
 		return errTailRead
 	}
 	return nil
+}
+
+// tailRow is a row of the audit as its columns are, and its key.
+type tailRow struct {
+	key     []NamedValue
+	columns []any
+}
+
+var (
+	commitColumns = []string{"seq", "hash", "raw"}
+	eventColumns  = []string{"seq", "place", "id", "type", "stream", "time", "actor", "correlation", "command"}
+)
+
+// compare compares the rows from where it is to a commit with those that these commits make.
+func (t *tailing) compare(ctx context.Context, commits []events.Recorded, to events.Seq) error {
+	var rows, eventRows []tailRow
+	for _, c := range commits {
+		hash := transparency.LeafHash(c.Raw)
+		seq := NamedValue{"seq", fmt.Sprint(c.Seq)}
+		rows = append(rows, tailRow{[]NamedValue{seq}, []any{int64(c.Seq), hash[:], c.Raw}})
+		for place, e := range c.Events {
+			row, err := eventRowOf(c.Seq, place, e)
+			if err != nil {
+				return fmt.Errorf("fold commit %d: %w", c.Seq, err)
+			}
+			eventRows = append(eventRows, tailRow{[]NamedValue{seq, {"place", fmt.Sprint(place)}}, []any{
+				int64(row.Seq), int64(row.Place), string(row.ID), row.Type, row.Stream, time.UnixMicro(row.Time.UnixMicro()).UTC(),
+				string(row.Actor), string(row.Correlation), string(row.Command),
+			}})
+		}
+	}
+	from := t.at
+	t.at = to
+	if err := t.compareRows(ctx, "audit.commits", commitColumns, 1, from, to, rows); err != nil {
+		return err
+	}
+	return t.compareRows(ctx, "audit.events", eventColumns, 2, from, to, eventRows)
+}
+
+// compareRows walks along the rows that stand, in the order of their key, which has so many
+// columns, and those that should.
+func (t *tailing) compareRows(ctx context.Context, table string, columns []string, key int, from, to events.Seq, should []tailRow) error {
+	order := strings.Join(columns[:key], ", ")
+	rows, err := t.tx.Query(ctx, "SELECT "+strings.Join(columns, ", ")+"\nFROM "+table+"\nWHERE seq > $1 AND seq <= $2\nORDER BY "+order, planned, int64(from), int64(to))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", table, err)
+	}
+	stand, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (tailRow, error) {
+		values, err := row.Values()
+		r := tailRow{columns: values}
+		for i := range values {
+			switch v := values[i].(type) {
+			case int32:
+				values[i] = int64(v)
+			case time.Time:
+				values[i] = v.UTC()
+			}
+			if i < key {
+				r.key = append(r.key, NamedValue{columns[i], fmt.Sprint(values[i])})
+			}
+		}
+		return r, err
+	})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", table, err)
+	}
+	for len(stand) > 0 || len(should) > 0 {
+		order := 0
+		switch {
+		case len(stand) == 0:
+			order = 1
+		case len(should) == 0:
+			order = -1
+		default:
+			for i := 0; i < key && order == 0; i++ {
+				order = cmp.Compare(stand[0].columns[i].(int64), should[0].columns[i].(int64))
+			}
+		}
+		var is, want tailRow
+		if order <= 0 {
+			is, stand = stand[0], stand[1:]
+		}
+		if order >= 0 {
+			want, should = should[0], should[1:]
+		}
+		if err := t.same(table, columns, is, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same hands over a row that differs. A side without a row has no columns.
+func (t *tailing) same(table string, columns []string, is, want tailRow) error {
+	d := Difference{Table: table, Kind: RowChanged, Key: want.key}
+	switch {
+	case is.columns == nil:
+		d.Kind = RowMissing
+	case want.columns == nil:
+		d.Kind, d.Key = RowAdded, is.key
+	}
+	for i, name := range columns {
+		var a, b any
+		if is.columns != nil {
+			a = is.columns[i]
+		}
+		if want.columns != nil {
+			b = want.columns[i]
+		}
+		if !reflect.DeepEqual(a, b) {
+			d.Columns = append(d.Columns, ColumnDifference{name, written(a), written(b)})
+		}
+	}
+	if len(d.Columns) == 0 {
+		return nil
+	}
+	t.tables[table] = true
+	if t.found++; t.found > MaxNamed {
+		return nil
+	}
+	return t.named(d)
+}
+
+// written is a value as Postgres would write it.
+func written(value any) *string {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case []byte:
+		return cut(fmt.Sprintf("\\x%x", v[:min(len(v), maxShown)]))
+	case time.Time:
+		return cut(v.Format(time.RFC3339Nano))
+	default:
+		return cut(fmt.Sprint(v))
+	}
 }

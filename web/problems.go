@@ -89,7 +89,7 @@ var statuses = map[string]int{
 	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
 	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,
 	"idempotency_in_flight": 409, "idempotency_not_replayable": 409,
-	"parameter_invalid": 400, "cursor_invalid": 400, "too_many_requests": 429, "too_many_open_requests": 409,
+	"parameter_invalid": 400, "not_recorded_then": 404, "cursor_invalid": 400, "too_many_requests": 429, "too_many_open_requests": 409,
 	"unavailable": 503, "view_behind": 503, "internal": 500,
 
 	"request_unknown": 404, "self_approval": 403, "already_voted": 409, "not_an_approver": 403, "not_pending": 409,
