@@ -28,6 +28,9 @@ func anyLog(t *testing.T, n, seed int) *commandtest.Memory {
 	log := &commandtest.Memory{}
 	for i := range n {
 		c := rapid.Custom(anyCommit).Example(seed*1_000 + i)
+		for k := range c {
+			c[k].ID += events.EventID(fmt.Sprintf("/%d", i)) // no log has the same event twice
+		}
 		if _, err := log.Append(t.Context(), c[0].Stream, events.AnySeq, c); err != nil {
 			t.Fatal(err)
 		}
