@@ -28,6 +28,7 @@ type metrics struct {
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
+	looks  func() map[look]looked                                   // comparisons with the log that this server made
 	logger *slog.Logger
 }
 
@@ -86,6 +87,8 @@ var (
 	outboxLate   = prometheus.NewDesc("sb_outbox_late_seconds", "how long the oldest delivery of a notice is due, 0 if none is", nil, nil)
 	watchesOpen  = prometheus.NewDesc("sb_watches_open", "applications that are watched for written patches and not yet judged", nil, nil)
 	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
+	comparedDiff = prometheus.NewDesc("sb_compared_differences", "rows of views and audit that were not what the log says when this server last compared them, by how much it looked at", []string{"look"}, nil)
+	comparedAt   = prometheus.NewDesc("sb_compared_timestamp_seconds", "when this server last compared views and audit with the log", []string{"look"}, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -94,7 +97,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear} {
 		to <- d
 	}
 }
@@ -121,6 +124,10 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		for _, l := range perLoop {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
+	}
+	for what, s := range m.looks() {
+		gauge(comparedDiff, float64(s.differences), string(what))
+		gauge(comparedAt, float64(s.at.Unix()), string(what))
 	}
 	// The views first: they are never ahead of the log then.
 	at, viewsErr := m.views(ctx)
@@ -171,6 +178,7 @@ func (st *stack) measures() metrics {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
+		looks:  st.comparer.looked,
 		logger: st.log,
 	}
 }

@@ -36,6 +36,9 @@ func measured() metrics {
 		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
 		open:   func(context.Context) (int, int, error) { return 14, 2, nil },
+		looks: func() map[look]looked {
+			return map[look]looked{lookAll: {2, time.Unix(1_800_000_000, 0)}}
+		},
 		logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -59,7 +62,7 @@ func ours(t *testing.T, m metrics) []string {
 
 func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
-		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`, `sb_log_last_sequence 42`,
+		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`, `sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`, `sb_log_last_sequence 42`,
 		`sb_loop_dead_letters_total{loop="dispatch"} 1`, `sb_loop_dead_letters_total{loop="ends"} 0`,
 		`sb_loop_failed_total{loop="dispatch"} 3`, `sb_loop_failed_total{loop="ends"} 0`,
 		`sb_loop_handled_total{loop="dispatch"} 11`, `sb_loop_handled_total{loop="ends"} 0`,

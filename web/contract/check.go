@@ -61,7 +61,7 @@ func (c *Contract) check(req *http.Request, resp *http.Response, body []byte) er
 			return err
 		}
 	case media(resp) == linesType:
-		if err := c.checkLines(body); err != nil {
+		if err := c.checkLines(op, body); err != nil {
 			return err
 		}
 	}

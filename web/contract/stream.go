@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,12 +15,15 @@ var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "C
 // linesType is of one JSON object a line: facts.
 const linesType = "application/x-ndjson"
 
+// lined are the schemas of lines that are no facts, by their operation.
+var lined = map[string]string{"compareAudit": "AuditComparison"}
+
 // checkLines looks at every line.
-func (c *Contract) checkLines(body []byte) error {
+func (c *Contract) checkLines(op Operation, body []byte) error {
 	for line := range strings.Lines(string(body)) {
 		checker := schema_validation.NewSchemaValidator(options()...)
-		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema("Event"), line, 3.1); !ok || !strings.HasSuffix(line, "\n") {
-			return fmt.Errorf("a line is no Event: %w", join(faults))
+		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema(cmp.Or(lined[op.OperationID], "Event")), line, 3.1); !ok || !strings.HasSuffix(line, "\n") {
+			return fmt.Errorf("a line is no %s: %w", cmp.Or(lined[op.OperationID], "Event"), join(faults))
 		}
 	}
 	return nil
