@@ -205,6 +205,9 @@ type Config struct {
 	Integrations Integrations
 	Deliveries   Deliveries
 
+	Ledger Ledger
+	Tree   Tree
+
 	// GitOps is the watch of rollouts; nil: it is switched off, and no integration that is
 	// looked at is taken.
 	GitOps GitOps
