@@ -178,6 +178,7 @@ var Routes = []Route{
 	{"POST", "/audit/compare", policy.AuditRead, placeless, none, (*API).compareAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 
+	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},
 	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},
 	{"GET", "/audit/log/tile/{tile}", policy.AuditRead, placeless, none, (*API).logTile},
 	{"GET", "/audit/log/commits", policy.AuditRead, placeless, none, (*API).logCommits},
