@@ -108,7 +108,8 @@ func (r Request) CompleteJob(meta Meta, cmd CompleteJob) ([]events.Fact, error) 
 		return nil, ErrOutcomeInvalid
 	}
 	if r.Submitted.Operation == events.OperationPatch {
-		return r.completePatch(cmd)
+		facts, err := r.completePatch(cmd)
+		return told(meta, facts), err
 	}
 	got := make(map[string]bool, len(cmd.Envelopes))
 	facts := make([]events.Fact, 0, len(cmd.Envelopes)+1)
@@ -127,9 +128,9 @@ func (r Request) CompleteJob(meta Meta, cmd CompleteJob) ([]events.Fact, error) 
 	if len(got) == 0 {
 		return nil, &Rejection{"envelope_missing", "no value was handed over"}
 	}
-	return append(facts, events.RequestExecuted{
+	return told(meta, append(facts, events.RequestExecuted{
 		Job: r.Job, Agent: cmd.Agent, Attempt: cmd.Number, ProviderVersion: cmd.ProviderVersion,
-	}), nil
+	})), nil
 }
 
 // validVersion reports whether a provider's version of a secret is plain text of at most
@@ -169,9 +170,9 @@ func (r Request) FailJob(meta Meta, cmd FailJob) ([]events.Fact, error) {
 		}
 	}
 	if r.begunBy(cmd.Attempt) && (cmd.NotWritten && !r.doubted || cmd.Code == events.FailureNotVerified) {
-		return []events.Fact{failed(r.Job, cmd.Agent, cmd.Code)}, nil
+		return told(meta, []events.Fact{failed(r.Job, cmd.Agent, cmd.Code)}), nil
 	}
-	return []events.Fact{r.lost(meta, cmd.Agent, cmd.Code)}, nil
+	return told(meta, []events.Fact{r.lost(meta, cmd.Agent, cmd.Code)}), nil
 }
 
 // lost ends a job without an outcome: the request has failed, unless a write was begun,

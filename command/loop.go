@@ -23,6 +23,10 @@ type Meta struct {
 	Actor       events.Actor
 	Correlation events.CorrelationID // empty: the stream's own, or the command's id
 	Time        time.Time
+
+	// Receipt is what the actor signed, where it is an agent that says what became of a job. The
+	// outcome that follows carries it.
+	Receipt *events.Receipt
 }
 
 // State is what a stream folds into. Evolve is total and returns a new value. Took
@@ -107,7 +111,7 @@ func ExecuteBeside[S State[S]](ctx context.Context, log Log, stream events.Strea
 
 // meta is the circumstance of what is beside a command: it has ids of its own.
 func (b Beside) meta(of Meta) Meta {
-	of.Correlation, of.Command = events.CorrelationID(of.Command), events.DeriveCommandID("beside", string(of.Command))
+	of.Correlation, of.Command = events.CorrelationID(of.Command), events.NewCommandID()
 	return of
 }
 

@@ -151,7 +151,8 @@ func (r Request) Compare(meta Meta, cmd Compare) ([]events.Fact, error) {
 		if r.rounds >= maxRounds {
 			return nil, ErrComparisonInvalid
 		}
-		return r.beforeWrite(cmd, now)
+		facts, err := r.beforeWrite(cmd, now)
+		return told(meta, facts), err
 	}
 	if code := r.blocked(now); code != "" && r.Begun == nil {
 		now = cannot(now, code)
@@ -167,7 +168,7 @@ func (r Request) Compare(meta Meta, cmd Compare) ([]events.Fact, error) {
 	if len(follows) == 0 && r.looks >= maxLooks {
 		return nil, nil // an attempt looks once more before it writes
 	}
-	return append(facts, follows...), nil
+	return told(meta, append(facts, follows...)), nil
 }
 
 // fits checks that a look speaks of all changes, in their order, and that each effect

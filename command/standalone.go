@@ -128,9 +128,9 @@ func (j Job) Finish(meta Meta, cmd FinishJob) ([]events.Fact, error) {
 	if !validVersion(cmd.Version) {
 		return nil, ErrOutcomeInvalid
 	}
-	return []events.Fact{events.JobFinished{
+	return told(meta, []events.Fact{events.JobFinished{
 		Job: j.ID, Agent: cmd.Agent, Attempt: cmd.Number, Result: cmd.Result, Keys: cmd.Keys, Version: cmd.Version,
-	}}, nil
+	}}), nil
 }
 
 // AbandonJob is the end of a job that cannot be done. Agent is empty when nobody holds it.
@@ -160,7 +160,7 @@ func (j Job) Abandon(meta Meta, cmd AbandonJob) ([]events.Fact, error) {
 			return nil, err
 		}
 	}
-	return []events.Fact{j.failed(cmd.Agent, cmd.Code, cmd.Result)}, nil
+	return told(meta, []events.Fact{j.failed(cmd.Agent, cmd.Code, cmd.Result)}), nil
 }
 
 // Cancel decides that a job is called off.

@@ -66,6 +66,8 @@ func describe(t reflect.Type) string {
 	switch {
 	case t.String() == "time.Time":
 		return "time, RFC 3339, UTC"
+	case t == reflect.TypeFor[[]byte]():
+		return "bytes in base64"
 	case t == reflect.TypeFor[events.Object]():
 		return "{`kind`: ObjectKind; `name`: string; `spec`: what that kind says, as in docs/reference/governance.md}"
 	case t.Kind() == reflect.Pointer:

@@ -251,6 +251,8 @@ func fill(v reflect.Value, name string) {
 		v.SetInt(int64(len(name)))
 	case v.Kind() == reflect.Bool:
 		v.SetBool(true)
+	case v.Type() == reflect.TypeFor[[]byte]():
+		v.SetBytes([]byte("a " + strings.ToLower(name)))
 	case v.Type() == reflect.TypeFor[[]events.Object]():
 		v.Set(reflect.ValueOf(everyObject()))
 	case v.Kind() == reflect.Pointer:

@@ -63,6 +63,7 @@ type JobFinished struct {
 	Result  ScanTally `json:"result,omitzero"` // of a job over a connection
 	Keys    int       `json:"keys,omitempty"`  // of a job for key names: how many there are
 	Version string    `json:"version,omitempty"`
+	Receipt *Receipt  `json:"receipt,omitempty"` // none of a job for key names: they are in no fact
 }
 
 // ScanTally is what a job over a connection met.
@@ -85,6 +86,8 @@ type JobFailed struct {
 	Code   FailureCode `json:"code"`
 	Detail string      `json:"detail"`
 	Result ScanTally   `json:"result,omitzero"`
+
+	Receipt *Receipt `json:"receipt,omitempty"` // of the agent that said so
 }
 
 // JobCancelled ends a job by somebody's wish.

@@ -95,6 +95,8 @@ type WriteBegun struct {
 type OutcomeUnknown struct {
 	Job   JobID     `json:"job"`
 	Until time.Time `json:"until"`
+
+	Receipt *Receipt `json:"receipt,omitempty"` // of the agent that gave up, if it said so
 }
 
 // PatchOutcome is how a patch came to be at the provider.

@@ -160,6 +160,7 @@ type RequestExecuted struct {
 	ProviderVersion string       `json:"provider_version"`
 	Outcome         PatchOutcome `json:"outcome,omitempty"`          // of a patch
 	PreviousVersion string       `json:"previous_version,omitempty"` // of a patch; empty if the secret is new
+	Receipt         *Receipt     `json:"receipt,omitempty"`          // none of what earlier versions recorded
 }
 
 // RequestFailed ends a request. Code is one of the [FailureCode]s; Detail is a
@@ -169,6 +170,10 @@ type RequestFailed struct {
 	Agent  AgentID     `json:"agent,omitempty"`
 	Code   FailureCode `json:"code"`
 	Detail string      `json:"detail"`
+
+	// Receipt is of the agent that said so. There is none where nobody did, such as when an agent
+	// was lost.
+	Receipt *Receipt `json:"receipt,omitempty"`
 }
 
 // EnvelopeRevealed says that a person opened the envelope. It comes first: if what

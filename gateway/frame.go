@@ -21,6 +21,7 @@ var (
 type caller struct {
 	command.Agent
 	request string // id of the frame; a repetition has the same one
+	frame   []byte // as it came
 }
 
 // command names what a request sets in motion, so that the history recognises a

@@ -149,7 +149,7 @@ func (g *Gateway) serve(ctx context.Context, agent command.Agent, service events
 	if err != nil {
 		return nil, err
 	}
-	return g.dispatch(ctx, caller{agent, opened.ID()}, service, opened.Body)
+	return g.dispatch(ctx, caller{agent, opened.ID(), request}, service, opened.Body)
 }
 
 func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Service, body []byte) (any, error) {

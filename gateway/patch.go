@@ -25,7 +25,10 @@ func (g *Gateway) compare(ctx context.Context, agent caller, m events.ComparePat
 		return events.Comparison{}, command.ErrComparisonInvalid
 	}
 	attempt := command.Attempt{Job: m.Job, Agent: agent.ID, Number: m.Attempt}
-	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceCompare, string(m.Job)))
+	meta, err := agent.signed(g.metaOf(agent, events.ServiceCompare, m.Job), events.ServiceCompare, m)
+	if err != nil {
+		return events.Comparison{}, err
+	}
 	done, err := command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
 		return r.Compare(meta, command.Compare{
 			Attempt: attempt, Cluster: agent.Cluster, Exists: m.Exists, Version: m.Version, Keys: m.Keys,

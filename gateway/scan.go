@@ -37,9 +37,20 @@ func (g *Gateway) prints(ctx context.Context, by caller, m events.FingerprintPag
 }
 
 func (g *Gateway) finish(ctx context.Context, by caller, m events.FinishJob) (events.Done, error) {
-	return events.Done{}, g.Inventory.Finish(ctx, g.metaOf(by, events.ServiceFinish, m.Job), by.lister(), m)
+	meta := g.metaOf(by, events.ServiceFinish, m.Job)
+	if len(m.Keys) == 0 { // names of keys are in no fact
+		var err error
+		if meta, err = by.signed(meta, events.ServiceFinish, m); err != nil {
+			return events.Done{}, err
+		}
+	}
+	return events.Done{}, g.Inventory.Finish(ctx, meta, by.lister(), m)
 }
 
 func (g *Gateway) abandon(ctx context.Context, by caller, m events.AbandonJob) (events.Done, error) {
-	return events.Done{}, g.Inventory.Abandon(ctx, g.metaOf(by, events.ServiceAbandon, m.Job), by.lister(), m)
+	meta, err := by.signed(g.metaOf(by, events.ServiceAbandon, m.Job), events.ServiceAbandon, m)
+	if err != nil {
+		return events.Done{}, err
+	}
+	return events.Done{}, g.Inventory.Abandon(ctx, meta, by.lister(), m)
 }

@@ -111,15 +111,22 @@ func (g *Gateway) complete(ctx context.Context, agent caller, m events.CompleteJ
 		return events.Done{}, err
 	}
 	id := events.DeriveCommandID("complete", string(agent.ID), string(m.Job), strconv.Itoa(m.Attempt))
-	_, err = g.Custody.Complete(ctx, g.meta(events.AgentActor(agent.ID), id), h, m)
+	meta, err := agent.signed(g.meta(events.AgentActor(agent.ID), id), events.ServiceComplete, m)
+	if err != nil {
+		return events.Done{}, err
+	}
+	_, err = g.Custody.Complete(ctx, meta, h, m)
 	return events.Done{}, err
 }
 
 // fail likewise. What is left of the job's envelopes goes with it.
 func (g *Gateway) fail(ctx context.Context, agent caller, m events.FailJob) (events.Done, error) {
 	id := events.DeriveCommandID("fail", string(agent.ID), string(m.Job), strconv.Itoa(m.Attempt))
-	meta := g.meta(events.AgentActor(agent.ID), id)
-	_, err := command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
+	meta, err := agent.signed(g.meta(events.AgentActor(agent.ID), id), events.ServiceFail, m)
+	if err != nil {
+		return events.Done{}, err
+	}
+	_, err = command.Execute(ctx, g.Log, events.RequestStream(m.Request), meta, func(r command.Request) ([]events.Fact, error) {
 		return r.FailJob(meta, command.FailJob{
 			Attempt: command.Attempt{Job: m.Job, Agent: agent.ID, Number: m.Attempt}, Cluster: agent.Cluster,
 			Code: m.Code, NotWritten: m.NotWritten,

@@ -57,7 +57,13 @@ func (k *Keeper) StartTOTP(ctx context.Context, meta command.Meta, name, account
 // begun records that somebody is given what a factor is made of.
 func (k *Keeper) begun(ctx context.Context, meta command.Meta, user events.UserID, fact events.FactorBegun) (events.Seq, error) {
 	fact.Until = fact.Until.UTC()
-	return command.Record(ctx, k.Log, events.UserStream(user), meta, fact)
+	return command.Record(ctx, k.Log, events.UserStream(user), another(meta), fact)
+}
+
+// another is a circumstance of its own. What is asked for twice is made twice, and shown once
+// each, so it is another command: the log takes no event twice.
+func another(meta command.Meta) command.Meta {
+	return command.Meta{Command: events.NewCommandID(), Actor: meta.Actor, Correlation: events.CorrelationID(meta.Command), Time: meta.Time}
 }
 
 // ConfirmTOTP makes an app count by its first code, which is used up. first says that the
@@ -208,7 +214,7 @@ func (k *Keeper) MakeCodes(ctx context.Context, meta command.Meta) ([]string, ev
 	}
 	var seq events.Seq
 	err = k.Store.PutCodes(ctx, user, hashes, meta.Time, func() (err error) {
-		seq, err = command.Record(ctx, k.Log, events.UserStream(user), meta, events.RecoveryCodesMade{Count: len(codes)})
+		seq, err = command.Record(ctx, k.Log, events.UserStream(user), another(meta), events.RecoveryCodesMade{Count: len(codes)})
 		return err
 	})
 	if errors.Is(err, command.ErrOutcomeUnknown) {

@@ -29,6 +29,7 @@ var rooms = []struct {
 	{"internal/postgres/...", []string{"internal/postgres"}, "it runs Postgres and knows none of our words"},
 	{"internal/window/...", []string{"internal/window"}, "it counts, whoever keeps the count"},
 	{"policy/...", []string{"events", "policy/..."}, "policy is evaluated from what it is given, and nothing else"},
+	{"transparency/receipts", []string{"events", "seal"}, "it checks signatures of agents as package seal makes them, and knows no tree"},
 	{"transparency/...", []string{"events", "transparency/..."}, "what proves the log is pure, so that an auditor can read it by itself"},
 	{"ledger/...", []string{"events", "command", "command/commandtest", "internal/egress", "ledger/...", "transparency", "worker"}, "it keeps the log's proof through ports: the feed, checkpoints, tiles and witnesses"},
 	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
