@@ -100,7 +100,7 @@ func ExecuteBeside[S State[S]](ctx context.Context, log Log, stream events.Strea
 			defer cancel()
 			ctx, unknown = settle, err
 		default:
-			return Decision[S]{}, fmt.Errorf("append to %s: %w", stream, err)
+			return Decision[S]{}, notStored(stream, err)
 		}
 	}
 	if unknown != nil {
@@ -140,9 +140,17 @@ func Load[S State[S]](ctx context.Context, log Log, stream events.Stream) (S, ev
 func Record(ctx context.Context, log Log, stream events.Stream, meta Meta, facts ...events.Fact) (events.Seq, error) {
 	seq, err := log.Append(ctx, stream, events.AnySeq, wrap(stream, meta, "", facts))
 	if err != nil {
-		return 0, fmt.Errorf("append to %s: %w", stream, err)
+		return 0, notStored(stream, err)
 	}
 	return seq, nil
+}
+
+// notStored says what became of an append that failed: nothing, unless the log itself says otherwise.
+func notStored(stream events.Stream, err error) error {
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrLogUnsafe) {
+		return fmt.Errorf("append to %s: %w", stream, err)
+	}
+	return fmt.Errorf("append to %s: %w: %w", stream, ErrNotStored, err)
 }
 
 func load[S State[S]](ctx context.Context, log Log, stream events.Stream) (state S, seq events.Seq, correlation events.CorrelationID, err error) {
