@@ -25,7 +25,9 @@ func TestWhatIsBesideACommandIsStoredWithItOrNotAtAll(t *testing.T) {
 			return fault
 		}
 		meta := command.Meta{Command: "c_1", Actor: "user:u_1", Time: commandtest.Noon}
-		decide := func(command.User) ([]events.Fact, error) { return []events.Fact{events.PasswordSet{By: "password"}}, nil }
+		decide := func(command.User) ([]events.Fact, error) {
+			return []events.Fact{events.PasswordSet{By: "password"}}, nil
+		}
 		for range 2 { // and taken twice
 			if _, err := command.ExecuteBeside(t.Context(), log, user, meta, decide, beside); (err == nil) != stored {
 				t.Errorf("fault %v: %v", fault, err)
