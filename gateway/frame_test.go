@@ -46,6 +46,7 @@ func questions() map[events.Service]any {
 		events.ServiceFinish:  events.FinishJob{Job: scanJob, Attempt: 1},
 		events.ServiceAbandon: events.AbandonJob{Job: scanJob, Attempt: 1, Code: events.FailureForbidden},
 
+		events.ServiceWitness:  events.AskCheckpoint{},
 		events.ServiceObserved: events.ReportObservation{Request: req, Job: events.ObservationOf(req, 1), Watch: 1},
 	}
 }
@@ -289,7 +290,7 @@ func TestSuitesThatAreNotTakenAreRefusedByName(t *testing.T) {
 	r.approved(t, "demo")
 	account := r.enrol(t, "demo").Account // with an X25519 key
 	r.Suites = []seal.Suite{seal.XWing}
-	invited, err := r.Invite(t.Context(), operator, "two", "demo", time.Minute)
+	invited, err := r.Invite(t.Context(), operator(), "two", "demo", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
