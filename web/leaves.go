@@ -59,6 +59,17 @@ var leaves = map[string][]string{
 	"GET /audit/histogram": {"sb.access.audit_read.v1"},
 	"GET /audit/export":    {"sb.access.audit_exported.v1"},
 
+	"GET /audit/log/checkpoint":  {"sb.access.audit_read.v1"}, // likewise
+	"GET /audit/log/tile/{tile}": {"sb.access.audit_read.v1"},
+	"GET /audit/log/commits":     {"sb.access.audit_read.v1"},
+	"GET /audit/log/inclusion":   {"sb.access.audit_read.v1"},
+	"GET /audit/log/consistency": {"sb.access.audit_read.v1"},
+	"GET /audit/log/proof/{seq}": {"sb.access.audit_read.v1"},
+	"GET /audit/log/keys":        {"sb.access.audit_read.v1"},
+	"GET /requests/{id}":         {"sb.access.audit_read.v1"}, // as of a moment; as it is, it is a query
+	"GET /secrets/{id}":          {"sb.access.audit_read.v1"},
+	"GET /governance":            {"sb.access.audit_read.v1"},
+
 	"POST /me/factors/totp":              {"sb.user.factor_begun.v1"},
 	"POST /me/factors/totp/{id}/confirm": {"sb.user.factor_enrolled.v1"},
 	"POST /me/factors/passkeys":          {"sb.user.factor_begun.v1"},
@@ -109,17 +120,17 @@ const (
 
 // silent are the routes that leave nothing, and why.
 var silent = map[string]string{
-	"GET /me": isQuery, "GET /intake": isPublic, "GET /requests": isQuery, "GET /requests/{id}": isQuery, "GET /requests/{id}/events": isQuery,
+	"GET /me": isQuery, "GET /intake": isPublic, "GET /requests": isQuery, "GET /requests/{id}/events": isQuery,
 	"GET /requests/{id}/stream": isLive, "GET /connections": isQuery, "GET /connections/{name}": isQuery,
 	"GET /integrations": isQuery, "GET /integrations/{name}": isQuery, "GET /integrations/{name}/deliveries": isQuery,
 	"GET /integrations/{name}/mappings": isQuery, "GET /integrations/{name}/applications": isQuery, "GET /integrations/{name}/suggestions": isQuery,
 	"GET /jobs": isQuery, "GET /jobs/{id}": isQuery, "GET /jobs/{id}/stream": isLive,
-	"GET /secrets": isQuery, "GET /secrets/count": isQuery, "GET /secrets/facets": isQuery, "GET /secrets/{id}": isQuery, "GET /ownership": isQuery,
+	"GET /secrets": isQuery, "GET /secrets/count": isQuery, "GET /secrets/facets": isQuery, "GET /ownership": isQuery,
 	"GET /reports/duplicates/coverage": isQuery, "GET /agents": isQuery, "GET /agents/{id}": isQuery, "GET /colleagues": isQuery, "GET /live": isLive,
 	"GET /openapi.yaml": isPublic, "GET /me/factors": isQuery, "GET /people": isQuery, "GET /people/{id}": isQuery, "GET /people/{id}/sessions": isQuery,
 	"GET /people/{id}/grants": isQuery, "GET /me/sessions": isQuery, "GET /me/delegations": isQuery, "GET /me/notices": isQuery,
 	"GET /me/notices/deliveries": isQuery, "GET /machines": isQuery, "GET /auth/methods": isPublic, "GET /installation": isQuery,
-	"GET /auth/oidc/start": isBegun, "GET /governance": isQuery, "GET /governance/history": isQuery, "GET /governance/versions/{n}": isQuery,
+	"GET /auth/oidc/start": isBegun, "GET /governance/history": isQuery, "GET /governance/versions/{n}": isQuery,
 	"POST /governance/plan": isQuestion, "GET /amendments": isQuery, "GET /amendments/{id}": isQuery, "GET /permissions": isQuery,
 	"POST /policy/explain": isQuestion, "POST /policy/simulate": isQuestion,
 }
