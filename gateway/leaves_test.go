@@ -36,6 +36,7 @@ var serviceSilent = map[events.Service]string{
 	events.ServiceFingerprint: "the key of fingerprints, which shows no value; who has it has the job, which is on record",
 	events.ServiceRetire:      "a query",
 	events.ServiceTrust:       "a query",
+	events.ServiceWitness:     "a cosignature is kept beside its checkpoint, and is of the log's own bytes",
 	events.ServicePrints:      "fingerprints are rows outside the log; the job's end tells how many",
 	events.ServiceObserved:    "what was seen is judged by package gitops, which records what is news",
 }
