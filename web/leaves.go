@@ -59,6 +59,8 @@ var leaves = map[string][]string{
 	"GET /audit/histogram": {"sb.access.audit_read.v1"},
 	"GET /audit/export":    {"sb.access.audit_exported.v1"},
 
+	"GET /audit/evidence/{id}": {"sb.access.evidence_exported.v1"},
+
 	"GET /audit/log/checkpoint":  {"sb.access.audit_read.v1"}, // likewise
 	"GET /audit/log/tile/{tile}": {"sb.access.audit_read.v1"},
 	"GET /audit/log/commits":     {"sb.access.audit_read.v1"},

@@ -184,7 +184,7 @@ func TestEveryRouteLeavesWhatItSays(t *testing.T) {
 			t.Errorf("%s leaves something, and nothing", name)
 		}
 		for _, typ := range types {
-			if !seen[name][typ] && !strings.HasPrefix(route.Path, "/audit/log/") { // which this rig does not have: they call reads as the others do
+			if !seen[name][typ] && !strings.HasPrefix(route.Path, "/audit/log/") && route.Path != "/audit/evidence/{id}" { // which need what is signed of the log, which this rig does not have: they call reads as the others do
 				t.Errorf("%s was not seen to leave %s", name, typ)
 			}
 		}
@@ -387,14 +387,13 @@ func (w *tracks) showing() {
 	admin = w.fresh(w.admin) // who counted already, and so would not again
 	w.records(admin, "GET /audit/histogram", "/audit/histogram", nil, "sb.access.audit_read.v1")
 	w.records(admin, "GET /audit/export", "/audit/export", nil, "sb.access.audit_exported.v1")
+	id := w.submit(w.developer)
+	w.settled()
 	moment := fmt.Sprint("?as_of=", w.last())
 	for route, path := range map[string]string{
-		"GET /requests/{id}": at(w.submit(w.developer), "") + moment, "GET /secrets/{id}": "/secrets/" + string(secretID("prod/db")) + moment, "GET /governance": "/governance" + moment,
+		"GET /requests/{id}": at(id, ""), "GET /secrets/{id}": "/secrets/" + string(secretID("prod/db")), "GET /governance": "/governance",
 	} {
-		if strings.HasPrefix(path, "/requests") {
-			path = strings.TrimSuffix(path, moment) + fmt.Sprint("?as_of=", w.last())
-		}
-		w.records(w.fresh(w.admin), route, path, nil, "sb.access.audit_read.v1")
+		w.records(w.fresh(w.admin), route, path+moment, nil, "sb.access.audit_read.v1")
 	}
 	for _, report := range []string{"stale", "unowned", "out-of-band", "duplicates"} {
 		w.records(admin, "GET /reports/"+report, "/reports/"+report+"?format=csv", nil, "sb.access.report_exported.v1")
