@@ -59,6 +59,7 @@ var leaves = map[string][]string{
 	"GET /audit/histogram": {"sb.access.audit_read.v1"},
 	"GET /audit/export":    {"sb.access.audit_exported.v1"},
 
+	"POST /audit/compare":      {"sb.access.audit_compared.v1"},
 	"GET /audit/evidence/{id}": {"sb.access.evidence_exported.v1"},
 
 	"GET /audit/log/checkpoint":  {"sb.access.audit_read.v1"}, // likewise
