@@ -28,7 +28,10 @@ type metrics struct {
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
-	logger *slog.Logger
+
+	witnessed   func(context.Context) (size int64, err error) // the most that any agent vouches for
+	distrusting func() int                                    // agents that take this log for another one
+	logger      *slog.Logger
 }
 
 // loopMetric is a figure of each loop.
@@ -86,6 +89,8 @@ var (
 	outboxLate   = prometheus.NewDesc("sb_outbox_late_seconds", "how long the oldest delivery of a notice is due, 0 if none is", nil, nil)
 	watchesOpen  = prometheus.NewDesc("sb_watches_open", "applications that are watched for written patches and not yet judged", nil, nil)
 	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
+	witnessed    = prometheus.NewDesc("sb_witnessed_commits", "commits of the largest checkpoint that an agent cosigned, 0 if none did", nil, nil)
+	distrusting  = prometheus.NewDesc("sb_distrusting_agents", "agents that told this server within a minute that they do no jobs, because they take the log for another one", nil, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -94,7 +99,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear, witnessed, distrusting} {
 		to <- d
 	}
 }
@@ -122,6 +127,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
 	}
+	gauge(distrusting, float64(m.distrusting()))
 	// The views first: they are never ahead of the log then.
 	at, viewsErr := m.views(ctx)
 	last, logErr := m.log(ctx)
@@ -147,6 +153,9 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		gauge(agentsByHear, float64(online), string(events.AgentOnline))
 		gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
 	}
+	if size, err := m.witnessed(ctx); told("cosignatures", err) {
+		gauge(witnessed, float64(size))
+	}
 	if waiting, late, err := m.outbox(ctx); told("outbox", err) {
 		gauge(outboxDepth, float64(waiting))
 		gauge(outboxLate, late.Seconds())
@@ -166,7 +175,8 @@ func (st *stack) measures() metrics {
 			at, err := st.progress.Position(ctx)
 			return at.Seq, err
 		},
-		agents: projections.Agents{Pool: st.pool}.Count,
+		agents:    projections.Agents{Pool: st.pool}.Count,
+		witnessed: st.witnesses.largest, distrusting: func() int { return len(st.witnesses.Refusing()) },
 		outbox: func(ctx context.Context) (int, time.Duration, error) {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},

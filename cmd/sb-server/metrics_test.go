@@ -31,9 +31,10 @@ func measured() metrics {
 				{Name: "ends"},
 			}
 		},
-		log:    func(context.Context) (events.Seq, error) { return 42, nil },
-		views:  func(context.Context) (events.Seq, error) { return 40, nil },
-		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
+		log:       func(context.Context) (events.Seq, error) { return 42, nil },
+		views:     func(context.Context) (events.Seq, error) { return 40, nil },
+		agents:    func(context.Context) (int, int, error) { return 3, 5, nil },
+		witnessed: func(context.Context) (int64, error) { return 41, nil }, distrusting: func() int { return 1 },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
 		open:   func(context.Context) (int, int, error) { return 14, 2, nil },
 		logger: slog.New(slog.DiscardHandler),
@@ -59,7 +60,7 @@ func ours(t *testing.T, m metrics) []string {
 
 func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
-		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`, `sb_log_last_sequence 42`,
+		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`, `sb_distrusting_agents 1`, `sb_log_last_sequence 42`,
 		`sb_loop_dead_letters_total{loop="dispatch"} 1`, `sb_loop_dead_letters_total{loop="ends"} 0`,
 		`sb_loop_failed_total{loop="dispatch"} 3`, `sb_loop_failed_total{loop="ends"} 0`,
 		`sb_loop_handled_total{loop="dispatch"} 11`, `sb_loop_handled_total{loop="ends"} 0`,
@@ -70,7 +71,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_loop_terms_total{loop="dispatch"} 2`, `sb_loop_terms_total{loop="ends"} 0`,
 		`sb_outbox_late_seconds 2.5`, `sb_outbox_waiting 6`,
 		`sb_part_up{part="database"} 1`, `sb_part_up{part="log"} 1`, `sb_views_lag_commits 2`, `sb_views_position 40`,
-		`sb_watched_requests 2`, `sb_watches_open 14`,
+		`sb_watched_requests 2`, `sb_watches_open 14`, `sb_witnessed_commits 41`,
 	}
 	if diff := cmp.Diff(want, ours(t, measured())); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -91,6 +92,8 @@ func TestAScrapeTellsWhatItCanWhileAPartIsAway(t *testing.T) {
 			[]string{`sb_part_up{part="database"} 1`, `sb_views_position 40`, `sb_outbox_waiting 6`, `sb_watches_open 14`}, []string{"sb_agents"}},
 		"the outbox": {func(m *metrics) { m.outbox = func(context.Context) (int, time.Duration, error) { return 0, 0, away } },
 			[]string{`sb_agents{state="online"} 3`, `sb_watches_open 14`}, []string{"sb_outbox_"}},
+		"the cosignatures": {func(m *metrics) { m.witnessed = func(context.Context) (int64, error) { return 0, away } },
+			[]string{`sb_agents{state="online"} 3`, `sb_distrusting_agents 1`}, []string{"sb_witnessed"}},
 		"the watches": {func(m *metrics) { m.open = func(context.Context) (int, int, error) { return 0, 0, away } },
 			[]string{`sb_agents{state="online"} 3`, `sb_outbox_waiting 6`}, []string{"sb_watche"}},
 	} {
