@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -9,32 +10,39 @@ import (
 	"secretsbridge/ledger"
 )
 
-// Cosigned is the newest that each of the witnesses cosigned, by its name. Whoever cosigned
-// nothing is not in it.
-func (c Checkpoints) Cosigned(ctx context.Context, witnesses []string) (map[string]ledger.Cosigned, error) {
+// Cosigned is the checkpoint of the largest tree that at least so many witnesses cosigned, with what
+// they said to it, or [ledger.ErrNoCheckpoint]. At least one must have.
+func (c Checkpoints) Cosigned(ctx context.Context, witnesses int) (ledger.Checkpoint, error) {
 	rows, err := c.Pool.Query(ctx, `
-		SELECT asked.witness,
-		       newest.size,
-		       newest.line
-		FROM   unnest($1::text[]) AS asked (witness)
-		CROSS  JOIN LATERAL (SELECT s.size,
-		                            s.line
-		                     FROM   private.cosignatures s
-		                     WHERE  s.witness = asked.witness
-		                     ORDER  BY s.size DESC
-		                     LIMIT  1) AS newest`, pgx.QueryExecModeCacheDescribe, witnesses)
+		SELECT k.size,
+		       k.root,
+		       k.signed,
+		       k.signed_at,
+		       ARRAY(SELECT s.line
+		             FROM   private.cosignatures s
+		             WHERE  s.size = k.size
+		             ORDER  BY s.witness)
+		FROM   private.checkpoints k
+		WHERE  k.size = (SELECT   s.size
+		                 FROM     private.cosignatures s
+		                 GROUP BY s.size
+		                 HAVING   count(*) >= $1
+		                 ORDER BY s.size DESC
+		                 LIMIT    1)`, pgx.QueryExecModeCacheDescribe, max(witnesses, 1))
 	if err != nil {
-		return nil, fmt.Errorf("read what witnesses cosigned: %w", err)
+		return ledger.Checkpoint{}, fmt.Errorf("read the last checkpoint that %d witnesses cosigned: %w", witnesses, err)
 	}
-	found := map[string]ledger.Cosigned{}
-	var name string
-	var newest ledger.Cosigned
-	_, err = pgx.ForEachRow(rows, []any{&name, &newest.Size, &newest.Line}, func() error {
-		found[name] = newest
-		return nil
+	last, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (ledger.Checkpoint, error) {
+		var cosignatures []string
+		k, err := scanCheckpoint(row, &cosignatures)
+		k.Cosignatures = cosignatures
+		return k, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read what witnesses cosigned: %w", err)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ledger.Checkpoint{}, ledger.ErrNoCheckpoint
 	}
-	return found, nil
+	if err != nil {
+		return ledger.Checkpoint{}, fmt.Errorf("read the last checkpoint that %d witnesses cosigned: %w", witnesses, err)
+	}
+	return last, nil
 }

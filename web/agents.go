@@ -71,7 +71,7 @@ func (a *API) cosigned(ctx context.Context, agents ...projections.Agent) (map[ev
 	for i, agent := range agents {
 		names[i] = transparency.AgentWitness(agent.ID)
 	}
-	found, err := a.Cosignatures.Cosigned(ctx, names)
+	found, err := a.Cosignatures.Vouched(ctx, names)
 	if err != nil {
 		return nil, err
 	}

@@ -159,8 +159,8 @@ type Fleet interface {
 
 // Cosignatures are what witnesses said of the log. Package store has them.
 type Cosignatures interface {
-	// Cosigned is the newest that each of the witnesses cosigned, by its name.
-	Cosigned(ctx context.Context, witnesses []string) (map[string]ledger.Cosigned, error)
+	// Vouched is the newest that each of the witnesses cosigned, by its name.
+	Vouched(ctx context.Context, witnesses []string) (map[string]ledger.Cosigned, error)
 }
 
 // Inventory opens and ends jobs that no request stands behind. Package inventory has it.
@@ -213,6 +213,9 @@ type Config struct {
 
 	Integrations Integrations
 	Deliveries   Deliveries
+
+	Ledger Ledger
+	Tree   Tree
 
 	// GitOps is the watch of rollouts; nil: it is switched off, and no integration that is
 	// looked at is taken.

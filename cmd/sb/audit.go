@@ -17,7 +17,7 @@ import (
 
 func auditCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the record of what happened"}
-	c.AddCommand(listAuditCommand(a), exportAuditCommand(a))
+	c.AddCommand(listAuditCommand(a), exportAuditCommand(a), verifyAuditCommand(a), proveAuditCommand(a), checkpointCommand(a), keysCommand(a))
 	return c
 }
 
@@ -91,26 +91,49 @@ const exportLines = 4_096
 func exportAuditCommand(a *cli) *cobra.Command {
 	var filter auditFilter
 	var after string
+	var stored bool
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write facts of the log, oldest first, as JSON",
 		Long: "Writes facts of the log as they are stored, oldest first, one JSON object a line, without names of\n" +
 			"people. What was written before an error stays; --after goes on from there. That you exported is in\n" +
-			"the audit, once for each 4,096 facts.",
+			"the audit, once for each 4,096 facts.\n\n" +
+			"With --commits it writes an events file instead: the bytes that the log holds and its checkpoints\n" +
+			"are signed over, one commit a line, without any filter, for sb audit verify --events.",
 		Example: "  sb audit export --since 720h > audit.jsonl\n" +
-			"  sb audit export --after 184211.0 >> audit.jsonl",
+			"  sb audit export --after 184211.0 >> audit.jsonl\n" +
+			"  sb audit export --commits > events.jsonl",
 		Args: takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
 			q, err := filter.query()
 			if err != nil {
 				return err
 			}
+			if stored {
+				return exportStored(c, to, q, after)
+			}
 			return exportAudit(c, to, q, after)
 		}),
 	}
 	filter.flags(c)
-	c.Flags().StringVar(&after, "after", "", "only what follows this fact: its seq, a dot and its index")
+	c.Flags().StringVar(&after, "after", "", "only what follows this fact: its seq, a dot and its index; with --commits its seq")
+	c.Flags().BoolVar(&stored, "commits", false, "write the log's bytes, to verify them")
 	return c
+}
+
+// exportStored writes an events file from a commit on.
+func exportStored(c *cobra.Command, to *client.Client, q url.Values, after string) error {
+	if len(q) > 0 {
+		return usage("--commits takes no filter: what is left out cannot be verified")
+	}
+	var seq uint64
+	if after != "" {
+		var err error
+		if seq, err = strconv.ParseUint(after, 10, 53); err != nil {
+			return usage("--after is the number of a commit")
+		}
+	}
+	return exportCommits(c, to, seq)
 }
 
 func exportAudit(c *cobra.Command, to *client.Client, q url.Values, after string) error {

@@ -31,12 +31,12 @@ func TestTheNewestCosignatureOfEachWitnessIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := c.Cosigned(t.Context(), []string{"agent/a", "agent/b", "agent/c"})
+	got, err := c.Vouched(t.Context(), []string{"agent/a", "agent/b", "agent/c"})
 	want := map[string]ledger.Cosigned{"agent/a": {Size: 3, Line: "three"}, "agent/b": {Size: 2, Line: "b"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
-	if got, err := c.Cosigned(t.Context(), nil); len(got) != 0 || err != nil {
+	if got, err := c.Vouched(t.Context(), nil); len(got) != 0 || err != nil {
 		t.Errorf("of nobody: %v, %v", got, err)
 	}
 }
