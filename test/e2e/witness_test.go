@@ -70,14 +70,14 @@ func TestAnAgentVouchesForTheLogAndForItsWork(t *testing.T) {
 // factOf reads the first fact of a type that the audit lists.
 func (c *control) factOf(t *testing.T, kind string, into any, look func(api.Event)) bool {
 	t.Helper()
-	for line := range strings.Lines(c.must(t, "admin", "audit", "list", "--output", "json", "--limit", "500")) {
-		var e struct {
-			api.Event
-			Data json.RawMessage `json:"data"`
-		}
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatal(err)
-		}
+	var listed []struct {
+		api.Event
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(c.must(t, "admin", "audit", "list", "--output", "json", "--limit", "500")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range listed {
 		if e.Type == kind {
 			look(e.Event)
 			if err := json.Unmarshal(e.Data, into); err != nil {
