@@ -370,7 +370,9 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, found)
 	case part[0] == "requests" && len(part) == 2 && f.find(part[1]) != nil:
-		reply(w, 200, f.find(part[1]))
+		then := *f.find(part[1])
+		then.AsOf = f.asOf(r)
+		reply(w, 200, then)
 	case part[0] == "requests":
 		problem(w, 404, "request_unknown")
 	case path == "connections":
@@ -396,9 +398,11 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case path == "audit/log/commits":
+		f.fakeCommits(w, r)
 	case path == "audit/export":
 		exportFacts(w, r)
-	case f.queryGovernance(w, part):
+	case f.queryGovernance(w, r, part):
 	default:
 		problem(w, 404, "not_found")
 	}
