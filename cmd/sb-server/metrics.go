@@ -35,6 +35,7 @@ type metrics struct {
 	witnessed   func(context.Context) (size int64, err error) // the most that any agent vouches for
 	distrusting func() int                                    // agents that take this log for another one
 	proof       func() ledger.Stats
+	looks       func() map[look]looked // comparisons with the log that this server made
 	logger      *slog.Logger
 }
 
@@ -93,6 +94,8 @@ var (
 	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
 	witnessed    = prometheus.NewDesc("sb_witnessed_commits", "commits of the largest checkpoint that an agent cosigned, 0 if none did", nil, nil)
 	distrusting  = prometheus.NewDesc("sb_distrusting_agents", "agents that told this server within a minute that they do no jobs, because they take the log for another one", nil, nil)
+	comparedDiff = prometheus.NewDesc("sb_compared_differences", "rows of views and audit that were not what the log says when this server last compared them, by how much it looked at", []string{"look"}, nil)
+	comparedAt   = prometheus.NewDesc("sb_compared_timestamp_seconds", "when this server last compared views and audit with the log", []string{"look"}, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -101,7 +104,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear, witnessed, distrusting} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting} {
 		to <- d
 	}
 	for _, d := range proofDescs {
@@ -134,6 +137,10 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(distrusting, float64(m.distrusting()))
 	collectProof(to, m.proof())
+	for what, s := range m.looks() {
+		gauge(comparedDiff, float64(s.differences), string(what))
+		gauge(comparedAt, float64(s.at.Unix()), string(what))
+	}
 	found, _ := command.AlarmOf(m.halted())
 	for _, alarm := range command.Alarms {
 		value := 0.0
@@ -197,6 +204,7 @@ func (st *stack) measures() metrics {
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
 		proof:  st.ledger.Stats,
+		looks:  st.comparer.looked,
 		logger: st.log,
 	}
 }
