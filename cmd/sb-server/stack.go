@@ -307,7 +307,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.guarded(st.streams.Watch(ctx, st.store)) })
 	group.Go(func() error { return st.guarded(st.ledger.Run(ctx)) })
-	group.Go(func() error { return st.witnesses.watch(ctx) })
+	group.Go(func() error { return st.guarded(st.witnesses.watch(ctx)) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.guarded(st.fold(ctx)) })
 	group.Go(func() error { return st.guarded(st.followRights(ctx)) })

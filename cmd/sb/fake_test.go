@@ -445,7 +445,8 @@ func connection(name string) api.Connection {
 }
 
 func agent(id string) api.Agent {
-	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour)}
+	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour),
+		Cosigned: &api.Cosigned{Size: 42, At: time.Now().Add(-3 * time.Hour)}}
 }
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
