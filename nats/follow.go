@@ -96,6 +96,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		}
 	}()
 	// Whoever deletes the log and makes it anew takes its consumers away: they are the first to know.
+	seq, raw := s.seen.newest() // before the server is asked
 	info, err := s.stream.Info(wait)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return false, fmt.Errorf("follow the log: %w", err) // for Watch to judge
@@ -103,7 +104,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 	if err != nil {
 		return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
 	}
-	if err := s.proveSeen(wait, info); err != nil {
+	if err := s.proveSeen(wait, info, seq, raw); err != nil {
 		return errors.Is(err, command.ErrLogUnsafe), err
 	}
 	if last := events.Seq(info.State.LastSeq); last < *after {

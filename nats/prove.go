@@ -282,11 +282,12 @@ func (s *Streams) Watch(ctx context.Context, store *Store) error {
 }
 
 func (s *Streams) proveAll(ctx context.Context, store *Store) error {
+	seq, raw := store.seen.newest() // before the server is asked
 	info, err := s.prove(ctx)
 	if err != nil {
 		return err
 	}
-	return store.proveSeen(ctx, info)
+	return store.proveSeen(ctx, info, seq, raw)
 }
 
 func joined(differ []difference) string {

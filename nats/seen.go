@@ -30,22 +30,22 @@ func (s *seen) saw(seq uint64, raw []byte) {
 	}
 }
 
-// newest is the sequence and the bytes of the newest one.
+// newest is the sequence and the bytes of the newest one, 0 and nil if there is none.
 func (s *seen) newest() (uint64, []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seq, s.raw
 }
 
-// proveSeen checks that the log, as its server describes it now, is the one that this process
-// has read and written: made when it was, not shorter, and with the same bytes where it ended.
-// Errors wrap an alarm, or say that the log did not answer.
-func (s *Store) proveSeen(ctx context.Context, info *jetstream.StreamInfo) error {
+// proveSeen checks that the log, as its server described it, is the one that this process has read
+// and written: made when it was, not shorter, and with the same bytes where it ended. seq and raw
+// are the newest commit that was seen before the server was asked: what is appended while it
+// answers is not in its answer. Errors wrap an alarm, or say that the log did not answer.
+func (s *Store) proveSeen(ctx context.Context, info *jetstream.StreamInfo, seq uint64, raw []byte) error {
 	if !info.Created.Equal(s.created) {
 		return fmt.Errorf("%w: stream %s was made at %s, and the one that was opened at %s", command.LogRecreated, info.Config.Name,
 			info.Created.UTC().Format(time.RFC3339Nano), s.created.UTC().Format(time.RFC3339Nano))
 	}
-	seq, raw := s.seen.newest()
 	if seq == 0 {
 		return nil
 	}

@@ -46,8 +46,7 @@ func TestAnOlderCopyUnderARunningServerIsFoundByItsNextCommit(t *testing.T) {
 				if err != nil || infoErr != nil {
 					t.Fatal(err, infoErr)
 				}
-				h.store.seen.seq, h.store.seen.raw = uint64(h.seq), []byte("what was there")
-				err = h.store.judged(h.store.proveSeen(t.Context(), info))
+				err = h.store.judged(h.store.proveSeen(t.Context(), info, uint64(h.seq), []byte("what was there")))
 			}
 			if !errors.Is(err, test.alarm) {
 				t.Errorf("%v, want %v", err, test.alarm)
