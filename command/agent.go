@@ -51,13 +51,11 @@ func (a Agent) Evolve(e events.Event) Agent {
 	case events.AgentCredentialsIssued:
 		a.issued, a.ends = e.Time, f.Expires
 	case events.AgentKeyRotated:
-		return a.rotated(e.Time, f.BoxKey) // a key that is there is silent
+		return a.rotated(e.Time, f.BoxKey) // each key was there once: no other memory is needed
 	case events.AgentConnected:
 		a.State = events.AgentOnline
-		return a // a transition that is silent when repeated needs no memory
 	case events.AgentLost:
 		a.State = events.AgentOffline
-		return a
 	case events.AgentRevoked:
 		a.State = events.AgentGone
 	}
