@@ -39,6 +39,16 @@ func (r *rig) enrol() agent {
 // ask calls an agent service.
 func ask[R any](a agent, service events.Service, message any) R {
 	a.t.Helper()
+	reply := replied[R](a, service, message)
+	if reply.Error != nil {
+		a.t.Fatalf("%s: %v", service, reply.Error)
+	}
+	return *reply.Result
+}
+
+// replied is what an agent service says, be it a refusal.
+func replied[R any](a agent, service events.Service, message any) events.ServiceReply[R] {
+	a.t.Helper()
 	request, err := json.Marshal(message)
 	if err != nil {
 		a.t.Fatal(err)
@@ -53,10 +63,7 @@ func ask[R any](a agent, service events.Service, message any) R {
 	if err := json.Unmarshal(answer, &reply); err != nil {
 		a.t.Fatal(err)
 	}
-	if reply.Error != nil {
-		a.t.Fatalf("%s: %v", service, reply.Error)
-	}
-	return *reply.Result
+	return reply
 }
 
 // start takes the job of an approved request.
