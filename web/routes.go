@@ -173,6 +173,9 @@ var Routes = []Route{
 	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
 	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
+	{"GET", "/audit/holds", policy.AuditRead, placeless, none, (*API).listHolds},
+	{"POST", "/audit/holds", policy.HoldManage, placeless, replayed, (*API).placeHold},
+	{"POST", "/audit/holds/{id}/lift", policy.HoldManage, placeless, replayed, (*API).liftHold},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
 	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
