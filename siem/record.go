@@ -107,3 +107,6 @@ func cut(text string, most int) string {
 	}
 	return text[:most]
 }
+
+// Severity is from 1, what is done every day, to 4, what should wake somebody.
+func (r Record) Severity() int { return tell(r).severity }
