@@ -3,7 +3,6 @@ package nats
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/projections"
+	"secretsbridge/transparency"
 )
 
 // history is a hub whose store can be tampered with while it is down.
@@ -20,7 +20,7 @@ type history struct {
 	store  *Store
 	stream events.Stream
 	seq    events.Seq // of the last commit that was noted outside NATS
-	hash   [sha256.Size]byte
+	hash   [32]byte
 }
 
 func newHistory(t *testing.T) *history {
@@ -45,7 +45,7 @@ func (h *history) grow(t *testing.T, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.hash = sha256.Sum256(last.Raw)
+	h.hash = transparency.LeafHash(last.Raw)
 }
 
 // tamper changes the store while the server is down.
@@ -60,7 +60,7 @@ func (h *history) tamper(t *testing.T, with func(dir string)) {
 }
 
 // prove is what the server does at start, on a store that somebody tampered with.
-func prove(t *testing.T, log command.Feed, seq events.Seq, hash [sha256.Size]byte) error {
+func prove(t *testing.T, log command.Feed, seq events.Seq, hash [32]byte) error {
 	t.Helper()
 	return projections.Position{Seq: seq, Hash: hash[:]}.Prove(t.Context(), log)
 }

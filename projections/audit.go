@@ -30,7 +30,7 @@ type AuditEvent struct {
 	Correlation events.CorrelationID `json:"correlation"`
 	Command     events.CommandID     `json:"command"`
 	Data        json.RawMessage      `json:"data"` // of the stored bytes
-	Hash        []byte               `json:"hash"` // SHA-256 of the stored commit
+	Hash        []byte               `json:"hash"` // of the stored commit, as a leaf of the log's tree
 }
 
 const selectAudit = `

@@ -4,12 +4,13 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/transparency"
 )
 
 // commitRow is one row of the audit's commits.
 type commitRow struct {
 	Seq  events.Seq
-	Hash []byte // SHA-256 of Raw
+	Hash []byte // of Raw, as a leaf of the log's tree
 	Raw  []byte // as stored in the log
 }
 
@@ -50,6 +51,13 @@ var eventTable = newTable("events", nil,
 	text("actor", func(r *eventRow) events.Actor { return r.Actor }),
 	text("correlation", func(r *eventRow) events.CorrelationID { return r.Correlation }),
 	text("command", func(r *eventRow) events.CommandID { return r.Command }),
+)
+
+// nodeTable has few rows: one for 256 commits, and one more for 256 of those.
+var nodeTable = newTable("nodes", nil,
+	gather("level", "integer", func(n *transparency.Node) int32 { return int32(n.Level) }),
+	gather("number", "bigint", func(n *transparency.Node) int64 { return n.Index }),
+	gather("hash", "bytea", func(n *transparency.Node) []byte { return n.Hash[:] }),
 )
 
 // copyCommits and copyEvents name the columns in the order of copyInto.

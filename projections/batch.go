@@ -1,11 +1,11 @@
 package projections
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 
 	"secretsbridge/events"
+	"secretsbridge/transparency"
 )
 
 // fewCommits and fewBytes are up to how much goes to the database in one round trip, by
@@ -22,6 +22,7 @@ type batch struct {
 	commits []events.Recorded
 	bytes   int // of the commits, as stored
 	last    Position
+	nodes   []*transparency.Node // that became full by these commits
 
 	few struct {
 		commits []*commitRow
@@ -30,8 +31,8 @@ type batch struct {
 	many struct{ commits, events copyRows }
 }
 
-// newBatch prepares commits, at least one.
-func newBatch(commits []events.Recorded) (*batch, error) {
+// newBatch prepares commits, at least one, that follow those in the tree, and grows it.
+func newBatch(tree *transparency.Builder, commits []events.Recorded) (*batch, error) {
 	b := &batch{commits: commits}
 	for _, c := range commits {
 		b.bytes += len(c.Raw)
@@ -40,7 +41,10 @@ func newBatch(commits []events.Recorded) (*batch, error) {
 		b.grow()
 	}
 	for _, c := range commits {
-		hash := sha256.Sum256(c.Raw)
+		hash := transparency.LeafHash(c.Raw)
+		for _, node := range tree.Append(hash) {
+			b.nodes = append(b.nodes, &node)
+		}
 		b.last = Position{c.Seq, hash[:]}
 		b.addCommit(commitRow{c.Seq, hash[:], c.Raw})
 		for place, e := range c.Events {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,6 +12,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/postgres"
+	"secretsbridge/transparency"
 )
 
 // batchLimit is how many commits one transaction folds at most. Twice as many are
@@ -34,6 +36,7 @@ var errReached = errors.New("reached")
 type folder struct {
 	conn     *pgx.Conn // its own; unqualified names mean these schemas
 	position Position
+	tree     *transparency.Builder // of the commits up to the newest batch that was made; while folding, of who makes batches
 	notify   bool
 	folded   func(seq events.Seq, streams []events.Stream) // after each commit; may be nil
 
@@ -74,7 +77,11 @@ func (f *folder) start(ctx context.Context, feed command.Feed) error {
 		return err
 	}
 	f.position = position
-	return position.Prove(ctx, feed)
+	if err := position.Prove(ctx, feed); err != nil {
+		return err
+	}
+	f.tree, err = readTree(ctx, f.conn, position.Seq)
+	return err
 }
 
 // follow folds what comes after the position, until ctx ends, something fails, or the
@@ -106,7 +113,7 @@ func (f *folder) follow(ctx context.Context, feed command.Feed, upto events.Seq)
 		}
 		for len(fresh) > 0 {
 			size := batchSize(fresh)
-			b, err := newBatch(fresh[:size:size])
+			b, err := newBatch(f.tree, fresh[:size:size])
 			if err != nil {
 				return err
 			}
@@ -154,7 +161,7 @@ func inOrder(commits []events.Recorded, after, upto events.Seq) ([]events.Record
 func (f *folder) write(ctx context.Context, b *batch) error {
 	streams := b.streams()
 	if err := f.send(ctx, b, streams); err != nil {
-		return fmt.Errorf("fold commits %d to %d: %w", b.commits[0].Seq, b.last.Seq, err)
+		return fmt.Errorf("fold commits %d to %d: %w", b.commits[0].Seq, b.last.Seq, twice(err))
 	}
 	f.position = b.last
 	f.requests.trim()
@@ -258,6 +265,7 @@ func (f *folder) statements(ctx context.Context, b *batch, streams []events.Stre
 		integrationTable.queue(queue, integrations),
 		mappingTable.queue(queue, mappingsOf(integrations)),
 		found.queue(queue, rules, patchedSecrets(requests)),
+		nodeTable.queue(queue, b.nodes),
 		commitTable.queue(queue, b.few.commits),
 		eventTable.queue(queue, b.few.events))
 	if f.notify {
@@ -282,5 +290,22 @@ func execute(results pgx.BatchResults) error {
 	return err
 }
 
-// notNullViolation is its name, too (PostgreSQL, "Error codes").
-const notNullViolation = "23502"
+// Their names, too (PostgreSQL, "Error codes").
+const (
+	notNullViolation = "23502"
+	uniqueViolation  = "23505"
+)
+
+// twice says what it means that a row of the audit is there already.
+func twice(err error) error {
+	var refused *pgconn.PgError
+	switch {
+	case !errors.As(err, &refused) || refused.Code != uniqueViolation:
+		return err
+	case refused.ConstraintName == "an_event_is_recorded_once":
+		return fmt.Errorf("%w: %s: %w", command.LogReplayed, refused.Detail, err)
+	case slices.Contains([]string{"commits", "events", "nodes"}, refused.TableName):
+		return fmt.Errorf("the audit has a row of what was not folded yet, so somebody wrote it; fold again with `sb-server rebuild`: %w", err)
+	}
+	return err
+}

@@ -82,7 +82,7 @@ func dump(t testing.TB, pool *pgxpool.Pool) string {
 		"views.scanned_connections ORDER BY connection", "views.secrets ORDER BY place", "views.secret_labels ORDER BY label, place",
 		"views.secret_owners ORDER BY place", "views.secret_assignments ORDER BY secret", "views.ownership_rules ORDER BY setting",
 		"views.secret_counts ORDER BY connection, status", "views.label_counts ORDER BY label, connection", "views.version_changes ORDER BY place",
-		"audit.commits ORDER BY seq", "audit.events ORDER BY seq, place",
+		"audit.commits ORDER BY seq", "audit.nodes ORDER BY level, number", "audit.events ORDER BY seq, place",
 	} {
 		if _, err := conn.Conn().PgConn().CopyTo(context.Background(), &out, "COPY (SELECT * FROM "+from+") TO STDOUT"); err != nil {
 			t.Fatal(err)

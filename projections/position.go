@@ -3,20 +3,20 @@ package projections
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/transparency"
 )
 
 // projectionName is the one projection there is: the views and the audit together.
 const projectionName = "views"
 
-// Position is how far the views are: the last commit they hold and the SHA-256 of its
-// stored bytes. The zero Position is before the first commit.
+// Position is how far the views are: the last commit they hold and its hash as a leaf
+// of the log's tree. The zero Position is before the first commit.
 type Position struct {
 	Seq  events.Seq
 	Hash []byte
@@ -34,14 +34,14 @@ func (p Position) Prove(ctx context.Context, feed command.Feed) error {
 		return fmt.Errorf("read the end of the log: %w", err)
 	}
 	if last < p.Seq {
-		return fmt.Errorf("%w: it ends at %d, but commit %d was folded before", command.ErrLogUnsafe, last, p.Seq)
+		return fmt.Errorf("%w: it ends at %d, but commit %d was folded before", command.LogTruncated, last, p.Seq)
 	}
 	commit, err := feed.At(ctx, p.Seq)
 	if err != nil {
 		return fmt.Errorf("read commit %d: %w", p.Seq, err)
 	}
-	if hash := sha256.Sum256(commit.Raw); !bytes.Equal(hash[:], p.Hash) {
-		return fmt.Errorf("%w: commit %d has the hash %x, but %x was folded before", command.ErrLogUnsafe, p.Seq, hash, p.Hash)
+	if hash := transparency.LeafHash(commit.Raw); !bytes.Equal(hash[:], p.Hash) {
+		return fmt.Errorf("%w: commit %d has the hash %x, but %x was folded before", command.LogForked, p.Seq, hash[:], p.Hash)
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ var (
 )
 
 func (s schemas) migrate(ctx context.Context, owner *pgx.Conn) error {
-	for folder, schema := range map[string]string{"views": s.views, "audit": s.audit} {
+	for _, of := range []struct{ folder, schema string }{{"views", s.views}, {"audit", s.audit}} {
+		folder, schema := of.folder, of.schema
 		files, err := fs.Sub(migrations, "migrations/"+folder)
 		if err != nil {
 			return fmt.Errorf("read the migrations of %s: %w", folder, err)

@@ -3,7 +3,6 @@ package projections
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -11,6 +10,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/transparency"
 )
 
 // proofBatch is how many commits are compared together.
@@ -70,9 +70,9 @@ func proveNext(rows pgx.Rows, c events.Recorded) error {
 	if err := rows.Scan(&seq, &hash); err != nil {
 		return fmt.Errorf("read the hashes of the audit: %w", err)
 	}
-	got := sha256.Sum256(c.Raw)
+	got := transparency.LeafHash(c.Raw)
 	if seq != c.Seq || !bytes.Equal(got[:], hash) {
-		return fmt.Errorf("%w: commit %d is not the one that was folded before; fold again with `sb-server rebuild` if the log is the right one", command.ErrLogUnsafe, c.Seq)
+		return fmt.Errorf("%w: commit %d is not the one that was folded before; fold again with `sb-server rebuild` if the log is the right one", command.LogForked, c.Seq)
 	}
 	return nil
 }

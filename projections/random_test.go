@@ -28,7 +28,10 @@ func TestAnyHistoryFoldsAndAnyCuttingGivesTheSameBytes(t *testing.T) {
 			r.Fatal(err)
 		}
 		log := &commandtest.Memory{}
-		for _, c := range rapid.SliceOfN(rapid.Custom(anyCommit), 1, 25).Draw(r, "commits") {
+		for n, c := range rapid.SliceOfN(rapid.Custom(anyCommit), 1, 25).Draw(r, "commits") {
+			for i := range c {
+				c[i].ID += events.EventID(fmt.Sprintf("/%d", n)) // no log has the same event twice
+			}
 			if _, err := log.Append(context.Background(), c[0].Stream, events.AnySeq, c); err != nil {
 				r.Fatal(err)
 			}

@@ -141,7 +141,7 @@ func withoutIndexes(ctx context.Context, conn *pgx.Conn, fill func() error) erro
 	}
 	for _, i := range indexes {
 		if _, err := conn.Exec(ctx, i.Definition); err != nil {
-			return fmt.Errorf("make index %s: %w", i.Name, err)
+			return fmt.Errorf("make index %s: %w", i.Name, twice(err))
 		}
 	}
 	return nil

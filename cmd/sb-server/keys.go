@@ -20,6 +20,8 @@ type keys struct {
 	wrapping kms.KeyManager
 	signing  *signingKeys
 	links    *nats.Authority
+
+	checkpoints *checkpointKeys // opened after the database
 }
 
 // openKeys opens the keys of a data directory. New ones are made only where nothing

@@ -96,19 +96,7 @@ func createSigning(dir string) (*signingKeys, error) {
 
 // keep replaces the file by one rename that a power cut does not undo.
 func (s *signingKeys) keep(doc signingDocument) error {
-	raw, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
-	}
-	defer clear(raw)
-	if err := writeFile(s.path, append(raw, '\n'), 0o600); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+	if err := keepPrivate(s.path, doc); err != nil {
 		return err
 	}
 	s.doc = doc

@@ -27,6 +27,7 @@ import (
 	"secretsbridge/internal/postgres"
 	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
+	"secretsbridge/ledger"
 	"secretsbridge/nats"
 	"secretsbridge/notices"
 	"secretsbridge/projections"
@@ -58,6 +59,7 @@ type stack struct {
 	caches   *nats.Caches
 
 	progress  *projections.Progress
+	ledger    *ledger.Keeper
 	custody   *custody.Custody
 	inventory *inventory.Inventory
 	gateway   *gateway.Gateway
@@ -112,6 +114,9 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	if st.database, st.pool, err = openDatabase(ctx, s, log); err != nil {
 		return nil, err
 	}
+	if err = st.openCheckpoints(ctx, fresh); err != nil {
+		return nil, err
+	}
 	st.people, st.sessions = store.People{Pool: st.pool}, store.Sessions{Pool: st.pool}
 	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
@@ -124,6 +129,9 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	}
 	if begun {
 		log.Warn("a rotation of the signing key was begun and does not count yet: `sb-server signing rotate` finishes it")
+	}
+	if err = st.openLedger(ctx); err != nil {
+		return nil, err
 	}
 	st.assemble(string(ca.pem))
 	return st, nil
@@ -254,7 +262,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: slices.Concat(loops, st.openNotices().Loops(), []worker.Loop{st.sweepIntegrations()}),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), []worker.Loop{st.sweepIntegrations()}),
 	})
 }
 
@@ -278,6 +286,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.streams.Watch(ctx) })
+	group.Go(func() error { return st.ledger.Run(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
 	group.Go(func() error { return st.followRights(ctx) })
@@ -325,12 +334,12 @@ func (st *stack) fold(ctx context.Context) error {
 	}
 }
 
-// catchUp proves that the log still is the one that the views were folded from, waits
-// until they hold all of it, and opens the queues of all known clusters.
+// catchUp waits until the log is proven to be the one that the views were folded from and that
+// was signed, and until they hold all of it, and opens the queues of all known clusters.
 func (st *stack) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
 	defer cancel()
-	if err := st.progress.ProveHistory(ctx, st.store); err != nil {
+	if err := st.ledger.Proven(ctx); err != nil {
 		return err
 	}
 	last, err := st.store.Last(ctx)

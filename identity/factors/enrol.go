@@ -191,7 +191,9 @@ func (k *Keeper) MakeCodes(ctx context.Context, meta command.Meta) ([]string, ev
 	if err := k.Store.ForgetCodes(ctx, user); err != nil {
 		return nil, 0, err
 	}
-	seq, err := command.Record(ctx, k.Log, events.UserStream(user), meta, events.RecoveryCodesMade{Count: len(codes)})
+	// Asked twice these are other codes, so it is another command: the log takes no event twice.
+	own := command.Meta{Command: events.NewCommandID(), Actor: meta.Actor, Correlation: events.CorrelationID(meta.Command), Time: meta.Time}
+	seq, err := command.Record(ctx, k.Log, events.UserStream(user), own, events.RecoveryCodesMade{Count: len(codes)})
 	if err != nil {
 		return nil, 0, err
 	}

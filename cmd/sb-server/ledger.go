@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"secretsbridge/events"
+	"secretsbridge/ledger"
+	"secretsbridge/projections"
+	"secretsbridge/store"
+	"secretsbridge/transparency"
+)
+
+// openCheckpoints opens the keys that sign checkpoints. It comes after the database, which knows
+// whether any was ever signed.
+func (st *stack) openCheckpoints(ctx context.Context, fresh bool) (err error) {
+	_, err = store.Checkpoints{Pool: st.pool}.Latest(ctx)
+	if err != nil && !errors.Is(err, ledger.ErrNoCheckpoint) {
+		return err
+	}
+	st.keys.checkpoints, err = openOrCreateCheckpointKeys(st.settings.path("keys"), fresh || err != nil)
+	return err
+}
+
+// openLedger makes the keeper of the log's proof.
+func (st *stack) openLedger(ctx context.Context) error {
+	begun, err := st.keys.checkpoints.settle(ctx, st.store)
+	if err != nil {
+		return err
+	}
+	if begun {
+		st.log.Warn("a rotation of the key of checkpoints was begun and does not count yet: `sb-server checkpoint-key rotate` finishes it")
+	}
+	verifiers, err := transparency.NewVerifiers(st.keys.checkpoints.public()...)
+	if err != nil {
+		return fmt.Errorf("open the keys of checkpoints: %w", err)
+	}
+	st.ledger = ledger.New(ledger.Config{
+		Feed: st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
+		Signer: st.keys.checkpoints.signer, Verifiers: verifiers, Logger: st.log, Now: time.Now,
+	})
+	return nil
+}
+
+// folded is the audit, as the keeper compares it with the log.
+type folded struct{ progress *projections.Progress }
+
+// Position implements [ledger.Audit].
+func (f folded) Position(ctx context.Context) (events.Seq, error) {
+	at, err := f.progress.Position(ctx)
+	return at.Seq, err
+}
+
+// Leaves implements [ledger.Audit].
+func (f folded) Leaves(ctx context.Context, after events.Seq, limit int) ([]tlog.Hash, error) {
+	return f.progress.Leaves(ctx, after, limit)
+}

@@ -1,0 +1,9 @@
+package ledgertest_test
+
+import (
+	"testing"
+
+	"secretsbridge/ledger/ledgertest"
+)
+
+func TestCheckpointsInMemory(t *testing.T) { ledgertest.Run(t, &ledgertest.Checkpoints{}) }
