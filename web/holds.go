@@ -12,7 +12,8 @@ import (
 
 // listHolds shows those that count, in the order they were placed.
 func (a *API) listHolds(c *call) (reply, error) {
-	if _, err := c.query(); err != nil {
+	q, err := c.query()
+	if err != nil {
 		return reply{}, err
 	}
 	held, _, err := command.Load[command.Holds](c.ctx(), a.Log, events.HoldStream())
@@ -25,6 +26,9 @@ func (a *API) listHolds(c *call) (reply, error) {
 	}
 	names, err := a.actorNames(c, actors)
 	if err != nil {
+		return reply{}, err
+	}
+	if err := a.reads(c, events.ReadingEvents, q); err != nil {
 		return reply{}, err
 	}
 	shown := api.LegalHolds{Items: make([]api.LegalHold, len(held.Open))}

@@ -54,6 +54,7 @@ type settings struct {
 	KMS        kmsSettings
 	OIDC       oidcSettings
 	SMTP       smtpSettings
+	Audit      auditSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -127,7 +128,7 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
+	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.

@@ -262,7 +262,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), []worker.Loop{st.sweepIntegrations()}),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.openSinks(), []worker.Loop{st.sweepIntegrations()}),
 	})
 }
 

@@ -145,7 +145,16 @@ func CSV(ctx context.Context, c *Client, path string, query url.Values) ([]byte,
 
 // Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
 func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
-	text, err := exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again)
+	return lines(ctx, c, linesAnswer, path, query)
+}
+
+// TextLines is likewise for lines that are no JSON.
+func TextLines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
+	return lines(ctx, c, textAnswer, path, query)
+}
+
+func lines(ctx context.Context, c *Client, want form, path string, query url.Values) ([][]byte, error) {
+	text, err := exchange(ctx, c, want, http.MethodGet, path, query, nil, again)
 	if err != nil || len(text) == 0 {
 		return nil, err
 	}
@@ -173,6 +182,7 @@ var (
 	jsonAnswer  = form{"application/json", maxAnswer, callTimeout}
 	csvAnswer   = form{"text/csv", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
+	textAnswer  = form{"text/plain", maxReport, reportTimeout}
 )
 
 // call makes one call whose answer is JSON.
