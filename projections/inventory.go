@@ -66,33 +66,42 @@ type finding struct {
 
 // take folds commits. Jobs has the rows of all jobs among them, with these facts.
 func (v *inventory) take(ctx context.Context, conn *pgx.Conn, commits []events.Recorded, jobs map[string]*Job) (*findings, error) {
-	f := &findings{
-		rows: map[events.SecretID]*finding{}, scanned: map[events.ConnectionID]*scannedRow{}, hands: map[events.SecretID]*assignment{},
-	}
+	f := newFindings()
 	if err := v.fetch(ctx, conn, f, commits); err != nil {
 		return nil, err
 	}
 	for _, c := range commits {
-		index := int64(0) // of the next secret in this commit
-		for _, e := range c.Events {
-			at := stored(e.Time)
-			switch fact := e.Fact.(type) {
-			case events.SecretsFound:
-				v.met(f, c.Seq, &index, at, fact.Scan, fact.Connection, fact.Secrets)
-			case events.SecretsChanged:
-				v.met(f, c.Seq, &index, at, fact.Scan, fact.Connection, fact.Secrets)
-			case events.SecretsGone:
-				v.missed(f, c.Seq, at, fact.Connection, fact.Refs)
-			case events.SecretAssigned:
-				f.assigned(c, fact)
-			case events.OwnershipRulesSet:
-				f.rules = ownershipOf(c.Seq, fact)
-			case events.JobFinished:
-				v.finished(f, c, jobs[c.Stream.ID])
-			}
-		}
+		v.fold(f, c, jobs[c.Stream.ID])
 	}
 	return f, nil
+}
+
+func newFindings() *findings {
+	return &findings{
+		rows: map[events.SecretID]*finding{}, scanned: map[events.ConnectionID]*scannedRow{}, hands: map[events.SecretID]*assignment{},
+	}
+}
+
+// fold takes one commit. Job is the row of the job whose history it belongs to, if it does.
+func (v *inventory) fold(f *findings, c events.Recorded, job *Job) {
+	index := int64(0) // of the next secret in this commit
+	for _, e := range c.Events {
+		at := stored(e.Time)
+		switch fact := e.Fact.(type) {
+		case events.SecretsFound:
+			v.met(f, c.Seq, &index, at, fact.Scan, fact.Connection, fact.Secrets)
+		case events.SecretsChanged:
+			v.met(f, c.Seq, &index, at, fact.Scan, fact.Connection, fact.Secrets)
+		case events.SecretsGone:
+			v.missed(f, c.Seq, at, fact.Connection, fact.Refs)
+		case events.SecretAssigned:
+			f.assigned(c, fact)
+		case events.OwnershipRulesSet:
+			f.rules = ownershipOf(c.Seq, fact)
+		case events.JobFinished:
+			v.finished(f, c, job)
+		}
+	}
 }
 
 // met takes secrets that a scan met and that are new, there again, or different.

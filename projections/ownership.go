@@ -156,13 +156,23 @@ func (f *findings) queueOwners(queue *pgx.Batch, rules *ownershipRow) error {
 // that matches and says something. Only texts of rules are arguments, so rules of the
 // same shape are the same statement.
 func (r *ownershipRow) outcome(where string, args ...any) (string, []any) {
+	return r.outcomeOf("", where, args...)
+}
+
+// outcomeOf is likewise, of tables that may be given in place of those of the views. A question
+// mark in with or where is the next argument.
+func (r *ownershipRow) outcomeOf(with, where string, args ...any) (string, []any) {
 	var b arguments
 	owner := b.choose(r.Rules, func(r events.OwnershipRule) (string, string) { return r.Owner, r.OwnerLabel })
 	environment := b.choose(r.Rules, func(r events.OwnershipRule) (string, string) { return r.Environment, r.EnvironmentLabel })
 	for _, arg := range args {
+		if strings.Contains(with, "?") {
+			with = strings.Replace(with, "?", b.add(arg), 1)
+			continue
+		}
 		where = strings.Replace(where, "?", b.add(arg), 1)
 	}
-	return `
+	return with + `
 		SELECT place,
 		       coalesce(hand_owner, rule_owner, '') AS owner,
 		       CASE WHEN hand_owner IS NOT NULL THEN 'hand' WHEN rule_owner IS NOT NULL THEN 'rule' ELSE '' END AS owner_from,

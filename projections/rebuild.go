@@ -95,7 +95,7 @@ func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upt
 		return nil, err
 	}
 	if err = w.start(ctx, feed); err == nil {
-		err = withoutIndexes(ctx, w.conn, func() error { return w.follow(ctx, feed, upto) })
+		err = withoutIndexes(ctx, w.conn, shadow, func() error { return w.follow(ctx, feed, upto) })
 	}
 	if err != nil {
 		w.close()
@@ -107,10 +107,10 @@ func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upt
 // foldingIndexes are those that the folder itself searches by, beside the keys.
 var foldingIndexes = []string{"changes_of_a_secret", "patches_by_what_they_wrote"}
 
-// withoutIndexes fills the shadows without the indexes that only queries need and makes
+// withoutIndexes fills a pair of schemas without the indexes that only queries need and makes
 // them afterwards, which takes a fraction of keeping them up to date row by row. Those
 // of keys stay: the folder itself uses them.
-func withoutIndexes(ctx context.Context, conn *pgx.Conn, fill func() error) error {
+func withoutIndexes(ctx context.Context, conn *pgx.Conn, where schemas, fill func() error) error {
 	found, err := conn.Query(ctx, `
 		SELECT format('%I.%I', schemaname, indexname) AS name,
 		       indexdef AS definition
@@ -122,14 +122,14 @@ func withoutIndexes(ctx context.Context, conn *pgx.Conn, fill func() error) erro
 			FROM   pg_constraint
 			WHERE  conindid = format('%I.%I', schemaname, indexname)::regclass
 		)
-		ORDER  BY 1`, []string{shadow.views, shadow.audit}, foldingIndexes)
+		ORDER  BY 1`, []string{where.views, where.audit}, foldingIndexes)
 	if err != nil {
-		return fmt.Errorf("list the indexes of the shadows: %w", err)
+		return fmt.Errorf("list the indexes of %s: %w", where.views, err)
 	}
 	type index struct{ Name, Definition string }
 	indexes, err := pgx.CollectRows(found, pgx.RowToStructByPos[index])
 	if err != nil {
-		return fmt.Errorf("list the indexes of the shadows: %w", err)
+		return fmt.Errorf("list the indexes of %s: %w", where.views, err)
 	}
 	for _, i := range indexes {
 		if _, err := conn.Exec(ctx, "DROP INDEX "+i.Name); err != nil {

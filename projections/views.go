@@ -25,6 +25,22 @@ func (v Views) Request(ctx context.Context, id events.RequestID) (Request, error
 	return Requests{Pool: v.Pool}.Get(ctx, id)
 }
 
+func (v Views) RequestAsOf(ctx context.Context, id events.RequestID, at events.Seq) (Request, error) {
+	return Requests{Pool: v.Pool}.AsOf(ctx, id, at)
+}
+
+func (v Views) CommitAt(ctx context.Context, t time.Time) (events.Seq, error) {
+	return Audit{Pool: v.Pool}.At(ctx, t)
+}
+
+func (v Views) TimeOf(ctx context.Context, seq events.Seq) (time.Time, error) {
+	return Audit{Pool: v.Pool}.TimeOf(ctx, seq)
+}
+
+func (v Views) SecretAsOf(ctx context.Context, id events.SecretID, at events.Seq) (Secret, error) {
+	return Secrets{Pool: v.Pool}.AsOf(ctx, id, at)
+}
+
 func (v Views) DecidedBy(ctx context.Context, who events.UserID, f RequestFilter) (Page[Request], error) {
 	return Requests{Pool: v.Pool}.DecidedBy(ctx, who, f)
 }

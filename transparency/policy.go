@@ -27,6 +27,8 @@ type Policy struct {
 	key    string // of the log
 	origin string
 	rules  torchwood.Policy
+
+	witnesses int
 }
 
 // ParsePolicy reads a policy. It names exactly one key of a log: of two, the library would want both
@@ -36,10 +38,14 @@ func ParsePolicy(text []byte) (*Policy, error) {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrPolicy, MaxPolicy)
 	}
 	var keys []string
+	witnesses := 0
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "log" {
+		switch fields := strings.Fields(line); {
+		case len(fields) > 1 && fields[0] == "log":
 			keys = append(keys, fields[1])
+		case len(fields) > 1 && fields[0] == "witness":
+			witnesses++
 		}
 	}
 	if len(keys) != 1 {
@@ -53,7 +59,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
-	return &Policy{text: string(text), key: keys[0], origin: key.Name(), rules: rules}, nil
+	return &Policy{text: string(text), key: keys[0], origin: key.Name(), rules: rules, witnesses: witnesses}, nil
 }
 
 // String is the policy's text.
@@ -64,6 +70,9 @@ func (p *Policy) Origin() string { return p.origin }
 
 // Key is the log's key.
 func (p *Policy) Key() string { return p.key }
+
+// Witnesses is how many witnesses it names.
+func (p *Policy) Witnesses() int { return p.witnesses }
 
 // Rules is the policy for the library.
 func (p *Policy) Rules() torchwood.Policy { return p.rules }
@@ -104,30 +113,42 @@ func (p *Policy) Open(signed []byte) (Opened, error) {
 	return opened, nil
 }
 
+// ReadCheckpoint reads what a signed checkpoint is of and checks no signature: for one that was checked
+// before. Errors wrap [ErrCheckpoint].
+func ReadCheckpoint(signed []byte) (tlog.Tree, string, error) {
+	text, _, _ := bytes.Cut(signed, []byte("\n\n"))
+	c, err := torchwood.ParseCheckpoint(string(text) + "\n")
+	if err != nil {
+		return tlog.Tree{}, "", fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	return c.Tree, c.Origin, nil
+}
+
 // VerifyProof checks a text that [Prover.Proof] made against the bytes of a commit, and returns the
-// commit's sequence. Errors: [ErrCheckpoint], [ErrProof].
-func (p *Policy) VerifyProof(proof, raw []byte) (events.Seq, error) {
-	head, signed, found := bytes.Cut(proof, []byte("\n\n"))
-	var leaf int64
-	for line := range strings.Lines(string(head)) {
-		if _, err := fmt.Sscanf(line, "index %d", &leaf); err == nil {
-			break
-		}
-	}
+// commit's sequence, and the checkpoint that it is proven by. Errors: [ErrCheckpoint], [ErrProof].
+func (p *Policy) VerifyProof(proof, raw []byte) (events.Seq, Opened, error) {
+	_, signed, found := bytes.Cut(proof, []byte("\n\n"))
 	if !found {
-		return 0, fmt.Errorf("%w: it is no c2sp.org/tlog-proof", ErrProof)
+		return 0, Opened{}, fmt.Errorf("%w: it is no c2sp.org/tlog-proof", ErrProof)
 	}
-	if _, err := p.Open(signed); err != nil {
-		return 0, err
+	opened, err := p.Open(signed)
+	if err != nil {
+		return 0, Opened{}, err
 	}
-	if err := torchwood.VerifyProof(p.rules, LeafHash(raw), proof); err != nil {
-		var other *torchwood.VerifyRecordError
-		if errors.As(err, &other) {
-			return 0, fmt.Errorf("%w: these are not the bytes of commit %d", ErrProof, SeqOf(other.Index))
+	var other *torchwood.VerifyRecordError
+	switch err := torchwood.VerifyProof(p.rules, LeafHash(raw), proof); {
+	case errors.As(err, &other):
+		return 0, Opened{}, fmt.Errorf("%w: these are not the bytes of commit %d", ErrProof, SeqOf(other.Index))
+	case err != nil:
+		return 0, Opened{}, fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	for line := range strings.Lines(string(proof)) {
+		var leaf int64
+		if _, err := fmt.Sscanf(line, "index %d", &leaf); err == nil {
+			return SeqOf(leaf), opened, nil
 		}
-		return 0, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	return SeqOf(leaf), nil
+	return 0, Opened{}, fmt.Errorf("%w: it names no leaf", ErrProof)
 }
 
 // ErrProof says that a proof does not prove a commit.

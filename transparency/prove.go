@@ -110,3 +110,16 @@ func Follows(ctx context.Context, tree, earlier tlog.Tree, tiles Tiles) error {
 	}
 	return nil
 }
+
+// Leaf is the hash of a commit, proven to be in the prover's tree. Errors: [ErrNotInTree],
+// [ErrTiles].
+func (p Prover) Leaf(ctx context.Context, seq events.Seq) (tlog.Hash, error) {
+	if seq < 1 || seq > events.Seq(p.Tree.N) {
+		return tlog.Hash{}, fmt.Errorf("%w: commit %d, of %d", ErrNotInTree, seq, p.Tree.N)
+	}
+	found, err := leaves(Leaf(seq), Leaf(seq)+1, hashesOf(ctx, p.Tree, p.Tiles))
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	return found[0], nil
+}

@@ -393,19 +393,19 @@ func TestProofsHoldForTheirCommitAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw := l.lines[seq-1]
-		if got, err := k.policy.VerifyProof(proof, raw); err != nil || got != seq {
+		if got, opened, err := k.policy.VerifyProof(proof, raw); err != nil || got != seq || opened.Tree != tree {
 			t.Errorf("proof of %d: %d, %v", seq, got, err)
 		}
-		if _, err := k.policy.VerifyProof(proof, append(slices.Clone(raw), ' ')); !errors.Is(err, transparency.ErrProof) {
+		if _, _, err := k.policy.VerifyProof(proof, append(slices.Clone(raw), ' ')); !errors.Is(err, transparency.ErrProof) {
 			t.Errorf("proof of %d with other bytes: %v", seq, err)
 		}
-		if _, err := newKeys(t).policy.VerifyProof(proof, raw); !errors.Is(err, transparency.ErrCheckpoint) {
+		if _, _, err := newKeys(t).policy.VerifyProof(proof, raw); !errors.Is(err, transparency.ErrCheckpoint) {
 			t.Errorf("proof of %d by another key: %v", seq, err)
 		}
 		for i := 0; i < len(proof); i += 7 {
 			other := bytes.Clone(proof)
 			other[i] ^= 1
-			if _, err := k.policy.VerifyProof(other, raw); err == nil {
+			if _, _, err := k.policy.VerifyProof(other, raw); err == nil {
 				t.Fatalf("proof of %d holds with byte %d changed", seq, i)
 			}
 		}

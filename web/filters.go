@@ -27,7 +27,7 @@ const maxParameter = 256
 
 var longest = map[string]int{
 	"connection": 40, "cluster": 40, "project": 40, "type": 128, "correlation": 128, "actor": 128, "requester": 28,
-	"prefix": command.MaxRef, "secret": 41 + command.MaxRef, "after": 30, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
+	"prefix": command.MaxRef, asOfParameter: 40, "secret": 41 + command.MaxRef, "after": 30, "text": events.MaxLabelValue, "owner": events.MaxLabelValue, "environment": events.MaxLabelValue,
 	"label": 2*events.MaxLabelName + 1 + events.MaxLabelValue,
 }
 

@@ -34,6 +34,9 @@ const (
 
 // showGovernance answers "not modified" to who has the newest version.
 func (a *API) showGovernance(c *call) (reply, error) {
+	if p, err := a.pastOf(c); err != nil || p.asked() {
+		return answerUnless(err, func() (reply, error) { return a.showGovernanceThen(c, p) })
+	}
 	history, seq, err := a.history(c.ctx())
 	if err != nil {
 		return reply{}, err

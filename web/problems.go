@@ -80,6 +80,14 @@ var (
 	errVersion           = &problem{"version_unknown", "there is no such version; `sb governance history` lists them"}
 )
 
+// Of proofs.
+var (
+	errNoCheckpoint = &problem{"checkpoint_unknown", "no checkpoint was signed yet, or none that as many witnesses cosigned; try again in some seconds, or ask for fewer"}
+	errTile         = &problem{"tile_unknown", "the newest checkpoint has no such tile"}
+	errProofSize    = &problem{"proof_size_unknown", "no tree of that size can be proven by the newest checkpoint"}
+	errCommit       = &problem{"commit_unknown", "the checkpoint has no such commit; a newer one has to wait for the next checkpoint"}
+)
+
 // statuses is the one table of codes. What is not in it is "internal" outside, and
 // logged inside.
 var statuses = map[string]int{
@@ -89,7 +97,7 @@ var statuses = map[string]int{
 	"body_malformed": 400, "body_too_large": 413, "content_type_unsupported": 415,
 	"idempotency_key_missing": 400, "idempotency_key_invalid": 400, "idempotency_key_reused": 422,
 	"idempotency_in_flight": 409, "idempotency_not_replayable": 409,
-	"parameter_invalid": 400, "cursor_invalid": 400, "too_many_requests": 429, "too_many_open_requests": 409,
+	"parameter_invalid": 400, "not_recorded_then": 404, "cursor_invalid": 400, "too_many_requests": 429, "too_many_open_requests": 409,
 	"unavailable": 503, "view_behind": 503, "internal": 500,
 
 	"request_unknown": 404, "self_approval": 403, "already_voted": 409, "not_an_approver": 403, "not_pending": 409,
@@ -124,6 +132,8 @@ var statuses = map[string]int{
 	"channel_unknown": 422, "notice_unknown": 422, "quiet_hours_invalid": 422, "digest_invalid": 422, "notice_url_invalid": 422,
 	"sso_not_configured": 404, "sso_unavailable": 503, "sso_state_invalid": 400, "sso_denied": 403, "sso_token_refused": 403,
 	"sso_email_unverified": 403, "sso_email_taken": 403, "sso_person_disabled": 403, "sso_code_invalid": 403, "logout_token_invalid": 400,
+
+	"checkpoint_unknown": 404, "tile_unknown": 404, "proof_size_unknown": 404, "commit_unknown": 404,
 
 	"governance_moved": 409, "governance_invalid": 422, "governance_too_large": 422, "too_many_objects": 422, "object_unknown": 422, "object_twice": 422,
 	"integration_unknown": 404, "integration_exists": 409, "integration_name_invalid": 422, "integration_kind_unknown": 422,

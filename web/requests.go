@@ -139,6 +139,9 @@ func (a *API) showRequest(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if p, err := a.pastOf(c); err != nil || p.asked() {
+		return answerUnless(err, func() (reply, error) { return a.showRequestThen(c, r, p) })
+	}
 	shown, err := a.present(c, r)
 	return reply{status: http.StatusOK, body: shown}, err
 }

@@ -133,6 +133,7 @@ type rig struct {
 
 	vault      *integrations.Integrations
 	deliveries deliveries
+	ledger     *signedLog
 
 	developer, other, approver, second, admin person
 
@@ -196,6 +197,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		URL: "https://secrets.example.org", Logger: logger, Now: r.clock.Now,
 	})
 	cfg.Accounts, cfg.Directory, cfg.MachineTokens = r.accounts, r.people, tokens
+	r.ledger = newSigned(t, r.log)
+	cfg.Ledger, cfg.Tree = r.ledger, r.ledger
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -82,6 +82,9 @@ func (r Route) personal() bool {
 	return strings.HasPrefix(r.Path, "/me/") || strings.HasPrefix(r.Path, "/sessions/current") || r.Path == "/colleagues" || r.Path == "/auth/oidc/logout" || slices.Contains(decisions, r.Path)
 }
 
+// pattern is the route's path as the router takes it. The path of a tile has slashes.
+func (r Route) pattern() string { return strings.Replace(r.Path, "{tile}", "{tile:.+}", 1) }
+
 // maxBody is how long the body of a call of the route may be.
 func (r Route) maxBody() int64 {
 	if r.Method == http.MethodPost && (r.Path == "/requests" || r.Path == "/requests/{id}/values") {
@@ -176,6 +179,14 @@ var Routes = []Route{
 	{"GET", "/audit/holds", policy.AuditRead, placeless, none, (*API).listHolds},
 	{"POST", "/audit/holds", policy.HoldManage, placeless, replayed, (*API).placeHold},
 	{"POST", "/audit/holds/{id}/lift", policy.HoldManage, placeless, replayed, (*API).liftHold},
+
+	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},
+	{"GET", "/audit/log/tile/{tile}", policy.AuditRead, placeless, none, (*API).logTile},
+	{"GET", "/audit/log/commits", policy.AuditRead, placeless, none, (*API).logCommits},
+	{"GET", "/audit/log/inclusion", policy.AuditRead, placeless, none, (*API).logInclusion},
+	{"GET", "/audit/log/consistency", policy.AuditRead, placeless, none, (*API).logConsistency},
+	{"GET", "/audit/log/proof/{seq}", policy.AuditRead, placeless, none, (*API).logProof},
+	{"GET", "/audit/log/keys", policy.AuditRead, placeless, none, (*API).logKeys},
 	{"GET", "/openapi.yaml", public, unasked, none, (*API).contract},
 
 	{"GET", "/me/factors", session, unasked, none, (*API).listFactors},
@@ -251,7 +262,7 @@ func (a *API) router() http.Handler {
 	// A path is taken as it was sent: none is cleaned, and nobody is sent elsewhere.
 	r := mux.NewRouter().StrictSlash(false).UseEncodedPath().SkipClean(true)
 	for _, route := range Routes {
-		r.Methods(route.Method).Path(Prefix + route.Path).Handler(a.guard(route))
+		r.Methods(route.Method).Path(Prefix + route.pattern()).Handler(a.guard(route))
 	}
 	if a.spa != nil {
 		r.MatcherFunc(func(req *http.Request, _ *mux.RouteMatch) bool { return a.spa.serves(req) }).Handler(a.spa)

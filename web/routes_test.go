@@ -60,6 +60,7 @@ func TestCodesAreThoseOfTheContract(t *testing.T) {
 // fill makes a path of a route's template.
 func fill(template string) string {
 	return strings.NewReplacer("{id}", "r_"+strings.Repeat("0", 26), "{envelope}", "e_"+strings.Repeat("0", 26), "{name}", "file", "{n}", "0",
+		"{tile}", "0", "{seq}", "1",
 		"{grant}", "g_"+strings.Repeat("0", 26), "{token}", "t_"+strings.Repeat("0", 26)).Replace(template)
 }
 

@@ -118,13 +118,20 @@ func (a *API) showSecret(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	shown := secretOf(found, c.now)
-	text, err := json.Marshal(shown)
+	if p, err := a.pastOf(c); err != nil || p.asked() {
+		return answerUnless(err, func() (reply, error) { return a.showSecretThen(c, found.ID, p) })
+	}
+	return c.unlessSeenWhole(secretOf(found, c.now))
+}
+
+// unlessSeenWhole is [call.unlessSeen] with an ETag that changes with anything in the body.
+func (c *call) unlessSeenWhole(body any) (reply, error) {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return reply{}, err
 	}
 	digest := sha256.Sum256(text)
-	return c.unlessSeen(`"`+base64.RawURLEncoding.EncodeToString(digest[:16])+`"`, shown), nil
+	return c.unlessSeen(`"`+base64.RawURLEncoding.EncodeToString(digest[:16])+`"`, body), nil
 }
 
 // unlessSeen answers with a body, or with nothing to who has it.

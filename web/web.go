@@ -45,6 +45,9 @@ type Views interface {
 	Position(ctx context.Context) (projections.Position, error)
 	Requests(ctx context.Context, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	Request(ctx context.Context, id events.RequestID) (projections.Request, error)
+	RequestAsOf(ctx context.Context, id events.RequestID, at events.Seq) (projections.Request, error)
+	CommitAt(ctx context.Context, t time.Time) (events.Seq, error)
+	TimeOf(ctx context.Context, seq events.Seq) (time.Time, error)
 	DecidedBy(ctx context.Context, who events.UserID, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	UsualWait(ctx context.Context, workflow string) (median time.Duration, of int, err error)
 	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
@@ -64,6 +67,7 @@ type Views interface {
 	Job(ctx context.Context, id events.JobID) (projections.Job, error)
 	Secrets(ctx context.Context, filter projections.SecretFilter) (projections.Page[projections.Secret], error)
 	Secret(ctx context.Context, id events.SecretID) (projections.Secret, error)
+	SecretAsOf(ctx context.Context, id events.SecretID, at events.Seq) (projections.Secret, error)
 	SecretStandings(ctx context.Context, ids []events.SecretID) (map[events.SecretID]projections.Standing, error)
 	CountSecrets(ctx context.Context, filter projections.SecretFilter) (projections.Count, error)
 	LabelFacets(ctx context.Context, filter projections.FacetFilter) ([]projections.Facet, error)
@@ -200,6 +204,9 @@ type Config struct {
 
 	Integrations Integrations
 	Deliveries   Deliveries
+
+	Ledger Ledger
+	Tree   Tree
 
 	// GitOps is the watch of rollouts; nil: it is switched off, and no integration that is
 	// looked at is taken.

@@ -29,6 +29,13 @@ func (a *API) withholdEffects(c *call, r projections.Request, shown *api.Request
 	if shown.Patch == nil || !a.withheld(c, r) {
 		return
 	}
+	withholdEffects(shown)
+}
+
+func withholdEffects(shown *api.Request) {
+	if shown.Patch == nil {
+		return
+	}
 	shown.Patch.EffectsWithheld = true
 	for i := range shown.Patch.Changes {
 		shown.Patch.Changes[i].Effect = ""

@@ -19,7 +19,7 @@ import (
 
 func auditCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the record of what happened"}
-	c.AddCommand(listAuditCommand(a), holdCommand(a), exportAuditCommand(a))
+	c.AddCommand(listAuditCommand(a), holdCommand(a), exportAuditCommand(a), verifyAuditCommand(a), proveAuditCommand(a), checkpointCommand(a), keysCommand(a))
 	return c
 }
 
@@ -36,7 +36,7 @@ func (f *auditFilter) flags(c *cobra.Command) {
 		"stream": "only this stream, such as request/r_…", "correlation": "only what belongs to this correlation",
 		"command": "only what this command caused", "action": "only denials of this permission, such as person.manage",
 		"connection": "only this connection, its secrets, requests, jobs and scans",
-		"outcome": "only what was denied, or only what was done", "secret": "only what concerns this secret, CONNECTION/REF",
+		"outcome":    "only what was denied, or only what was done", "secret": "only what concerns this secret, CONNECTION/REF",
 		"cluster": "only agents, connections, requests and jobs of this cluster", "text": "only facts that have this text",
 	} {
 		f.texts[name] = c.Flags().String(name, "", says)
@@ -98,6 +98,7 @@ const followEach = 2 * time.Second
 func exportAuditCommand(a *cli) *cobra.Command {
 	var filter auditFilter
 	e := exportOf{format: "event"}
+	var stored bool
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write facts of the log, oldest first, one a line",
@@ -105,15 +106,24 @@ func exportAuditCommand(a *cli) *cobra.Command {
 			"the words of those who watch many systems: cloudevents, ocsf (OCSF 1.6.0) or cef. Each line says where its fact\n" +
 			"stands in the log. What was written before an error stays; --after goes on from there. With --follow it writes\n" +
 			"what comes until it is stopped. That you exported is in the audit, once for each 4,096 facts, or, with --follow,\n" +
-			"once in ten minutes.",
+			"once in ten minutes.\n\n" +
+			"With --commits it writes an events file instead: the bytes that the log holds and its checkpoints\n" +
+			"are signed over, one commit a line, without any filter, for sb audit verify --events.",
 		Example: "  sb audit export --since 720h > audit.jsonl\n" +
 			"  sb audit export --after 184211.0 >> audit.jsonl\n" +
-			"  sb audit export --format cef --follow --outcome denied",
+			"  sb audit export --format cef --follow --outcome denied\n" +
+			"  sb audit export --commits > events.jsonl",
 		Args: takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
 			q, err := filter.query()
 			if err != nil {
 				return err
+			}
+			if stored && (e.follow || e.format != "event") {
+				return usage("--commits writes the log's own bytes, once: leave --format and --follow out")
+			}
+			if stored {
+				return exportStored(c, to, q, e.after)
 			}
 			if e.format != "event" {
 				if !siem.Format(e.format).Valid() {
@@ -128,10 +138,26 @@ func exportAuditCommand(a *cli) *cobra.Command {
 		}),
 	}
 	filter.flags(c)
-	c.Flags().StringVar(&e.after, "after", "", "only what follows this fact: its seq, a dot and its index")
+	c.Flags().StringVar(&e.after, "after", "", "only what follows this fact: its seq, a dot and its index; with --commits its seq")
 	c.Flags().StringVar(&e.format, "format", e.format, "what a line is: event, cloudevents, ocsf or cef")
+	c.Flags().BoolVar(&stored, "commits", false, "write the log's bytes, to verify them")
 	c.Flags().BoolVar(&e.follow, "follow", false, "write also what comes, until it is stopped")
 	return c
+}
+
+// exportStored writes an events file from a commit on.
+func exportStored(c *cobra.Command, to *client.Client, q url.Values, after string) error {
+	if len(q) > 0 {
+		return usage("--commits takes no filter: what is left out cannot be verified")
+	}
+	var seq uint64
+	if after != "" {
+		var err error
+		if seq, err = strconv.ParseUint(after, 10, 53); err != nil {
+			return usage("--after is the number of a commit")
+		}
+	}
+	return exportCommits(c, to, seq)
 }
 
 // exportOf is one export.

@@ -23,10 +23,11 @@ const (
 	exitNotSignedIn = 3
 	exitRefused     = 4 // by the rules: trying again changes nothing
 	exitNotFound    = 5
-	exitUnavailable = 6 // trying again may help
-	exitEnded       = 7 // what was watched ended otherwise than it was asked for
-	exitStepUp      = 8 // a second factor has to be proved first
-	exitDiffers     = 9 // what files say is not what counts
+	exitUnavailable = 6  // trying again may help
+	exitEnded       = 7  // what was watched ended otherwise than it was asked for
+	exitStepUp      = 8  // a second factor has to be proved first
+	exitDiffers     = 9  // what files say is not what counts
+	exitUnproven    = 10 // what was verified is not what was signed
 )
 
 // failure is how a command ends badly: a sentence to act on and a stable code. Codes of
@@ -67,6 +68,12 @@ var localCodes = []localCode{
 	{"person_unknown", exitNotFound, "nobody has that id, e-mail or name; also a code of the server's"},
 	{"files_invalid", exitUsage, "files of the governance have mistakes, each of which is a line before"},
 	{"differs", exitDiffers, "with `--dry-run`: files differ from what is in force; without: what they say waits for approval"},
+	{"audit_bad_event", exitUnproven, "an event is not as the log had it when it was signed: changed, missing, added or moved; the sentence says which is the first"},
+	{"audit_forked", exitUnproven, "two signed checkpoints are of different logs: somebody was shown another history"},
+	{"audit_truncated", exitUnproven, "the log has fewer commits than were verified before"},
+	{"audit_checkpoint", exitUnproven, "a checkpoint is not signed as the policy wants it: by another key, of another log, or by too few witnesses"},
+	{"audit_tiles", exitUnproven, "the hash tiles are missing, or are not those of the checkpoint"},
+	{"audit_proof", exitUnproven, "the proof does not prove that commit"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},
 	{"unreachable", exitUnavailable, "no answer came; a command may have been done all the same"},

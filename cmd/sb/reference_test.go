@@ -75,6 +75,7 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 | 6 | not possible now; trying again may help |
 | 7 | what was followed has ended otherwise: a request without being executed, a job without being finished |
 | 8 | a second factor has to be proved first |
+| 10 | what was verified is not what was signed |
 
 | code of its own | exit code | means |
 | --- | --- | --- |

@@ -211,6 +211,7 @@ type Request struct {
 	ProviderVersion string `json:"provider_version,omitempty"`
 	Comment         string `json:"comment,omitempty"` // of who cancelled or refused it
 	Seq             uint64 `json:"seq"`               // of its newest fact
+	AsOf            uint64 `json:"as_of,omitempty"`   // the last commit that counts, of one that is shown as it was
 }
 
 // Actions are what somebody could do with a request, each under the name of its command.

@@ -12,6 +12,7 @@ type Governance struct {
 	Version int             `json:"version"` // 0: nobody changed what the installation began with
 	Objects []events.Object `json:"objects"` // by kind, then by name
 	Seq     uint64          `json:"seq"`
+	AsOf    uint64          `json:"as_of,omitempty"` // the last commit that counts, of what is shown as it was
 }
 
 // ChangeGovernance is a change to plan or to apply. A person in an object is an id or, of who

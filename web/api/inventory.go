@@ -84,6 +84,7 @@ type Secret struct {
 	Environment     string            `json:"environment,omitempty"`
 	EnvironmentFrom string            `json:"environment_from,omitempty"`
 	Seq             uint64            `json:"seq"`
+	AsOf            uint64            `json:"as_of,omitempty"` // the last commit that counts, of one that is shown as it was
 }
 
 // Count is how many secrets a filter takes.

@@ -150,7 +150,7 @@ func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]b
 
 // TextLines is likewise for lines that are no JSON.
 func TextLines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
-	return lines(ctx, c, textAnswer, path, query)
+	return lines(ctx, c, recordsAnswer, path, query)
 }
 
 func lines(ctx context.Context, c *Client, want form, path string, query url.Values) ([][]byte, error) {
@@ -182,7 +182,8 @@ var (
 	jsonAnswer  = form{"application/json", maxAnswer, callTimeout}
 	csvAnswer   = form{"text/csv", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
-	textAnswer  = form{"text/plain", maxReport, reportTimeout}
+
+	recordsAnswer = form{"text/plain", maxReport, reportTimeout} // that are no JSON
 )
 
 // call makes one call whose answer is JSON.
