@@ -180,6 +180,7 @@ var Routes = []Route{
 	{"POST", "/audit/holds", policy.HoldManage, placeless, replayed, (*API).placeHold},
 	{"POST", "/audit/holds/{id}/lift", policy.HoldManage, placeless, replayed, (*API).liftHold},
 
+	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},
 	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},
 	{"GET", "/audit/log/tile/{tile}", policy.AuditRead, placeless, none, (*API).logTile},
 	{"GET", "/audit/log/commits", policy.AuditRead, placeless, none, (*API).logCommits},

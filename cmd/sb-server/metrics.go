@@ -11,8 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
+	"secretsbridge/ledger"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/worker"
@@ -24,10 +26,12 @@ import (
 type metrics struct {
 	loops  func() []worker.LoopStats
 	log    func(context.Context) (events.Seq, error)               // its end
+	halted func() error                                            // what the log is not trusted for any more; nil if it is
 	views  func(context.Context) (events.Seq, error)               // what they hold
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
+	proof  func() ledger.Stats
 	logger *slog.Logger
 }
 
@@ -49,10 +53,7 @@ var perLoop = []loopMetric{
 		return s.Lag.Seconds()
 	}),
 	loopDesc("last_run_timestamp_seconds", "when a step of the loop last ended well on this server, 0 if none did", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
-		if s.LastRun.IsZero() {
-			return 0
-		}
-		return float64(s.LastRun.UnixMilli()) / 1000
+		return unixSeconds(s.LastRun)
 	}),
 	loopDesc("position", "sequence of the last commit that the loop reacted to on this server, 0 for one that follows time", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
 		return float64(s.Position)
@@ -80,6 +81,7 @@ var (
 	buildInfo    = prometheus.NewDesc("sb_build_info", "1, for the version that runs", []string{"version", "go"}, nil)
 	partUp       = prometheus.NewDesc("sb_part_up", "1 while a part that the server needs answers it, else 0", []string{"part"}, nil)
 	logLast      = prometheus.NewDesc("sb_log_last_sequence", "sequence of the newest commit of the log", nil, nil)
+	logAlarm     = prometheus.NewDesc("sb_log_alarm", "1 once this server does not trust its log any more, by what it found; it stops then", []string{"name"}, nil)
 	viewsAt      = prometheus.NewDesc("sb_views_position", "sequence of the last commit that the views hold", nil, nil)
 	viewsBehind  = prometheus.NewDesc("sb_views_lag_commits", "commits of the log that the views do not hold yet", nil, nil)
 	outboxDepth  = prometheus.NewDesc("sb_outbox_waiting", "deliveries of notices that are still to be made, also those held back", nil, nil)
@@ -94,7 +96,10 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+		to <- d
+	}
+	for _, d := range proofDescs {
 		to <- d
 	}
 }
@@ -121,6 +126,15 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		for _, l := range perLoop {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
+	}
+	collectProof(to, m.proof())
+	found, _ := command.AlarmOf(m.halted())
+	for _, alarm := range command.Alarms {
+		value := 0.0
+		if alarm == found {
+			value = 1
+		}
+		gauge(logAlarm, value, string(alarm))
 	}
 	// The views first: they are never ahead of the log then.
 	at, viewsErr := m.views(ctx)
@@ -160,8 +174,9 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 // measures is what this server tells.
 func (st *stack) measures() metrics {
 	return metrics{
-		loops: st.worker.Stats,
-		log:   st.store.Last,
+		loops:  st.worker.Stats,
+		log:    st.store.Last,
+		halted: st.store.Halted,
 		views: func(ctx context.Context) (events.Seq, error) {
 			at, err := st.progress.Position(ctx)
 			return at.Seq, err
@@ -171,6 +186,7 @@ func (st *stack) measures() metrics {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
+		proof:  st.ledger.Stats,
 		logger: st.log,
 	}
 }

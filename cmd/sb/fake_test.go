@@ -371,7 +371,9 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, found)
 	case part[0] == "requests" && len(part) == 2 && f.find(part[1]) != nil:
-		reply(w, 200, f.find(part[1]))
+		then := *f.find(part[1])
+		then.AsOf = f.asOf(r)
+		reply(w, 200, then)
 	case part[0] == "requests":
 		problem(w, 404, "request_unknown")
 	case path == "connections":
@@ -401,9 +403,11 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		reply(w, 200, api.LegalHolds{Items: []api.LegalHold{
 			{ID: "h_1", Reason: "case 1", By: "user:u_1", ByName: "Anna", At: time.Now()}, {ID: "h_2", User: anna, UserName: "Anna", Reason: "evil\x1b]0;", By: "user:u_1", At: time.Now()},
 		}})
+	case path == "audit/log/commits":
+		f.fakeCommits(w, r)
 	case path == "audit/export":
 		exportFacts(w, r)
-	case f.queryGovernance(w, part):
+	case f.queryGovernance(w, r, part):
 	default:
 		problem(w, 404, "not_found")
 	}
