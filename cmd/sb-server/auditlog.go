@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/ledger"
 	"secretsbridge/store"
+	"secretsbridge/transparency"
 	"secretsbridge/web"
 )
 
@@ -25,6 +26,9 @@ func (l auditLog) Cosigned(ctx context.Context, witnesses int) (ledger.Checkpoin
 // Keys implements [web.Ledger].
 func (l auditLog) Keys(context.Context) (web.LogKeys, error) {
 	keys := web.LogKeys{Origin: l.keys.origin(), Keys: l.keys.signing()}
+	for _, w := range l.Witnesses {
+		keys.Witnesses = append(keys.Witnesses, web.LogWitness{Witness: transparency.Witness{Name: w.Name, Key: w.Key}})
+	}
 	return keys, nil
 }
 

@@ -158,8 +158,16 @@ func TextLines(ctx context.Context, c *Client, path string, query url.Values) ([
 	return lines(ctx, c, recordsAnswer, path, query)
 }
 
+// Compare has the server compare views and audit with the log. It is asked once.
+func Compare(ctx context.Context, c *Client) ([][]byte, error) {
+	return split(exchange(ctx, c, comparedAnswer, http.MethodPost, Path("audit", "compare"), nil, nil, once))
+}
+
 func lines(ctx context.Context, c *Client, want form, path string, query url.Values) ([][]byte, error) {
-	text, err := exchange(ctx, c, want, http.MethodGet, path, query, nil, again)
+	return split(exchange(ctx, c, want, http.MethodGet, path, query, nil, again))
+}
+
+func split(text []byte, err error) ([][]byte, error) {
 	if err != nil || len(text) == 0 {
 		return nil, err
 	}
@@ -189,7 +197,8 @@ var (
 	fileAnswer  = form{"application/json", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
 
-	recordsAnswer = form{"text/plain", maxReport, reportTimeout} // that are no JSON
+	recordsAnswer  = form{"text/plain", maxReport, reportTimeout} // that are no JSON
+	comparedAnswer = form{"application/x-ndjson", maxReport, compareTimeout}
 )
 
 // call makes one call whose answer is JSON.
