@@ -72,6 +72,7 @@ type fake struct {
 	refusal    string // of the next one
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
+	audit      fakeAudit
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -398,6 +399,11 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
 	case path == "audit/export":
 		exportFacts(w, r)
+	case strings.HasPrefix(path, "audit/log/"):
+		f.queryAudit(w, strings.TrimPrefix(path, "audit/log/"), func(name string) int {
+			n, _ := strconv.Atoi(r.URL.Query().Get(name))
+			return n
+		})
 	case f.queryGovernance(w, part):
 	default:
 		problem(w, 404, "not_found")
