@@ -42,6 +42,7 @@ type Config struct {
 
 	Connections *Connections
 	Observer    Observer // nil: this agent sees nothing of its cluster
+	Witness     Witness  // nil: this agent does not look at the log, and does all jobs
 
 	// FingerprintKey is the one that all agents have whose values are compared. The zero
 	// key means that this agent makes no fingerprints.
@@ -71,6 +72,7 @@ type Agent struct {
 	started time.Time
 
 	learning learning
+	sight    *sight // of the log
 }
 
 // New checks the configuration.
@@ -94,7 +96,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	return &Agent{
 		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
-		started: time.Now(), learning: newLearning(),
+		started: time.Now(), learning: newLearning(), sight: newSight(cfg.Witness),
 	}, nil
 }
 
@@ -121,6 +123,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	duties, end := context.WithCancel(work)
 	var background sync.WaitGroup
 	background.Go(func() { a.beat(duties) })
+	background.Go(func() { a.watchLog(duties) })
 	background.Go(func() { a.renewCredential(duties) })
 	background.Go(func() { a.rotateKeys(duties) })
 	background.Go(func() { a.retireKeys(duties) })
@@ -150,8 +153,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// take pulls a job whenever a slot is free. There is one pull at a time, and none
-// without a free slot: a job that waits here would be a job that no other agent gets.
+// take pulls a job whenever a slot is free and the log is in sight. There is one pull at a
+// time, and none without a free slot: a job that waits here would be a job that no other agent
+// gets. When the log breaks, the jobs in hand go back to the queue.
 func (a *Agent) take(ctx, work, scans context.Context, hands *sync.WaitGroup) error {
 	free := make(chan struct{}, a.Slots)
 	for {
@@ -160,16 +164,34 @@ func (a *Agent) take(ctx, work, scans context.Context, hands *sync.WaitGroup) er
 		case <-ctx.Done():
 			return nil
 		}
-		delivery, err := a.Link.Next(ctx)
+		giveSlot := sync.OnceFunc(func() { <-free })
+		intact, fresh, stop, err := a.sight.clear(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+			return nil
+		}
+		delivery, err := a.Link.Next(fresh)
+		looked := fresh.Err() != nil
+		stop()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil
+		case looked:
+			giveSlot() // the log is to be looked at again
+			continue
+		default:
 			return fmt.Errorf("take a job: %w", err)
 		}
 		hands.Go(func() {
-			giveSlot := sync.OnceFunc(func() { <-free })
 			defer giveSlot()
+			work, end := within(work, intact)
+			defer end()
+			scans, end := within(scans, intact)
+			defer end()
+			if intact.Err() != nil {
+				a.end(work, delivery, later(unansweredDelay))
+				return
+			}
 			a.handle(work, scans, delivery, giveSlot)
 		})
 	}

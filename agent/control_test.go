@@ -293,6 +293,8 @@ func (c *control) answer(service events.Service, body []byte) (result any, refus
 	case events.ServiceFail:
 		q := read[events.FailJob](c.t, body)
 		return c.fail(q)
+	case events.ServiceWitness:
+		return events.ShownCheckpoint{Checkpoint: "c", Keys: []string{}}, ""
 	case events.ServiceObserved:
 		c.observed = append(c.observed, read[events.ReportObservation](c.t, body))
 		return events.Done{}, ""

@@ -73,7 +73,7 @@ var messages = []any{
 	events.Heartbeat{}, events.HeartbeatReply{}, events.RenewCredentials{}, events.Credentials{}, events.StartJob{}, events.JobLease{},
 	events.IssueDataKey{}, events.DataKeyGrant{}, events.HandOver{}, events.Done{}, events.CompleteJob{}, events.FailJob{},
 	events.AskFingerprintKey{}, events.FingerprintKey{}, events.ComparePatch{}, events.Comparison{}, events.FetchValue{}, events.ProposedValue{},
-	events.RotateKey{}, events.RetireKeys{}, events.NeededKeys{}, events.AskTrust{}, events.Trust{}, events.KeyStatement{},
+	events.RotateKey{}, events.RetireKeys{}, events.NeededKeys{}, events.AskTrust{}, events.Trust{}, events.AskCheckpoint{}, events.ShownCheckpoint{}, events.KeyStatement{},
 	events.TakeJob{}, events.JobGrant{}, events.ScanPage{}, events.PageTaken{}, events.FingerprintPage{}, events.FinishJob{}, events.AbandonJob{},
 	events.ReportObservation{},
 }

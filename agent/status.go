@@ -23,6 +23,7 @@ type Status struct {
 	SigningSerial      int                `json:"signing_serial"`            // of the control plane's newest key that is trusted
 	FingerprintKey     string             `json:"fingerprint_key,omitempty"` // names the key; fingerprints compare under one key alone
 	Connections        []ConnectionStatus `json:"connections"`
+	Log                *LogStatus         `json:"log,omitempty"` // nil: the agent does not look at it
 }
 
 // Status returns how the agent stands now.
@@ -32,9 +33,15 @@ func (a *Agent) Status() Status {
 	if !a.FingerprintKey.IsZero() {
 		print = a.FingerprintKey.ID()
 	}
+	var log *LogStatus
+	if a.Witness != nil {
+		is := a.Witness.Status()
+		log = &is
+	}
 	a.pulse.mu.Lock()
 	defer a.pulse.mu.Unlock()
 	return Status{
+		Log:            log,
 		FingerprintKey: print,
 		KeySuite:       key.Public().Suite().String(), KeySince: since.UTC(), EarlierKeys: len(a.Keys.Earlier()),
 		SigningSerial: a.Trust.TrustedKeys().Newest().Serial,

@@ -33,6 +33,7 @@ const (
 	ServiceAbandon Service = "abandon" // AbandonJob → Done
 
 	ServiceObserved Service = "observed" // ReportObservation → Done
+	ServiceWitness  Service = "witness"  // AskCheckpoint → ShownCheckpoint
 )
 
 // Services lists every agent service.
@@ -41,7 +42,7 @@ func Services() []Service {
 		ServiceFingerprint, ServiceCompare, ServiceFetch,
 		ServiceRotate, ServiceRetire, ServiceTrust,
 		ServiceTake, ServicePage, ServicePrints, ServiceFinish, ServiceAbandon,
-		ServiceObserved}
+		ServiceObserved, ServiceWitness}
 }
 
 // Heartbeat says that an agent is alive. Heard is the Time of the last reply that it

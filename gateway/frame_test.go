@@ -46,6 +46,7 @@ func questions() map[events.Service]any {
 		events.ServiceFinish:  events.FinishJob{Job: scanJob, Attempt: 1},
 		events.ServiceAbandon: events.AbandonJob{Job: scanJob, Attempt: 1, Code: events.FailureForbidden},
 
+		events.ServiceWitness:  events.AskCheckpoint{},
 		events.ServiceObserved: events.ReportObservation{Request: req, Job: events.ObservationOf(req, 1), Watch: 1},
 	}
 }

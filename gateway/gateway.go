@@ -63,12 +63,13 @@ type Link struct {
 	CA   string // PEM
 }
 
-// Config is what a gateway works with. Every field is needed but Rollouts.
+// Config is what a gateway works with. Every field is needed but Rollouts and Ledger.
 type Config struct {
 	Log         command.Log
 	Custody     *custody.Custody
 	Inventory   Inventory
 	Rollouts    Rollouts // nil: nothing is watched
+	Ledger      Ledger   // nil: the log is not shown, and agents do no jobs
 	Credentials Credentials
 	Presence    Presence
 	Directory   Directory
@@ -192,6 +193,8 @@ func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Servic
 		return answer(ctx, by, body, g.abandon)
 	case events.ServiceObserved:
 		return answer(ctx, by, body, g.observed)
+	case events.ServiceWitness:
+		return answer(ctx, by, body, g.witness)
 	}
 	return nil, &command.Rejection{Code: "service_unknown", Detail: "this control plane has no such agent service"}
 }
@@ -245,7 +248,7 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 // ordinary are refusals that honest agents meet: races, an answer that was lost, and a
 // stored value that is no good.
 var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrRenewedAlready, command.ErrRotatedAlready, ErrSuiteRefused,
-	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken, ErrClusterClock, ErrNothingWatched}
+	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken, ErrClusterClock, ErrNothingWatched, ErrLogNotKept}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
 // are counted in the server's log only, so that it cannot make the facts grow for ever.

@@ -73,9 +73,9 @@ func (k SigningKey) Sign(domain string, msg []byte) []byte {
 }
 
 // SignBase signs the signature base of an HTTP message (RFC 9421, section 2.5) as it is:
-// that format has no room for a domain. A base begins with a quotation mark and all else
-// that is signed with a zero byte, so neither can stand for the other. It panics on the
-// zero SigningKey, and on what cannot be a base.
+// that format has no room for a domain. A base begins with a quotation mark, a cosignature
+// with a letter and all else that is signed with a zero byte, so none can stand for another.
+// It panics on the zero SigningKey, and on what cannot be a base.
 func (k SigningKey) SignBase(base []byte) []byte {
 	if !isBase(base) {
 		panic("seal: no signature base")
@@ -127,6 +127,14 @@ func (k VerifyKey) verify(signed, sig []byte) error {
 		return ErrSignature
 	}
 	return nil
+}
+
+// Bytes returns the key as 32 bytes (RFC 8032), nil for no key.
+func (k VerifyKey) Bytes() []byte {
+	if k.key == "" {
+		return nil
+	}
+	return []byte(k.key)
 }
 
 // ID returns the key's id: SHA-256 over the length-prefixed label and key, as 64

@@ -73,6 +73,25 @@ func NewVerifiers(keys ...string) (Verifiers, error) {
 	return Verifiers{note.VerifierList(list...)}, nil
 }
 
+// Signing are those of the keys of logs that signed a checkpoint, each once.
+func Signing(checkpoint []byte, keys []string) (signed []string) {
+	known := map[string]bool{}
+	for _, key := range keys {
+		if known[key] {
+			continue
+		}
+		known[key] = true
+		v, err := NewVerifiers(key)
+		if err != nil {
+			continue
+		}
+		if _, _, err := v.Open(checkpoint); err == nil {
+			signed = append(signed, key)
+		}
+	}
+	return signed
+}
+
 // Open reads a checkpoint that at least one of the keys signed, whose origin is that key's name.
 // Other signatures are left unread. Errors wrap [ErrCheckpoint].
 func (v Verifiers) Open(signed []byte) (tlog.Tree, string, error) {

@@ -31,6 +31,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
+	"secretsbridge/internal/private"
 	"secretsbridge/seal"
 )
 
@@ -110,7 +111,7 @@ func Prepare(dir string, userSeed []byte, sign seal.SigningKey, box seal.Recipie
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
-	if err := private(dir); err != nil {
+	if err := private.Dir(dir); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
 	signing := sign.Expose()
@@ -121,10 +122,10 @@ func Prepare(dir string, userSeed []byte, sign seal.SigningKey, box seal.Recipie
 	if k.box, err = writeBox(dir, box); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
-	if err := replaceFile(dir, k.userFile, userSeed); err != nil {
+	if err := private.Replace(dir, k.userFile, userSeed); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
-	if err := replaceFile(dir, k.signFile, signing); err != nil {
+	if err := private.Replace(dir, k.signFile, signing); err != nil {
 		return Keys{}, fmt.Errorf("prepare identity: %w", err)
 	}
 	return k, nil
@@ -169,7 +170,7 @@ func removeOthers(dir string, d document, before time.Time) {
 	for _, entry := range entries {
 		name := entry.Name()
 		info, err := entry.Info()
-		ours := slices.ContainsFunc([]string{userPrefix, signPrefix, boxPrefix, tempPrefix}, func(p string) bool { return strings.HasPrefix(name, p) })
+		ours := slices.ContainsFunc([]string{userPrefix, signPrefix, boxPrefix, private.TempPrefix}, func(p string) bool { return strings.HasPrefix(name, p) })
 		if ours && !slices.Contains(named, name) && err == nil && !info.ModTime().After(before) {
 			_ = os.Remove(filepath.Join(dir, name))
 		}
@@ -196,14 +197,14 @@ func Load(dir string) (*Identity, error) {
 }
 
 func load(dir string) (*Identity, error) {
-	raw, err := readPrivate(filepath.Join(dir, identityFile))
+	raw, err := private.Read(filepath.Join(dir, identityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrMissing
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := private(dir); err != nil {
+	if err := private.Dir(dir); err != nil {
 		return nil, err
 	}
 	var version struct {
@@ -221,11 +222,11 @@ func load(dir string) (*Identity, error) {
 	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", identityFile, err)
 	}
-	seed, err := readPrivate(filepath.Join(dir, d.UserFile))
+	seed, err := private.Read(filepath.Join(dir, d.UserFile))
 	if err != nil {
 		return nil, err
 	}
-	signing, err := readPrivate(filepath.Join(dir, d.SignFile))
+	signing, err := private.Read(filepath.Join(dir, d.SignFile))
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +282,7 @@ func plainName(name, prefix string) bool {
 // Lock makes the caller the only process that runs this agent, until unlock or its
 // death. Otherwise [ErrInUse].
 func (id *Identity) Lock() (unlock func(), err error) {
-	file, err := os.OpenFile(filepath.Join(id.dir, lockFile), os.O_CREATE|os.O_RDWR, fileMode)
+	file, err := os.OpenFile(filepath.Join(id.dir, lockFile), os.O_CREATE|os.O_RDWR, private.Mode)
 	if err != nil {
 		return nil, fmt.Errorf("lock identity: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"secretsbridge/agent"
+	"secretsbridge/internal/private"
 	"secretsbridge/seal"
 )
 
@@ -37,17 +38,17 @@ func randomName() string {
 
 // writeBox puts a key into a file of its own.
 func writeBox(dir string, key seal.RecipientKey) (boxKey, error) {
-	private, err := key.Expose()
+	encoded, err := key.Expose()
 	if err != nil {
 		return boxKey{}, err
 	}
-	defer clear(private)
+	defer clear(encoded)
 	b := boxKey{File: boxPrefix + randomName() + ".key", ID: key.Public().ID()}
-	return b, replaceFile(dir, b.File, private)
+	return b, private.Replace(dir, b.File, encoded)
 }
 
 func readBox(dir string, b boxKey) (seal.RecipientKey, error) {
-	encoded, err := readPrivate(filepath.Join(dir, b.File))
+	encoded, err := private.Read(filepath.Join(dir, b.File))
 	if err != nil {
 		return seal.RecipientKey{}, err
 	}

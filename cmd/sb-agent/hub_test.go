@@ -22,9 +22,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"secretsbridge/events"
 	"secretsbridge/nats"
 	"secretsbridge/seal"
+	"secretsbridge/transparency"
 )
 
 // hub is the control plane's end of a real link: it enrols over HTTPS and answers
@@ -38,12 +41,17 @@ type hub struct {
 	agents  map[string]nats.Agent
 	beats   int
 	renewed int
+	shown   string // checkpoint of the log
+
+	logSigner *transparency.Signer
+	logKey    string
 }
 
 // startHub gives credentials that live for ttl.
 func startHub(t *testing.T, ttl time.Duration) *hub {
 	t.Helper()
 	h := &hub{dir: t.TempDir(), agents: map[string]nats.Agent{}}
+	h.keepLog(t)
 	ca, certificate := selfSigned(t)
 	authority, err := nats.CreateAuthority(filepath.Join(h.dir, "authority"))
 	if err != nil {
@@ -107,6 +115,8 @@ func startHub(t *testing.T, ttl time.Duration) *hub {
 			case events.ServiceRenew:
 				h.renewed++
 				result = issue(h.agents[account])
+			case events.ServiceWitness:
+				result = events.ShownCheckpoint{Checkpoint: h.shown, Keys: []string{h.logKey}}
 			}
 			return result
 		}})
@@ -151,6 +161,34 @@ func (h *hub) registry(_ context.Context, account string) (nats.Agent, error) {
 		return nats.Agent{}, nats.ErrUnknownAccount
 	}
 	return a, nil
+}
+
+// keepLog makes a log with one commit.
+func (h *hub) keepLog(t *testing.T) {
+	t.Helper()
+	signing, public, err := transparency.GenerateKey("secrets-bridge/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.logSigner, err = transparency.NewSigner(signing); err != nil {
+		t.Fatal(err)
+	}
+	h.logKey = public
+	h.show(t, "one")
+}
+
+// show makes the hub show a log with one commit from now on.
+func (h *hub) show(t *testing.T, commit string) tlog.Tree {
+	t.Helper()
+	tree := tlog.Tree{N: 1, Hash: transparency.LeafHash([]byte(commit))}
+	signed, err := h.logSigner.Sign(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.shown = string(signed)
+	return tree
 }
 
 // revoke cuts every agent off that has enrolled.

@@ -57,7 +57,7 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.CommandPath())
 	})
-	root.AddCommand(enrolCommand(), runCommand(), statusCommand(), fingerprintKeyCommand(), versionCommand())
+	root.AddCommand(enrolCommand(), runCommand(), statusCommand(), acceptLogCommand(), fingerprintKeyCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		c.Args = noArgs
 	}

@@ -13,6 +13,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/agent/identity"
+	"secretsbridge/agent/witness"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
 	"secretsbridge/nats/leaf"
@@ -63,6 +64,10 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	seen, err := witness.Open(witness.Config{Dir: dir, Agent: id.Agent(), SignKey: id.SignKey(), Logger: log})
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
 	link, err := startLink(ctx, id, log)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -75,8 +80,8 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 		observer = cluster // not a nil pointer in an interface
 	}
 	worker, err := agent.New(agent.Config{
-		Observer: observer,
-		Link:     link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
+		Observer: observer, Witness: seen,
+		Link: link, Agent: id.Agent(), Cluster: id.Cluster(), Version: build.Version(),
 		Account: id.Account(), SignKey: id.SignKey(), Keys: id.Keys(), Trust: id, Connections: connections,
 		Credential: id.Credential(),
 		Renewed: func(_ context.Context, c agent.Credential) error {

@@ -156,6 +156,9 @@ func (r report) print(out io.Writer) error {
 		fmt.Fprintf(w, "fingerprints\tunder key %s\n", r.FingerprintKey)
 	}
 	fmt.Fprintf(w, "jobs\t%d in hand; %d slots\n", len(r.Running), r.Slots)
+	if r.Log != nil {
+		fmt.Fprintf(w, "log\t%s\n", logLine(*r.Log))
+	}
 	switch skew := r.ClockSkewSeconds; {
 	case skew > 0:
 		fmt.Fprintf(w, "clock\t%d s behind the control plane's\n", skew)
@@ -173,6 +176,17 @@ func (r report) print(out io.Writer) error {
 		fmt.Fprintf(w, "cluster API\t%s\n", kubeLine(*r.Kube))
 	}
 	return w.Flush()
+}
+
+// logLine says what the agent knows of the control plane's log.
+func logLine(l agent.LogStatus) string {
+	switch {
+	case l.Trouble != "":
+		return fmt.Sprintf("NO JOBS ARE DONE: %s; evidence in %s; once it is known which log is the right one: sb-agent accept-log", l.Trouble.Sentence(), l.Evidence)
+	case l.Seen.IsZero():
+		return "not seen since the agent started; no jobs are done until it is"
+	}
+	return fmt.Sprintf("%d commits, root %s; cosigned %s, seen %s", l.Size, l.Root, l.Cosigned.Format(time.RFC3339), l.Seen.Format(time.RFC3339))
 }
 
 // kubeLine says where rollouts are looked at, and how the last look went.

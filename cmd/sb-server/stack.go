@@ -60,6 +60,7 @@ type stack struct {
 
 	progress  *projections.Progress
 	ledger    *ledger.Keeper
+	witnesses *witnesses
 	custody   *custody.Custody
 	inventory *inventory.Inventory
 	gateway   *gateway.Gateway
@@ -250,8 +251,10 @@ func (st *stack) assemble(caPEM string) {
 		st.watcher = st.openWatcher()
 		rollouts, loops = st.watcher, st.rolloutLoops()
 	}
+	st.witnesses = st.openWitnesses()
 	st.gateway = gateway.New(gateway.Config{
-		Log: st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
+		Ledger: st.witnesses,
+		Log:    st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
 		Directory: views, Clusters: st.jobs, Rollouts: rollouts, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
@@ -287,6 +290,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.streams.Watch(ctx) })
 	group.Go(func() error { return st.ledger.Run(ctx) })
+	group.Go(func() error { return st.witnesses.watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.fold(ctx) })
 	group.Go(func() error { return st.followRights(ctx) })
