@@ -99,8 +99,14 @@ func Load[S State[S]](ctx context.Context, log Log, stream events.Stream) (S, ev
 	return state, seq, err
 }
 
-// Record appends facts that nothing can contradict, such as a denial.
+// Record appends facts that nothing can contradict, such as a denial. Nothing asks whether they
+// are there already, so each call is a command of its own, which meta.Command correlates: no event
+// id is ever stored twice.
 func Record(ctx context.Context, log Log, stream events.Stream, meta Meta, facts ...events.Fact) (events.Seq, error) {
+	if meta.Correlation == "" {
+		meta.Correlation = events.CorrelationID(meta.Command)
+	}
+	meta.Command = events.NewCommandID()
 	seq, err := log.Append(ctx, stream, events.AnySeq, wrap(stream, meta, "", facts))
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", stream, err)

@@ -63,10 +63,12 @@ type Seq uint64
 // AnySeq tells an append to expect nothing about what is already there.
 const AnySeq = ^Seq(0)
 
-// Recorded is a commit as it stands in the log. Raw is exactly what is stored.
+// Recorded is a commit as it stands in the log. Raw is exactly what is stored. After is the
+// commit that its writer knew to be the stream's last, 0 for none, or [AnySeq] if it did not ask.
 type Recorded struct {
 	Seq    Seq
 	Stream Stream
+	After  Seq
 	Events []Event
 	Raw    []byte
 }

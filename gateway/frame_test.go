@@ -290,7 +290,7 @@ func TestSuitesThatAreNotTakenAreRefusedByName(t *testing.T) {
 	r.approved(t, "demo")
 	account := r.enrol(t, "demo").Account // with an X25519 key
 	r.Suites = []seal.Suite{seal.XWing}
-	invited, err := r.Invite(t.Context(), operator, "two", "demo", time.Minute)
+	invited, err := r.Invite(t.Context(), operator(), "two", "demo", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

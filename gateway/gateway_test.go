@@ -26,11 +26,15 @@ import (
 const dev = events.UserID("u_dev")
 
 var (
-	noon     = commandtest.Noon
-	req      = events.NewRequestID()
-	job      = events.JobOf(req)
-	operator = command.Meta{Command: "c_invite", Actor: events.UserActor("u_admin"), Time: noon}
+	noon = commandtest.Noon
+	req  = events.NewRequestID()
+	job  = events.JobOf(req)
 )
+
+// operator is an operator's next command.
+func operator() command.Meta {
+	return command.Meta{Command: events.NewCommandID(), Actor: events.UserActor("u_admin"), Time: noon}
+}
 
 type rig struct {
 	*gateway.Gateway
@@ -79,7 +83,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) enrol(t *testing.T, cluster events.ClusterID) events.Enrolment {
 	t.Helper()
-	invited, err := r.Invite(t.Context(), operator, "one", cluster, time.Minute)
+	invited, err := r.Invite(t.Context(), operator(), "one", cluster, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +181,7 @@ func (r *rig) denials(t *testing.T) []string {
 
 func TestATokenIsTradedOnceByWhoeverComesFirst(t *testing.T) {
 	r := newRig(t)
-	invited, err := r.Invite(t.Context(), operator, "one", "demo", time.Minute)
+	invited, err := r.Invite(t.Context(), operator(), "one", "demo", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +220,7 @@ func TestATokenIsTradedOnceByWhoeverComesFirst(t *testing.T) {
 
 func TestEnrolRefuses(t *testing.T) {
 	r := newRig(t)
-	invited, err := r.Invite(t.Context(), operator, "one", "demo", time.Minute)
+	invited, err := r.Invite(t.Context(), operator(), "one", "demo", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

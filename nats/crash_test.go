@@ -36,7 +36,7 @@ func appendForEver(dir string) error {
 	if err := streams.Provision(ctx); err != nil {
 		return err
 	}
-	store, err := OpenStore(ctx, nc)
+	store, err := OpenStore(ctx, nc, testWriter())
 	if err != nil {
 		return err
 	}

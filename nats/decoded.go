@@ -20,19 +20,20 @@ const (
 
 // decoded keeps commits as they were decoded, so that a process that follows the log in
 // several loops decodes each once. It is never an answer by itself: one is used in place of
-// decoding bytes that are the same, under the same subject and sequence. It is safe for
+// decoding bytes that are the same, under the same subject and sequence, after their MAC was
+// checked. It is safe for
 // concurrent use, and what it holds is shared and never written to.
 type decoded [decodedKept]atomic.Pointer[events.Recorded]
 
 // read returns what [recorded] does.
-func (d *decoded) read(seq uint64, name string, raw []byte) (events.Recorded, error) {
+func (d *decoded) read(seq uint64, name string, after events.Seq, raw []byte) (events.Recorded, error) {
 	slot := &d[seq%decodedKept]
-	if c := slot.Load(); c != nil && uint64(c.Seq) == seq && bytes.Equal(c.Raw, raw) {
+	if c := slot.Load(); c != nil && uint64(c.Seq) == seq && c.After == after && bytes.Equal(c.Raw, raw) {
 		if stream, ok := subject.ParseEvents(name); ok && stream == c.Stream {
 			return *c, nil
 		}
 	}
-	c, err := recorded(seq, name, raw)
+	c, err := recorded(seq, name, after, raw)
 	if err == nil && len(raw) <= maxDecoded {
 		slot.Store(&c)
 	}

@@ -55,13 +55,16 @@ func (s *Store) Follow(ctx context.Context, after events.Seq, limit int, deliver
 	}
 	retry := followRetryMin
 	for {
+		if err := s.Halted(); err != nil {
+			return err
+		}
 		before := after
 		final, err := s.followUntilFault(ctx, &after, limit, deliver)
 		switch {
 		case ctx.Err() != nil && !final:
 			return ctx.Err()
 		case final || s.nc.IsClosed():
-			return err
+			return s.judged(err)
 		case after > before:
 			retry = followRetryMin
 		}
@@ -92,12 +95,19 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		case <-wait.Done():
 		}
 	}()
-	last, err := s.Last(wait)
-	if err != nil {
-		return false, err
+	// Whoever deletes the log and makes it anew takes its consumers away: they are the first to know.
+	info, err := s.stream.Info(wait)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, fmt.Errorf("follow the log: %w", err) // for Watch to judge
 	}
-	if last < *after {
-		return true, fmt.Errorf("%w: it ends at %d and was followed up to %d before: it was rolled back", command.ErrLogUnsafe, last, *after)
+	if err != nil {
+		return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
+	}
+	if err := s.proveSeen(wait, info); err != nil {
+		return errors.Is(err, command.ErrLogUnsafe), err
+	}
+	if last := events.Seq(info.State.LastSeq); last < *after {
+		return true, fmt.Errorf("%w: it ends at %d and was followed up to %d before", command.LogTruncated, last, *after)
 	}
 	messages, remove, err := s.consume(wait, *after)
 	if err != nil {
@@ -127,7 +137,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 			if len(batch) == 0 {
 				began = time.Now()
 			}
-			batch, pending = append(batch, stored{meta.Sequence.Stream, msg.Subject(), msg.Data()}), meta.NumPending
+			batch, pending = append(batch, stored{meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()}), meta.NumPending
 			bytes += len(msg.Data())
 		case len(batch) == 0:
 			return false, fmt.Errorf("follow the log: %w", err)
@@ -142,9 +152,13 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 			}
 		}
 		commits, err := s.decodeAll(batch)
+		if err == nil {
+			err = s.Halted()
+		}
 		if err != nil {
 			return true, err
 		}
+		s.seen.saw(batch[len(batch)-1].seq, batch[len(batch)-1].data)
 		if err := deliver(ctx, commits); err != nil {
 			return true, err
 		}
@@ -157,6 +171,7 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 type stored struct {
 	seq     uint64
 	subject string
+	header  natsgo.Header
 	data    []byte
 }
 
@@ -174,7 +189,7 @@ func (s *Store) decodeAll(batch []stored) ([]events.Recorded, error) {
 	work := func() {
 		for p := int(taken.Add(1)) - 1; p < pieces; p = int(taken.Add(1)) - 1 {
 			for i := p * decodePiece; i < min((p+1)*decodePiece, len(batch)) && faults[p] == nil; i++ {
-				commits[i], faults[p] = s.recent.read(batch[i].seq, batch[i].subject, batch[i].data)
+				commits[i], faults[p] = s.decode(batch[i])
 			}
 		}
 	}
@@ -190,6 +205,15 @@ func (s *Store) decodeAll(batch []stored) ([]events.Recorded, error) {
 		}
 	}
 	return commits, nil
+}
+
+// decode reads one message of a batch, if the control plane wrote it.
+func (s *Store) decode(m stored) (events.Recorded, error) {
+	after, err := s.writer.check(m.seq, m.subject, m.header, m.data)
+	if err != nil {
+		return events.Recorded{}, err
+	}
+	return s.recent.read(m.seq, m.subject, after, m.data)
 }
 
 // judgeGap tells a message that was lost on the way, which another consumer brings,

@@ -43,12 +43,12 @@ func runFull(dir string) error {
 	if err := streams.Provision(ctx); err != nil {
 		return err
 	}
-	store, err := OpenStore(ctx, nc)
+	store, err := OpenStore(ctx, nc, testWriter())
 	if err != nil {
 		return err
 	}
 	unsafe := make(chan error, 1)
-	go func() { unsafe <- streams.Watch(ctx) }()
+	go func() { unsafe <- streams.Watch(ctx, store) }()
 	stream := events.AccessStream(events.Anonymous)
 	const room = 64 << 10 // bytes a file
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: room, Max: math.MaxUint64}); err != nil {

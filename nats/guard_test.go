@@ -104,6 +104,10 @@ func TestGuardFindsARollBack(t *testing.T) {
 	if !errors.Is(err, command.ErrLogUnsafe) {
 		t.Errorf("Follow: %v, want unsafe", err)
 	}
+	if got := h.store.Halted(); !errors.Is(got, command.LogTruncated) {
+		t.Errorf("the store is halted by %v, want %v", got, command.LogTruncated)
+	}
+	h.store = openStore(t, h.nc) // another process, which knows nothing
 	// The log goes on from the backup: the sequence is there again, with another past.
 	seq, hash := h.seq, h.hash
 	h.grow(t, 5)

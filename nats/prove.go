@@ -20,6 +20,9 @@ import (
 // proofInterval is how often the log's settings and durability are proven again.
 const proofInterval = 5 * time.Second
 
+// secondLook is after what time a log of several replicas that ends too early is looked at again.
+const secondLook = time.Second
+
 // reportWindow is how long servers may take to say how they store.
 const reportWindow = time.Second
 
@@ -186,41 +189,45 @@ func (s *Streams) provisionStream(ctx context.Context, config jetstream.StreamCo
 // error that does not wrap it means that the proof could not be made now. A store that
 // has failed is unsafe, too: nothing but a restart lets the server write again.
 func (s *Streams) Prove(ctx context.Context) error {
+	_, err := s.prove(ctx)
+	return err
+}
+
+// prove returns with the proof what the server says of the stream.
+func (s *Streams) prove(ctx context.Context) (*jetstream.StreamInfo, error) {
 	reports, reportErr := s.durability(ctx)
 	for _, r := range reports { // before anything else, which may not be answered then
 		if r.Fault != "" && s.replicas == 1 {
-			return storeFailed(r)
+			return nil, storeFailed(r)
 		}
 	}
-	stream, err := s.js.Stream(ctx, subject.EventsStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("%w: stream %s does not exist", command.ErrLogUnsafe, subject.EventsStream)
-	}
+	stream, err := s.stream(ctx)
 	if err != nil {
-		return fmt.Errorf("prove stream %s: %w", subject.EventsStream, err)
+		return nil, err
 	}
 	info := stream.CachedInfo()
 	if differ := differences(info.Config, eventsConfig(s.replicas)); len(differ) > 0 {
-		return fmt.Errorf("%w: stream %s: %s", command.ErrLogUnsafe, subject.EventsStream, joined(differ))
+		return nil, fmt.Errorf("%w: stream %s: %s", command.LogReconfigured, subject.EventsStream, joined(differ))
 	}
-	if info.State.NumDeleted > 0 || (info.State.Msgs > 0 && info.State.FirstSeq != 1) {
-		return fmt.Errorf("%w: stream %s: %d messages are missing, the first is %d", command.ErrLogUnsafe, subject.EventsStream, info.State.NumDeleted, info.State.FirstSeq)
+	if state := info.State; state.NumDeleted > 0 || state.Msgs != state.LastSeq || (state.LastSeq > 0 && state.FirstSeq != 1) {
+		return info, fmt.Errorf("%w: stream %s: it has %d messages and ends at %d, the first is %d, %d are deleted",
+			command.LogDamaged, subject.EventsStream, state.Msgs, state.LastSeq, state.FirstSeq, state.NumDeleted)
 	}
 	if reportErr != nil {
-		return fmt.Errorf("%w: durability is not proven: %w", command.ErrLogUnsafe, reportErr)
+		return info, fmt.Errorf("%w: durability is not proven: %w", command.ErrLogUnsafe, reportErr)
 	}
-	return s.proveDurability(reports, info)
+	return info, s.proveDurability(reports, info)
 }
 
 func storeFailed(r ServerSync) error {
-	return fmt.Errorf("%w: server %s: the server's store has failed: free disk space and restart it (%s)", command.ErrLogUnsafe, r.Server, r.Fault)
+	return fmt.Errorf("%w: server %s: the server's store has failed: free disk space and restart it (%s)", command.LogStoreFailed, r.Server, r.Fault)
 }
 
 func (s *Streams) proveDurability(reports []ServerSync, info *jetstream.StreamInfo) error {
 	heardLeader := info.Cluster == nil || info.Cluster.Leader == ""
 	for _, r := range reports {
 		if !r.Always {
-			return fmt.Errorf("%w: server %s: sync_interval is not always; set it under jetstream and restart the server", command.ErrLogUnsafe, r.Server)
+			return fmt.Errorf("%w: server %s: sync_interval is not always; set it under jetstream and restart the server", command.LogReconfigured, r.Server)
 		}
 		leads := info.Cluster != nil && r.Server == info.Cluster.Leader
 		switch {
@@ -238,25 +245,48 @@ func (s *Streams) proveDurability(reports []ServerSync, info *jetstream.StreamIn
 	return nil
 }
 
-// Watch proves the log again and again until ctx ends, and returns as soon as it is
-// unsafe, with an error that wraps [command.ErrLogUnsafe]. A proof that cannot be
-// made, because the servers are away, is logged: nothing can be written then either.
-func (s *Streams) Watch(ctx context.Context) error {
+// Watch proves the log again and again until ctx ends: its settings, its durability, and that it
+// is the one that the store has read and written. It returns as soon as it is unsafe, or the
+// store is halted for whatever reason, with an error that wraps [command.ErrLogUnsafe]; the store
+// is halted then. A proof that cannot be made, because the servers are away, is logged: nothing
+// can be written then either.
+func (s *Streams) Watch(ctx context.Context, store *Store) error {
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-store.halting():
+			return store.Halted()
 		case <-tick.C:
 		}
-		switch err := s.Prove(ctx); {
+		err := s.proveAll(ctx, store)
+		if errors.Is(err, command.LogTruncated) && s.replicas > 1 {
+			// A replica that was just elected may not have applied all that it has.
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(secondLook):
+			}
+			err = s.proveAll(ctx, store)
+		}
+		switch {
 		case errors.Is(err, command.ErrLogUnsafe):
-			return err
+			store.Halt(err)
+			return store.Halted()
 		case err != nil && ctx.Err() == nil:
 			s.log.Warn("the log could not be proven", "err", err)
 		}
 	}
+}
+
+func (s *Streams) proveAll(ctx context.Context, store *Store) error {
+	info, err := s.prove(ctx)
+	if err != nil {
+		return err
+	}
+	return store.proveSeen(ctx, info)
 }
 
 func joined(differ []difference) string {

@@ -195,7 +195,8 @@ func TestWatchReportsDrift(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- r.streams.Watch(ctx) }()
+	store := openStore(t, r.nc)
+	go func() { done <- r.streams.Watch(ctx, store) }()
 	provisioner, err := r.hub().ConnectProvisioner("test")
 	if err != nil {
 		t.Fatal(err)

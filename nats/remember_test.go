@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	natsgo "github.com/nats-io/nats.go"
 
 	"secretsbridge/events"
 )
@@ -59,11 +60,13 @@ func TestALongBatchIsDecodedInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := "evt.access." + stream.ID
+	writer := testWriter()
 	batch := make([]stored, 10*decodePiece+1)
 	for i := range batch {
-		batch[i] = stored{uint64(i + 1), name, raw}
+		header := natsgo.Header{writerHeader: {writer.sign(name, events.AnySeq, raw)}}
+		batch[i] = stored{uint64(i + 1), name, header, raw}
 	}
-	var s Store
+	s := Store{writer: writer}
 	commits, err := s.decodeAll(batch)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +77,7 @@ func TestALongBatchIsDecodedInOrder(t *testing.T) {
 		}
 	}
 	batch[3*decodePiece].subject, batch[7*decodePiece].data = "evt.nonsense", nil
-	_, want := recorded(batch[3*decodePiece].seq, "evt.nonsense", raw)
+	_, want := s.decode(batch[3*decodePiece])
 	if _, err := s.decodeAll(batch); err == nil || err.Error() != want.Error() {
 		t.Errorf("error %v, want that of the first: %v", err, want)
 	}

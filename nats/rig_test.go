@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -110,11 +111,20 @@ func connect(t testing.TB, h *Hub) *natsgo.Conn {
 
 func openStore(t testing.TB, nc *natsgo.Conn) *Store {
 	t.Helper()
-	store, err := OpenStore(t.Context(), nc)
+	store, err := OpenStore(t.Context(), nc, testWriter())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return store
+}
+
+// testWriter is the writer of all stores of these tests.
+func testWriter() *Writer {
+	w, err := NewWriter(bytes.Repeat([]byte{9}, WriterKeySize), 1)
+	if err != nil {
+		panic(err)
+	}
+	return w
 }
 
 // eventually repeats what may need an election first.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -21,13 +20,21 @@ import (
 const appendTimeout = time.Second
 
 // Store is the log on stream EVENTS: a [command.Log] and a [command.Feed]. One message
-// is one commit. It is safe for concurrent use.
+// is one commit, with the MAC of its [Writer]. It is safe for concurrent use.
+//
+// An alarm that it raises itself halts it, as [Store.Halt] does. From then on every method
+// returns that alarm.
 type Store struct {
 	nc     *natsgo.Conn
 	js     jetstream.JetStream
 	stream jetstream.Stream
-	loaded *histories
-	recent decoded
+
+	created time.Time // the stream, as it was opened
+	writer  *Writer
+	loaded  *histories
+	recent  decoded
+	seen    seen
+	halt    halt
 }
 
 var (
@@ -36,7 +43,7 @@ var (
 )
 
 // OpenStore uses the stream that [Streams.Provision] made.
-func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
+func OpenStore(ctx context.Context, nc *natsgo.Conn, writer *Writer) (*Store, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -45,7 +52,7 @@ func OpenStore(ctx context.Context, nc *natsgo.Conn) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	return &Store{nc: nc, js: js, stream: stream, loaded: newHistories()}, nil
+	return &Store{nc: nc, js: js, stream: stream, created: stream.CachedInfo().Created, writer: writer, loaded: newHistories()}, nil
 }
 
 // Append implements [command.Log]. A commit that was sent is waited for even if ctx
@@ -55,7 +62,7 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	if err != nil {
 		return 0, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), s.Halted()); err != nil {
 		return 0, err
 	}
 	options := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)} // a second try could store it twice
@@ -65,15 +72,35 @@ func (s *Store) Append(ctx context.Context, stream events.Stream, expected event
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendTimeout)
 	defer cancel()
 	links := s.nc.Stats().Reconnects
-	ack, err := s.js.PublishMsg(wait, &natsgo.Msg{Subject: subject.Events(stream), Data: raw}, options...)
+	newest, _ := s.seen.newest()
+	ack, err := s.js.PublishMsg(wait, s.message(stream, expected, raw), options...)
 	if err != nil {
 		return 0, appendError(err)
 	}
-	if ack.Stream != subject.EventsStream {
-		return 0, fmt.Errorf("%w: stream %s took a commit of %s", command.ErrLogUnsafe, ack.Stream, stream)
+	if err := s.acknowledged(ack.Stream, ack.Sequence, newest); err != nil {
+		return 0, fmt.Errorf("append to %s: %w", stream, err)
 	}
+	s.seen.saw(ack.Sequence, raw)
 	s.remember(stream, links, expected, ack.Sequence, raw)
 	return events.Seq(ack.Sequence), nil
+}
+
+// message is a commit with its writer's MAC. The expectation itself is the caller's to set.
+func (s *Store) message(stream events.Stream, expected events.Seq, raw []byte) *natsgo.Msg {
+	name := subject.Events(stream)
+	return &natsgo.Msg{Subject: name, Data: raw, Header: natsgo.Header{writerHeader: {s.writer.sign(name, expected, raw)}}}
+}
+
+// acknowledged raises an alarm if what took a commit cannot be the log: another stream, or one
+// that gave it a sequence not above newest, which this process had seen before it sent it.
+func (s *Store) acknowledged(by string, seq, newest uint64) error {
+	switch {
+	case by != subject.EventsStream:
+		return s.judged(fmt.Errorf("%w: stream %s took the commit", command.LogReconfigured, by))
+	case seq <= newest:
+		return s.judged(fmt.Errorf("%w: the commit was given sequence %d, and commit %d was there before", command.LogSequenceReused, seq, newest))
+	}
+	return nil
 }
 
 // encode refuses a commit that is not of the stream it is to be stored in.
@@ -97,7 +124,7 @@ func (s *Store) remember(stream events.Stream, links uint64, expected events.Seq
 	if len(history) == 0 || history[len(history)-1].Seq != expected {
 		return
 	}
-	if commit, err := s.recent.read(seq, subject.Events(stream), raw); err == nil {
+	if commit, err := s.recent.read(seq, subject.Events(stream), expected, raw); err == nil {
 		s.loaded.put(stream, links, append(history, commit))
 	}
 }
@@ -132,6 +159,9 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 	if !stream.Valid() {
 		return nil, fmt.Errorf("%q is not a stream", stream)
 	}
+	if err := s.Halted(); err != nil {
+		return nil, err
+	}
 	links := s.nc.Stats().Reconnects
 	history := s.loaded.get(stream, links)
 	known := events.Seq(0)
@@ -148,8 +178,14 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 	if last.Sequence == uint64(known) {
 		return history, nil
 	}
-	before, told := predecessor(last)
-	for at := known; !told || at != before; {
+	newest, err := s.read(last)
+	if err != nil {
+		return nil, err
+	}
+	// Asking goes on until the last is reached again: what it says that it follows is no proof
+	// that nothing lies between.
+	fresh := len(history)
+	for at := known; ; {
 		msg, err := s.stream.GetMsg(ctx, uint64(at)+1, jetstream.WithGetMsgSubject(subject.Events(stream)))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", command.ErrLogAway, err)
@@ -157,31 +193,39 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 		if msg.Sequence >= last.Sequence {
 			break
 		}
-		commit, err := s.recent.read(msg.Sequence, msg.Subject, msg.Data)
+		commit, err := s.read(msg)
 		if err != nil {
 			return nil, err
 		}
 		history, at = append(history, commit), commit.Seq
 	}
-	commit, err := s.recent.read(last.Sequence, last.Subject, last.Data)
-	if err != nil {
-		return nil, err
+	history = append(history, newest)
+	if err := chained(history, fresh); err != nil {
+		return nil, s.judged(err)
 	}
-	history = append(history, commit)
 	s.loaded.put(stream, links, history)
 	return history, nil
 }
 
-// predecessor is the sequence of the commit before, 0 if there is none. A commit that was
-// stored with an expectation bears it: the server took it only because it was right. So a
-// history of one commit is loaded by one question.
-func predecessor(msg *jetstream.RawStreamMsg) (events.Seq, bool) {
-	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
-	return events.Seq(seq), err == nil
+// read reads a message that the leader was asked for.
+func (s *Store) read(msg *jetstream.RawStreamMsg) (events.Recorded, error) {
+	after, err := s.writer.check(msg.Sequence, msg.Subject, msg.Header, msg.Data)
+	if err != nil {
+		return events.Recorded{}, s.judged(err)
+	}
+	commit, err := s.recent.read(msg.Sequence, msg.Subject, after, msg.Data)
+	if err != nil {
+		return events.Recorded{}, s.judged(err)
+	}
+	s.seen.saw(msg.Sequence, msg.Data)
+	return commit, nil
 }
 
 // Last implements [command.Feed].
 func (s *Store) Last(ctx context.Context) (events.Seq, error) {
+	if err := s.Halted(); err != nil {
+		return 0, err
+	}
 	info, err := s.stream.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
@@ -194,34 +238,37 @@ func (s *Store) At(ctx context.Context, seq events.Seq) (events.Recorded, error)
 	if seq == 0 {
 		return events.Recorded{}, fmt.Errorf("%w: there is no commit 0", command.ErrLogUnsafe)
 	}
+	if err := s.Halted(); err != nil {
+		return events.Recorded{}, err
+	}
 	msg, err := s.stream.GetMsg(ctx, uint64(seq))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return events.Recorded{}, fmt.Errorf("%w: commit %d is missing", command.ErrLogUnsafe, seq)
+		return events.Recorded{}, fmt.Errorf("%w: commit %d is missing", command.LogDamaged, seq) // or not there yet: the caller knows
 	}
 	if err != nil {
 		return events.Recorded{}, fmt.Errorf("read commit %d: %w: %w", seq, command.ErrLogAway, err)
 	}
-	return s.recent.read(msg.Sequence, msg.Subject, msg.Data)
+	return s.read(msg)
 }
 
-// recorded reads a stored message. What does not decode, or lies under another
-// aggregate's subject, was not written by this system.
-func recorded(seq uint64, name string, raw []byte) (events.Recorded, error) {
+// recorded reads a stored message that the control plane wrote. What does not decode, or lies
+// under another aggregate's subject, is not what it wrote.
+func recorded(seq uint64, name string, after events.Seq, raw []byte) (events.Recorded, error) {
 	stream, ok := subject.ParseEvents(name)
 	if !ok {
-		return events.Recorded{}, fmt.Errorf("%w: commit %d has subject %q", command.ErrLogUnsafe, seq, name)
+		return events.Recorded{}, fmt.Errorf("%w: commit %d has subject %q", command.LogDamaged, seq, name)
 	}
 	commit, err := events.Decode(raw)
 	if errors.Is(err, events.ErrMalformed) {
-		return events.Recorded{}, fmt.Errorf("%w: commit %d of %s: %w", command.ErrLogUnsafe, seq, stream, err)
+		return events.Recorded{}, fmt.Errorf("%w: commit %d of %s: %w", command.LogDamaged, seq, stream, err)
 	}
 	if err != nil {
 		return events.Recorded{}, fmt.Errorf("read commit %d of %s: %w", seq, stream, err)
 	}
 	for _, e := range commit {
 		if e.Stream != stream {
-			return events.Recorded{}, fmt.Errorf("%w: commit %d of %s holds a fact of %s", command.ErrLogUnsafe, seq, stream, e.Stream)
+			return events.Recorded{}, fmt.Errorf("%w: commit %d of %s holds a fact of %s", command.LogDamaged, seq, stream, e.Stream)
 		}
 	}
-	return events.Recorded{Seq: events.Seq(seq), Stream: stream, Events: commit, Raw: raw}, nil
+	return events.Recorded{Seq: events.Seq(seq), Stream: stream, After: after, Events: commit, Raw: raw}, nil
 }

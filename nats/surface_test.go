@@ -20,10 +20,12 @@ var carriers = map[string]string{
 	"Jobs.DeadLetters": "hands dead letters out",
 	"Jobs.Publish":     "a ticket, signed, under the subject of its job: names of things alone",
 	"Marks.Finish":     "the answer to a command, under the mark that Begin made: web never marks what reveals",
+	"NewWriter":        "the key of the log's MACs; it is not stored",
 	"OpenWindows":      "the key that hides who is counted; it is not stored",
 	"Services.Serve":   "answers calls of agents: passes envelopes on as replies, and keeps nothing",
 	"Store.Append":     "facts, which have types and a catalogue",
 	"Store.Follow":     "hands facts out",
+	"Streams.Watch":    "the store that it watches",
 }
 
 // TestNothingArbitraryCanBeStored walks what the package exports. There is no general

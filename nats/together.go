@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,7 +13,6 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
-	"secretsbridge/nats/subject"
 )
 
 // batchTimeout is how long a batch waits for its answer. A full one takes 10 to 30 ms on
@@ -24,25 +24,27 @@ const batchTimeout = 5 * time.Second
 // expectation of its own subject. As with Append, a batch that was begun is waited for
 // even if ctx ends meanwhile.
 func (s *Store) AppendAll(ctx context.Context, commits []command.Commit) ([]events.Seq, error) {
-	messages, err := batchOf(commits)
+	messages, err := s.batchOf(commits)
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), s.Halted()); err != nil {
 		return nil, err
 	}
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
 	links := s.nc.Stats().Reconnects
+	newest, _ := s.seen.newest()
 	ack, err := jetstreamext.PublishMsgBatch(wait, s.js, messages)
 	if err != nil {
 		return nil, appendError(err)
 	}
-	if ack.Stream != subject.EventsStream {
-		return nil, fmt.Errorf("%w: stream %s took commits of %s", command.ErrLogUnsafe, ack.Stream, subject.EventsStream)
-	}
 	// A batch lies in one piece, and its answer names the last.
-	first := ack.Sequence + 1 - uint64(len(commits))
+	first := ack.Sequence + 1 - min(ack.Sequence, uint64(len(commits)))
+	if err := s.acknowledged(ack.Stream, first, newest); err != nil {
+		return nil, fmt.Errorf("append %d commits: %w", len(commits), err)
+	}
+	s.seen.saw(ack.Sequence, messages[len(messages)-1].Data)
 	seqs := make([]events.Seq, len(commits))
 	for i, c := range commits {
 		seqs[i] = events.Seq(first + uint64(i))
@@ -52,7 +54,7 @@ func (s *Store) AppendAll(ctx context.Context, commits []command.Commit) ([]even
 }
 
 // batchOf makes the messages of a batch, and refuses what none may have.
-func batchOf(commits []command.Commit) ([]*natsgo.Msg, error) {
+func (s *Store) batchOf(commits []command.Commit) ([]*natsgo.Msg, error) {
 	if len(commits) == 0 || len(commits) > command.MaxTogether {
 		return nil, fmt.Errorf("%d commits are appended together; it takes 1 to %d", len(commits), command.MaxTogether)
 	}
@@ -67,7 +69,7 @@ func batchOf(commits []command.Commit) ([]*natsgo.Msg, error) {
 			return nil, fmt.Errorf("two commits of %s are appended together", c.Stream)
 		}
 		streams[c.Stream] = true
-		messages[i] = &natsgo.Msg{Subject: subject.Events(c.Stream), Data: raw, Header: natsgo.Header{}}
+		messages[i] = s.message(c.Stream, c.Expected, raw)
 		if c.Expected != events.AnySeq {
 			messages[i].Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(uint64(c.Expected), 10))
 		}

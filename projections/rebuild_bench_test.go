@@ -77,7 +77,11 @@ func openLog(b *testing.B) *nats.Store {
 	if err := streams.Provision(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	store, err := nats.OpenStore(b.Context(), nc)
+	writer, err := nats.NewWriter(make([]byte, nats.WriterKeySize), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	store, err := nats.OpenStore(b.Context(), nc, writer)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -44,7 +44,7 @@ type Register struct {
 	at         events.Seq
 	moved      chan struct{}                // closed and made anew with each move of at
 	governed   events.Seq                   // the commit that history holds at least
-	known      map[events.UserID]events.Seq // likewise of each of those whom it started with
+	known      map[events.UserID]events.Seq // likewise of each user, 0 of one who never was
 	history    command.Governance
 	governance *policy.Governance
 	users      map[events.UserID]command.User
@@ -57,7 +57,7 @@ type Register struct {
 func New(log command.Log, feed command.Feed, start Start) *Register {
 	return &Register{
 		log: log, feed: feed, start: start, moved: make(chan struct{}),
-		governance: policy.Compile(0, nil), users: map[events.UserID]command.User{}, powers: map[events.UserID]*policy.Powers{},
+		governance: policy.Compile(0, nil), users: map[events.UserID]command.User{}, known: map[events.UserID]events.Seq{}, powers: map[events.UserID]*policy.Powers{},
 	}
 }
 
@@ -78,7 +78,9 @@ func (r *Register) Run(ctx context.Context) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, c := range commits {
-			r.take(c)
+			if err := r.take(c); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -136,12 +138,16 @@ func (r *Register) histories(ctx context.Context, named []command.User) (map[eve
 	return users, known, group.Wait()
 }
 
-// take folds one commit. r.mu is held.
-func (r *Register) take(c events.Recorded) {
+// take folds one commit. What a stream took before is not folded again, and neither is what was
+// to follow another commit than it follows. r.mu is held.
+func (r *Register) take(c events.Recorded) error {
 	switch {
 	case c.Seq <= r.at:
-		return
+		return nil
 	case c.Stream == events.GovernanceStream() && c.Seq > r.governed:
+		if err := follows(c, r.governed, r.history.Took); err != nil {
+			return err
+		}
 		for _, e := range c.Events {
 			r.history = r.history.Evolve(e)
 		}
@@ -150,14 +156,34 @@ func (r *Register) take(c events.Recorded) {
 	case c.Stream.Aggregate == events.AggregateUser && c.Seq > r.known[events.UserID(c.Stream.ID)]:
 		id := events.UserID(c.Stream.ID)
 		user := r.users[id]
+		before, known := r.known[id]
+		if !known && c.After != events.AnySeq {
+			before = c.After // facts of somebody who was never added: nobody folded them
+		}
+		if err := follows(c, before, user.Took); err != nil {
+			return err
+		}
 		for _, e := range c.Events {
 			user = user.Evolve(e)
 		}
 		r.delegate(id, r.users[id].Delegated, user.Delegated)
-		r.users[id] = user
+		r.users[id], r.known[id] = user, c.Seq
 		delete(r.powers, id)
 	}
 	r.reach(c.Seq)
+	return nil
+}
+
+// follows checks that a commit is the next one of its stream, of which before was the last and
+// took tells the commands. The error is [command.LogReplayed].
+func follows(c events.Recorded, before events.Seq, took func(events.CommandID) bool) error {
+	if c.After != events.AnySeq && c.After != before {
+		return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d", command.LogReplayed, c.Seq, c.Stream, before, c.After)
+	}
+	if id := c.Events[0].Command; took(id) {
+		return fmt.Errorf("%w: commit %d of %s is of command %s, which it took before", command.LogReplayed, c.Seq, c.Stream, id)
+	}
+	return nil
 }
 
 // delegate notes that somebody has other delegations than before. r.mu is held.

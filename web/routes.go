@@ -177,6 +177,7 @@ var Routes = []Route{
 	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 
+	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},
 	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},
 	{"GET", "/audit/log/tile/{tile}", policy.AuditRead, placeless, none, (*API).logTile},
 	{"GET", "/audit/log/commits", policy.AuditRead, placeless, none, (*API).logCommits},

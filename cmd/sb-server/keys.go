@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"secretsbridge/events"
 	"secretsbridge/kms"
 	"secretsbridge/nats"
 	"secretsbridge/seal"
@@ -21,6 +22,7 @@ type keys struct {
 	signing  *signingKeys
 	links    *nats.Authority
 
+	writerFrom  events.Seq      // the first commit that needs a MAC of its writer; 0 where nothing says so
 	checkpoints *checkpointKeys // opened after the database
 }
 
@@ -47,7 +49,11 @@ func openKeys(ctx context.Context, s settings, fresh bool) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
-	return keys{wrapping: wrapping, signing: signing, links: links}, nil
+	from, err := readWriter(dir)
+	if err != nil {
+		return keys{}, err
+	}
+	return keys{wrapping: wrapping, signing: signing, links: links, writerFrom: from}, nil
 }
 
 func openOrCreate[T any](fresh bool, open, create func() (T, error)) (T, error) {

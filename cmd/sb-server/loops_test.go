@@ -218,7 +218,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	if f.js, err = jetstream.New(admin); err != nil {
 		t.Fatal(err)
 	}
-	if f.log, err = nats.OpenStore(t.Context(), admin); err != nil {
+	if f.log, err = nats.OpenStore(t.Context(), admin, testWriter(t)); err != nil {
 		t.Fatal(err)
 	}
 	f.progress = projections.NewProgress(f.db.App)
@@ -266,12 +266,22 @@ func (f *fleet) run(what func(context.Context) error) {
 	})
 }
 
+// testWriter is the writer of all stores of a fleet.
+func testWriter(t *testing.T) *nats.Writer {
+	t.Helper()
+	w, err := nats.NewWriter(make([]byte, nats.WriterKeySize), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // server assembles a worker as stack does, over ports at which it can sleep.
 func (f *fleet) server(nc *natsgo.Conn, authority *nats.Authority, keep custody.Config) *server {
 	f.t.Helper()
 	s := &server{sleeper: &sleeper{awake: make(chan struct{})}}
 	s.wake()
-	log, err := nats.OpenStore(f.t.Context(), nc)
+	log, err := nats.OpenStore(f.t.Context(), nc, testWriter(f.t))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"secretsbridge/command"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/harden"
 )
@@ -33,8 +34,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)
 	}
-	if err := root.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "sb-server:", err)
-		os.Exit(1)
+	err := root.ExecuteContext(ctx)
+	if err == nil || errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "sb-server:", err)
+	os.Exit(exitCode(err))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
 	"secretsbridge/projections"
@@ -24,6 +25,7 @@ import (
 type metrics struct {
 	loops  func() []worker.LoopStats
 	log    func(context.Context) (events.Seq, error)               // its end
+	halted func() error                                            // what the log is not trusted for any more; nil if it is
 	views  func(context.Context) (events.Seq, error)               // what they hold
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
@@ -80,6 +82,7 @@ var (
 	buildInfo    = prometheus.NewDesc("sb_build_info", "1, for the version that runs", []string{"version", "go"}, nil)
 	partUp       = prometheus.NewDesc("sb_part_up", "1 while a part that the server needs answers it, else 0", []string{"part"}, nil)
 	logLast      = prometheus.NewDesc("sb_log_last_sequence", "sequence of the newest commit of the log", nil, nil)
+	logAlarm     = prometheus.NewDesc("sb_log_alarm", "1 once this server does not trust its log any more, by what it found; it stops then", []string{"name"}, nil)
 	viewsAt      = prometheus.NewDesc("sb_views_position", "sequence of the last commit that the views hold", nil, nil)
 	viewsBehind  = prometheus.NewDesc("sb_views_lag_commits", "commits of the log that the views do not hold yet", nil, nil)
 	outboxDepth  = prometheus.NewDesc("sb_outbox_waiting", "deliveries of notices that are still to be made, also those held back", nil, nil)
@@ -94,7 +97,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
 		to <- d
 	}
 }
@@ -121,6 +124,14 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		for _, l := range perLoop {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
+	}
+	found, _ := command.AlarmOf(m.halted())
+	for _, alarm := range command.Alarms {
+		value := 0.0
+		if alarm == found {
+			value = 1
+		}
+		gauge(logAlarm, value, string(alarm))
 	}
 	// The views first: they are never ahead of the log then.
 	at, viewsErr := m.views(ctx)
@@ -160,8 +171,9 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 // measures is what this server tells.
 func (st *stack) measures() metrics {
 	return metrics{
-		loops: st.worker.Stats,
-		log:   st.store.Last,
+		loops:  st.worker.Stats,
+		log:    st.store.Last,
+		halted: st.store.Halted,
 		views: func(ctx context.Context) (events.Seq, error) {
 			at, err := st.progress.Position(ctx)
 			return at.Seq, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/worker"
 )
@@ -32,6 +34,7 @@ func measured() metrics {
 			}
 		},
 		log:    func(context.Context) (events.Seq, error) { return 42, nil },
+		halted: func() error { return nil },
 		views:  func(context.Context) (events.Seq, error) { return 40, nil },
 		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
@@ -59,7 +62,11 @@ func ours(t *testing.T, m metrics) []string {
 
 func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
-		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`, `sb_log_last_sequence 42`,
+		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
+		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
+		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
+		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,
+		`sb_log_last_sequence 42`,
 		`sb_loop_dead_letters_total{loop="dispatch"} 1`, `sb_loop_dead_letters_total{loop="ends"} 0`,
 		`sb_loop_failed_total{loop="dispatch"} 3`, `sb_loop_failed_total{loop="ends"} 0`,
 		`sb_loop_handled_total{loop="dispatch"} 11`, `sb_loop_handled_total{loop="ends"} 0`,
@@ -85,7 +92,7 @@ func TestAScrapeTellsWhatItCanWhileAPartIsAway(t *testing.T) {
 		want    []string
 		missing []string
 	}{
-		"the log":   {func(m *metrics) { m.log = seq }, []string{`sb_part_up{part="log"} 0`, `sb_views_position 40`}, []string{"sb_log_", "sb_views_lag"}},
+		"the log":   {func(m *metrics) { m.log = seq }, []string{`sb_part_up{part="log"} 0`, `sb_views_position 40`}, []string{"sb_log_last", "sb_views_lag"}},
 		"the views": {func(m *metrics) { m.views = seq }, []string{`sb_part_up{part="database"} 0`, `sb_log_last_sequence 42`}, []string{"sb_views_", "sb_agents", "sb_outbox_", "sb_watche"}},
 		"the agents": {func(m *metrics) { m.agents = func(context.Context) (int, int, error) { return 0, 0, away } },
 			[]string{`sb_part_up{part="database"} 1`, `sb_views_position 40`, `sb_outbox_waiting 6`, `sb_watches_open 14`}, []string{"sb_agents"}},
@@ -114,6 +121,35 @@ func TestAScrapeTellsWhatItCanWhileAPartIsAway(t *testing.T) {
 	}
 }
 
+func TestAScrapeTellsTheAlarm(t *testing.T) {
+	for _, alarm := range command.Alarms {
+		m := measured()
+		m.halted = func() error { return fmt.Errorf("look: %w: commit 3", alarm) }
+		raised := 0
+		for _, line := range ours(t, m) {
+			if strings.HasPrefix(line, "sb_log_alarm") && strings.HasSuffix(line, " 1") {
+				raised++
+			}
+		}
+		if want := fmt.Sprintf("sb_log_alarm{name=%q} 1", string(alarm)); raised != 1 || !slices.Contains(ours(t, m), want) {
+			t.Errorf("%d alarms are told, and %s should be", raised, alarm)
+		}
+	}
+}
+
+// TestEachAlarmSaysWhatToDo: the section of the alert has a part for each.
+func TestEachAlarmSaysWhatToDo(t *testing.T) {
+	text := document(t, "operations", "alerts.md")
+	for _, alarm := range command.Alarms {
+		if !strings.Contains(text, "\n### "+string(alarm)+"\n") {
+			t.Errorf("docs/operations/alerts.md has no part %s", alarm)
+		}
+	}
+	if exitCode(fmt.Errorf("serve: %w", command.LogForked)) != exitUnsafe || exitCode(command.LogStoreFailed) != 1 || exitCode(errors.New("x")) != 1 {
+		t.Error("an exit code is another one than docs/operations/alerts.md says")
+	}
+}
+
 // exported are the metrics of a server that is well, with their labels.
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
@@ -135,7 +171,7 @@ func exported(t *testing.T) map[string][]string {
 // TestLabelsAreWordsOfTheProgram: whoever adds a label says here why nobody's name can be in it.
 func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 	harmless := map[string]string{
-		"loop": "worker.LoopName: small letters and hyphens", "part": "two words", "state": "two words",
+		"loop": "worker.LoopName: small letters and hyphens", "part": "two words", "name": "command.Alarms", "state": "two words",
 		"version": "of the build", "go": "of the build",
 	}
 	for name, labels := range exported(t) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,8 @@ type stack struct {
 	people       store.People
 	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
+
+	alarm sync.Once // says what is wrong with the log
 }
 
 // openDatabase starts the private Postgres and brings its schemas up to date.
@@ -106,6 +109,7 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	st := &stack{settings: s, log: log}
 	defer func() {
 		if err != nil {
+			raise(log, err)
 			st.close()
 		}
 	}()
@@ -170,7 +174,11 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if err := st.streams.Prove(ctx); err != nil {
 		return err
 	}
-	if st.store, err = nats.OpenStore(ctx, st.core); err != nil {
+	writer, err := st.openWriter(ctx)
+	if err != nil {
+		return err
+	}
+	if st.store, err = nats.OpenStore(ctx, st.core, writer); err != nil {
 		return err
 	}
 	if st.jobs, err = nats.OpenJobs(st.core, st.keys.links, st.settings.Lease, st.log); err != nil {
@@ -227,6 +235,11 @@ func (st *stack) provision(ctx context.Context) error {
 	streams, err := nats.NewStreams(nc, 1, st.hub.Durability, st.log)
 	if err != nil {
 		return err
+	}
+	if st.keys.writerFrom > 0 { // there was a log
+		if err := streams.Require(ctx); err != nil {
+			return err
+		}
 	}
 	return streams.Provision(ctx)
 }
@@ -288,25 +301,25 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 		st.log.Warn("values stay in memory until it is used again: use a binary that was built with GOEXPERIMENT=runtimesecret, as make build does")
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return st.streams.Watch(ctx) })
-	group.Go(func() error { return st.ledger.Run(ctx) })
+	group.Go(func() error { return st.guarded(st.streams.Watch(ctx, st.store)) })
+	group.Go(func() error { return st.guarded(st.ledger.Run(ctx)) })
 	group.Go(func() error { return st.witnesses.watch(ctx) })
 	group.Go(func() error { return st.progress.Run(ctx) })
-	group.Go(func() error { return st.fold(ctx) })
-	group.Go(func() error { return st.followRights(ctx) })
+	group.Go(func() error { return st.guarded(st.fold(ctx)) })
+	group.Go(func() error { return st.guarded(st.followRights(ctx)) })
 	group.Go(func() error { return followContacts(ctx, st.caches, st.contacts) })
 	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
-			return err
+			return st.guarded(err)
 		}
 		if err := st.settleRights(ctx); err != nil {
-			return err
+			return st.guarded(err)
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		services := nats.NewServices(st.core, build.Version(), st.log)
 		inner.Go(func() error { return services.Serve(ctx, st.gateway) })
-		inner.Go(func() error { return st.worker.Run(ctx) })
+		inner.Go(func() error { return st.guarded(st.worker.Run(ctx)) })
 		inner.Go(func() error { return ready(ctx) })
 		return inner.Wait()
 	})

@@ -14,13 +14,14 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/transparency"
+	"secretsbridge/transparency/evidence"
 	"secretsbridge/web/api/client"
 )
 
 // verifying is what sb audit verify is told.
 type verifying struct {
 	events, checkpoint, policy, tiles, dir string
-	proof, event                           string
+	proof, event, evidence                 string
 	state                                  string
 	all                                    bool
 }
@@ -56,10 +57,12 @@ func verifyAuditCommand(a *cli) *cobra.Command {
 			"and needs no server: --checkpoint is one or several signed checkpoints, and --tiles a folder of hash\n" +
 			"tiles. Without tiles it finds that something is wrong and up to which checkpoint, but not where. With\n" +
 			"--dir, checkpoint and tiles come from a folder that the server exports.\n\n" +
-			"With --proof and --event it verifies one commit.",
+			"With --proof and --event it verifies one commit, with --evidence all that is known of a request, and tells\n" +
+			"it from what is proven alone.",
 		Example: "  sb audit verify\n" +
 			"  sb audit verify --events events.jsonl --checkpoint checkpoint --policy policy.txt --tiles export/\n" +
-			"  sb audit verify --proof event.proof --event event.json --policy policy.txt",
+			"  sb audit verify --proof event.proof --event event.json --policy policy.txt\n" +
+			"  sb audit verify --evidence evidence.json --policy policy.txt",
 		Args: takes(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := v.check(); err != nil {
@@ -67,6 +70,8 @@ func verifyAuditCommand(a *cli) *cobra.Command {
 			}
 			run := func(*client.Client) (verdict, error) { return v.offline(c) }
 			switch {
+			case v.evidence != "":
+				return v.ofRequest(a, c)
 			case v.proof != "":
 				run = func(*client.Client) (verdict, error) { return v.one(a) }
 			case !v.local():
@@ -85,6 +90,7 @@ func verifyAuditCommand(a *cli) *cobra.Command {
 	flags.StringVar(&v.dir, "dir", "", "a folder that the server exported: its checkpoint, its tiles and, without --events, its commits")
 	flags.StringVar(&v.proof, "proof", "", "a proof that sb audit prove wrote")
 	flags.StringVar(&v.event, "event", "", "the commit that it proves, exactly")
+	flags.StringVar(&v.evidence, "evidence", "", "a file that sb audit evidence wrote")
 	flags.StringVar(&v.state, "state", "", "where the policy and the last checkpoint are kept, instead of beside the session")
 	flags.BoolVar(&v.all, "all", false, "read the whole log again, not only what is new")
 	return c
@@ -98,6 +104,8 @@ func (v verifying) local() bool {
 func (v verifying) check() error {
 	several := v.events != "" || v.dir != "" || v.checkpoint != "" || v.tiles != ""
 	switch {
+	case v.evidence != "" && (several || v.proof != "" || v.event != "" || v.all):
+		return usage("--evidence is verified in a call of its own, with --policy alone")
 	case (v.proof == "") != (v.event == ""):
 		return usage("--proof and --event belong together: one proves the other")
 	case v.proof != "" && several:
@@ -177,6 +185,8 @@ func unverified(err error) error {
 		return fail("audit_forked", "%w; keep both checkpoints: together they are the evidence", err)
 	case errors.Is(err, transparency.ErrShrunk):
 		return fail("audit_truncated", "%w", err)
+	case errors.Is(err, evidence.ErrEvidence):
+		return fail("audit_evidence", "%w", err)
 	case errors.Is(err, transparency.ErrTiles):
 		return fail("audit_tiles", "%w", err)
 	case errors.Is(err, transparency.ErrCheckpoint):
@@ -237,13 +247,7 @@ func (v verifying) open(c *cobra.Command) (io.ReadCloser, error) {
 
 // one verifies a single commit.
 func (v verifying) one(a *cli) (verdict, error) {
-	var policy *transparency.Policy
-	var err error
-	if v.policy != "" {
-		policy, err = readPolicy(v.policy)
-	} else {
-		policy, err = v.kept(a)
-	}
+	policy, err := v.given(a)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -263,6 +267,14 @@ func (v verifying) one(a *cli) (verdict, error) {
 	}
 	got.First, got.Commits, got.Size, got.Root, got.Signers = uint64(seq), 1, opened.Tree.N, opened.Tree.Hash.String(), opened.Signers
 	return got, nil
+}
+
+// given is the policy that is named, else the kept one.
+func (v verifying) given(a *cli) (*transparency.Policy, error) {
+	if v.policy != "" {
+		return readPolicy(v.policy)
+	}
+	return v.kept(a)
 }
 
 // kept is the policy that the runs with a server keep.

@@ -73,6 +73,7 @@ var localCodes = []localCode{
 	{"audit_truncated", exitUnproven, "the log has fewer commits than were verified before"},
 	{"audit_checkpoint", exitUnproven, "a checkpoint is not signed as the policy wants it: by another key, of another log, or by too few witnesses"},
 	{"audit_tiles", exitUnproven, "the hash tiles are missing, or are not those of the checkpoint"},
+	{"audit_evidence", exitUnproven, "the evidence of a request does not hold: the sentence says what in it proves nothing"},
 	{"audit_proof", exitUnproven, "the proof does not prove that commit"},
 	{"bad_answer", exitFault, "what answers is no Secrets Bridge, or a newer one"},
 	{"interrupted", exitFault, "the command was ended by a signal"},

@@ -45,6 +45,7 @@ func RunLog(t *testing.T, open func(t *testing.T) LogAndFeed) {
 		"following stops with the error of its receiver":  followStops,
 		"following ends with its context":                 followCancelled,
 		"following delivers at once what is not many":     followPrompt,
+		"a commit tells what it was to follow":            tellsAfter,
 		"the stored bytes are the same wherever they are": sameBytes,
 		"commits of many streams are stored together":     storesTogether,
 		"one conflict refuses all that came together":     refusesTogether,
@@ -375,6 +376,53 @@ func followPrompt(t *testing.T, log LogAndFeed) {
 	}
 	cancel()
 	<-done
+}
+
+func tellsAfter(t *testing.T, log LogAndFeed) {
+	stream, other := newStream(), newStream()
+	first := mustAppend(t, log, stream, 0, commitOf(stream, "a"))
+	second := mustAppend(t, log, stream, first, commitOf(stream, "b"))
+	mustAppend(t, log, stream, events.AnySeq, commitOf(stream, "c"))
+	seqs, err := log.AppendAll(t.Context(), []command.Commit{
+		{Stream: other, Expected: 0, Events: commitOf(other, "d")},
+		{Stream: stream, Expected: events.AnySeq, Events: commitOf(stream, "e")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]events.Seq{"a": 0, "b": first, "c": events.AnySeq, "d": 0, "e": events.AnySeq}
+	check := func(how string, c events.Recorded) {
+		t.Helper()
+		code := c.Events[0].Fact.(events.AccessDenied).Code
+		if c.After != want[code] {
+			t.Errorf("%s: commit %s was to follow %d, want %d", how, code, c.After, want[code])
+		}
+	}
+	loaded := append(mustLoad(t, log, stream), mustLoad(t, log, other)...)
+	if len(loaded) != len(want) {
+		t.Errorf("%d commits are loaded, want %d", len(loaded), len(want))
+	}
+	for _, c := range loaded {
+		check("Load", c)
+		at, err := log.At(t.Context(), c.Seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("At", at)
+	}
+	followed := 0
+	followUntil(t, log, second-1, 2, func(batch []events.Recorded) bool {
+		for _, c := range batch {
+			if c.Stream == stream || c.Stream == other {
+				check("Follow", c)
+				followed++
+			}
+		}
+		return batch[len(batch)-1].Seq >= seqs[1]
+	})
+	if followed != len(want)-1 {
+		t.Errorf("%d commits are followed, want %d", followed, len(want)-1)
+	}
 }
 
 func sameBytes(t *testing.T, log LogAndFeed) {

@@ -31,7 +31,8 @@ type Memory struct {
 
 	mu      sync.Mutex
 	commits []events.Recorded
-	moved   chan struct{} // closed and replaced at each append
+	ids     map[events.EventID]bool // of all events
+	moved   chan struct{}           // closed and replaced at each append
 }
 
 // Load implements [command.Log].
@@ -88,10 +89,13 @@ func (m *Memory) AppendAll(ctx context.Context, commits []command.Commit) ([]eve
 			return nil, command.ErrConflict
 		}
 	}
+	if err := m.fresh(commits); err != nil {
+		return nil, err
+	}
 	seqs := make([]events.Seq, len(commits))
 	for i, c := range commits {
 		seqs[i] = events.Seq(len(m.commits) + 1)
-		m.commits = append(m.commits, events.Recorded{Seq: seqs[i], Stream: c.Stream, Events: slices.Clone(c.Events), Raw: raws[i]})
+		m.commits = append(m.commits, events.Recorded{Seq: seqs[i], Stream: c.Stream, After: c.Expected, Events: slices.Clone(c.Events), Raw: raws[i]})
 	}
 	if m.moved != nil {
 		close(m.moved)
@@ -124,6 +128,36 @@ func encodeAll(commits []command.Commit) ([][]byte, error) {
 		raws[i], streams[c.Stream] = raw, true
 	}
 	return raws, nil
+}
+
+// fresh refuses an event that is stored already, whatever its stream: a log that has one twice
+// is not trusted any more, so nobody may append one twice.
+func (m *Memory) fresh(commits []command.Commit) error {
+	if m.ids == nil {
+		m.ids = map[events.EventID]bool{}
+	}
+	for _, c := range commits {
+		for _, e := range c.Events {
+			if m.ids[e.ID] {
+				return fmt.Errorf("%w: event %s of command %s", command.LogReplayed, e.ID, e.Command)
+			}
+			m.ids[e.ID] = true
+		}
+	}
+	return nil
+}
+
+// Replay puts a stored commit behind the log once more, as whoever may publish to it can.
+func (m *Memory) Replay(seq events.Seq) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	again := m.commits[seq-1]
+	again.Seq = events.Seq(len(m.commits) + 1)
+	m.commits = append(m.commits, again)
+	if m.moved != nil {
+		close(m.moved)
+		m.moved = nil
+	}
 }
 
 func (m *Memory) last(stream events.Stream) events.Seq {

@@ -57,7 +57,7 @@ var rooms = []struct {
 	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api", "web/signed"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/signed", []string{"seal"}, "both ends sign and check with it, so it drags neither along"},
 	{"accounts", []string{"events", "command", "policy", "rights", "store", "internal/secret"}, "it joins facts about people with the rows that can be erased; HTTP and hosts ask it"},
-	{"web/...", []string{"accounts", "events", "command", "custody", "gateway", "identity/...", "integrations", "inventory", "notices", "policy/...", "projections", "rights", "seal", "store", "internal/secret", "internal/window", "kms", "ledger", "transparency", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
+	{"web/...", []string{"accounts", "events", "command", "custody", "gateway", "identity/...", "integrations", "inventory", "notices", "policy/...", "projections", "rights", "seal", "store", "internal/secret", "internal/window", "kms", "ledger", "transparency/...", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
 	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
 	{"test/...", []string{"..."}, "whole-system tests see everything"},
 }

@@ -148,7 +148,11 @@ func durableAppend(b *testing.B) time.Duration {
 	if err := streams.Provision(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	log, err := nats.OpenStore(b.Context(), nc)
+	writer, err := nats.NewWriter(make([]byte, nats.WriterKeySize), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	log, err := nats.OpenStore(b.Context(), nc, writer)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -19,8 +19,31 @@ func TestTheMainJobByCommandLine(t *testing.T) {
 	t.Parallel()
 	c := start(t, "SB_CALLS_PER_PERSON=600", "SB_CALLS_PER_ADDRESS=1200") // as they are unless set: one person is far from them
 	c.login(t, "developer", "approver", "admin")
-	mainJob(t, c, "file/prod/db/password")
+	id, value := mainJob(t, c, "file/prod/db/password")
 
+	t.Run("an auditor takes evidence along, which needs no server", func(t *testing.T) {
+		policy, file := filepath.Join(t.TempDir(), "log.policy"), filepath.Join(t.TempDir(), "evidence.json")
+		keep(t, policy, c.must(t, "admin", "audit", "keys", "--policy"))
+		keep(t, file, c.must(t, "admin", "audit", "evidence", id))
+		told := c.must(t, "nobody", "audit", "verify", "--evidence", file, "--policy", policy)
+		for _, part := range []string{"The evidence holds", id, "asks to read file/prod/db", "agreed to step", "executed", "signed by agent"} {
+			if !strings.Contains(told, part) {
+				t.Errorf("the evidence does not tell %q:\n%s", part, told)
+			}
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), value) {
+			t.Error("the evidence holds the value")
+		}
+		keep(t, file, strings.Replace(string(text), "restore test", "another word", 1))
+		if got := c.sb(t, "nobody", "audit", "verify", "--evidence", file, "--policy", policy); got.code == 0 || !strings.Contains(got.stderr, "audit_evidence") {
+			t.Errorf("changed evidence: exit %d: %s%s", got.code, got.stdout, got.stderr)
+		}
+		c.must(t, "admin", "audit", "verify")
+	})
 	t.Run("an auditor sees all of it, and no value", func(t *testing.T) {
 		audit := c.must(t, "admin", "audit", "list", "--output", "json")
 		for _, fact := range []string{"sb.request.submitted.v1", "sb.request.approved.v1", "sb.request.executed.v1", "sb.request.envelope_revealed.v1", "sb.access.denied.v1"} {
@@ -62,9 +85,9 @@ func TestARealVault(t *testing.T) {
 }
 
 // mainJob takes a secret with one value through request, approval and reveal.
-func mainJob(t *testing.T, c *control, secret string) {
+func mainJob(t *testing.T, c *control, secret string) (id, value string) {
 	t.Helper()
-	id := first(c.must(t, "developer", "request", "read", secret, "--reason", "restore test"))
+	id = first(c.must(t, "developer", "request", "read", secret, "--reason", "restore test"))
 	if pending := c.must(t, "approver", "request", "list", "--state", "pending"); !strings.Contains(pending, id) {
 		t.Errorf("the approver does not see the request:\n%s", pending)
 	}
@@ -79,7 +102,7 @@ func mainJob(t *testing.T, c *control, secret string) {
 	if got := c.sb(t, "approver", "reveal", id); got.code != 4 || got.stdout != "" {
 		t.Errorf("somebody else revealed: exit %d: %s", got.code, got.stderr)
 	}
-	value := c.must(t, "developer", "reveal", id)
+	value = c.must(t, "developer", "reveal", id)
 	if !strings.HasPrefix(value, "demo-") || len(value) != len("demo-")+26 {
 		t.Errorf("revealed %q", value)
 	}
@@ -96,6 +119,14 @@ func mainJob(t *testing.T, c *control, secret string) {
 	}
 	if strings.Contains(c.log(), value) {
 		t.Error("the value is in a log")
+	}
+	return id, value
+}
+
+func keep(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -197,7 +197,11 @@ func newExpiring(b *testing.B) *expiring {
 	if err := streams.Provision(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	if r.log, err = nats.OpenStore(b.Context(), r.nc); err != nil {
+	writer, err := nats.NewWriter(make([]byte, nats.WriterKeySize), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if r.log, err = nats.OpenStore(b.Context(), r.nc, writer); err != nil {
 		b.Fatal(err)
 	}
 	r.progress = projections.NewProgress(r.db.App)

@@ -143,6 +143,11 @@ func CSV(ctx context.Context, c *Client, path string, query url.Values) ([]byte,
 	return exchange(ctx, c, csvAnswer, http.MethodGet, path, query, nil, again)
 }
 
+// File asks for one JSON document that may be long, such as evidence, exactly as it is sent.
+func File(ctx context.Context, c *Client, path string, query url.Values) ([]byte, error) {
+	return exchange(ctx, c, fileAnswer, http.MethodGet, path, query, nil, again)
+}
+
 // Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
 func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
 	text, err := exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again)
@@ -172,6 +177,7 @@ type form struct {
 var (
 	jsonAnswer  = form{"application/json", maxAnswer, callTimeout}
 	csvAnswer   = form{"text/csv", maxReport, reportTimeout}
+	fileAnswer  = form{"application/json", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
 )
 

@@ -13,7 +13,7 @@ function search(of: Record<string, string | string[] | undefined>): string {
 export const paths = {
   inbox: (request?: string) => `/inbox${search({ request })}`,
   requests: () => '/requests',
-  request: (id: string) => `/requests/${part(id)}`,
+  request: (id: string, of: { as_of?: string } = {}) => `/requests/${part(id)}${search(of)}`,
   newRequest: (of: { secret?: string; operation?: string; from?: string } = {}) => `/requests/new${search(of)}`,
   inventory: (of: { connection?: string } = {}) => `/inventory${search(of)}`,
   secret: (id: string) => `/inventory/${part(id)}`,

@@ -107,3 +107,6 @@ export function exportAddress(query: AuditQuery): string {
   const parameters = new URLSearchParams(Object.entries(query).filter(([, value]) => value) as [string, string][])
   return `${prefix}/audit/export${parameters.size > 0 ? `?${parameters}` : ''}`
 }
+
+/** evidenceAddress is where the file that proves a request is downloaded. The cookie goes along. */
+export const evidenceAddress = (request: string): string => `${prefix}/audit/evidence/${encodeURIComponent(request)}`

@@ -64,6 +64,15 @@ export const requestQuery = (id: string) =>
     queryFn: ({ signal }) => answer(api.GET('/requests/{id}', { params: { path: { id } }, signal })),
   })
 
+/** pastQuery is one request as it was after a commit of the log, or at a time. It never changes. */
+export const pastQuery = (id: string, asOf: string) =>
+  queryOptions({
+    queryKey: ['requests', 'past', id, asOf] as const,
+    queryFn: ({ signal }) =>
+      answer(api.GET('/requests/{id}', { params: { path: { id }, query: { as_of: asOf } }, signal })),
+    staleTime: 'static',
+  })
+
 /** historyQuery is the facts of one request, the oldest first. */
 export const historyQuery = (id: string) =>
   queryOptions({

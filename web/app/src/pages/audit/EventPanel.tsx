@@ -7,6 +7,7 @@ import { CopyButton } from '../../ui/CopyButton'
 import { When } from '../../ui/When'
 import { Details } from './Details'
 import classes from './EventPanel.module.css'
+import { FactProof } from './FactProof'
 import { Story } from './Story'
 
 interface Props {
@@ -50,6 +51,7 @@ export function EventPanel({ event, names, firsts, show, newer, older }: Props) 
                   <Tabs.Tab value="details">Details</Tabs.Tab>
                   <Tabs.Tab value="story">Correlation tree</Tabs.Tab>
                   <Tabs.Tab value="raw">Raw JSON</Tabs.Tab>
+                  <Tabs.Tab value="proof">Proof</Tabs.Tab>
                 </Tabs.List>
                 <Tabs.Panel value="details" pt={16}>
                   <Details key={event.id} event={event} names={names} firsts={firsts} />
@@ -59,6 +61,9 @@ export function EventPanel({ event, names, firsts, show, newer, older }: Props) 
                 </Tabs.Panel>
                 <Tabs.Panel value="raw" pt={16}>
                   <Raw event={event} />
+                </Tabs.Panel>
+                <Tabs.Panel value="proof" pt={16}>
+                  <FactProof event={event} />
                 </Tabs.Panel>
               </Tabs>
             </Stack>

@@ -1,6 +1,6 @@
 import { Button, Group } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
-import { IconFilter, IconHistory } from '@tabler/icons-react'
+import { IconCertificate, IconFilter, IconHistory } from '@tabler/icons-react'
 import { useEffect, useMemo, useState } from 'react'
 import { eventsQuery } from '../../api/audit'
 import { useListing } from '../../api/listing'
@@ -27,6 +27,7 @@ import { SavedViews } from './SavedViews'
 import { TextSearch } from './TextSearch'
 
 const EventPanel = lazily(() => import('./EventPanel'), 'EventPanel')
+const ProofPanel = lazily(() => import('./ProofPanel'), 'ProofPanel')
 
 /** Every fact of the log, to be narrowed, counted, read and taken along. */
 export function Explorer() {
@@ -34,6 +35,7 @@ export function Explorer() {
   const [look, setLook] = useState(clock.now)
   const [shown, setShown] = useState<FactEvent>()
   const [facets, setFacets] = useState(false)
+  const [proof, setProof] = useState(false)
   const roomy = useMediaQuery('(min-width: 1500px)')
   const names = useNames()
   // biome-ignore lint/correctness/useExhaustiveDependencies: the same address is the same query
@@ -52,6 +54,13 @@ export function Explorer() {
       about="All that happened or was refused, newest first. Nothing in it is ever changed or removed."
       actions={
         <>
+          <Button
+            variant="default"
+            leftSection={<IconCertificate size={16} aria-hidden />}
+            onClick={() => setProof(true)}
+          >
+            Proof
+          </Button>
           <SavedViews search={search} />
           <ExportButton query={query} />
         </>
@@ -102,6 +111,7 @@ export function Explorer() {
           />
         </div>
       </div>
+      {proof && <ProofPanel opened close={() => setProof(false)} />}
       <EventPanel
         event={shown}
         names={names}

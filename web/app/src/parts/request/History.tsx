@@ -1,9 +1,10 @@
 import { Anchor, Text, Tooltip } from '@mantine/core'
-import { IconArrowUpRight } from '@tabler/icons-react'
+import { IconArrowUpRight, IconHistory } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { historyQuery, type Request } from '../../api/requests'
 import { paths } from '../../paths'
+import { leads } from '../../search'
 import { useMe } from '../../session/who'
 import { Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
@@ -28,6 +29,16 @@ export function History({ request }: { request: Request }) {
               <Text>{told.says}</Text>
               <Text size="xs" c="dimmed" className={classes.when}>
                 <When at={told.at} />
+                <Tooltip label="How the request was then">
+                  <Anchor
+                    component={Link}
+                    {...leads(paths.request(request.id, { as_of: String(event.seq) }))}
+                    className={classes.audit}
+                    aria-label={`How the request was then: ${told.says}`}
+                  >
+                    <IconHistory size={14} aria-hidden />
+                  </Anchor>
+                </Tooltip>
                 {audits && (
                   <Tooltip label="All that this set in motion, in the audit">
                     <Anchor

@@ -39,50 +39,67 @@ export function Review({ id, told, headed = false, extra }: Props) {
   if (query.isPending) return <Loading what="Loading the request" />
   if (query.error && !query.data) return <Failed error={query.error} again={() => void query.refetch()} />
   const request = query.data
-  const changes = request.operation === 'patch' // what it would do is what one decides on
   return (
     <article className={classes.review} aria-label="Request" data-request={id}>
-      <div className={classes.content}>
-        <Stack gap="sm">
-          <Group justify="space-between" gap="xs">
-            <Group gap="xs">
-              <StateBadge request={request} />
-              {request.glass && (
-                <Badge color="red" leftSection={<IconFlame size={12} aria-hidden />}>
-                  Break-glass
-                </Badge>
-              )}
-              {request.place.environment_kind === 'prod' && <Badge color="gray">Production</Badge>}
-              <Line state={line} />
-            </Group>
-            {extra}
-          </Group>
-          {!headed && (
-            <Title order={2} className={classes.title} tabIndex={-1}>
-              <RequestSentence request={request} />
-            </Title>
-          )}
-          <blockquote className={classes.reason}>{request.reason}</blockquote>
-          <Text size="sm" c="dimmed">
-            Asked <When at={request.submitted_at} />
-            {request.state === 'pending' && (
-              <>
-                {' · '}ends in <Countdown until={request.pending_until} over="a moment" /> unless it is approved
-              </>
-            )}
-          </Text>
-        </Stack>
-        <Notes request={request} />
-        {changes && <More request={request} />}
-        <Stages request={request} />
-        <Rollout request={request} />
-        <Facts request={request} />
-        <Envelopes request={request} />
-        <Votes request={request} />
-        {!changes && <More request={request} />}
-      </div>
+      <Account request={request} headed={headed} state={<Line state={line} />} extra={extra} />
       <ActionBar request={request} />
     </article>
+  )
+}
+
+interface AccountProps {
+  request: Request
+  headed: boolean
+  /** Beside its state. */
+  state?: ReactNode
+  extra?: ReactNode
+  /** It is told as it was: nothing runs on, and nothing can be opened. */
+  past?: boolean
+}
+
+/** What there is to know about a request. */
+export function Account({ request, headed, state, extra, past = false }: AccountProps) {
+  const changes = request.operation === 'patch' // what it would do is what one decides on
+  return (
+    <div className={classes.content}>
+      <Stack gap="sm">
+        <Group justify="space-between" gap="xs">
+          <Group gap="xs">
+            <StateBadge request={request} />
+            {request.glass && (
+              <Badge color="red" leftSection={<IconFlame size={12} aria-hidden />}>
+                Break-glass
+              </Badge>
+            )}
+            {request.place.environment_kind === 'prod' && <Badge color="gray">Production</Badge>}
+            {state}
+          </Group>
+          {extra}
+        </Group>
+        {!headed && (
+          <Title order={2} className={classes.title} tabIndex={-1}>
+            <RequestSentence request={request} />
+          </Title>
+        )}
+        <blockquote className={classes.reason}>{request.reason}</blockquote>
+        <Text size="sm" c="dimmed">
+          Asked <When at={request.submitted_at} />
+          {request.state === 'pending' && !past && (
+            <>
+              {' · '}ends in <Countdown until={request.pending_until} over="a moment" /> unless it is approved
+            </>
+          )}
+        </Text>
+      </Stack>
+      <Notes request={request} />
+      {changes && <More request={request} />}
+      <Stages request={request} />
+      <Rollout request={request} />
+      <Facts request={request} />
+      {!past && <Envelopes request={request} />}
+      <Votes request={request} />
+      {!changes && <More request={request} />}
+    </div>
   )
 }
 
