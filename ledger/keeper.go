@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -45,6 +46,19 @@ type Config struct {
 	// Verifiers are all keys of this log's checkpoints, also ended ones.
 	Verifiers transparency.Verifiers
 
+	// Witnesses are asked by Client to cosign each checkpoint, with proofs from Tiles. Without
+	// witnesses neither is needed.
+	Witnesses []Witness
+	Client    *http.Client
+	Tiles     transparency.Tiles
+
+	// Folder is where the log is exported to, with bytes from Commits and Tiles; empty: nowhere.
+	Folder  Folder
+	Commits Commits
+
+	// ScrubEach is how often the whole log is read again, 0 for never.
+	ScrubEach time.Duration
+
 	Logger *slog.Logger
 	Now    func() time.Time
 }
@@ -59,14 +73,20 @@ type Keeper struct {
 
 	mu    sync.Mutex
 	roots roots
-	leaf  tlog.Hash     // the last one
-	grown chan struct{} // closed and replaced when there are more commits
-	seen  Checkpoint    // the largest that was compared with the tree; zero if there is none
+	leaf  tlog.Hash  // the last one
+	seen  Checkpoint // the largest that was compared with the tree; zero if there is none
+
+	stats     Stats // but for what is told of the above
+	witnessed map[string]WitnessStats
 }
 
 // New makes a keeper of an empty tree.
 func New(cfg Config) *Keeper {
-	return &Keeper{Config: cfg, proven: make(chan struct{}), grown: make(chan struct{})}
+	k := &Keeper{Config: cfg, proven: make(chan struct{}), witnessed: map[string]WitnessStats{}}
+	for _, w := range cfg.Witnesses {
+		k.witnessed[w.Name] = WitnessStats{}
+	}
+	return k
 }
 
 // Proven returns once the log, as it was when Run began, is the one that the audit and all
@@ -129,6 +149,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		return k.watch(ctx)
 	})
+	if k.ScrubEach > 0 {
+		group.Go(func() error {
+			if err := k.Proven(ctx); err != nil {
+				return err
+			}
+			return k.scrub(ctx)
+		})
+	}
 	return group.Wait()
 }
 
@@ -170,8 +198,6 @@ func (k *Keeper) publish(fresh []tlog.Tree, leaf tlog.Hash) {
 	for _, tree := range fresh {
 		k.roots.add(tree)
 	}
-	close(k.grown)
-	k.grown = make(chan struct{})
 }
 
 // patiently does what asks the log or Postgres until it works, ctx ends or the log is unsafe.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type rig struct {
 	leases  *workertest.Leases
 	origin  string
 	private string
+
+	within context.Context // that ends what is run, beside the test's; nil: the test's alone
 }
 
 func newRig(t *testing.T) *rig {
@@ -75,8 +78,8 @@ func (r *rig) fill(n int) {
 	}
 }
 
-// tree is the tree of the log's first commits, by the reference.
-func (r *rig) tree(size int64) tlog.Tree {
+// hashes are those of the log's first commits, as package tlog keeps them.
+func (r *rig) hashes(size int64) tlog.HashReader {
 	r.t.Helper()
 	var hashes []tlog.Hash
 	read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
@@ -97,11 +100,33 @@ func (r *rig) tree(size int64) tlog.Tree {
 		}
 		hashes = append(hashes, more...)
 	}
-	root, err := tlog.TreeHash(size, read)
+	return read
+}
+
+// tree is the tree of the log's first commits, by the reference.
+func (r *rig) tree(size int64) tlog.Tree {
+	r.t.Helper()
+	root, err := tlog.TreeHash(size, r.hashes(size))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return tlog.Tree{N: size, Hash: root}
+}
+
+// ReadTiles implements [transparency.Tiles].
+func (r *rig) ReadTiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, error) {
+	last, err := r.log.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hashes := r.hashes(int64(last))
+	data := make([][]byte, len(tiles))
+	for i, tile := range tiles {
+		if data[i], err = tlog.ReadTileData(tile, hashes); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
 }
 
 // signed is a checkpoint of a tree, as another server of this log signs it.
@@ -118,8 +143,12 @@ func (r *rig) signed(tree tlog.Tree) ledger.Checkpoint {
 // what it ends with.
 func (r *rig) run(cfg ledger.Config) (*ledger.Keeper, func() error) {
 	k := ledger.New(cfg)
-	ctx, cancel := context.WithCancel(r.t.Context())
-	ended := make(chan error, 1)
+	within := r.within
+	if within == nil {
+		within = r.t.Context()
+	}
+	ctx, cancel := context.WithCancel(within)
+	ended := make(chan error, 8)
 	var all sync.WaitGroup
 	all.Go(func() { ended <- k.Run(ctx) })
 	for _, l := range k.Loops() {
@@ -142,14 +171,16 @@ func (r *rig) run(cfg ledger.Config) (*ledger.Keeper, func() error) {
 		})
 	}
 	r.t.Cleanup(func() { cancel(); all.Wait() })
+	var first error
 	return k, func() error {
 		select {
 		case err := <-ended:
-			ended <- err
-			return err
+			if first == nil {
+				first = err
+			}
 		default:
-			return nil
 		}
+		return first
 	}
 }
 
@@ -225,14 +256,16 @@ func flip(c *events.Recorded) {
 // audit has folded all of the log, or what it is told.
 type audit struct {
 	log  *commandtest.Memory
-	upTo *events.Seq
+	upTo atomic.Pointer[events.Seq]
 	edit map[events.Seq]tlog.Hash
 	lost events.Seq
 }
 
+func (a *audit) set(upTo *events.Seq) { a.upTo.Store(upTo) }
+
 func (a *audit) Position(ctx context.Context) (events.Seq, error) {
-	if a.upTo != nil {
-		return *a.upTo, nil
+	if upTo := a.upTo.Load(); upTo != nil {
+		return *upTo, nil
 	}
 	return a.log.Last(ctx)
 }

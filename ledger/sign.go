@@ -25,11 +25,18 @@ const (
 
 // Loops are what one server at a time does about the proof.
 func (k *Keeper) Loops() []worker.Loop {
-	return []worker.Loop{{Name: "checkpoints", Run: k.signAgain}}
+	loops := []worker.Loop{{Name: "checkpoints", Run: k.signTerm}}
+	if len(k.Witnesses) > 0 {
+		loops = append(loops, worker.Loop{Name: "witnesses", Run: k.witnessTerm})
+	}
+	if k.Folder != "" {
+		loops = append(loops, worker.Loop{Name: "tiles", Run: k.exportTerm})
+	}
+	return loops
 }
 
-// signAgain is one term of the loop that signs.
-func (k *Keeper) signAgain(ctx context.Context, t *worker.Term) error {
+// signTerm is one term of the loop that signs.
+func (k *Keeper) signTerm(ctx context.Context, t *worker.Term) error {
 	if err := k.Proven(ctx); err != nil {
 		return err
 	}

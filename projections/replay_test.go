@@ -300,7 +300,7 @@ func TestAScratchSchemaTakesNobodysPlace(t *testing.T) {
 		"views": projections.ErrSchemaName, "audit": projections.ErrSchemaName, "private": projections.ErrSchemaName, "public": projections.ErrSchemaName,
 		"views_shadow": projections.ErrSchemaName, "audit_shadow": projections.ErrSchemaName, "pg_temp": projections.ErrSchemaName, "information_schema": projections.ErrSchemaName,
 		"": projections.ErrSchemaName, "Then": projections.ErrSchemaName, "a;b": projections.ErrSchemaName, "1st": projections.ErrSchemaName,
-		strings.Repeat("a", 51): projections.ErrSchemaName, "mine": projections.ErrSchemaExists, "half": projections.ErrSchemaExists,
+		strings.Repeat("a", 51): projections.ErrSchemaName, "mine": projections.ErrSchemaExists, "half": projections.ErrSchemaExists, "then": projections.ErrSchemaName,
 	} {
 		if _, err := projections.ReplayInto(t.Context(), dsn, name, log, 0); !errors.Is(err, want) {
 			t.Errorf("schema %q: %v, want %v", name, err, want)
@@ -315,11 +315,11 @@ func TestAScratchSchemaTakesNobodysPlace(t *testing.T) {
 	// What failed leaves nothing behind.
 	gone := gap{log}
 	fill(t, log, 20)
-	if _, err := projections.ReplayInto(t.Context(), dsn, "then", gone, 20); err == nil {
+	if _, err := projections.ReplayInto(t.Context(), dsn, "once", gone, 20); err == nil {
 		t.Fatal("a log with a gap was replayed")
 	}
 	var left int
-	if err := db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM pg_namespace WHERE nspname IN ('then', 'then_audit')").Scan(&left); err != nil || left > 0 {
+	if err := db.Owner.QueryRow(t.Context(), "SELECT count(*) FROM pg_namespace WHERE nspname IN ('once', 'once_audit')").Scan(&left); err != nil || left > 0 {
 		t.Errorf("%d schemas were left, %v", left, err)
 	}
 }

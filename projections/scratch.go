@@ -20,10 +20,13 @@ const scratchAudit = "_audit"
 
 var (
 	// ErrSchemaName says that a scratch schema cannot have a name.
-	ErrSchemaName = errors.New("a scratch schema has 1 to 50 of a-z, 0-9 and _, begins with a letter, and is none of ours or of Postgres")
+	ErrSchemaName = errors.New("a scratch schema has 1 to 50 of a-z, 0-9 and _, begins with a letter, and is none of ours or of Postgres and no word of SQL")
 
 	// ErrSchemaExists says that there is a schema of that name. It is left alone.
 	ErrSchemaExists = errors.New("there is a schema of that name")
+
+	// ErrConnectionString says that a connection string is none.
+	ErrConnectionString = errors.New("the connection string is not one of Postgres")
 
 	// ErrPassword says that a connection string holds a password, which others on the host could
 	// read.
@@ -59,7 +62,7 @@ func ReplayInto(ctx context.Context, connection, name string, feed command.Feed,
 	}
 	config, err := pgx.ParseConfig(connection)
 	if err != nil {
-		return Scratch{}, errors.New("the connection string is not one of Postgres")
+		return Scratch{}, ErrConnectionString // not its error, which may repeat a password
 	}
 	if holdsPassword(connection) {
 		return Scratch{}, ErrPassword
@@ -100,6 +103,10 @@ func replayInto(ctx context.Context, config *pgx.ConnConfig, where schemas, feed
 	// Nobody else makes a schema of that name meanwhile; the lock ends with the connection.
 	if _, err := owner.Exec(ctx, "SELECT pg_advisory_lock($1, hashtext($2))", rebuildTurn&0x7fffffff, where.views); err != nil {
 		return at, fmt.Errorf("wait for the turn: %w", err)
+	}
+	var word bool // of SQL's own, which the statements of migrations do not quote
+	if err := owner.QueryRow(ctx, "SELECT quote_ident($1::text) <> $1::text", where.views).Scan(&word); err != nil || word {
+		return at, errors.Join(err, ErrSchemaName)
 	}
 	var there []string
 	err = owner.QueryRow(ctx, "SELECT coalesce(array_agg(nspname::text ORDER BY nspname), '{}') FROM pg_namespace WHERE nspname = ANY ($1)", []string{where.views, where.audit}).Scan(&there)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/egress"
 	"secretsbridge/ledger"
 	"secretsbridge/projections"
 	"secretsbridge/store"
@@ -39,11 +42,39 @@ func (st *stack) openLedger(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the keys of checkpoints: %w", err)
 	}
+	witnesses, err := st.settings.witnesses(st.keys.checkpoints.public())
+	if err != nil {
+		return err
+	}
 	st.ledger = ledger.New(ledger.Config{
-		Feed: st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
+		Witnesses: witnesses, Tiles: projections.Tree{Pool: st.pool}, ScrubEach: st.settings.ScrubEach,
+		Folder: ledger.Folder(st.settings.Tiles), Commits: projections.Tree{Pool: st.pool},
+		Client: egress.Client(egress.Policy{Allow: st.settings.Egress, PlainLoopback: true}),
+		Feed:   st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
 		Signer: st.keys.checkpoints.signer, Verifiers: verifiers, Logger: st.log, Now: time.Now,
 	})
 	return nil
+}
+
+// witnesses are the outside witnesses of the policy, if there is one.
+func (s settings) witnesses(keys []string) ([]ledger.Witness, error) {
+	if s.WitnessPolicy == "" {
+		return nil, nil
+	}
+	f, err := os.Open(s.WitnessPolicy)
+	if err != nil {
+		return nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
+	}
+	defer f.Close()
+	policy, err := io.ReadAll(io.LimitReader(f, transparency.MaxPolicy+1))
+	if err != nil {
+		return nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
+	}
+	witnesses, err := ledger.Witnesses(policy, keys)
+	if err != nil {
+		return nil, fmt.Errorf("SB_WITNESS_POLICY, %s: %w", s.WitnessPolicy, err)
+	}
+	return witnesses, nil
 }
 
 // folded is the audit, as the keeper compares it with the log.

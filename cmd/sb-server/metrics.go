@@ -14,6 +14,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
+	"secretsbridge/ledger"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/worker"
@@ -30,6 +31,7 @@ type metrics struct {
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
+	proof  func() ledger.Stats
 	logger *slog.Logger
 }
 
@@ -51,10 +53,7 @@ var perLoop = []loopMetric{
 		return s.Lag.Seconds()
 	}),
 	loopDesc("last_run_timestamp_seconds", "when a step of the loop last ended well on this server, 0 if none did", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
-		if s.LastRun.IsZero() {
-			return 0
-		}
-		return float64(s.LastRun.UnixMilli()) / 1000
+		return unixSeconds(s.LastRun)
 	}),
 	loopDesc("position", "sequence of the last commit that the loop reacted to on this server, 0 for one that follows time", prometheus.GaugeValue, func(s worker.LoopStats) float64 {
 		return float64(s.Position)
@@ -100,6 +99,9 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
 		to <- d
 	}
+	for _, d := range proofDescs {
+		to <- d
+	}
 }
 
 // Collect implements [prometheus.Collector]. What cannot be asked is left out, and its part
@@ -125,6 +127,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
 	}
+	collectProof(to, m.proof())
 	found, _ := command.AlarmOf(m.halted())
 	for _, alarm := range command.Alarms {
 		value := 0.0
@@ -183,6 +186,7 @@ func (st *stack) measures() metrics {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
+		proof:  st.ledger.Stats,
 		logger: st.log,
 	}
 }

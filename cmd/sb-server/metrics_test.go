@@ -21,6 +21,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/ledger"
 	"secretsbridge/worker"
 )
 
@@ -39,6 +40,12 @@ func measured() metrics {
 		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
 		open:   func(context.Context) (int, int, error) { return 14, 2, nil },
+		proof: func() ledger.Stats {
+			return ledger.Stats{
+				Size: 41, Signed: 38, SignedAt: time.Unix(1_800_000_000, 0), Scrub: ledger.ScrubStats{Done: 20, Of: 37, EndedAt: time.Unix(1_700_000_000, 0)},
+				Tiles: ledger.TilesStats{Size: 36}, Witnesses: map[string]ledger.WitnessStats{"w.example": {Size: 35, Cosigned: 4, Failing: true}},
+			}
+		},
 		logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -63,6 +70,7 @@ func ours(t *testing.T, m metrics) []string {
 func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
 		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
+		`sb_checkpoint_size 38`, `sb_checkpoint_timestamp_seconds 1.8e+09`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,
@@ -76,8 +84,11 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_loop_position{loop="dispatch"} 39`, `sb_loop_position{loop="ends"} 0`,
 		`sb_loop_terms_total{loop="dispatch"} 2`, `sb_loop_terms_total{loop="ends"} 0`,
 		`sb_outbox_late_seconds 2.5`, `sb_outbox_waiting 6`,
-		`sb_part_up{part="database"} 1`, `sb_part_up{part="log"} 1`, `sb_views_lag_commits 2`, `sb_views_position 40`,
+		`sb_part_up{part="database"} 1`, `sb_part_up{part="log"} 1`,
+		`sb_scrub_commits 37`, `sb_scrub_done_commits 20`, `sb_scrub_last_run_timestamp_seconds 1.7e+09`, `sb_tiles_size 36`, `sb_tree_size 41`,
+		`sb_views_lag_commits 2`, `sb_views_position 40`,
 		`sb_watched_requests 2`, `sb_watches_open 14`,
+		`sb_witness_cosignatures_total{witness="w.example"} 4`, `sb_witness_failing{witness="w.example"} 1`, `sb_witness_size{witness="w.example"} 35`,
 	}
 	if diff := cmp.Diff(want, ours(t, measured())); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -171,7 +182,8 @@ func exported(t *testing.T) map[string][]string {
 // TestLabelsAreWordsOfTheProgram: whoever adds a label says here why nobody's name can be in it.
 func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 	harmless := map[string]string{
-		"loop": "worker.LoopName: small letters and hyphens", "part": "two words", "name": "command.Alarms", "state": "two words",
+		"witness": "of a key in the operator's policy",
+		"loop":    "worker.LoopName: small letters and hyphens", "part": "two words", "name": "command.Alarms", "state": "two words",
 		"version": "of the build", "go": "of the build",
 	}
 	for name, labels := range exported(t) {

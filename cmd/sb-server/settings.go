@@ -50,6 +50,10 @@ type settings struct {
 	EgressNames []string       `env:"SB_EGRESS_ALLOW"`
 	Egress      []netip.Prefix `env:"-"` // of EgressNames
 
+	WitnessPolicy string        `env:"SB_WITNESS_POLICY"` // path; empty: no outside witnesses
+	ScrubEach     time.Duration `env:"SB_AUDIT_SCRUB_EACH" envDefault:"10m"`
+	Tiles         string        `env:"SB_AUDIT_TILES"` // a folder; empty: tiles are served only
+
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
 	OIDC       oidcSettings
@@ -126,6 +130,12 @@ func loadSettings() (settings, error) {
 		if d.value < d.low || d.value > d.high {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
+	}
+	if s.Tiles != "" && !filepath.IsAbs(s.Tiles) {
+		return settings{}, fmt.Errorf("SB_AUDIT_TILES is %q: write the whole path of a folder, beginning with /", s.Tiles)
+	}
+	if d := s.ScrubEach; d != 0 && (d < time.Minute || d > 7*24*time.Hour) {
+		return settings{}, fmt.Errorf("SB_AUDIT_SCRUB_EACH is %s: choose 1m0s to 168h0m0s, or 0 for never", d)
 	}
 	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
 }

@@ -371,7 +371,9 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, found)
 	case part[0] == "requests" && len(part) == 2 && f.find(part[1]) != nil:
-		reply(w, 200, f.find(part[1]))
+		then := *f.find(part[1])
+		then.AsOf = f.asOf(r)
+		reply(w, 200, then)
 	case part[0] == "requests":
 		problem(w, 404, "request_unknown")
 	case path == "connections":
@@ -397,14 +399,16 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
-	case path == "audit/export":
-		exportFacts(w, r)
-	case strings.HasPrefix(path, "audit/log/"):
+	case f.audit.signing != "" && strings.HasPrefix(path, "audit/log/"):
 		f.queryAudit(w, strings.TrimPrefix(path, "audit/log/"), func(name string) int {
 			n, _ := strconv.Atoi(r.URL.Query().Get(name))
 			return n
 		})
-	case f.queryGovernance(w, part):
+	case path == "audit/log/commits":
+		f.fakeCommits(w, r)
+	case path == "audit/export":
+		exportFacts(w, r)
+	case f.queryGovernance(w, r, part):
 	default:
 		problem(w, 404, "not_found")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -96,12 +97,14 @@ func (g *fakeGovernance) show(version int) api.Governance {
 }
 
 // queryGovernance answers what is asked of the governance; false: it is none.
-func (f *fake) queryGovernance(w *httptest.ResponseRecorder, part []string) bool {
+func (f *fake) queryGovernance(w *httptest.ResponseRecorder, r *http.Request, part []string) bool {
 	g := &f.governance
 	g.now()
 	switch path := strings.Join(part, "/"); {
 	case path == "governance":
-		reply(w, 200, g.show(g.version()))
+		shown := g.show(g.version())
+		shown.AsOf = f.asOf(r)
+		reply(w, 200, shown)
 	case path == "governance/history":
 		var all []api.GovernanceVersion
 		for v := g.version(); v > 0; v-- {

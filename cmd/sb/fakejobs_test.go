@@ -215,6 +215,7 @@ func (f *fake) querySecrets(w *httptest.ResponseRecorder, r *http.Request, part 
 			if s.ID != part[1] {
 				continue
 			}
+			s.AsOf = f.asOf(r)
 			if f.misplaced {
 				s.Ref, s.Secret = "other/place", "file/other/place"
 			}

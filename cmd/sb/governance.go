@@ -55,7 +55,7 @@ func lintCommand(a *cli) *cobra.Command {
 }
 
 func exportCommand(a *cli) *cobra.Command {
-	var out, version string
+	var out, version, then string
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Write the governance as files",
@@ -66,7 +66,7 @@ func exportCommand(a *cli) *cobra.Command {
 		Example: "  sb export -o governance\n  sb export --version 3 > then.yaml",
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
-			g, err := governanceOf(c, to, version)
+			g, err := governanceOf(c, to, version, then)
 			if err != nil {
 				return err
 			}
@@ -84,19 +84,26 @@ func exportCommand(a *cli) *cobra.Command {
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "directory to write to")
 	c.Flags().StringVar(&version, "version", "", "an earlier version")
+	asOfFlag(c, &then)
 	return c
 }
 
-// governanceOf asks for the objects of a version; empty: the newest.
-func governanceOf(c *cobra.Command, to *client.Client, version string) (client.Item[api.Governance], error) {
+// governanceOf asks for the objects of a version, or of a moment; empty: the newest.
+func governanceOf(c *cobra.Command, to *client.Client, version, then string) (client.Item[api.Governance], error) {
 	path := client.Path("governance")
-	if version != "" {
+	q, err := asOf(then)
+	switch {
+	case err != nil:
+		return client.Item[api.Governance]{}, err
+	case version != "" && then != "":
+		return client.Item[api.Governance]{}, usage("--version and --as-of both say which; give one of them")
+	case version != "":
 		if n, err := strconv.Atoi(version); err != nil || n < 0 {
 			return client.Item[api.Governance]{}, usage("a version is a number, as sb governance history lists them")
 		}
 		path = client.Path("governance", "versions", version)
 	}
-	return client.Get[api.Governance](c.Context(), to, path, nil)
+	return client.Get[api.Governance](c.Context(), to, path, q)
 }
 
 func governanceText(g api.Governance) string {
@@ -195,22 +202,27 @@ func refsText(v api.GovernanceVersion) string {
 }
 
 func showGovernanceCommand(a *cli) *cobra.Command {
-	var version string
+	var version, then string
 	c := &cobra.Command{
 		Use:     "show",
-		Short:   "Show all objects in YAML, now or of a version",
-		Example: "  sb governance show --version 3",
+		Short:   "Show all objects in YAML, now, of a version or as of a moment",
+		Example: "  sb governance show --version 3\n  sb governance show --as-of 2026-11-24T09:30:00Z",
 		Args:    takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
-			g, err := governanceOf(c, to, version)
+			g, err := governanceOf(c, to, version, then)
 			if err != nil {
 				return err
 			}
 			return show(a, c.OutOrStdout(), g, func(g api.Governance) string {
-				return "# version " + strconv.Itoa(g.Version) + "\n" + governanceText(g)
+				head := "# version " + strconv.Itoa(g.Version)
+				if g.AsOf > 0 {
+					head += ", as of " + asOfText(g.AsOf)
+				}
+				return head + "\n" + governanceText(g)
 			})
 		}),
 	}
 	c.Flags().StringVar(&version, "version", "", "an earlier version")
+	asOfFlag(c, &then)
 	return c
 }

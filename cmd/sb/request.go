@@ -135,6 +135,7 @@ func walking[T any](a *cli, c *cobra.Command, to *client.Client, path string, q 
 
 func showRequestCommand(a *cli) *cobra.Command {
 	var watching bool
+	var then string
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one request",
@@ -142,24 +143,33 @@ func showRequestCommand(a *cli) *cobra.Command {
 			"with --output json each is one object on a line. If it was not executed then, the exit code is 7.",
 		Args: takes("ID"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			if watching {
+			q, err := asOf(then)
+			switch {
+			case err != nil:
+				return err
+			case watching && then != "":
+				return usage("--watch follows what is, --as-of shows what was; say one of them")
+			case watching:
 				return watch(a, c, to, args[0])
 			}
-			r, err := client.Get[api.Request](c.Context(), to, client.Path("requests", args[0]), nil)
+			r, err := client.Get[api.Request](c.Context(), to, client.Path("requests", args[0]), q)
 			if err != nil {
 				return err
 			}
-			saw(r.Value)
+			if then == "" {
+				saw(r.Value)
+			}
 			return show(a, c.OutOrStdout(), r, requestText)
 		}),
 	}
 	c.Flags().BoolVar(&watching, "watch", false, "follow it until it has ended")
+	asOfFlag(c, &then)
 	return c
 }
 
 // requestText is a request for people.
 func requestText(r api.Request) string {
-	pairs := []string{"Request", r.ID, "State", r.State, "Waiting", r.Waiting}
+	pairs := []string{"As of", asOfText(r.AsOf), "Request", r.ID, "State", r.State, "Waiting", r.Waiting}
 	if r.Failure != nil {
 		pairs = append(pairs, "Failure", r.Failure.Detail+" ("+r.Failure.Code+")")
 	}

@@ -15,11 +15,20 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/web/api"
 )
 
+// cluster is the Postgres of an auditor.
+var cluster postgrestest.Cluster
+
+// inCluster are the tests, with that beside them.
+type inCluster struct{ *testing.M }
+
+func (m inCluster) Run() int { return cluster.Main(m.M) }
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sb": main, "browser": browse})
+	testscript.Main(inCluster{m}, map[string]func(){"sb": main, "browser": browse})
 }
 
 // TestScripts types what a user would, against the API in memory. Scripts steer it with
@@ -66,6 +75,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DB", string(events.SecretOf("file", "prod/db")))
 			env.Setenv("HOSTILE", "a\x1b[2J\nb\u202ec")
 			return errors.Join(
+				os.WriteFile(filepath.Join(env.WorkDir, "events.jsonl"), fakeEventsFile(t), 0o600),
 				os.WriteFile(filepath.Join(env.WorkDir, "binary"), []byte{0xff, 0x00}, 0o600),
 				os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(canaryPassword+"\n"), 0o600),
 				os.WriteFile(filepath.Join(env.WorkDir, "passwords"), []byte(canaryPassword+"\n"+canaryPassword+"-new\n"), 0o600),

@@ -201,7 +201,8 @@ func facetsCommand(a *cli) *cobra.Command {
 }
 
 func showSecretCommand(a *cli) *cobra.Command {
-	return &cobra.Command{
+	var then string
+	c := &cobra.Command{
 		Use:     "show CONNECTION/REF|ID",
 		Short:   "Show one secret of the inventory",
 		Example: "  sb secret show vault/secret/prod/db",
@@ -211,18 +212,24 @@ func showSecretCommand(a *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := client.Get[api.Secret](c.Context(), to, client.Path("secrets", id), nil)
+			q, err := asOf(then)
+			if err != nil {
+				return err
+			}
+			s, err := client.Get[api.Secret](c.Context(), to, client.Path("secrets", id), q)
 			if err != nil {
 				return err
 			}
 			return show(a, c.OutOrStdout(), s, secretText)
 		}),
 	}
+	asOfFlag(c, &then)
+	return c
 }
 
 // secretText is a secret of the inventory for people.
 func secretText(s api.Secret) string {
-	pairs := []string{"Secret", s.Secret, "Id", s.ID, "Status", s.Status, "Gone", whenever(s.GoneAt),
+	pairs := []string{"As of", asOfText(s.AsOf), "Secret", s.Secret, "Id", s.ID, "Status", s.Status, "Gone", whenever(s.GoneAt),
 		"Owner", from(s.Owner, s.OwnerFrom), "Environment", from(s.Environment, s.EnvironmentFrom),
 		"Provider", s.Provider, "Cluster", s.Cluster}
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {

@@ -33,6 +33,10 @@ type Policy struct {
 	Timeout time.Duration  // of a call with its answer's body; 0: DefaultTimeout
 	MaxBody int64          // of an answer, in bytes, unpacked; 0: DefaultMaxBody
 
+	// PlainLoopback lets calls go without TLS to a loopback address, as an address and not as a name,
+	// that Allow holds: to a process of this machine.
+	PlainLoopback bool
+
 	// Idle is how many connections to one host are kept for later calls; 0: DefaultIdle. Fewer than
 	// are called at the same time means a handshake for most calls.
 	Idle int
@@ -75,7 +79,7 @@ func Transport(p Policy) http.RoundTripper {
 			return g.control(network, address, c)
 		},
 	}
-	return &bounded{most: most, next: &http.Transport{
+	return &bounded{most: most, plain: p.PlainLoopback, next: &http.Transport{
 		Proxy:                  nil, // a proxy would resolve the name again, elsewhere
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.CA},
@@ -90,13 +94,14 @@ func Transport(p Policy) http.RoundTripper {
 
 // bounded refuses what is no https, and ends an answer that is too long.
 type bounded struct {
-	most int64
-	next http.RoundTripper
+	most  int64
+	plain bool
+	next  http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper.
 func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := check(req.URL); err != nil {
+	if err := check(req.URL, b.plain); err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // as a RoundTripper must
 		}

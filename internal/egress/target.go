@@ -3,6 +3,7 @@ package egress
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 )
@@ -21,7 +22,7 @@ func Target(what, text string) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New(what + " is no URL: write https://HOST[:PORT]/PATH")
 	}
-	if err := check(at); err != nil {
+	if err := check(at, false); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if at.Fragment != "" {
@@ -30,10 +31,29 @@ func Target(what, text string) (*url.URL, error) {
 	return at, nil
 }
 
-// check refuses, with ErrForbidden, what is no plain https URL.
-func check(at *url.URL) error {
+// PlainTarget is [Target] that takes http://, too, if the host is a loopback address, for clients
+// whose policy has [Policy.PlainLoopback]. A name does not do: it may lead elsewhere tomorrow.
+func PlainTarget(what, text string) (*url.URL, error) {
+	if at, err := url.Parse(text); err == nil && len(text) <= maxURL && at.Scheme == "http" && at.Fragment == "" {
+		if err := check(at, true); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		return at, nil
+	}
+	return Target(what, text)
+}
+
+// loopback reports whether a host is an address of this machine alone.
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Zone() == "" && addr.Unmap().IsLoopback()
+}
+
+// check refuses, with ErrForbidden, what is no plain https URL. With plain, http to a loopback
+// address does as well.
+func check(at *url.URL, plain bool) error {
 	switch {
-	case at.Scheme != "https":
+	case at.Scheme != "https" && !(at.Scheme == "http" && plain && loopback(at.Hostname())):
 		return fmt.Errorf("%w: write https://HOST[:PORT]/PATH", ErrForbidden)
 	case at.User != nil:
 		return fmt.Errorf("%w: there is a name or a password before the host", ErrForbidden)
