@@ -3,7 +3,7 @@
 // One [Follower] folds the whole log into the schemas "views" and "audit", a batch and
 // its position in one transaction, so that folding a fact twice is folding it once.
 // Both schemas hold nothing but what the facts say: dropped and folded again they have
-// the same bytes, and [Rebuild] and [Verify] do just that.
+// the same bytes, and [Rebuild] and [Compare] do just that.
 //
 // The read side is [Requests], [Connections], [Agents] and [Audit]; [Progress] tells
 // how far they are and what changed.

@@ -43,7 +43,7 @@ func TestAnyHistoryFoldsAndAnyCuttingGivesTheSameBytes(t *testing.T) {
 			i := 0
 			foldPrefix(r, db.App, cut{prefix{log, upto}, func() int { i++; return pieces[i%len(pieces)] }}, upto)
 		}
-		differences, err := projections.Verify(context.Background(), db.Owner, log)
+		differences, err := compare(context.Background(), db, log)
 		if err != nil || len(differences) > 0 {
 			r.Fatalf("verify: %v, %v", differences, err)
 		}

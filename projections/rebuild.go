@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,7 +32,7 @@ func Rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Posit
 }
 
 func rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Position, error) {
-	conn, err := beginShadow(ctx, owner)
+	conn, err := beginShadow(ctx, owner, true)
 	if err != nil {
 		return Position{}, err
 	}
@@ -40,7 +41,7 @@ func rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Posit
 	if err != nil {
 		return Position{}, fmt.Errorf("read the end of the log: %w", err)
 	}
-	w, err := foldShadow(ctx, owner, feed, last)
+	w, err := foldShadow(ctx, owner, feed, last, makeAgain)
 	if err != nil {
 		return Position{}, err
 	}
@@ -59,14 +60,14 @@ func rebuild(ctx context.Context, owner *pgxpool.Pool, feed command.Feed) (Posit
 	return w.position, nil
 }
 
-// beginShadow connects as the owner, waits for its turn and makes empty shadows. The
-// turn ends with the connection.
-func beginShadow(ctx context.Context, owner *pgxpool.Pool) (*pgx.Conn, error) {
+// beginShadow connects as the owner, takes its turn and makes empty shadows. The turn ends with
+// the connection. Where it is somebody else's it waits, or returns [ErrComparing].
+func beginShadow(ctx context.Context, owner *pgxpool.Pool, wait bool) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, owner.Config().ConnConfig.Copy())
 	if err != nil {
 		return nil, fmt.Errorf("connect as the owner: %w", err)
 	}
-	if _, err = conn.Exec(ctx, "SELECT pg_advisory_lock($1)", rebuildTurn); err == nil {
+	if err = takeShadow(ctx, conn, wait); err == nil {
 		if err = dropShadow(ctx, conn); err == nil {
 			err = shadow.migrate(ctx, conn)
 		}
@@ -78,14 +79,56 @@ func beginShadow(ctx context.Context, owner *pgxpool.Pool) (*pgx.Conn, error) {
 	return conn, nil
 }
 
+func takeShadow(ctx context.Context, conn *pgx.Conn, wait bool) error {
+	if wait {
+		_, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", rebuildTurn)
+		return err
+	}
+	taken := false
+	err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", rebuildTurn).Scan(&taken)
+	if err == nil && !taken {
+		return ErrComparing
+	}
+	return err
+}
+
+// endShadow removes the shadows and ends the turn. Whoever was interrupted has no connection any
+// more, and asks on another one, unless it is somebody else's turn by then, who removes them too.
+func endShadow(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, shadowPatience)
+	defer cancel()
+	if conn.IsClosed() {
+		another, err := pgx.ConnectConfig(ctx, conn.Config())
+		if err != nil {
+			return
+		}
+		if conn = another; takeShadow(ctx, conn, false) != nil {
+			_ = conn.Close(ctx)
+			return
+		}
+	}
+	_ = dropShadow(ctx, conn)
+	_ = conn.Close(ctx)
+}
+
+// shadowPatience bounds how long removing the shadows may take. What is left is removed by the
+// next who folds there.
+const shadowPatience = 30 * time.Second
+
 func dropShadow(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS views_shadow CASCADE; DROP SCHEMA IF EXISTS audit_shadow CASCADE")
 	return err
 }
 
+// What happens to indexes that only queries need, once the shadows are full.
+const (
+	makeAgain = true
+	leaveOff  = false
+)
+
 // foldShadow folds the log into the shadows up to a commit. The caller closes the
 // folder that it gets.
-func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upto events.Seq) (*folder, error) {
+func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upto events.Seq, indexes bool) (*folder, error) {
 	config := owner.Config().ConnConfig.Copy()
 	// What a crash loses of the shadows is dropped with them. The transaction that puts
 	// them in place waits for the disk, and with its record for all that came before.
@@ -95,7 +138,7 @@ func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upt
 		return nil, err
 	}
 	if err = w.start(ctx, feed); err == nil {
-		err = withoutIndexes(ctx, w.conn, shadow, func() error { return w.follow(ctx, feed, upto) })
+		err = withoutIndexes(ctx, w.conn, shadow, indexes, func() error { return w.follow(ctx, feed, upto) })
 	}
 	if err != nil {
 		w.close()
@@ -108,9 +151,9 @@ func foldShadow(ctx context.Context, owner *pgxpool.Pool, feed command.Feed, upt
 var foldingIndexes = []string{"changes_of_a_secret", "patches_by_what_they_wrote"}
 
 // withoutIndexes fills a pair of schemas without the indexes that only queries need and makes
-// them afterwards, which takes a fraction of keeping them up to date row by row. Those
-// of keys stay: the folder itself uses them.
-func withoutIndexes(ctx context.Context, conn *pgx.Conn, where schemas, fill func() error) error {
+// them again afterwards if asked to, which takes a fraction of keeping them up to date row by
+// row. Those of keys stay: the folder itself uses them.
+func withoutIndexes(ctx context.Context, conn *pgx.Conn, where schemas, again bool, fill func() error) error {
 	found, err := conn.Query(ctx, `
 		SELECT format('%I.%I', schemaname, indexname) AS name,
 		       indexdef AS definition
@@ -136,7 +179,7 @@ func withoutIndexes(ctx context.Context, conn *pgx.Conn, where schemas, fill fun
 			return fmt.Errorf("drop index %s: %w", i.Name, err)
 		}
 	}
-	if err := fill(); err != nil {
+	if err := fill(); err != nil || !again {
 		return err
 	}
 	for _, i := range indexes {

@@ -133,6 +133,6 @@ func replayInto(ctx context.Context, config *pgx.ConnConfig, where schemas, feed
 	if err := w.start(ctx, feed); err != nil {
 		return at, err
 	}
-	err = withoutIndexes(ctx, w.conn, where, func() error { return w.follow(ctx, feed, upto) })
+	err = withoutIndexes(ctx, w.conn, where, makeAgain, func() error { return w.follow(ctx, feed, upto) })
 	return w.position, err
 }

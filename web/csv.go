@@ -34,9 +34,10 @@ const (
 	csvType = "text/csv; charset=utf-8; header=present" // RFC 4180, section 3
 )
 
-// long reports whether a call takes as long as its answer is: a report as CSV, or the audit.
+// long reports whether a call takes as long as its answer is: a report as CSV, or the audit, or
+// comparing it.
 func long(r *http.Request) bool {
-	return r.URL.Path == Prefix+"/audit/export" || strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
+	return r.URL.Path == Prefix+"/audit/export" || r.URL.Path == Prefix+"/audit/compare" || strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
 }
 
 // asCSV reads whether a report comes as CSV: whole, without pages.

@@ -186,6 +186,9 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
+		Compare: func(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error) {
+			return projections.Compare(ctx, r.db.Owner, r.log, named)
+		},
 		Installation: web.Installation{Version: "1.2.3+test", KeyManager: "local", Mail: true},
 		Notices:      store.Deliveries{Pool: r.pool}, Personal: &personal{},
 	}

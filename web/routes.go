@@ -175,6 +175,7 @@ var Routes = []Route{
 	{"GET", "/audit/events", policy.AuditRead, placeless, none, (*API).listAudit},
 	{"GET", "/audit/facets", policy.AuditRead, placeless, none, (*API).auditFacets},
 	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
+	{"POST", "/audit/compare", policy.AuditRead, placeless, none, (*API).compareAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
 
 	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},

@@ -233,6 +233,9 @@ type Config struct {
 	// for the callers themselves.
 	TrustedProxies []netip.Prefix
 
+	// Compare compares views and audit with the log, as [projections.Compare] does.
+	Compare func(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error)
+
 	Logger *slog.Logger
 	Now    func() time.Time
 

@@ -42,6 +42,31 @@ func Every(interval time.Duration, step func(context.Context, *Term) error) func
 	}
 }
 
+// Sparsely is a loop that does a step again and again, the first time after a tenth of the
+// interval. It rests for rest times as long as the step took, at least, so that the work takes
+// no more than one part in rest of its time however long it becomes.
+func Sparsely(interval time.Duration, rest int, step func(context.Context, *Term) error) func(context.Context, *Term) error {
+	return func(ctx context.Context, t *Term) error {
+		for pause := interval / 10; ; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+			if err := t.Check(); err != nil { // a process that was stopped wakes here
+				return err
+			}
+			began := time.Now()
+			if err := step(ctx, t); err != nil {
+				return err
+			}
+			t.ran()
+			took := time.Since(began)
+			pause = max(interval-took, time.Duration(rest)*took)
+		}
+	}
+}
+
 // followBatch is how many commits are looked at together.
 const followBatch = 256
 

@@ -67,6 +67,27 @@ func TestALoopEndsWithItsLease(t *testing.T) {
 	})
 }
 
+func TestASparseLoopRestsForLongerThanItWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		began := time.Now()
+		works := []time.Duration{time.Second, 2 * time.Minute, 0}
+		var at []time.Duration
+		_, stop := w.start(t, worker.Loop{Name: "sparse", Run: worker.Sparsely(10*time.Minute, 20, func(context.Context, *worker.Term) error {
+			at = append(at, time.Since(began))
+			time.Sleep(works[min(len(at), len(works))-1])
+			return nil
+		})})
+		time.Sleep(72 * time.Minute)
+		stop()
+		// A tenth of the interval, the interval, 20 times two minutes, and the interval again.
+		want := []time.Duration{time.Minute, 11 * time.Minute, 53 * time.Minute, 63 * time.Minute}
+		if diff := cmp.Diff(want, at); diff != "" {
+			t.Errorf("it began at (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // deaf are leases whose renewals nobody answers.
 type deaf struct{ *workertest.Leases }
 

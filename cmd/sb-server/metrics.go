@@ -32,6 +32,7 @@ type metrics struct {
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
 	proof  func() ledger.Stats
+	looks  func() map[look]looked // comparisons with the log that this server made
 	logger *slog.Logger
 }
 
@@ -88,6 +89,8 @@ var (
 	outboxLate   = prometheus.NewDesc("sb_outbox_late_seconds", "how long the oldest delivery of a notice is due, 0 if none is", nil, nil)
 	watchesOpen  = prometheus.NewDesc("sb_watches_open", "applications that are watched for written patches and not yet judged", nil, nil)
 	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
+	comparedDiff = prometheus.NewDesc("sb_compared_differences", "rows of views and audit that were not what the log says when this server last compared them, by how much it looked at", []string{"look"}, nil)
+	comparedAt   = prometheus.NewDesc("sb_compared_timestamp_seconds", "when this server last compared views and audit with the log", []string{"look"}, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -96,7 +99,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear} {
 		to <- d
 	}
 	for _, d := range proofDescs {
@@ -128,6 +131,10 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	collectProof(to, m.proof())
+	for what, s := range m.looks() {
+		gauge(comparedDiff, float64(s.differences), string(what))
+		gauge(comparedAt, float64(s.at.Unix()), string(what))
+	}
 	found, _ := command.AlarmOf(m.halted())
 	for _, alarm := range command.Alarms {
 		value := 0.0
@@ -187,6 +194,7 @@ func (st *stack) measures() metrics {
 		},
 		open:   projections.Rollouts{Pool: st.pool}.Count,
 		proof:  st.ledger.Stats,
+		looks:  st.comparer.looked,
 		logger: st.log,
 	}
 }

@@ -46,6 +46,9 @@ func measured() metrics {
 				Tiles: ledger.TilesStats{Size: 36}, Witnesses: map[string]ledger.WitnessStats{"w.example": {Size: 35, Cosigned: 4, Failing: true}},
 			}
 		},
+		looks: func() map[look]looked {
+			return map[look]looked{lookAll: {2, time.Unix(1_800_000_000, 0)}}
+		},
 		logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -71,6 +74,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
 		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
 		`sb_checkpoint_size 38`, `sb_checkpoint_timestamp_seconds 1.8e+09`,
+		`sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"secretsbridge/internal/postgres"
 	"secretsbridge/projections"
+	"secretsbridge/web"
 )
 
 // rebuildCommand drops the views and the audit and folds them again from the log.
@@ -39,15 +41,15 @@ func rebuildCommand() *cobra.Command {
 func rebuild(cmd *cobra.Command, st *stack, owner *pgxpool.Pool, verify bool) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	if verify {
-		differences, err := projections.Verify(ctx, owner, st.store)
+		done, err := projections.Compare(ctx, owner, st.store, func(d projections.Difference) error {
+			_, err := fmt.Fprint(out, web.DifferenceOf(d))
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		for _, d := range differences {
-			fmt.Fprintf(out, "%s\n  stands: %s\n  should: %s\n", d.Table, d.Live, d.Refolded)
-		}
-		if len(differences) > 0 {
-			return fmt.Errorf("%d differences: `sb-server rebuild` folds the views again", len(differences))
+		if done.Differences > 0 {
+			return fmt.Errorf("%d rows differ, in %s: `sb-server rebuild` folds the views again", done.Differences, strings.Join(done.Tables, ", "))
 		}
 		fmt.Fprintln(out, "the views and the audit are what the log says")
 		return nil

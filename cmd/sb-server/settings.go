@@ -34,6 +34,8 @@ type settings struct {
 	Lease        time.Duration `env:"SB_LEASE" envDefault:"30s"`
 	LookEach     time.Duration `env:"SB_LOOK_EACH" envDefault:"1m"`
 
+	CompareEach time.Duration `env:"SB_AUDIT_COMPARE_EACH" envDefault:"15m"` // 0: never by itself
+
 	GitOps       bool          `env:"SB_GITOPS_ENABLED"`
 	WorkerGitOps bool          `env:"SB_WORKER_GITOPS_ENABLED"`
 	GitOpsEach   time.Duration `env:"SB_GITOPS_EACH" envDefault:"15s"`
@@ -136,6 +138,9 @@ func loadSettings() (settings, error) {
 	}
 	if d := s.ScrubEach; d != 0 && (d < time.Minute || d > 7*24*time.Hour) {
 		return settings{}, fmt.Errorf("SB_AUDIT_SCRUB_EACH is %s: choose 1m0s to 168h0m0s, or 0 for never", d)
+	}
+	if d := s.CompareEach; d != 0 && (d < time.Minute || d > 24*time.Hour) {
+		return settings{}, fmt.Errorf("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
 	}
 	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
 }

@@ -70,7 +70,8 @@ type stack struct {
 	accounts  *accounts.Accounts
 
 	integrations *integrations.Integrations
-	argocd       *argocd.Reader  // nil unless rollouts are watched
+	argocd       *argocd.Reader // nil unless rollouts are watched
+	comparer     *comparer
 	watcher      *gitops.Watcher // likewise
 	people       store.People
 	contacts     *notices.Contacts // of people, for notices
@@ -274,11 +275,12 @@ func (st *stack) assemble(caPEM string) {
 	})
 	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
 	st.accounts = st.openAccounts()
+	st.comparer = st.openComparer()
 	st.worker = worker.New(worker.Config{
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), []worker.Loop{st.sweepIntegrations()}),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{st.sweepIntegrations()}),
 	})
 }
 

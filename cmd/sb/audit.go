@@ -17,7 +17,7 @@ import (
 
 func auditCommand(a *cli) *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the record of what happened"}
-	c.AddCommand(listAuditCommand(a), exportAuditCommand(a), verifyAuditCommand(a), proveAuditCommand(a), evidenceCommand(a), checkpointCommand(a), keysCommand(a), replayAuditCommand(a))
+	c.AddCommand(listAuditCommand(a), exportAuditCommand(a), compareAuditCommand(a), verifyAuditCommand(a), proveAuditCommand(a), evidenceCommand(a), checkpointCommand(a), keysCommand(a), replayAuditCommand(a))
 	return c
 }
 

@@ -66,7 +66,8 @@ type fake struct {
 	factors   api.Factors
 	careful   bool // commands need a second factor
 	steppedUp bool
-	told      any // what the last command about people or machines said
+	compared  bool // and found rows that differ
+	told      any  // what the last command about people or machines said
 
 	challenge  string // of a sign-in by the identity provider
 	refusal    string // of the next one
@@ -256,6 +257,10 @@ func (f *fake) answer(w *httptest.ResponseRecorder, r *http.Request, body []byte
 		f.query(w, r, path)
 		return
 	}
+	if r.Method == "POST" && path == "audit/compare" { // which changes nothing
+		f.compare(w)
+		return
+	}
 	if r.Method == "POST" {
 		key := r.Header.Get(api.HeaderIdempotencyKey)
 		if len(key) < 16 {
@@ -412,6 +417,18 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 	default:
 		problem(w, 404, "not_found")
 	}
+}
+
+// compare finds a row that was changed, another one that was added, and the next time nothing.
+func (f *fake) compare(w *httptest.ResponseRecorder) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if f.compared = !f.compared; f.compared {
+		fmt.Fprintln(w, `{"difference":{"table":"views.requests","kind":"changed","key":[{"name":"id","value":"r_1"}],"columns":[{"name":"state","live":"approved\u001b[2J","refolded":null}]}}`)
+		fmt.Fprintln(w, `{"difference":{"table":"audit.events","kind":"added","key":[{"name":"seq","value":"7"},{"name":"place","value":"0"}],"columns":[]}}`)
+		fmt.Fprintln(w, `{"outcome":{"up_to":9,"differences":3,"named":2,"tables":["audit.events","views.requests"],"seconds":0.5}}`)
+		return
+	}
+	fmt.Fprintln(w, `{"outcome":{"up_to":9,"differences":0,"named":0,"tables":[],"seconds":0.5}}`)
 }
 
 // exportFacts has five facts, of which two fit into an answer.

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // AuditFacets are the 50 most frequent values of what facts were counted by, the most frequent
 // first.
@@ -31,4 +35,66 @@ type AuditBucket struct {
 	At     time.Time `json:"at"`
 	Done   int       `json:"done"`
 	Denied int       `json:"denied"`
+}
+
+// AuditComparison is one line of a comparison: a row that differs, or, as the last line, the
+// outcome.
+type AuditComparison struct {
+	Difference *AuditDifference `json:"difference,omitempty"`
+	Outcome    *AuditCompared   `json:"outcome,omitempty"`
+}
+
+// AuditDifference is one row of the views or the audit that is not what the log says.
+type AuditDifference struct {
+	Table   string                  `json:"table"` // with its schema
+	Kind    string                  `json:"kind"`  // changed, missing, added or definition
+	Key     []AuditKey              `json:"key"`
+	Columns []AuditColumnDifference `json:"columns"`
+}
+
+// AuditKey is one column of a key.
+type AuditKey struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// AuditColumnDifference is what a column holds, and what it should; null where there is nothing.
+// Both are cut after 200 characters.
+type AuditColumnDifference struct {
+	Name     string  `json:"name"`
+	Live     *string `json:"live"`
+	Refolded *string `json:"refolded"`
+}
+
+// AuditCompared is the outcome of a comparison.
+type AuditCompared struct {
+	UpTo        uint64   `json:"up_to"`       // sequence of the last commit that was folded
+	Differences int      `json:"differences"` // all
+	Named       int      `json:"named"`       // in the lines before
+	Tables      []string `json:"tables"`      // that have any, sorted
+	Seconds     float64  `json:"seconds"`     // that it took
+}
+
+// String is the difference for a terminal: a line for the row and one for each column of a
+// changed one. Texts are quoted: they are what somebody wrote into a table.
+func (d AuditDifference) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", d.Table, d.Kind)
+	for _, k := range d.Key {
+		fmt.Fprintf(&b, " %s=%q", k.Name, k.Value)
+	}
+	b.WriteByte('\n')
+	if d.Kind != "changed" && d.Kind != "definition" {
+		return b.String()
+	}
+	quoted := func(text *string) string {
+		if text == nil {
+			return "nothing"
+		}
+		return fmt.Sprintf("%q", *text)
+	}
+	for _, c := range d.Columns {
+		fmt.Fprintf(&b, "  %s is %s, the log says %s\n", c.Name, quoted(c.Live), quoted(c.Refolded))
+	}
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "C
 // linesType is of one JSON object a line: facts.
 const linesType = "application/x-ndjson"
 
+// lined are the schemas of lines that are no facts, by their operation.
+var lined = map[string]string{"compareAudit": "AuditComparison"}
+
 // checkLines looks at every line: of the log's bytes it must be a commit, elsewhere a fact.
 func (c *Contract) checkLines(op Operation, body []byte) error {
 	for line := range strings.Lines(string(body)) {
@@ -26,8 +30,8 @@ func (c *Contract) checkLines(op Operation, body []byte) error {
 			continue
 		}
 		checker := schema_validation.NewSchemaValidator(options()...)
-		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema("Event"), line, 3.1); !ok || !strings.HasSuffix(line, "\n") {
-			return fmt.Errorf("a line is no Event: %w", join(faults))
+		if ok, faults := checker.ValidateSchemaStringWithVersion(c.Schema(cmp.Or(lined[op.OperationID], "Event")), line, 3.1); !ok || !strings.HasSuffix(line, "\n") {
+			return fmt.Errorf("a line is no %s: %w", cmp.Or(lined[op.OperationID], "Event"), join(faults))
 		}
 	}
 	return nil

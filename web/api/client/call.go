@@ -150,7 +150,15 @@ func File(ctx context.Context, c *Client, path string, query url.Values) ([]byte
 
 // Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
 func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
-	text, err := exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again)
+	return lines(exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again))
+}
+
+// Compare has the server compare views and audit with the log. It is asked once.
+func Compare(ctx context.Context, c *Client) ([][]byte, error) {
+	return lines(exchange(ctx, c, comparedAnswer, http.MethodPost, Path("audit", "compare"), nil, nil, once))
+}
+
+func lines(text []byte, err error) ([][]byte, error) {
 	if err != nil || len(text) == 0 {
 		return nil, err
 	}
@@ -179,6 +187,8 @@ var (
 	csvAnswer   = form{"text/csv", maxReport, reportTimeout}
 	fileAnswer  = form{"application/json", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
+
+	comparedAnswer = form{"application/x-ndjson", maxReport, compareTimeout}
 )
 
 // call makes one call whose answer is JSON.

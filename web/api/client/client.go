@@ -43,6 +43,9 @@ const (
 	// bytes, and the time that they may take on a slow line.
 	maxReport     = 256 << 20
 	reportTimeout = 5 * time.Minute
+
+	// compareTimeout is for folding the whole log: a million facts take a minute.
+	compareTimeout = time.Hour
 )
 
 // ErrAddress says that a URL cannot be that of a server.
@@ -119,14 +122,13 @@ func New(cfg Config) (*Client, error) {
 		base: base, token: cfg.Token, agent: cfg.Agent, silence: cfg.Silence, key: cfg.Key,
 		http: &http.Client{
 			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				TLSClientConfig:       tlsConfig,
-				ForceAttemptHTTP2:     true,
-				DisableCompression:    true, // bytes are taken as they were sent, or not at all
-				TLSHandshakeTimeout:   callTimeout,
-				ResponseHeaderTimeout: callTimeout,
-				MaxIdleConnsPerHost:   2,
-				IdleConnTimeout:       time.Minute,
+				Proxy:               http.ProxyFromEnvironment,
+				TLSClientConfig:     tlsConfig,
+				ForceAttemptHTTP2:   true,
+				DisableCompression:  true, // bytes are taken as they were sent, or not at all
+				TLSHandshakeTimeout: callTimeout,
+				MaxIdleConnsPerHost: 2,
+				IdleConnTimeout:     time.Minute,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
