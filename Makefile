@@ -126,8 +126,9 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	echo "== sign-ins (sign-ins/s, ms and MiB each)," && \
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)," && \
 	echo "== 1,000 applications of Argo CD looked at (s/period, aim 15; ratio to the same GETs unread)," && \
+	echo "== commit to signed checkpoint at 500 a second (p99-ms, aim 1000)," && \
 	echo "== facts to notices (rows/s, ratio to COPY), notices sent (sent/s, ratio to bare UPDATEs)" && set -o pipefail && { \
-	$(GO) test -run '^$$' -bench 'Append|Take' -benchtime 4000x -count 3 ./nats && \
+	$(GO) test -run '^$$' -bench 'Append|Take|Writer' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
 	$(GO) test -run '^$$' -bench Verify -benchtime 10x -count 3 -cpu 1 ./transparency && \
 	$(GO) test -run '^$$' -bench Prove -benchtime 2000x ./projections && \
@@ -142,6 +143,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./agent && \
 	$(GO) test -run '^$$' -bench Scan -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench Watch1000 -benchtime 5x ./gitops/argocd && \
+	$(GO) test -run '^$$' -bench CheckpointLag -benchtime 1x -count 3 ./test/proof && \
 	$(GO) test -run '^$$' -bench FanOut -benchtime 1x -count 3 ./test/notices && \
 	$(GO) test -run '^$$' -bench SignIn -benchtime 100x ./store && \
 	$(GO) test -run '^$$' -bench IdleAgentMemory -benchtime 1x -timeout 30m ./test/e2e ; \

@@ -36,6 +36,7 @@ const (
 // Witness is one outside of this installation that cosigns checkpoints (c2sp.org/tlog-witness).
 type Witness struct {
 	Name string // of its key, which its cosignatures begin with
+	Key  string // of verifiers, as the policy has it
 	URL  string // the submission prefix: checkpoints go to URL/add-checkpoint
 
 	verifier note.Verifier
@@ -82,7 +83,7 @@ func Witnesses(policy []byte, keys []string) ([]Witness, error) {
 				return nil, fmt.Errorf("two witnesses sign as %s: cosignatures are told apart by that name", w.Name)
 			}
 		}
-		witnesses = append(witnesses, Witness{Name: key.Name(), URL: strings.TrimSuffix(at.String(), "/"), verifier: key})
+		witnesses = append(witnesses, Witness{Name: key.Name(), Key: fields[2], URL: strings.TrimSuffix(at.String(), "/"), verifier: key})
 	}
 	if _, err := transparency.ParsePolicy([]byte(rules.String())); err != nil {
 		return nil, err

@@ -32,6 +32,9 @@ func (l auditLog) Cosigned(ctx context.Context, least int, witnesses []string) (
 // that the log has of them.
 func (l auditLog) Keys(ctx context.Context) (web.LogKeys, error) {
 	keys := web.LogKeys{Origin: l.keys.origin(), Keys: l.keys.signing()}
+	for _, w := range l.Witnesses {
+		keys.Witnesses = append(keys.Witnesses, web.LogWitness{Witness: transparency.Witness{Name: w.Name, Key: w.Key}})
+	}
 	seen, err := l.checkpoints.Witnessed(ctx)
 	if err != nil {
 		return web.LogKeys{}, err

@@ -1,0 +1,63 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheKeyOfCheckpointsIsRotatedAndMissed rotates the key of a server that does not run, twice,
+// and takes it away.
+func TestTheKeyOfCheckpointsIsRotatedAndMissed(t *testing.T) {
+	t.Parallel()
+	tiles := filepath.Join(short(t), "tiles")
+	c := start(t, "SB_AUDIT_TILES="+tiles)
+	first := c.server(t, "checkpoint-key", "show").stdout
+	if lines := strings.Count(first, "\n"); lines != 1 || !strings.HasPrefix(first, "1\tsecrets-bridge/") {
+		t.Fatalf("keys: %q", first)
+	}
+	if got := c.server(t, "checkpoint-key", "rotate"); got.code == 0 || !strings.Contains(got.stdout, "another sb-server uses") {
+		t.Errorf("rotated under a running server: %d, %s", got.code, got.stdout)
+	}
+	c.stop(t)
+	for _, args := range [][]string{{"checkpoint-key", "rotate"}, {"checkpoint-key", "rotate", "--now"}} {
+		if got := c.server(t, args...); got.code != 0 || !strings.Contains(got.stdout, "the key of checkpoints has serial") {
+			t.Fatalf("%v: %d, %s", args, got.code, got.stdout)
+		}
+	}
+	if all := c.server(t, "checkpoint-key", "show").stdout; strings.Count(all, "\n") != 3 || !strings.HasPrefix(all, first) {
+		t.Errorf("keys: %q", all)
+	}
+	c.up(t)
+	// The folder has a checkpoint of both the first key, which signs on, and the third.
+	origin := strings.Split(strings.TrimPrefix(first, "1\t"), "+")[0]
+	deadline := time.Now().Add(time.Minute)
+	for {
+		signed, err := os.ReadFile(filepath.Join(tiles, "checkpoint"))
+		if err == nil && strings.Count(string(signed), "\n— "+origin+" ") == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("exported: %q, %v", signed, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.stop(t)
+	key := filepath.Join(c.dir, "keys", "checkpoints.json")
+	raw, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.server(t, "rebuild", "--verify"); got.code == 0 || !strings.Contains(got.stdout, "bring it back from a backup") {
+		t.Errorf("without its key: %d, %s", got.code, got.stdout)
+	}
+	if err := os.WriteFile(key, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.up(t)
+}
