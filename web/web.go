@@ -110,13 +110,13 @@ type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
-	Touch(ctx context.Context, session store.Session) error // it is used
-	Revoke(ctx context.Context, id events.SessionID) error
+	Touch(ctx context.Context, session store.Session) error                  // it is used
+	Revoke(ctx context.Context, id events.SessionID) error                   // without a fact: one of which nobody was told
+	End(ctx context.Context, id events.SessionID, record func() error) error // with its fact, or not at all
 
 	// Of browsers: see web/browser.go.
 	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
-	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
-	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+	Renew(ctx context.Context, session store.Session, token secret.Value, record func() error) (secret.Value, error)
 
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
