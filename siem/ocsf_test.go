@@ -100,6 +100,9 @@ func TestEveryFactIsAnEventOfTheSchema(t *testing.T) {
 	denied := events.TypesOf(events.OutcomeDenied)
 	classes := map[string]int{}
 	for typ, raw := range commits(t) {
+		if !siem.Meant(typ) {
+			t.Errorf("%s has no class: say in meaning.go what it is", typ)
+		}
 		for _, short := range []int{0, siem.MinRecord} {
 			r := records(t, 12, raw)[1]
 			line, err := siem.OCSF.Append(nil, r, short)

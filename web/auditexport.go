@@ -87,15 +87,13 @@ func (a *API) exportAudit(c *call) (reply, error) {
 	if left == 0 {
 		left = maxExportRows
 	}
-	begun := false
+	first := true
 	return a.export(c, document{
 		name: "audit", extension: as.extension, contentType: as.contentType, head: func(*bytes.Buffer) {},
+		record: func() error { return a.takes(c, q, follows) },
 		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
-			if !begun {
-				if err := a.takes(c, q, follows); err != nil {
-					return 0, "", err
-				}
-				begun, cursor = true, filter.Cursor
+			if first {
+				first, cursor = false, filter.Cursor
 			}
 			part := filter
 			part.Cursor, part.Limit = cursor, min(left, projections.MaxLimit)

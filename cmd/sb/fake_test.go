@@ -74,6 +74,7 @@ type fake struct {
 	refusal    string // of the next one
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
+	audit      fakeAudit
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -408,6 +409,11 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		reply(w, 200, api.LegalHolds{Items: []api.LegalHold{
 			{ID: "h_1", Reason: "case 1", By: "user:u_1", ByName: "Anna", At: time.Now()}, {ID: "h_2", User: anna, UserName: "Anna", Reason: "evil\x1b]0;", By: "user:u_1", At: time.Now()},
 		}})
+	case f.audit.signing != "" && strings.HasPrefix(path, "audit/log/"):
+		f.queryAudit(w, strings.TrimPrefix(path, "audit/log/"), func(name string) int {
+			n, _ := strconv.Atoi(r.URL.Query().Get(name))
+			return n
+		})
 	case path == "audit/log/commits":
 		f.fakeCommits(w, r)
 	case path == "audit/export":
@@ -465,7 +471,8 @@ func connection(name string) api.Connection {
 }
 
 func agent(id string) api.Agent {
-	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour)}
+	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour),
+		Cosigned: &api.Cosigned{Size: 42, At: time.Now().Add(-3 * time.Hour)}}
 }
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {
