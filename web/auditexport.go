@@ -90,9 +90,11 @@ func (a *API) exportAudit(c *call) (reply, error) {
 	first := true
 	return a.export(c, document{
 		name: "audit", extension: as.extension, contentType: as.contentType, head: func(*bytes.Buffer) {},
-		record: func() error { return a.takes(c, q, follows) },
 		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
 			if first {
+				if err := a.takes(c, q, follows); err != nil {
+					return 0, "", err
+				}
 				first, cursor = false, filter.Cursor
 			}
 			part := filter

@@ -96,10 +96,9 @@ type document struct {
 	name, extension, contentType string
 	head                         func(to *bytes.Buffer)
 
-	// fact says that somebody takes it with them. It is stored before the first part is sent, by
-	// record where that is set.
-	fact   events.Fact
-	record func() error
+	// fact says that somebody takes it with them. It is stored before the first part is sent; nil:
+	// page stores one itself, before it writes anything.
+	fact events.Fact
 
 	// page writes what follows a cursor, and returns how many rows that is and the next cursor.
 	page func(ctx context.Context, cursor string, to *bytes.Buffer) (rows int, next string, err error)
@@ -170,14 +169,10 @@ func (a *API) exportParts(c *call, d document, send func(*call, string) error) (
 			continue
 		}
 		if !begun {
-			var err error
-			if d.record != nil {
-				err = d.record()
-			} else {
-				_, err = a.record(c, c.actor, d.fact)
-			}
-			if err != nil {
-				return false, err
+			if d.fact != nil {
+				if _, err := a.record(c, c.actor, d.fact); err != nil {
+					return false, err
+				}
 			}
 			begun = true
 			c.w.Header().Set("Content-Type", d.contentType)
