@@ -96,7 +96,8 @@ type document struct {
 	name, extension, contentType string
 	head                         func(to *bytes.Buffer)
 
-	// fact says that somebody takes it with them. It is stored before the first part is sent.
+	// fact says that somebody takes it with them. It is stored before the first part is sent; nil:
+	// page stores one itself, before it writes anything.
 	fact events.Fact
 
 	// page writes what follows a cursor, and returns how many rows that is and the next cursor.
@@ -168,8 +169,10 @@ func (a *API) exportParts(c *call, d document, send func(*call, string) error) (
 			continue
 		}
 		if !begun {
-			if _, err := a.record(c, c.actor, d.fact); err != nil {
-				return false, err
+			if d.fact != nil {
+				if _, err := a.record(c, c.actor, d.fact); err != nil {
+					return false, err
+				}
 			}
 			begun = true
 			c.w.Header().Set("Content-Type", d.contentType)

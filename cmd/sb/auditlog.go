@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net/http"
 	"net/url"
@@ -125,8 +126,9 @@ func newestCheckpoint(ctx context.Context, to *client.Client, policy *transparen
 		return transparency.Opened{}, err
 	}
 	opened, first := policy.Open(signed)
-	for n := 1; first != nil && n <= policy.Witnesses(); n++ {
-		signed, err := client.Text(ctx, to, client.Path("audit", "log", "checkpoint"), url.Values{"witnesses": {strconv.Itoa(n)}})
+	names := policy.Witnesses()
+	for n := 1; first != nil && n <= len(names); n++ {
+		signed, err := client.Text(ctx, to, client.Path("audit", "log", "checkpoint"), url.Values{"witnesses": {strconv.Itoa(n)}, "witness": names})
 		var refused *client.Refused
 		if errors.As(err, &refused) && refused.Problem.Status == http.StatusNotFound {
 			break
@@ -143,7 +145,11 @@ func newestCheckpoint(ctx context.Context, to *client.Client, policy *transparen
 
 // openCommits reads the commits that a folder has: an events file of that name.
 func openCommits(dir string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(dir, "commits.jsonl"))
+	file, err := os.Open(filepath.Join(dir, "commits.jsonl"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage("%s has no commits.jsonl; name an events file with --events", clean(dir))
+	}
+	return file, err
 }
 
 // exportCommits writes an events file: what the stream of the log holds, exactly, one commit a line.

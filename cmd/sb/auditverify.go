@@ -153,7 +153,7 @@ func (got verdict) text() string {
 	switch {
 	case got.Commits == 0:
 		fmt.Fprintf(&b, "verified: nothing is new since %s\n", commits(got.Size))
-	case got.First == uint64(got.Size):
+	case got.Commits == 1:
 		fmt.Fprintf(&b, "verified: commit %d is as it was signed\n", got.First)
 	default:
 		fmt.Fprintf(&b, "verified: commits %d to %d are as they were signed, all of them, in this order\n", got.First, got.First+uint64(got.Commits)-1)
@@ -222,11 +222,41 @@ func (v verifying) offline(c *cobra.Command) (verdict, error) {
 		return got, err
 	}
 	defer file.Close()
-	found, err := transparency.VerifyEvents(c.Context(), file, against)
+	var lines io.Reader = file
+	if v.events == "" { // a folder's commits may be ahead of its checkpoint, which comes last
+		tree, _, err := transparency.ReadCheckpoint(signed)
+		if err != nil {
+			return got, err
+		}
+		lines = &firstLines{from: file, left: tree.N}
+	}
+	found, err := transparency.VerifyEvents(c.Context(), lines, against)
 	if err != nil {
 		return got, err
 	}
 	return got.of(found), nil
+}
+
+// firstLines is so many lines of what it reads.
+type firstLines struct {
+	from io.Reader
+	left int64
+}
+
+func (f *firstLines) Read(p []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := f.from.Read(p)
+	for i, b := range p[:n] {
+		if b != '\n' {
+			continue
+		}
+		if f.left--; f.left == 0 {
+			return i + 1, err
+		}
+	}
+	return n, err
 }
 
 func (got verdict) of(found transparency.Verified) verdict {
