@@ -149,7 +149,7 @@ func (a *API) logTile(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if tile.L > maxTileLevel || tile.N*transparency.Width+int64(tile.W) > k.Tree.N>>(8*tile.L) {
+	if tile.L > maxTileLevel || tile.N > maxTree/transparency.Width || tile.N*transparency.Width+int64(tile.W) > k.Tree.N>>(8*tile.L) {
 		return reply{}, errTile.because(fmt.Sprintf("the newest checkpoint is of %d commits, and its tree has no such tile", k.Tree.N))
 	}
 	if err := a.treeOf(c, k); err != nil {
