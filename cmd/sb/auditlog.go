@@ -141,9 +141,18 @@ func newestCheckpoint(ctx context.Context, to *client.Client, policy *transparen
 	return opened, first
 }
 
-// openCommits reads the commits that a folder has: an events file of that name.
+// openCommits reads the commits that the checkpoint of an exported folder says are there, as an
+// events file.
 func openCommits(dir string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(dir, "commits.jsonl"))
+	signed, err := readSome(filepath.Join(dir, "checkpoint"), 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	tree, _, err := transparency.ReadCheckpoint(signed)
+	if err != nil {
+		return nil, err
+	}
+	return transparency.Bundles(os.DirFS(dir), tree.N), nil
 }
 
 // exportCommits writes an events file: what the stream of the log holds, exactly, one commit a line.

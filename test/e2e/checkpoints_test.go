@@ -44,7 +44,30 @@ func TestTheKeyOfCheckpointsIsRotatedAndMissed(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+	// An auditor believes the folder and the first key only, and finds what was changed in it.
+	policy := filepath.Join(c.dir, "auditor.txt")
+	if err := os.WriteFile(policy, []byte("log "+strings.TrimPrefix(first, "1\t")+"quorum none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c.stop(t)
+	if got := c.sb(t, "auditor", "audit", "verify", "--dir", tiles, "--policy", policy); got.code != 0 || !strings.Contains(got.stdout, "all of them, in this order") {
+		t.Errorf("the folder: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	bundles, err := filepath.Glob(filepath.Join(tiles, "commits", "000.p", "*"))
+	if err != nil || len(bundles) != 1 {
+		t.Fatalf("bundles: %q, %v", bundles, err)
+	}
+	lines, err := os.ReadFile(bundles[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines[len(lines)/2] ^= 1
+	if err := os.WriteFile(bundles[0], lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.sb(t, "auditor", "audit", "verify", "--dir", tiles, "--policy", policy); got.code == 0 {
+		t.Errorf("one bit of the folder was changed: %s", got.stdout)
+	}
 	key := filepath.Join(c.dir, "keys", "checkpoints.json")
 	raw, err := os.ReadFile(key)
 	if err != nil {
