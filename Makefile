@@ -119,6 +119,7 @@ argocd-record: ## build a real Argo CD and Kubernetes API and record what they a
 bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw baseline of the same run
 	@echo "== append against raw publish (ratio, aim 0.8), counting a call against a raw update (ratio), rebuild against COPY (ratio, aim 0.5)," && \
 	echo "== pages of a million secrets by a label (p99-ms, aim 10)," && \
+	echo "== events verified (events/s, aim 300,000; ratio to bare SHA-256), proofs by a million commits (p50-ms, aim 1)," && \
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
 	echo "== 100,000 requests that end at one moment (stored-s and seen-s, aim 60; ratio to bare batches)," && \
 	echo "== decisions by 1,000 rules (µs/decision, aim 50), permissions by 10,000 grants (µs/check, aim 5)," && \
@@ -129,6 +130,8 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	echo "== facts to notices (rows/s, ratio to COPY), notices sent (sent/s, ratio to bare UPDATEs)" && set -o pipefail && { \
 	$(GO) test -run '^$$' -bench 'Append|Take|Writer' -benchtime 4000x -count 3 ./nats && \
 	$(GO) test -run '^$$' -bench Tail -benchtime 500x -count 3 ./projections && \
+	$(GO) test -run '^$$' -bench Verify -benchtime 10x -count 3 -cpu 1 ./transparency && \
+	$(GO) test -run '^$$' -bench Prove -benchtime 2000x ./projections && \
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.5s -count 3 ./policy && \

@@ -52,7 +52,7 @@ type (
 		Account(ctx context.Context, id events.UserID) (store.Account, error)
 		Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 		ChangePassword(ctx context.Context, id events.UserID, password secret.Value, keep events.SessionID, record func([]events.SessionID) error) error
-		ShutOut(ctx context.Context, id events.UserID) ([]events.SessionID, error)
+		ShutOut(ctx context.Context, id events.UserID, record func([]events.SessionID) error) error
 		SetDisabled(ctx context.Context, id events.UserID, disabled bool) error
 		Erase(ctx context.Context, id events.UserID) error
 	}
@@ -66,8 +66,8 @@ type (
 		Revoke(ctx context.Context, id events.TokenID) error
 	}
 	Sessions interface {
-		RevokeOne(ctx context.Context, person events.UserID, id events.SessionID) error
-		RevokeOthers(ctx context.Context, person events.UserID, keep events.SessionID) ([]events.SessionID, error)
+		RevokeOne(ctx context.Context, person events.UserID, id events.SessionID, record func() error) error
+		RevokeOthers(ctx context.Context, person events.UserID, keep events.SessionID, record func([]events.SessionID) error) error
 	}
 
 	// Rights know who may do what. Package rights has it.
@@ -111,11 +111,29 @@ func New(cfg Config) *Accounts { return &Accounts{Config: cfg} }
 
 // execute runs a command on somebody's rights and waits until it counts here.
 func (a *Accounts) execute(ctx context.Context, meta command.Meta, id events.UserID, decide func(command.User) ([]events.Fact, error)) (command.Decision[command.User], error) {
-	done, err := command.Execute(ctx, a.Log, events.UserStream(id), meta, decide)
+	return a.executeEnding(ctx, meta, id, nil, "", decide)
+}
+
+// executeEnding is execute for a command with which sessions end: that is recorded together with
+// it, in the stream of whoever acts.
+func (a *Accounts) executeEnding(
+	ctx context.Context, meta command.Meta, id events.UserID, ended []events.SessionID, cause string, decide func(command.User) ([]events.Fact, error),
+) (command.Decision[command.User], error) {
+	done, err := command.ExecuteBeside(ctx, a.Log, events.UserStream(id), meta, decide, command.Beside{
+		Stream: events.AccessStream(meta.Actor), Facts: revoked(id, ended, cause),
+	})
 	if err != nil {
 		return done, err
 	}
 	return done, a.Rights.WaitFor(ctx, done.Seq)
+}
+
+func revoked(person events.UserID, ended []events.SessionID, cause string) []events.Fact {
+	facts := make([]events.Fact, len(ended))
+	for i, session := range ended {
+		facts[i] = events.SessionRevoked{User: person, Session: session, Cause: cause}
+	}
+	return facts
 }
 
 // record says which sessions ended, in the stream of whoever acts, also when the caller has
@@ -124,12 +142,8 @@ func (a *Accounts) record(ctx context.Context, meta command.Meta, person events.
 	if len(ended) == 0 {
 		return 0, nil
 	}
-	facts := make([]events.Fact, len(ended))
-	for i, session := range ended {
-		facts[i] = events.SessionRevoked{User: person, Session: session, Cause: cause}
-	}
 	own := command.Meta{Command: events.NewCommandID(), Actor: meta.Actor, Correlation: events.CorrelationID(meta.Command), Time: meta.Time}
-	seq, err := command.Record(context.WithoutCancel(ctx), a.Log, events.AccessStream(meta.Actor), own, facts...)
+	seq, err := command.Record(context.WithoutCancel(ctx), a.Log, events.AccessStream(meta.Actor), own, revoked(person, ended, cause)...)
 	if err != nil {
 		return 0, fmt.Errorf("record that sessions ended: %w", err)
 	}

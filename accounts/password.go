@@ -181,17 +181,13 @@ func (a *Accounts) Redeem(ctx context.Context, meta command.Meta, token, passwor
 	meta.Actor = events.UserActor(id) // who has the link
 	var seq events.Seq
 	err = a.Links.Redeem(ctx, token, password, func(used store.Link, ended []events.SessionID) error {
-		done, err := a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) {
+		done, err := a.executeEnding(ctx, meta, id, ended, "password", func(u command.User) ([]events.Fact, error) {
 			if u.State != command.UserActive {
 				return nil, ErrLink
 			}
 			return []events.Fact{events.PasswordSet{By: string(used.Purpose)}}, nil
 		})
-		if err != nil {
-			return err
-		}
 		seq = done.Seq
-		_, err = a.record(ctx, meta, id, ended, "password")
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -220,17 +216,13 @@ func (a *Accounts) ChangePassword(ctx context.Context, meta command.Meta, person
 	}
 	var seq events.Seq
 	err = a.People.ChangePassword(ctx, person.ID, password, session, func(ended []events.SessionID) error {
-		done, err := a.execute(ctx, meta, person.ID, func(u command.User) ([]events.Fact, error) {
+		done, err := a.executeEnding(ctx, meta, person.ID, ended, "password", func(u command.User) ([]events.Fact, error) {
 			if u.State != command.UserActive {
 				return nil, ErrPersonOut
 			}
 			return []events.Fact{events.PasswordSet{By: "password"}}, nil
 		})
-		if err != nil {
-			return err
-		}
 		seq = done.Seq
-		_, err = a.record(ctx, meta, person.ID, ended, "password")
 		return err
 	})
 	return seq, err

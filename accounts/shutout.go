@@ -18,24 +18,21 @@ func (a *Accounts) Disable(ctx context.Context, meta command.Meta, by, id events
 	if err := a.above(by, id, meta.Time); err != nil {
 		return 0, err
 	}
-	seq, err := a.unlessLast(ctx, id, "", meta.Time, func() (command.Decision[command.User], error) {
-		return a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.Disable(meta, by, reason) })
+	return a.unlessLast(ctx, id, "", meta.Time, func() (command.Decision[command.User], error) {
+		return a.shutOut(ctx, meta, id, "disabled", func(u command.User) ([]events.Fact, error) { return u.Disable(meta, by, reason) })
 	})
-	if err != nil {
-		return 0, err
-	}
-	return seq, a.shutOut(ctx, meta, id, "disabled")
 }
 
-// shutOut ends what somebody has, after the fact that says so. The fact counts already: what
-// a crash leaves here opens nothing, and goes when the same is asked again.
-func (a *Accounts) shutOut(ctx context.Context, meta command.Meta, id events.UserID, cause string) error {
-	ended, err := a.People.ShutOut(context.WithoutCancel(ctx), id)
-	if err != nil {
+// shutOut ends what somebody has, with the facts that say so. They come first, and count
+// already: what a crash leaves here opens nothing, and goes when the same is asked again.
+func (a *Accounts) shutOut(
+	ctx context.Context, meta command.Meta, id events.UserID, cause string, decide func(command.User) ([]events.Fact, error),
+) (done command.Decision[command.User], err error) {
+	err = a.People.ShutOut(ctx, id, func(ended []events.SessionID) (err error) {
+		done, err = a.executeEnding(ctx, meta, id, ended, cause, decide)
 		return err
-	}
-	_, err = a.record(ctx, meta, id, ended, cause)
-	return err
+	})
+	return done, err
 }
 
 // Enable lets somebody in again. What ended stays ended.
@@ -59,12 +56,9 @@ func (a *Accounts) Erase(ctx context.Context, meta command.Meta, by, id events.U
 		return 0, err
 	}
 	seq, err := a.unlessLast(ctx, id, "", meta.Time, func() (command.Decision[command.User], error) {
-		return a.execute(ctx, meta, id, func(u command.User) ([]events.Fact, error) { return u.Erase(meta, by) })
+		return a.shutOut(ctx, meta, id, "erased", func(u command.User) ([]events.Fact, error) { return u.Erase(meta, by) })
 	})
 	if err != nil {
-		return 0, err
-	}
-	if err := a.shutOut(ctx, meta, id, "erased"); err != nil {
 		return 0, err
 	}
 	return seq, a.gone(context.WithoutCancel(ctx), id)
@@ -91,13 +85,13 @@ func (a *Accounts) EndOthers(ctx context.Context, meta command.Meta, id events.U
 	return a.endOthers(ctx, meta, id, keep, "owner")
 }
 
-func (a *Accounts) endOthers(ctx context.Context, meta command.Meta, id events.UserID, keep events.SessionID, cause string) (int, events.Seq, error) {
-	ended, err := a.Sessions.RevokeOthers(ctx, id, keep)
-	if err != nil {
-		return 0, 0, err
-	}
-	seq, err := a.record(ctx, meta, id, ended, cause)
-	return len(ended), seq, err
+func (a *Accounts) endOthers(ctx context.Context, meta command.Meta, id events.UserID, keep events.SessionID, cause string) (n int, seq events.Seq, err error) {
+	err = a.Sessions.RevokeOthers(ctx, id, keep, func(ended []events.SessionID) (err error) {
+		n = len(ended)
+		seq, err = a.record(ctx, meta, id, ended, cause)
+		return err
+	})
+	return n, seq, err
 }
 
 // above refuses to touch somebody who manages what by does not: a link, say, would make by
@@ -159,12 +153,13 @@ func administers(p *policy.Powers, now time.Time) bool {
 
 // EndSession ends one session of a person, by their own wish.
 func (a *Accounts) EndSession(ctx context.Context, meta command.Meta, id events.UserID, session events.SessionID) (events.Seq, error) {
-	err := a.Sessions.RevokeOne(ctx, id, session)
+	var seq events.Seq
+	err := a.Sessions.RevokeOne(ctx, id, session, func() (err error) {
+		seq, err = a.record(ctx, meta, id, []events.SessionID{session}, "owner")
+		return err
+	})
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, ErrSession
+		err = ErrSession
 	}
-	if err != nil {
-		return 0, err
-	}
-	return a.record(ctx, meta, id, []events.SessionID{session}, "owner")
+	return seq, err
 }

@@ -64,6 +64,7 @@ const (
 	AmendmentApplied   AmendmentState = "applied"
 	AmendmentRejected  AmendmentState = "rejected"
 	AmendmentWithdrawn AmendmentState = "withdrawn"
+	AmendmentOver      AmendmentState = "over" // nobody decided it in time, and that was told
 )
 
 // Evolve implements [State].
@@ -80,6 +81,8 @@ func (g Governance) Evolve(e events.Event) Governance {
 		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.Approved = append(slices.Clip(a.Approved), f.By) })
 	case events.AmendmentRejected:
 		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State = AmendmentRejected })
+	case events.AmendmentExpired:
+		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State = AmendmentOver })
 	case events.AmendmentWithdrawn:
 		g.Amendments = g.moved(f.Amendment, func(a *Amendment) { a.State = AmendmentWithdrawn })
 	}

@@ -17,6 +17,10 @@ var (
 	// not be stored. Load again and look for the command; never append blindly.
 	ErrOutcomeUnknown = errors.New("the log did not confirm the append")
 
+	// ErrNotStored says that the log did not take a commit, for a reason that is none of the
+	// others: nothing of it is stored. Try again when the log is well.
+	ErrNotStored = errors.New("the log did not take it")
+
 	// ErrLogAway says that the log could not be read now. Nothing was decided; try
 	// again.
 	ErrLogAway = errors.New("the log cannot be reached")

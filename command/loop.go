@@ -48,6 +48,19 @@ type Decision[S any] struct {
 // silence means that the outcome is unknown: it looks whether the command was taken.
 // Errors of decide come back as they are; every other is a fault of the log.
 func Execute[S State[S]](ctx context.Context, log Log, stream events.Stream, meta Meta, decide func(S) ([]events.Fact, error)) (Decision[S], error) {
+	return ExecuteBeside(ctx, log, stream, meta, decide, Beside{})
+}
+
+// Beside are facts that follow from a decision and belong to another stream, where nothing can
+// contradict them. None is nothing.
+type Beside struct {
+	Stream events.Stream
+	Facts  []events.Fact
+}
+
+// ExecuteBeside is [Execute] with facts beside what is decided: both are stored, or none. Where
+// there is nothing to decide they are stored alone; where the command was taken before, they were too.
+func ExecuteBeside[S State[S]](ctx context.Context, log Log, stream events.Stream, meta Meta, decide func(S) ([]events.Fact, error), beside Beside) (Decision[S], error) {
 	var unknown error
 	for attempt := range appendAttempts {
 		if attempt > 0 {
@@ -66,11 +79,14 @@ func Execute[S State[S]](ctx context.Context, log Log, stream events.Stream, met
 			return Decision[S]{State: state, Seq: seq, Repeated: true}, nil
 		}
 		facts, err := decide(state)
+		if err == nil && len(facts) == 0 && len(beside.Facts) > 0 {
+			_, err = Record(ctx, log, beside.Stream, beside.meta(meta), beside.Facts...)
+		}
 		if err != nil || len(facts) == 0 {
 			return Decision[S]{State: state, Seq: seq}, err
 		}
 		commit := wrap(stream, meta, correlation, facts)
-		appended, err := log.Append(ctx, stream, seq, commit)
+		appended, err := beside.append(ctx, log, stream, seq, meta, commit)
 		switch {
 		case err == nil:
 			for _, e := range commit {
@@ -84,13 +100,34 @@ func Execute[S State[S]](ctx context.Context, log Log, stream events.Stream, met
 			defer cancel()
 			ctx, unknown = settle, err
 		default:
-			return Decision[S]{}, fmt.Errorf("append to %s: %w", stream, err)
+			return Decision[S]{}, notStored(stream, err)
 		}
 	}
 	if unknown != nil {
 		return Decision[S]{}, fmt.Errorf("append to %s: %w", stream, unknown)
 	}
 	return Decision[S]{}, fmt.Errorf("append to %s: lost %d races: %w", stream, appendAttempts, ErrConflict)
+}
+
+// meta is the circumstance of what is beside a command: it has ids of its own.
+func (b Beside) meta(of Meta) Meta {
+	of.Correlation, of.Command = events.CorrelationID(of.Command), events.NewCommandID()
+	return of
+}
+
+// append stores a commit with what is beside it.
+func (b Beside) append(ctx context.Context, log Log, stream events.Stream, expected events.Seq, meta Meta, commit []events.Event) (events.Seq, error) {
+	if len(b.Facts) == 0 {
+		return log.Append(ctx, stream, expected, commit)
+	}
+	seqs, err := log.AppendAll(ctx, []Commit{
+		{Stream: stream, Expected: expected, Events: commit},
+		{Stream: b.Stream, Expected: events.AnySeq, Events: wrap(b.Stream, b.meta(meta), "", b.Facts)},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return seqs[0], nil
 }
 
 // Load folds a stream as it stands. Seq is that of its last commit.
@@ -109,9 +146,17 @@ func Record(ctx context.Context, log Log, stream events.Stream, meta Meta, facts
 	meta.Command = events.NewCommandID()
 	seq, err := log.Append(ctx, stream, events.AnySeq, wrap(stream, meta, "", facts))
 	if err != nil {
-		return 0, fmt.Errorf("append to %s: %w", stream, err)
+		return 0, notStored(stream, err)
 	}
 	return seq, nil
+}
+
+// notStored says what became of an append that failed: nothing, unless the log itself says otherwise.
+func notStored(stream events.Stream, err error) error {
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrLogUnsafe) {
+		return fmt.Errorf("append to %s: %w", stream, err)
+	}
+	return fmt.Errorf("append to %s: %w: %w", stream, ErrNotStored, err)
 }
 
 func load[S State[S]](ctx context.Context, log Log, stream events.Stream) (state S, seq events.Seq, correlation events.CorrelationID, err error) {

@@ -60,6 +60,8 @@ type User struct {
 	Delegated  []events.DelegationGiven
 	Factors    []events.FactorEnrolled
 	Notices    *events.NoticesChosen // how they want to be told; nil: as everybody who said nothing
+	Begun      []events.FactorBegun  // factors that wait to be confirmed
+	Links      []events.LinkIssued   // that nobody used; of each purpose one
 
 	taken taken
 }
@@ -74,12 +76,12 @@ func (u User) Evolve(e events.Event) User {
 	case events.UserAdded:
 		u.ID, u.Kind, u.BreakGlass, u.State = f.User, f.Kind, f.BreakGlass, UserActive
 	case events.UserDisabled:
-		u.State = UserDisabled
+		u.State, u.Begun, u.Links = UserDisabled, nil, nil
 	case events.UserEnabled:
 		u.State = UserActive
 	case events.UserErased:
 		u.State = UserErased
-		u.Grants, u.Groups, u.Tokens, u.Delegated, u.Factors, u.Notices = nil, nil, nil, nil, nil, nil
+		u.Grants, u.Groups, u.Tokens, u.Delegated, u.Factors, u.Notices, u.Begun, u.Links = nil, nil, nil, nil, nil, nil, nil, nil
 	case events.GrantGiven:
 		u.Grants = append(slices.Clip(u.Grants), f)
 	case events.GrantTaken:
@@ -101,10 +103,13 @@ func (u User) Evolve(e events.Event) User {
 		u.Delegated = without(u.Delegated, func(d events.DelegationGiven) bool { return d.Delegation == f.Delegation })
 	case events.FactorEnrolled:
 		u.Factors = append(slices.Clip(u.Factors), f)
+		u.Begun = without(u.Begun, func(b events.FactorBegun) bool { return b.Factor == f.Factor })
 	case events.NoticesChosen:
 		u.Notices = &f
 	case events.FactorRemoved:
 		u.Factors = without(u.Factors, func(g events.FactorEnrolled) bool { return g.Factor == f.Factor })
+	default:
+		u = u.ends(e.Fact)
 	}
 	return u
 }

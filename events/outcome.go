@@ -53,6 +53,8 @@ var outcomes = map[Outcome][]string{
 		"sb.access.audit_read.v1", "sb.access.audit_compared.v1", "sb.access.evidence_exported.v1", "sb.access.session_renewed.v1",
 		"sb.user.link_expired.v1", "sb.user.token_expired.v1", "sb.user.factor_abandoned.v1", "sb.user.delegation_expired.v1",
 		"sb.governance.amendment_expired.v1",
+		"sb.user.factor_begun.v1", "sb.user.notices_tested.v1", "sb.access.step_up_begun.v1", "sb.access.report_exported.v1",
+		"sb.integration.tested.v1", "sb.integration.delivery_retried.v1",
 	},
 }
 

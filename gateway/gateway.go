@@ -139,7 +139,7 @@ func (g *Gateway) Serve(ctx context.Context, account string, service events.Serv
 		result, err = g.serve(ctx, agent, service, request)
 	}
 	if err != nil {
-		g.audit(ctx, agent, service, err)
+		err = g.audit(ctx, agent, service, err)
 		return g.reply(account, service, request, events.ServiceReply[any]{Error: g.explain(agent, service, err)})
 	}
 	return g.reply(account, service, request, events.ServiceReply[any]{Result: &result})
@@ -236,7 +236,7 @@ func (g *Gateway) explain(agent command.Agent, service events.Service, err error
 		// A key of the wrong suite is about to be rotated: the call may succeed then.
 		later := service == events.ServiceDataKey && errors.Is(err, ErrSuiteRefused)
 		return &events.ServiceError{Code: rejection.Code, Detail: rejection.Detail, Retry: later}
-	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
+	case errors.Is(err, kms.ErrUnavailable), errors.Is(err, command.ErrNotStored), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		g.Logger.Warn("agent service could not answer", "agent", agent.ID, "service", service, "err", err)
 		return &events.ServiceError{Code: "unavailable", Detail: "the control plane cannot do this now; try again", Retry: true}
@@ -251,26 +251,29 @@ var ordinary = []error{command.ErrJobOver, command.ErrAttemptStale, command.ErrR
 	command.ErrApprovalsVoided, command.ErrValuesHeld, custody.ErrValuesLost, custody.ErrEnvelopeBroken, ErrClusterClock, ErrNothingWatched, ErrLogNotKept}
 
 // audit records refusals that no honest agent meets. Of one that goes on and on they
-// are counted in the server's log only, so that it cannot make the facts grow for ever.
-func (g *Gateway) audit(ctx context.Context, agent command.Agent, service events.Service, err error) {
+// are counted in the server's log only, so that it cannot make the facts grow for ever. It
+// returns what is to be answered: where a denial cannot be recorded, nothing is said but that.
+func (g *Gateway) audit(ctx context.Context, agent command.Agent, service events.Service, err error) error {
 	var rejection *command.Rejection
 	if !errors.As(err, &rejection) || slices.ContainsFunc(ordinary, func(o error) bool { return errors.Is(err, o) }) {
-		return
+		return err
 	}
 	limit, _ := g.denials.LoadOrStore(agent.ID, rate.NewLimiter(rate.Every(time.Minute/denialsPerMinute), denialsPerMinute))
 	if !limit.(*rate.Limiter).AllowN(g.Now(), 1) {
 		g.Logger.Warn("denial is not recorded: there are too many of this agent", "agent", agent.ID, "service", service, "code", rejection.Code)
-		return
+		return err
 	}
 	actor := events.AgentActor(agent.ID)
 	if agent.ID == "" {
 		actor = events.Anonymous
 	}
-	_, err = command.Record(context.WithoutCancel(ctx), g.Log, events.AccessStream(actor), g.meta(actor, events.NewCommandID()),
+	_, fault := command.Record(context.WithoutCancel(ctx), g.Log, events.AccessStream(actor), g.meta(actor, events.NewCommandID()),
 		events.AccessDenied{Action: "agent." + string(service), Resource: "agent/" + string(agent.ID), Code: rejection.Code})
-	if err != nil {
-		g.Logger.Error("denial is not recorded", "agent", agent.ID, "service", service, "err", err)
+	if fault != nil {
+		g.Logger.Error("denial is not recorded", "agent", agent.ID, "service", service, "err", fault)
+		return fault
 	}
+	return err
 }
 
 func (g *Gateway) meta(actor events.Actor, id events.CommandID) command.Meta {

@@ -12,7 +12,7 @@ import (
 // SetPersonal takes the address of an incoming webhook by which somebody has themselves told, in
 // place of another one. Its row goes with the person's. Errors: [command.ErrIntegrationSecret]
 // where it is no address.
-func (i *Integrations) SetPersonal(ctx context.Context, user events.UserID, address secret.Value) error {
+func (i *Integrations) SetPersonal(ctx context.Context, user events.UserID, address secret.Value, record func() error) error {
 	if _, err := HostOf(address); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (i *Integrations) SetPersonal(ctx context.Context, user events.UserID, addr
 		if err != nil {
 			return err
 		}
-		err = i.Store.Put(ctx, owner, []Sealed{sealed}, nil, func() error { return nil })
+		err = i.Store.Put(ctx, owner, []Sealed{sealed}, nil, record)
 		if !errors.Is(err, ErrMoved) {
 			return err
 		}

@@ -39,6 +39,12 @@ func (c Checkpoint) Note() []byte {
 	return note
 }
 
+// Cosigned is the newest that a witness cosigned.
+type Cosigned struct {
+	Size int64
+	Line string // with the time at which it did (transparency.CosignedAt)
+}
+
 // Checkpoints are kept outside of the log. Package store has them in Postgres.
 type Checkpoints interface {
 	// Latest is the one of the largest tree, or ErrNoCheckpoint.

@@ -40,31 +40,25 @@ func (t Tree) ReadTiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, error
 		last = append(last, tile.N*transparency.Width+int64(tile.W)-1)
 	}
 	rows, err := t.Pool.Query(ctx, `
-		WITH tiles AS (
-			SELECT *
-			FROM   unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[]) AS t (tile, level, first, last)
-		)
-		SELECT t.tile, c.seq - 1 AS number, c.hash
-		FROM   tiles t
-		JOIN   audit.commits c ON c.seq BETWEEN t.first + 1 AND t.last + 1
-		WHERE  t.level = 0
-		UNION  ALL
-		SELECT t.tile, n.number, n.hash
-		FROM   tiles t
-		JOIN   audit.nodes n ON n.level = t.level AND n.number BETWEEN t.first AND t.last
-		WHERE  t.level > 0
-		ORDER  BY tile, number`, planned, which, levels, first, last)
+		SELECT t.tile,
+		       CASE t.level
+		       WHEN 0 THEN (SELECT string_agg(c.hash, '' ORDER BY c.seq)
+		                    FROM   audit.commits c
+		                    WHERE  c.seq BETWEEN t.first + 1 AND t.last + 1)
+		       ELSE        (SELECT string_agg(n.hash, '' ORDER BY n.number)
+		                    FROM   audit.nodes n
+		                    WHERE  n.level = t.level
+		                    AND    n.number BETWEEN t.first AND t.last)
+		       END
+		FROM   unnest($1::integer[], $2::integer[], $3::bigint[], $4::bigint[]) AS t (tile, level, first, last)`, planned, which, levels, first, last)
 	if err != nil {
 		return nil, fmt.Errorf("read %d tiles: %w", len(tiles), err)
 	}
 	data := make([][]byte, len(tiles))
 	var tile int32
-	var number int64
-	var hash []byte
-	_, err = pgx.ForEachRow(rows, []any{&tile, &number, &hash}, func() error {
-		if number == first[tile]+int64(len(data[tile])/tlog.HashSize) {
-			data[tile] = append(data[tile], hash...)
-		}
+	var hashes []byte
+	_, err = pgx.ForEachRow(rows, []any{&tile, &hashes}, func() error {
+		data[tile] = append([]byte(nil), hashes...)
 		return nil
 	})
 	if err != nil {

@@ -86,6 +86,12 @@ func cleanUserFact(fact events.Fact) events.Fact {
 	case events.DelegationEnded:
 		f.Delegation = clean(f.Delegation)
 		return f
+	case events.TokenExpired:
+		f.Token = clean(f.Token)
+		return f
+	case events.DelegationExpired:
+		f.Delegation = clean(f.Delegation)
+		return f
 	case events.FactorEnrolled:
 		f.Factor, f.Kind = clean(f.Factor), clean(f.Kind)
 		return f

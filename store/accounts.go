@@ -103,10 +103,10 @@ func (p People) Accounts(ctx context.Context, kind events.UserKind, after Place,
 	return all, nil
 }
 
-// ShutOut keeps somebody out: it ends their sessions, links and tokens, and returns the
-// sessions. It acts at once.
-func (p People) ShutOut(ctx context.Context, id events.UserID) (ended []events.SessionID, err error) {
-	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+// ShutOut keeps somebody out: it ends their sessions, links and tokens. record is told which
+// sessions, before any of that counts; where it fails, nothing was done.
+func (p People) ShutOut(ctx context.Context, id events.UserID, record func([]events.SessionID) error) error {
+	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			"UPDATE private.people SET disabled = true WHERE id = $1",
 			"DELETE FROM private.links WHERE person = $1",
@@ -116,13 +116,16 @@ func (p People) ShutOut(ctx context.Context, id events.UserID) (ended []events.S
 				return err
 			}
 		}
-		ended, err = endSessions(ctx, tx, id, "")
-		return err
+		ended, err := endSessions(ctx, tx, id, "")
+		if err != nil {
+			return err
+		}
+		return record(ended)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("shut somebody out: %w", err)
+		return fmt.Errorf("shut somebody out: %w", err)
 	}
-	return ended, nil
+	return nil
 }
 
 // endSessions ends the sessions of a person but one.
@@ -164,22 +167,39 @@ func (s Sessions) List(ctx context.Context, person events.UserID) ([]Session, er
 	return all, nil
 }
 
-// RevokeOne ends a session of a person, or returns ErrNotFound.
-func (s Sessions) RevokeOne(ctx context.Context, person events.UserID, id events.SessionID) error {
-	n, err := s.delete(ctx, "revoke a session", "DELETE FROM private.sessions WHERE id = $1 AND person = $2", id, person)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("revoke a session: %w", ErrNotFound)
+// RevokeOne ends one session of a person, if record keeps that it ended. ErrNotFound if they have
+// no such session.
+func (s Sessions) RevokeOne(ctx context.Context, person events.UserID, id events.SessionID, record func() error) error {
+	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, "DELETE FROM private.sessions WHERE id = $1 AND person = $2", id, person)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return record()
+	})
+	if err != nil {
+		return fmt.Errorf("revoke a session: %w", err)
 	}
-	return err
+	return nil
 }
 
-// RevokeOthers ends the sessions of a person but one, and returns them.
-func (s Sessions) RevokeOthers(ctx context.Context, person events.UserID, keep events.SessionID) ([]events.SessionID, error) {
-	ended, err := endSessions(ctx, s.Pool, person, keep)
+// RevokeOthers ends the sessions of a person but one. record is told which, before any has ended;
+// where it fails, none has.
+func (s Sessions) RevokeOthers(ctx context.Context, person events.UserID, keep events.SessionID, record func([]events.SessionID) error) error {
+	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		ended, err := endSessions(ctx, tx, person, keep)
+		if err != nil {
+			return err
+		}
+		return record(ended)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("revoke the sessions of a person: %w", err)
+		return fmt.Errorf("revoke the sessions of a person: %w", err)
 	}
-	return ended, nil
+	return nil
 }
 
 // deleteStale removes links and tokens that have ended, and failures and networks that count

@@ -170,7 +170,7 @@ func TestAMachinesTokenEndsByItsTimeByRevocationAndWithItsMachine(t *testing.T) 
 	}
 	wantErr(t, "revoked", lookup(token), store.ErrNotFound)
 	_, token = issue()
-	if _, err := people.ShutOut(t.Context(), ci.ID); err != nil {
+	if err := people.ShutOut(t.Context(), ci.ID, func([]events.SessionID) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	wantErr(t, "of a machine that is shut out", lookup(token), store.ErrNotFound)

@@ -333,9 +333,11 @@ func (d Deliveries) List(ctx context.Context, to notices.Recipient, cursor strin
 }
 
 // Retry lets a delivery that was given up be sent again, from its first attempt on. It goes by
-// itself, whatever it went out with before. Errors: [notices.ErrNoDelivery].
-func (d Deliveries) Retry(ctx context.Context, to notices.Recipient, id events.DeliveryID, now time.Time) error {
-	tag, err := d.Pool.Exec(ctx, `
+// itself, whatever it went out with before. record is called before it is let; where it fails,
+// nothing was done. Errors: [notices.ErrNoDelivery].
+func (d Deliveries) Retry(ctx context.Context, to notices.Recipient, id events.DeliveryID, now time.Time, record func() error) error {
+	err := pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
 		UPDATE private.deliveries
 		SET    state = 'waiting',
 		       due_at = $3,
@@ -347,9 +349,14 @@ func (d Deliveries) Retry(ctx context.Context, to notices.Recipient, id events.D
 		WHERE  id = $1
 		AND    recipient = $2
 		AND    state IN ('dead', 'unset')`, id, to, stored(now))
-	if err == nil && tag.RowsAffected() == 0 {
-		err = notices.ErrNoDelivery
-	}
+		if err == nil && tag.RowsAffected() == 0 {
+			err = notices.ErrNoDelivery
+		}
+		if err != nil {
+			return err
+		}
+		return record()
+	})
 	if err != nil {
 		return fmt.Errorf("retry %s: %w", id, err)
 	}

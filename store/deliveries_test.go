@@ -182,13 +182,13 @@ func TestWhatBecameOfDeliveriesIsKept(t *testing.T) {
 	if times, err := d.SentSince(t.Context(), to, someDay, 5); err != nil || len(times) != 1 || !times[0].Equal(later) { // one message
 		t.Errorf("sent at %v, %v", times, err)
 	}
-	if err := d.Retry(t.Context(), to, sent.ID, later); !errors.Is(err, notices.ErrNoDelivery) {
+	if err := d.Retry(t.Context(), to, sent.ID, later, kept); !errors.Is(err, notices.ErrNoDelivery) {
 		t.Errorf("what was sent is retried: %v", err)
 	}
-	if err := d.Retry(t.Context(), "integration:other", dead.ID, later); !errors.Is(err, notices.ErrNoDelivery) {
+	if err := d.Retry(t.Context(), "integration:other", dead.ID, later, kept); !errors.Is(err, notices.ErrNoDelivery) {
 		t.Errorf("another's is retried: %v", err)
 	}
-	if err := d.Retry(t.Context(), to, dead.ID, later); err != nil {
+	if err := d.Retry(t.Context(), to, dead.ID, later, kept); err != nil {
 		t.Fatal(err)
 	}
 	if waiting, late, err := d.Depth(t.Context(), later.Add(time.Minute)); err != nil || waiting != 2 || late != time.Minute {

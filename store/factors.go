@@ -332,9 +332,8 @@ func (s Factors) ForgetCodes(ctx context.Context, user events.UserID) error {
 	return nil
 }
 
-// PutCodes implements [factors.Store]. All of them are there, or none; whatever was there,
-// by another call of the same moment, is gone.
-func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]byte, now time.Time) error {
+// PutCodes implements [factors.Store].
+func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]byte, now time.Time, record func() error) error {
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		if err := lockFactors(ctx, tx, user); err != nil {
 			return err
@@ -345,7 +344,10 @@ func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]by
 		_, err := tx.Exec(ctx, `
 			INSERT INTO private.recovery_codes (person, hash, made_at)
 			SELECT $1, unnest($2::bytea[]), $3`, user, hashes, stored(now))
-		return err
+		if err != nil {
+			return err
+		}
+		return record()
 	})
 	if err != nil {
 		return fmt.Errorf("store recovery codes: %w", err)

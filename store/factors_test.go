@@ -104,7 +104,7 @@ func TestASessionIsSteppedUpUntilAFactorGoes(t *testing.T) {
 	if err := rows.Enrol(t.Context(), f, true, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if err := rows.PutCodes(t.Context(), person.ID, [][]byte{make([]byte, 32)}, clock.Now()); err != nil {
+	if err := rows.PutCodes(t.Context(), person.ID, [][]byte{make([]byte, 32)}, clock.Now(), kept); err != nil {
 		t.Fatal(err)
 	}
 	wantErr(t, "somebody else's", rows.Retire(t.Context(), events.NewUserID(), f.ID, factors.CauseOwner), factors.ErrUnknown)

@@ -288,11 +288,11 @@ func TestAnAddressOfAPersonGoesWithThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.SetPersonal(t.Context(), ada.ID, value("http://hooks.example.org")); !errors.Is(err, command.ErrIntegrationSecret) {
+	if err := r.SetPersonal(t.Context(), ada.ID, value("http://hooks.example.org"), kept); !errors.Is(err, command.ErrIntegrationSecret) {
 		t.Errorf("in clear: %v", err)
 	}
 	for _, url := range []string{"https://hooks.example.org/1", "https://hooks.example.org/2"} {
-		if err := r.SetPersonal(t.Context(), ada.ID, value(url)); err != nil {
+		if err := r.SetPersonal(t.Context(), ada.ID, value(url), kept); err != nil {
 			t.Fatal(err)
 		}
 		got, err := r.OpenPersonal(t.Context(), ada.ID)

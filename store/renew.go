@@ -44,11 +44,12 @@ func (s Sessions) OpenBrowser(ctx context.Context, person events.UserID) (Sessio
 
 // Renew keeps a browser's session that was looked up open, and returns the token that counts from
 // now on. The one before counts for half a minute more; to renew by it gives the same token once
-// more. ErrNotFound if the session has ended or is no browser's.
-func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value) (secret.Value, error) {
+// more. record is called where another token will count, and before it does; where it fails, none
+// was made. ErrNotFound if the session has ended or is no browser's.
+func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value, record func() error) (secret.Value, error) {
 	var next secret.Value
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) (err error) {
-		next, err = s.renew(ctx, tx, session.ID, token)
+		next, err = s.renew(ctx, tx, session.ID, token, record)
 		return err
 	})
 	if err != nil {
@@ -58,7 +59,7 @@ func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value
 	return next, nil
 }
 
-func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value) (secret.Value, error) {
+func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, record func() error) (secret.Value, error) {
 	now := s.now()
 	var current, idToken []byte
 	var rotated time.Time
@@ -80,7 +81,11 @@ func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, tok
 	case now.Sub(rotated) < rotateEvery:
 		return secret.New(bytes.Clone(token.Expose())), nil
 	}
-	return s.rotate(ctx, tx, id, token, idToken)
+	next, err := s.rotate(ctx, tx, id, token, idToken)
+	if err != nil {
+		return next, err
+	}
+	return next, record()
 }
 
 // rotate replaces the token of a session. The row is locked.
@@ -145,9 +150,8 @@ func nextToken(token secret.Value, salt []byte) (secret.Value, error) {
 	return secret.New(base64.RawURLEncoding.AppendEncode(nil, raw)), nil
 }
 
-// EndCopied ends a session whose token was copied, if record keeps that it ended. One that has
-// ended is not recorded again.
-func (s Sessions) EndCopied(ctx context.Context, id events.SessionID, record func() error) error {
+// End ends a session, if record keeps that it ended. One that has ended is not recorded again.
+func (s Sessions) End(ctx context.Context, id events.SessionID, record func() error) error {
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, "DELETE FROM private.sessions WHERE id = $1", id)
 		if err != nil || tag.RowsAffected() == 0 {
@@ -156,7 +160,7 @@ func (s Sessions) EndCopied(ctx context.Context, id events.SessionID, record fun
 		return record()
 	})
 	if err != nil {
-		return fmt.Errorf("end a session that was copied: %w", err)
+		return fmt.Errorf("end a session: %w", err)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (b *tab) renew(token secret.Value) (secret.Value, error) {
 	if err != nil {
 		return secret.Value{}, err
 	}
-	return b.sessions.Renew(b.t.Context(), found, token)
+	return b.sessions.Renew(b.t.Context(), found, token, kept)
 }
 
 func (b *tab) mustRenew(token secret.Value) secret.Value {
@@ -59,6 +59,9 @@ func (b *tab) lookup(token secret.Value) error {
 
 func same(a, b secret.Value) bool { return string(a.Expose()) == string(b.Expose()) }
 
+// kept is a fact that was stored.
+func kept() error { return nil }
+
 func TestABrowsersSessionLastsWhileItIsRenewedAndNotWhileItIsUsed(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
@@ -76,7 +79,7 @@ func TestABrowsersSessionLastsWhileItIsRenewedAndNotWhileItIsUsed(t *testing.T) 
 	}
 	b.clock.Add(time.Microsecond)
 	wantErr(t, "used, and not renewed", b.lookup(b.token), store.ErrNotFound)
-	_, err = b.sessions.Renew(t.Context(), found, b.token)
+	_, err = b.sessions.Renew(t.Context(), found, b.token, kept)
 	wantErr(t, "renewed too late", err, store.ErrNotFound)
 	_, err = b.sessions.ByID(t.Context(), found.ID)
 	wantErr(t, "looked up by its id", err, store.ErrNotFound)
@@ -101,7 +104,7 @@ func TestABrowsersSessionLastsWhileItIsRenewedAndNotWhileItIsUsed(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.sessions.Renew(t.Context(), other, bearer)
+	_, err = b.sessions.Renew(t.Context(), other, bearer, kept)
 	wantErr(t, "no browser's", err, store.ErrNotFound)
 }
 
@@ -136,18 +139,18 @@ func TestATokenThatWasReplacedCountsForAMomentAndThenBetraysACopy(t *testing.T) 
 	second := b.mustRenew(first)
 	b.clock.Add(time.Hour / 6)
 	wantErr(t, "an older one", b.lookup(b.token), store.ErrCopied)
-	_, err = b.sessions.Renew(t.Context(), copied, b.token)
+	_, err = b.sessions.Renew(t.Context(), copied, b.token, kept)
 	wantErr(t, "renewed by an older one", err, store.ErrNotFound)
 
 	// What is not recorded does not happen, and it happens once.
 	refused := errors.New("not recorded")
-	wantErr(t, "not recorded", b.sessions.EndCopied(t.Context(), copied.ID, func() error { return refused }), refused)
+	wantErr(t, "not recorded", b.sessions.End(t.Context(), copied.ID, func() error { return refused }), refused)
 	if err := b.lookup(second); err != nil {
 		t.Errorf("it happened: %v", err)
 	}
 	recorded := 0
 	for range 2 {
-		if err := b.sessions.EndCopied(t.Context(), copied.ID, func() error { recorded++; return nil }); err != nil {
+		if err := b.sessions.End(t.Context(), copied.ID, func() error { recorded++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -175,7 +178,7 @@ func TestTabsThatRenewAtOnceShareOneToken(t *testing.T) {
 		for i := range got {
 			group.Go(func() {
 				var err error
-				if got[i], err = b.sessions.Renew(t.Context(), found, b.token); err != nil {
+				if got[i], err = b.sessions.Renew(t.Context(), found, b.token, kept); err != nil {
 					t.Error(err)
 				}
 			})
@@ -230,7 +233,7 @@ func TestAnIDTokenFollowsTheTokenOfItsSession(t *testing.T) {
 		t.Fatalf("%+v, %v", opened, err)
 	}
 	clock.Add(time.Minute)
-	next, err := sessions.Renew(t.Context(), opened, token)
+	next, err := sessions.Renew(t.Context(), opened, token, kept)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +243,7 @@ func TestAnIDTokenFollowsTheTokenOfItsSession(t *testing.T) {
 		}
 	}
 	clock.Add(time.Minute)
-	if _, err := sessions.Renew(t.Context(), opened, next); err != nil {
+	if _, err := sessions.Renew(t.Context(), opened, next, kept); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ids.IDToken(t.Context(), opened.ID, token); err == nil {

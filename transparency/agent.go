@@ -55,11 +55,20 @@ func OpenCosignature(checkpoint, line, key string) (time.Time, error) {
 	if !found || strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, "\n") {
 		return time.Time{}, ErrCosignature
 	}
-	n, err := note.Open([]byte(text+"\n\n"+line), note.VerifierList(v))
-	if err != nil {
+	if _, err := note.Open([]byte(text+"\n\n"+line), note.VerifierList(v)); err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", ErrCosignature, err)
 	}
-	at, err := torchwood.CosignatureTimestamp(n.Sigs[0])
+	return CosignedAt(line)
+}
+
+// CosignedAt is when a witness says that it signed a line that was verified before. Errors wrap
+// [ErrCosignature].
+func CosignedAt(line string) (time.Time, error) {
+	words := strings.Fields(line) // a dash, the name, and the signature
+	if len(words) != 3 {
+		return time.Time{}, ErrCosignature
+	}
+	at, err := torchwood.CosignatureTimestamp(note.Signature{Name: words[1], Base64: words[2]})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", ErrCosignature, err)
 	}

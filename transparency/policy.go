@@ -28,7 +28,7 @@ type Policy struct {
 	origin string
 	rules  torchwood.Policy
 
-	witnesses int
+	witnesses []string
 }
 
 // ParsePolicy reads a policy. It names exactly one key of a log: of two, the library would want both
@@ -38,14 +38,15 @@ func ParsePolicy(text []byte) (*Policy, error) {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", ErrPolicy, MaxPolicy)
 	}
 	var keys []string
-	witnesses := 0
+	var witnesses []string
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
 		switch fields := strings.Fields(line); {
 		case len(fields) > 1 && fields[0] == "log":
 			keys = append(keys, fields[1])
-		case len(fields) > 1 && fields[0] == "witness":
-			witnesses++
+		case len(fields) > 2 && fields[0] == "witness":
+			name, _, _ := strings.Cut(fields[2], "+")
+			witnesses = append(witnesses, name)
 		}
 	}
 	if len(keys) != 1 {
@@ -71,8 +72,8 @@ func (p *Policy) Origin() string { return p.origin }
 // Key is the log's key.
 func (p *Policy) Key() string { return p.key }
 
-// Witnesses is how many witnesses it names.
-func (p *Policy) Witnesses() int { return p.witnesses }
+// Witnesses are the names of its witnesses' keys, with which their cosignatures begin.
+func (p *Policy) Witnesses() []string { return slices.Clone(p.witnesses) }
 
 // Rules is the policy for the library.
 func (p *Policy) Rules() torchwood.Policy { return p.rules }

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/window"
 	"secretsbridge/projections"
+	"secretsbridge/transparency"
 	"secretsbridge/web/api"
 )
 
@@ -36,9 +39,13 @@ func (a *API) listAgents(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	cosigned, err := a.cosigned(c.ctx(), found.Items...)
+	if err != nil {
+		return reply{}, err
+	}
 	page := api.Page[api.Agent]{Items: make([]api.Agent, 0, len(found.Items)), Next: found.Next}
 	for _, item := range found.Items {
-		page.Items = append(page.Items, agentOf(item))
+		page.Items = append(page.Items, agentOf(item, cosigned[item.ID]))
 	}
 	return reply{status: http.StatusOK, body: page}, nil
 }
@@ -51,7 +58,33 @@ func (a *API) showAgent(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusOK, body: agentOf(found)}, nil
+	cosigned, err := a.cosigned(c.ctx(), found)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: agentOf(found, cosigned[found.ID])}, nil
+}
+
+// cosigned says how far each of the agents has vouched for the log.
+func (a *API) cosigned(ctx context.Context, agents ...projections.Agent) (map[events.AgentID]*api.Cosigned, error) {
+	names := make([]string, len(agents))
+	for i, agent := range agents {
+		names[i] = transparency.AgentWitness(agent.ID)
+	}
+	found, err := a.Cosignatures.Vouched(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	cosigned := map[events.AgentID]*api.Cosigned{}
+	for name, newest := range found {
+		id, _ := transparency.WitnessAgent(name)
+		at, err := transparency.CosignedAt(newest.Line)
+		if err != nil {
+			return nil, fmt.Errorf("cosignature of %s: %w", name, err)
+		}
+		cosigned[id] = &api.Cosigned{Size: newest.Size, At: at}
+	}
+	return cosigned, nil
 }
 
 // inviteAgent issues a one-time token. It is in this answer and nowhere else.

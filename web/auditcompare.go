@@ -36,6 +36,9 @@ func DifferenceOf(d projections.Difference) api.AuditDifference {
 // compareAudit compares views and audit with the log and answers with the rows that differ, each
 // on a line, and the outcome. It takes as long as folding the log does.
 func (a *API) compareAudit(c *call) (reply, error) {
+	if err := c.decode(&struct{}{}); err != nil {
+		return reply{}, err
+	}
 	if _, err := c.query(); err != nil {
 		return reply{}, err
 	}

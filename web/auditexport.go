@@ -40,15 +40,13 @@ func (a *API) exportAudit(c *call) (reply, error) {
 	if left == 0 {
 		left = maxExportRows
 	}
-	recorded := false
+	first := true
 	return a.export(c, document{
 		name: "audit", extension: ".jsonl", contentType: linesType, head: func(*bytes.Buffer) {},
+		fact: events.AuditExported{Filters: slices.Sorted(maps.Keys(q))},
 		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
-			if !recorded {
-				if _, err := a.record(c, c.actor, events.AuditExported{Filters: slices.Sorted(maps.Keys(q))}); err != nil {
-					return 0, "", err
-				}
-				recorded, cursor = true, filter.Cursor
+			if first {
+				first, cursor = false, filter.Cursor
 			}
 			part := filter
 			part.Cursor, part.Limit = cursor, min(left, projections.MaxLimit)

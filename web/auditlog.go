@@ -26,8 +26,9 @@ type Ledger interface {
 	// Latest is the newest checkpoint, or [ledger.ErrNoCheckpoint].
 	Latest(ctx context.Context) (ledger.Checkpoint, error)
 
-	// Cosigned is the newest that at least so many witnesses cosigned, or [ledger.ErrNoCheckpoint].
-	Cosigned(ctx context.Context, witnesses int) (ledger.Checkpoint, error)
+	// Cosigned is the newest that at least so many witnesses cosigned, of those that are named, or of
+	// all where none is; or [ledger.ErrNoCheckpoint].
+	Cosigned(ctx context.Context, least int, witnesses []string) (ledger.Checkpoint, error)
 
 	// Keys are those of the log and of its witnesses, agents included.
 	Keys(ctx context.Context) (LogKeys, error)
@@ -88,10 +89,17 @@ func (a *API) checkpointOf(c *call, q url.Values) (k ledger.Checkpoint, err erro
 	if err != nil {
 		return k, err
 	}
+	named := q["witness"]
+	if len(named) > maxWitnesses {
+		return k, errParameter.because(fmt.Sprintf("at most %d witnesses can be named", maxWitnesses))
+	}
+	if witnesses == 0 {
+		witnesses = len(named)
+	}
 	if witnesses == 0 {
 		k, err = a.Ledger.Latest(c.ctx())
 	} else {
-		k, err = a.Ledger.Cosigned(c.ctx(), witnesses)
+		k, err = a.Ledger.Cosigned(c.ctx(), witnesses, named)
 	}
 	if errors.Is(err, ledger.ErrNoCheckpoint) {
 		return k, errNoCheckpoint
@@ -101,7 +109,7 @@ func (a *API) checkpointOf(c *call, q url.Values) (k ledger.Checkpoint, err erro
 
 // logCheckpoint answers with a signed checkpoint.
 func (a *API) logCheckpoint(c *call) (reply, error) {
-	q, err := c.query("witnesses")
+	q, err := c.query("witnesses", "witness")
 	if err != nil {
 		return reply{}, err
 	}
@@ -315,7 +323,7 @@ func texts(hashes []tlog.Hash) []string {
 
 // logProof answers with a text that proves a commit to who has a policy and its bytes.
 func (a *API) logProof(c *call) (reply, error) {
-	q, err := c.query("witnesses")
+	q, err := c.query("witnesses", "witness")
 	if err != nil {
 		return reply{}, err
 	}

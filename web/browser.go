@@ -48,22 +48,15 @@ func (c *call) keepSession(token secret.Value, life time.Duration) {
 	setCookie(c.w, sessionCookie, string(token.Expose()), life, http.SameSiteStrictMode)
 }
 
-// replaces ends the session that a browser had before it signed in again, and returns the fact, if
-// there was one.
-func (a *API) replaces(c *call) (*events.SessionRevoked, error) {
+// replaced is the session that a browser had before it signed in again, or nil.
+func (a *API) replaced(c *call) (*store.Session, error) {
 	token := secret.New([]byte(cookieOf(c.r, sessionCookie)))
 	defer token.Zero()
 	old, err := a.lookUp(c, token)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !old.Browser {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := a.Sessions.Revoke(c.ctx(), old.ID); err != nil {
-		return nil, err
-	}
-	return &events.SessionRevoked{User: old.Person.ID, Session: old.ID, Cause: causeReplaced}, nil
+	return &old, err
 }
 
 // renewSession keeps a browser's session open. Nothing else does: a page that is left alone asks
@@ -75,7 +68,11 @@ func (a *API) renewSession(c *call) (reply, error) {
 	if !c.cookie || !c.found.Browser {
 		return reply{}, errNotRenewable
 	}
-	token, err := a.Sessions.Renew(c.ctx(), c.found, c.bearer)
+	var seq events.Seq
+	token, err := a.Sessions.Renew(c.ctx(), c.found, c.bearer, func() (err error) {
+		seq, err = a.record(c, c.actor, events.SessionRenewed{User: c.person.ID, Session: c.session})
+		return err
+	})
 	if errors.Is(err, store.ErrNotFound) { // it ended this moment
 		return reply{}, errSessionExpired
 	}
@@ -84,7 +81,7 @@ func (a *API) renewSession(c *call) (reply, error) {
 	}
 	defer token.Zero()
 	c.keepSession(token, c.found.Ends.Sub(c.now))
-	return reply{status: http.StatusOK, body: api.Renewed{
+	return reply{status: http.StatusOK, seq: seq, body: api.Renewed{
 		Expires: c.found.Ends, IdleSeconds: int(store.BrowserIdleEnd.Seconds()), Now: c.now,
 	}}, nil
 }
@@ -104,7 +101,7 @@ func (a *API) lookUp(c *call, token secret.Value) (store.Session, error) {
 // is in two hands, and nobody knows whose are the right ones.
 func (a *API) endCopied(c *call, s store.Session) error {
 	ctx := context.WithoutCancel(c.ctx())
-	err := a.Sessions.EndCopied(ctx, s.ID, func() error {
+	err := a.Sessions.End(ctx, s.ID, func() error {
 		meta := command.Meta{Command: events.NewCommandID(), Actor: guardian, Time: a.Now()}
 		fact := events.SessionRevoked{User: s.Person.ID, Session: s.ID, Cause: causeCopied}
 		_, err := command.Record(ctx, a.Log, events.AccessStream(events.UserActor(s.Person.ID)), meta, fact)

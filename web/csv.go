@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"secretsbridge/events"
 )
 
 const (
@@ -56,8 +58,9 @@ func asCSV(q url.Values) (bool, error) {
 
 // table is a report as CSV.
 type table struct {
-	name   string // of the file
-	header []string
+	name    string   // of the file, and of the report
+	filters []string // names of the parameters that it was narrowed by, sorted
+	header  []string
 
 	// page returns what follows a cursor, and the next one.
 	page func(ctx context.Context, cursor string) (rows [][]string, next string, err error)
@@ -71,7 +74,7 @@ func (t table) document() document {
 		_ = lines.WriteAll(rows) // to memory
 	}
 	return document{
-		name: t.name, extension: ".csv", contentType: csvType,
+		name: t.name, extension: ".csv", contentType: csvType, fact: events.ReportExported{Report: t.name, Filters: t.filters},
 		head: func(to *bytes.Buffer) { write(to, t.header) },
 		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
 			rows, next, err := t.page(ctx, cursor)
@@ -92,6 +95,10 @@ func (t table) document() document {
 type document struct {
 	name, extension, contentType string
 	head                         func(to *bytes.Buffer)
+
+	// fact says that somebody takes it with them. It is stored before the first part is sent; nil:
+	// page stores one itself, before it writes anything.
+	fact events.Fact
 
 	// page writes what follows a cursor, and returns how many rows that is and the next cursor.
 	page func(ctx context.Context, cursor string, to *bytes.Buffer) (rows int, next string, err error)
@@ -162,6 +169,11 @@ func (a *API) exportParts(c *call, d document, send func(*call, string) error) (
 			continue
 		}
 		if !begun {
+			if d.fact != nil {
+				if _, err := a.record(c, c.actor, d.fact); err != nil {
+					return false, err
+				}
+			}
 			begun = true
 			c.w.Header().Set("Content-Type", d.contentType)
 			c.w.Header().Set("Content-Disposition", `attachment; filename="`+d.name+"-"+c.now.UTC().Format(time.DateOnly)+d.extension+`"`)

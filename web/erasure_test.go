@@ -69,7 +69,7 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs"))); err != nil {
+	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs")), func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	told := notices.Test(events.NewCommandID(), notices.ToUser(who.ID), r.clock.Now())
@@ -91,10 +91,10 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	if got := r.holding(theirs...); len(got) > 0 {
 		t.Errorf("something of them is in %v", got)
 	}
-	if err := (store.Factors{Pool: r.pool}).PutCodes(t.Context(), who.ID, [][]byte{make([]byte, 32)}, r.clock.Now()); err == nil {
+	if err := (store.Factors{Pool: r.pool}).PutCodes(t.Context(), who.ID, [][]byte{make([]byte, 32)}, r.clock.Now(), func() error { return nil }); err == nil {
 		t.Error("codes were stored for nobody")
 	}
-	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs"))); err == nil {
+	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs")), func() error { return nil }); err == nil {
 		t.Error("an address was stored for nobody")
 	}
 }

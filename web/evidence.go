@@ -108,7 +108,7 @@ func (a *API) covering(ctx context.Context, seq events.Seq, witnesses int) (ledg
 	ctx, cancel := context.WithTimeout(ctx, checkpointPatience)
 	defer cancel()
 	for {
-		found, err := a.Ledger.Cosigned(ctx, max(witnesses, 1))
+		found, err := a.Ledger.Cosigned(ctx, max(witnesses, 1), nil)
 		enough, err := covers(found, err)
 		if err == nil && !enough && witnesses == 0 {
 			found, err = a.Ledger.Latest(ctx)

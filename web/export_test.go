@@ -9,6 +9,9 @@ import (
 // Statuses is the table of codes.
 var Statuses = statuses
 
+// Denials and Unproven are the codes of refusals that become facts.
+var Denials, Unproven = denials, unproven
+
 // NeedsKey reports whether a route needs an Idempotency-Key.
 func (r Route) NeedsKey() bool { return r.Twice != none }
 

@@ -16,7 +16,7 @@ import (
 
 // Parameters that may come more than once, and those whose empty value means something.
 var (
-	repeated = []string{"state", "review", "label"}
+	repeated = []string{"state", "review", "label", "witness"}
 	empty    = []string{"owner", "environment"}
 )
 

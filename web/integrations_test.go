@@ -37,9 +37,12 @@ func (d *deliveries) OfIntegration(_ context.Context, id events.IntegrationID, c
 	}}}, nil
 }
 
-func (d *deliveries) Retry(_ context.Context, _ events.IntegrationID, delivery events.DeliveryID) error {
+func (d *deliveries) Retry(_ context.Context, _ events.IntegrationID, delivery events.DeliveryID, record func() error) error {
 	if delivery != given {
 		return integrations.ErrNoDelivery
+	}
+	if err := record(); err != nil {
+		return err
 	}
 	d.retried = append(d.retried, delivery)
 	return nil

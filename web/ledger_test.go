@@ -124,10 +124,10 @@ func (s *signedLog) Latest(context.Context) (ledger.Checkpoint, error) {
 	return s.newest, nil
 }
 
-func (s *signedLog) Cosigned(_ context.Context, witnesses int) (ledger.Checkpoint, error) {
+func (s *signedLog) Cosigned(_ context.Context, least int, witnesses []string) (ledger.Checkpoint, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if witnesses > 1 || len(s.cosigned) == 0 {
+	if least > 1 || len(witnesses) > 0 && !slices.Contains(witnesses, s.cosigner.Name()) || len(s.cosigned) == 0 {
 		return ledger.Checkpoint{}, ledger.ErrNoCheckpoint
 	}
 	return s.cosigned[len(s.cosigned)-1], nil
@@ -319,7 +319,9 @@ func TestProofsAreOfTheNewestCheckpointOrWhatWitnessesSaw(t *testing.T) {
 		"proof/x":                                       "commit_unknown",
 		fmt.Sprintf("proof/%d?witnesses=1", n):          "commit_unknown",
 		"proof/1?witnesses=2":                           "checkpoint_unknown",
-		"checkpoint?witnesses=2":                        "checkpoint_unknown",
+		"checkpoint?witness=witness.example/other":      "checkpoint_unknown",
+		"checkpoint?witness=witness.example/w&witness=witness.example/other": "checkpoint_unknown",
+		"checkpoint?witnesses=2": "checkpoint_unknown",
 	} {
 		r.call(r.admin, "GET", "/audit/log/"+path, nil).wants(t, 404, code)
 	}
@@ -332,6 +334,10 @@ func TestProofsAreOfTheNewestCheckpointOrWhatWitnessesSaw(t *testing.T) {
 	witnessed := r.call(r.admin, "GET", "/audit/log/checkpoint?witnesses=1", nil).wants(t, 200, "")
 	if !bytes.Equal(witnessed.body, seen.Note()) {
 		t.Errorf("cosigned by one: %s", witnessed.body)
+	}
+	named := r.call(r.admin, "GET", "/audit/log/checkpoint?witnesses=1&witness=witness.example/w&witness=witness.example/other", nil).wants(t, 200, "")
+	if !bytes.Equal(named.body, seen.Note()) {
+		t.Errorf("cosigned by one of two: %s", named.body)
 	}
 	all := r.call(r.admin, "GET", "/audit/log/commits", nil).wants(t, 200, "")
 	if got := bytes.Count(all.body, []byte("\n")); int64(got) != n {

@@ -54,10 +54,11 @@ func (a *API) limit(c *call, purpose window.Purpose, who string, cost int) error
 	return errTooMany
 }
 
-// recordTooMany notes that somebody who is signed in came up against a limit: at most once
-// a minute, or the limit would fill the log that it protects.
-func (a *API) recordTooMany(c *call, route Route) error {
-	wait, _, err := a.Limits.Take(context.WithoutCancel(c.ctx()), window.Refusals, string(c.actor), 1)
+// recordFolded notes a denial that comes again and again, such as that somebody who is signed in
+// came up against a limit: at most once a minute of one person, or one address, or it would fill
+// the log that the limits protect.
+func (a *API) recordFolded(c *call, route Route, code string) error {
+	wait, _, err := a.Limits.Take(context.WithoutCancel(c.ctx()), window.Refusals, a.who(c)+" "+code, 1)
 	if err != nil {
 		a.Logger.Error("a call cannot be counted", "call", c.id, "purpose", window.Refusals.String(), "err", err)
 		return errUnavailable
@@ -65,6 +66,6 @@ func (a *API) recordTooMany(c *call, route Route) error {
 	if wait > 0 {
 		return nil
 	}
-	_, err = a.record(c, c.actor, events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: errTooMany.Code})
+	_, err = a.record(c, c.actor, events.AccessDenied{Action: string(route.Permission), Resource: resource(c), Code: code})
 	return err
 }

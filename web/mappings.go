@@ -9,6 +9,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/integrations"
+	"secretsbridge/notices"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/web/api"
@@ -37,7 +38,8 @@ type Deliveries interface {
 	OfIntegration(ctx context.Context, id events.IntegrationID, cursor string, limit int) (projections.Page[integrations.Delivery], error)
 
 	// Retry has one that was given up tried again. Errors: [integrations.ErrNoDelivery].
-	Retry(ctx context.Context, id events.IntegrationID, delivery events.DeliveryID) error
+	// record is called before it is; where it fails, nothing was done.
+	Retry(ctx context.Context, id events.IntegrationID, delivery events.DeliveryID, record func() error) error
 
 	// Test has a message sent that says nothing but that it arrived. The same command again
 	// is the same message.
@@ -60,8 +62,7 @@ func (a *API) acting(c *call, is func(events.IntegrationKind) bool, enabled bool
 
 func isArgo(k events.IntegrationKind) bool { return k == events.IntegrationArgoCD }
 
-// testIntegration is a command whose outcome no fact holds, so its sequence is that of the
-// integration.
+// testIntegration has an integration told, or looked at. What came of it no fact holds.
 func (a *API) testIntegration(c *call) (reply, error) {
 	if err := c.decode(&struct{}{}); err != nil {
 		return reply{}, err
@@ -75,20 +76,30 @@ func (a *API) testIntegration(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	answer := api.IntegrationTest{Seq: uint64(found.LastSeq)}
-	switch {
-	case found.Kind.Told() && a.Deliveries == nil:
+	if found.Kind.Told() && a.Deliveries == nil {
 		return reply{}, errUnavailable
-	case found.Kind.Told():
+	}
+	if !found.Kind.Told() && a.GitOps == nil {
+		return reply{}, errGitOpsOff
+	}
+	fact := events.IntegrationTested{}
+	if found.Kind.Told() {
+		fact.Delivery = notices.Test(c.command, notices.ToIntegration(found.Name), c.now).ID
+	}
+	seq, err := a.Integrations.Execute(c.ctx(), c.meta(), found.Name, func(command.Integration) ([]events.Fact, error) {
+		return []events.Fact{fact}, nil
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	answer := api.IntegrationTest{Seq: uint64(seq)}
+	if found.Kind.Told() {
 		delivery, err := a.Deliveries.Test(c.ctx(), c.meta(), found.Name)
 		if err != nil {
 			return reply{}, err
 		}
 		answer.Delivery = string(delivery)
-		return reply{status: http.StatusOK, body: answer}, nil
-	}
-	if a.GitOps == nil {
-		return reply{}, errGitOpsOff
+		return reply{status: http.StatusOK, seq: seq, body: answer}, nil
 	}
 	all, _, wrong := a.GitOps.Applications(c.ctx(), found.Name, maxFound)
 	if wrong != "" {
@@ -171,14 +182,21 @@ func (a *API) retryDelivery(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	err = a.Deliveries.Retry(c.ctx(), found.Name, events.DeliveryID(c.param("id")))
+	var seq events.Seq
+	delivery := events.DeliveryID(c.param("id"))
+	err = a.Deliveries.Retry(c.ctx(), found.Name, delivery, func() (err error) {
+		seq, err = a.Integrations.Execute(c.ctx(), c.meta(), found.Name, func(command.Integration) ([]events.Fact, error) {
+			return []events.Fact{events.DeliveryRetried{Delivery: delivery}}, nil
+		})
+		return err
+	})
 	if errors.Is(err, integrations.ErrNoDelivery) {
 		err = errDeliveryUnknown
 	}
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusOK, body: api.Done{Seq: uint64(found.LastSeq)}}, nil
+	return doneReply(seq, nil)
 }
 
 func (a *API) listMappings(c *call) (reply, error) {

@@ -25,7 +25,7 @@ type Notices interface {
 
 // Personal keeps the addresses by which people have themselves told. Package integrations has it.
 type Personal interface {
-	SetPersonal(ctx context.Context, user events.UserID, address secret.Value) error
+	SetPersonal(ctx context.Context, user events.UserID, address secret.Value, record func() error) error
 	HasPersonal(ctx context.Context, user events.UserID) (bool, error)
 	OpenPersonal(ctx context.Context, user events.UserID) (secret.Value, error)
 }
@@ -86,8 +86,7 @@ func (a *API) personalHost(c *call) (string, error) {
 	return u.Host, nil
 }
 
-// chooseNotices replaces how the caller is told. The address is kept first: where the fact does
-// not follow, it is used by nobody.
+// chooseNotices replaces how the caller is told. An address counts with the fact, or not at all.
 func (a *API) chooseNotices(c *call) (reply, error) {
 	var m api.ChooseNotices
 	if err := c.decode(&m); err != nil {
@@ -108,11 +107,16 @@ func (a *API) chooseNotices(c *call) (reply, error) {
 	if _, err := a.Rights.User(c.person.ID).ChooseNotices(meta, cmd); err != nil {
 		return reply{}, err // before an address is taken
 	}
-	if err := a.keepPersonal(c, cmd.Channel, m.URL); err != nil {
-		return reply{}, err
-	}
-	done, err := command.Execute(c.ctx(), a.Log, events.UserStream(c.person.ID), meta, func(u command.User) ([]events.Fact, error) {
-		return u.ChooseNotices(meta, cmd)
+	var done command.Decision[command.User]
+	err := a.keepPersonal(c, cmd.Channel, m.URL, func() (err error) {
+		done, err = command.Execute(c.ctx(), a.Log, events.UserStream(c.person.ID), meta, func(u command.User) ([]events.Fact, error) {
+			facts, err := u.ChooseNotices(meta, cmd)
+			if err == nil && len(facts) == 0 && m.URL != "" { // all the same, but for the address
+				facts = []events.Fact{cmd}
+			}
+			return facts, err
+		})
+		return err
 	})
 	if err == nil {
 		err = a.Rights.WaitFor(c.ctx(), done.Seq)
@@ -120,20 +124,24 @@ func (a *API) chooseNotices(c *call) (reply, error) {
 	return doneReply(done.Seq, err)
 }
 
-// keepPersonal takes an address in, or looks whether there is one from before.
-func (a *API) keepPersonal(c *call, channel events.Channel, address string) error {
+// keepPersonal takes an address in, or looks whether there is one from before, and records the
+// choice.
+func (a *API) keepPersonal(c *call, channel events.Channel, address string, record func() error) error {
 	posted := channel == events.ChannelSlack || channel == events.ChannelTeams
 	switch {
 	case !posted && address != "", len(address) > maxNoticeURL:
 		return errNoticeURL
 	case !posted:
-		return nil
+		return record()
 	case address == "":
 		has, err := a.hasPersonal(c)
-		if err == nil && !has {
-			err = errNoticeURL
+		switch {
+		case err != nil:
+			return err
+		case !has:
+			return errNoticeURL
 		}
-		return err
+		return record()
 	}
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(u.Path) < 2 {
 		return errNoticeURL
@@ -143,7 +151,7 @@ func (a *API) keepPersonal(c *call, channel events.Channel, address string) erro
 	}
 	value := secret.New([]byte(address))
 	defer value.Zero()
-	return a.Personal.SetPersonal(c.ctx(), c.person.ID, value)
+	return a.Personal.SetPersonal(c.ctx(), c.person.ID, value, record)
 }
 
 // myDeliveries is what the caller was told.
@@ -197,16 +205,17 @@ func (a *API) testNotices(c *call) (reply, error) {
 	if err := c.decode(&m); err != nil {
 		return reply{}, err
 	}
-	return a.testDelivery(c, notices.ToUser(c.person.ID))
-}
-
-// testDelivery lets somebody be told something.
-func (a *API) testDelivery(c *call, to notices.Recipient) (reply, error) {
-	test := notices.Test(c.command, to, c.now)
+	test := notices.Test(c.command, notices.ToUser(c.person.ID), c.now)
+	done, err := command.Execute(c.ctx(), a.Log, events.UserStream(c.person.ID), c.meta(), func(command.User) ([]events.Fact, error) {
+		return []events.Fact{events.NoticesTested{Delivery: test.ID}}, nil
+	})
+	if err != nil {
+		return reply{}, err
+	}
 	if _, err := a.Notices.Put(c.ctx(), []notices.Delivery{test}); err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusAccepted, body: api.Queued{ID: string(test.ID)}}, nil
+	return reply{status: http.StatusAccepted, seq: done.Seq, body: api.Queued{ID: string(test.ID)}}, nil
 }
 
 // clockOf writes minutes after midnight, and minutesOf reads them; -1 is none.

@@ -23,9 +23,12 @@ type personal struct {
 	at map[events.UserID]string
 }
 
-func (p *personal) SetPersonal(_ context.Context, user events.UserID, address secret.Value) error {
+func (p *personal) SetPersonal(_ context.Context, user events.UserID, address secret.Value, record func() error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := record(); err != nil {
+		return err
+	}
 	if p.at == nil {
 		p.at = map[events.UserID]string{}
 	}

@@ -60,9 +60,10 @@ func connectionOf(c projections.Connection) api.Connection {
 	}
 }
 
-func agentOf(a projections.Agent) api.Agent {
+func agentOf(a projections.Agent, cosigned *api.Cosigned) api.Agent {
 	return api.Agent{
-		ID: string(a.ID), Name: a.Name, Cluster: string(a.Cluster), State: string(a.State), Version: a.Version,
+		Cosigned: cosigned,
+		ID:       string(a.ID), Name: a.Name, Cluster: string(a.Cluster), State: string(a.State), Version: a.Version,
 		InvitedAt: a.InvitedAt, TokenEnds: a.TokenExpiresAt, EnrolledAt: a.EnrolledAt, ConnectedAt: a.ConnectedAt,
 		LostAt: a.LostAt, RevokedAt: a.RevokedAt, Seq: uint64(a.LastSeq),
 	}

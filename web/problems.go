@@ -155,8 +155,13 @@ var denials = map[string]bool{
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
 	"grant_hidden":  true,
-	"own_amendment": true, "not_your_amendment": true, "person_hidden": true,
+	"own_amendment": true, "not_your_amendment": true, "person_hidden": true, string(oidc.CodeLogout): true,
 }
+
+// unproven are the codes that say "nobody knows who you are". Whoever scans for a way in meets
+// them again and again, so they become one fact a minute of each address, and of each person: of a
+// session that ended under their hands.
+var unproven = map[string]bool{errNotSignedIn.Code: true, errSessionExpired.Code: true, errToken.Code: true}
 
 // These look like not found outside and are denials inside: it is there, and not the
 // caller's to see.
@@ -188,7 +193,7 @@ func (a *API) fail(c *call, route Route, err error) {
 	// Each denial is a fact, so there is an end to them. What is not there counts along: else it would
 	// be told from what is hidden once the end is reached.
 	if denials[p.Code] || likeHidden(p) {
-		if err := a.limit(c, window.Denials, string(c.actor), 1); err != nil {
+		if err := a.limit(c, window.Denials, a.who(c), 1); err != nil {
 			p, _ = explain(err)
 		}
 	}
@@ -198,13 +203,35 @@ func (a *API) fail(c *call, route Route, err error) {
 			p = errUnavailable
 		}
 	}
-	if p.Code == errTooMany.Code && c.session != "" && a.recordTooMany(c, route) != nil {
+	folded := p.Code == errTooMany.Code && c.session != "" || unproven[p.Code] && route.Permission != public
+	if folded && a.recordFolded(c, route, p.Code) != nil {
 		p = errUnavailable
 	}
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
 	}
 	writeProblem(c.w, c.id, p)
+}
+
+// who is whom a call counts as: the actor, or the address of somebody whom nobody knows.
+func (a *API) who(c *call) string {
+	if c.actor == events.Anonymous {
+		return "address " + a.network(c.r)
+	}
+	return string(c.actor)
+}
+
+// foreign refuses what a page of another site has a browser send. It has no route, and is on
+// record once a minute of each address.
+func (a *API) foreign(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, id: callID(r.Context()), actor: events.Anonymous, now: a.Now()}
+	p := errForbidden.because("a page of another site sent this; use the command line, or this server's own pages")
+	if err := a.limit(c, window.CallsOfAddress, a.network(r), window.ChangeCost); err != nil {
+		p, _ = explain(err)
+	} else if a.recordFolded(c, Route{Permission: "cross-origin"}, p.Code) != nil {
+		p = errUnavailable
+	}
+	writeProblem(w, c.id, p)
 }
 
 // likeHidden reports whether a problem is what something hidden looks like.
@@ -241,7 +268,7 @@ func explain(err error) (p *problem, known bool) {
 	case errors.Is(err, custody.ErrNoEnvelope):
 		return (*problem)(command.ErrEnvelopeUnknown), true
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
-		errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrLogUnsafe),
+		errors.Is(err, command.ErrNotStored), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrLogUnsafe),
 		errors.Is(err, kms.ErrUnavailable), errors.Is(err, kms.ErrRefused), errors.Is(err, kms.ErrUnknownKey),
 		errors.Is(err, projections.ErrBehind), errors.Is(err, rights.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		unreachable(err):

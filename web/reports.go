@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -76,7 +77,7 @@ func reportOf[V, T any](
 	}
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if filter.Limit = limit; whole {
-			return a.export(c, table{name, look.header, func(ctx context.Context, cursor string) ([][]string, string, error) {
+			return a.export(c, table{name, narrowedBy(q), look.header, func(ctx context.Context, cursor string) ([][]string, string, error) {
 				filter.Cursor, filter.Within = cursor, c.within(c.route.Permission)
 				found, err := list(ctx, filter)
 				rows := make([][]string, len(found.Items))
@@ -93,6 +94,11 @@ func reportOf[V, T any](
 		}
 		return reply{status: http.StatusOK, body: pageOf(found, func(item V) T { return look.show(item, c.now) })}, nil
 	})
+}
+
+// narrowedBy are the names of the parameters that say what a report is of.
+func narrowedBy(q url.Values) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(q)), func(name string) bool { return name == "format" })
 }
 
 // report reads in which form a report is wanted.
@@ -169,7 +175,7 @@ func (a *API) reportDuplicates(c *call) (reply, error) {
 	}
 	return a.report(c, q, func(whole bool, limit int) (reply, error) {
 		if whole {
-			return a.export(c, table{"duplicates", duplicateHeader, func(ctx context.Context, after string) ([][]string, string, error) {
+			return a.export(c, table{"duplicates", narrowedBy(q), duplicateHeader, func(ctx context.Context, after string) ([][]string, string, error) {
 				found, last, err := a.duplicates(ctx, c.within(policy.ReportRead).Bounds(), after, limit)
 				var rows [][]string
 				for _, d := range found {

@@ -183,7 +183,7 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	r.rights = r.register()
 	cfg := web.Config{
 		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
-		Custody: held, Fleet: r.gateway, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
+		Custody: held, Fleet: r.gateway, Cosignatures: store.Checkpoints{Pool: r.pool}, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
 		Compare: func(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error) {

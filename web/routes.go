@@ -271,7 +271,7 @@ func (a *API) router() http.Handler {
 	r.NotFoundHandler = a.missing(r)
 	r.MethodNotAllowedHandler = r.NotFoundHandler
 	origins := http.NewCrossOriginProtection()
-	origins.SetDenyHandler(a.plain(errForbidden.because("a page of another site sent this; use the command line, or this server's own pages")))
+	origins.SetDenyHandler(http.HandlerFunc(a.foreign))
 	return a.outermost(origins.Handler(r))
 }
 

@@ -100,15 +100,19 @@ func (a *API) openSession(c *call, person events.UserID, key seal.VerifyKey, coo
 // signedIn records that a session was opened, and that it takes the place of the browser's old
 // one. What is not recorded is not open.
 func (a *API) signedIn(c *call, opened store.Session) (seq events.Seq, err error) {
-	actor, facts := events.UserActor(opened.Person.ID), []events.Fact{events.SignedIn{User: opened.Person.ID, Session: opened.ID}}
+	actor, fact := events.UserActor(opened.Person.ID), events.SignedIn{User: opened.Person.ID, Session: opened.ID}
+	var old *store.Session
 	if opened.Browser {
-		var old *events.SessionRevoked
-		if old, err = a.replaces(c); old != nil {
-			facts = append(facts, *old)
-		}
+		old, err = a.replaced(c)
 	}
-	if err == nil {
-		seq, err = a.record(c, actor, facts...)
+	if err == nil && old != nil {
+		err = a.Sessions.End(c.ctx(), old.ID, func() (err error) {
+			seq, err = a.record(c, actor, fact, events.SessionRevoked{User: old.Person.ID, Session: old.ID, Cause: causeReplaced})
+			return err
+		})
+	}
+	if err == nil && seq == 0 { // there was none, or it ended this moment
+		seq, err = a.record(c, actor, fact)
 	}
 	if err == nil {
 		err = a.await(c, seq)
@@ -183,13 +187,14 @@ func (a *API) refuseSignIn(c *call, who events.UserID, code string) error {
 
 // signOut ends the session that asks for it.
 func (a *API) signOut(c *call) (reply, error) {
-	if c.cookie {
+	var seq events.Seq
+	err := a.Sessions.End(c.ctx(), c.session, func() (err error) {
+		seq, err = a.record(c, c.actor, events.SignedOut{User: c.person.ID, Session: c.session})
+		return err
+	})
+	if err == nil && c.cookie {
 		dropCookie(c.w, sessionCookie)
 	}
-	if err := a.Sessions.Revoke(c.ctx(), c.session); err != nil {
-		return reply{}, err
-	}
-	seq, err := a.record(c, c.actor, events.SignedOut{User: c.person.ID, Session: c.session})
 	return reply{status: http.StatusNoContent, seq: seq}, err
 }
 

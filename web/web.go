@@ -25,6 +25,7 @@ import (
 	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
 	"secretsbridge/inventory"
+	"secretsbridge/ledger"
 	"secretsbridge/policy"
 	"secretsbridge/projections"
 	"secretsbridge/seal"
@@ -110,13 +111,13 @@ type Sessions interface {
 	Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (store.Session, secret.Value, error)
 	Lookup(ctx context.Context, token secret.Value) (store.Session, error)
 	ByID(ctx context.Context, id events.SessionID) (store.Session, error)
-	Touch(ctx context.Context, session store.Session) error // it is used
-	Revoke(ctx context.Context, id events.SessionID) error
+	Touch(ctx context.Context, session store.Session) error                  // it is used
+	Revoke(ctx context.Context, id events.SessionID) error                   // without a fact: one of which nobody was told
+	End(ctx context.Context, id events.SessionID, record func() error) error // with its fact, or not at all
 
 	// Of browsers: see web/browser.go.
 	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
-	Renew(ctx context.Context, session store.Session, token secret.Value) (secret.Value, error)
-	EndCopied(ctx context.Context, id events.SessionID, record func() error) error
+	Renew(ctx context.Context, session store.Session, token secret.Value, record func() error) (secret.Value, error)
 
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
@@ -156,6 +157,12 @@ type Fleet interface {
 	Revoke(ctx context.Context, meta command.Meta, id events.AgentID, reason string) (events.Seq, error)
 }
 
+// Cosignatures are what witnesses said of the log. Package store has them.
+type Cosignatures interface {
+	// Vouched is the newest that each of the witnesses cosigned, by its name.
+	Vouched(ctx context.Context, witnesses []string) (map[string]ledger.Cosigned, error)
+}
+
 // Inventory opens and ends jobs that no request stands behind. Package inventory has it.
 type Inventory interface {
 	Queue(ctx context.Context, meta command.Meta, connection events.ConnectionID, op events.Operation) (command.Decision[command.Job], error)
@@ -189,18 +196,20 @@ type Scans interface {
 
 // Config is what the API works with. Every field but SignOn, GitOps and Site is needed.
 type Config struct {
-	Log       command.Log
-	Views     Views
-	People    People
-	Sessions  Sessions
-	Rights    Rights
-	Marks     Marks
-	Custody   Custody
-	Fleet     Fleet
-	Inventory Inventory
-	Scans     Scans
-	Limits    Limits
-	Factors   *factors.Keeper
+	Log      command.Log
+	Views    Views
+	People   People
+	Sessions Sessions
+	Rights   Rights
+	Marks    Marks
+	Custody  Custody
+	Fleet    Fleet
+
+	Cosignatures Cosignatures // of agents
+	Inventory    Inventory
+	Scans        Scans
+	Limits       Limits
+	Factors      *factors.Keeper
 
 	Integrations Integrations
 	Deliveries   Deliveries

@@ -49,6 +49,20 @@ type acceptance struct {
 	Format int       `json:"format"`
 	Root   tlog.Hash `json:"root"`
 	Size   int64     `json:"size"`
+	Forget bool      `json:"forget,omitempty"` // in place of a root: the next log that is shown is the right one
+}
+
+// Forget is the operator's word that what the agent saw counts no more: it believes the log that
+// it is shown next, as one that has just been enrolled does. It is for the restore of a backup,
+// before the restored control plane starts.
+func Forget(dir string) error {
+	if err := private.Dir(dir); err != nil {
+		return fmt.Errorf("forget the log: %w", err)
+	}
+	if err := writeJSON(dir, acceptedFile, acceptance{Format: format, Forget: true}); err != nil {
+		return fmt.Errorf("forget the log: %w", err)
+	}
+	return nil
 }
 
 // Accept is the operator's word that the log that was shown is the right one. The agent holds the
@@ -73,10 +87,6 @@ func Accept(dir string, root tlog.Hash) (Trouble, error) {
 
 // accept takes the operator's word, if there is one.
 func (w *Witness) accept() {
-	t := w.state.Trouble
-	if t == nil {
-		return
-	}
 	path := filepath.Join(w.Dir, acceptedFile)
 	var word acceptance
 	err := readJSON(path, &word, func() error {
@@ -88,19 +98,27 @@ func (w *Witness) accept() {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	tree, _, fault := open(t.Keys, t.Shown)
-	if err = errors.Join(err, fault); err == nil && (tree.Hash != word.Root || tree.N != word.Size) {
-		err = errors.New("it is about another log than the one that was shown last")
+	next := document{Format: format, Agent: w.Agent}
+	var tree tlog.Tree
+	if t := w.state.Trouble; err == nil && !word.Forget {
+		switch {
+		case t == nil:
+			err = ErrNothingToAccept
+		default:
+			next.Keys, next.Checkpoint = transparency.Signing([]byte(t.Shown), t.Keys), t.Shown
+			tree, _, err = open(next.Keys, t.Shown)
+			if err == nil && (tree.Hash != word.Root || tree.N != word.Size) {
+				err = errors.New("it is about another log than the one that was shown last")
+			}
+		}
 	}
 	if err == nil {
-		next := document{Format: format, Agent: w.Agent, Keys: transparency.Signing([]byte(t.Shown), t.Keys), Checkpoint: t.Shown}
 		if fault := next.write(w.Dir); fault != nil {
 			w.Logger.Error("the operator's acceptance of the log cannot be kept, and is tried again", "err", fault)
 			return
 		}
-		w.Logger.Warn("the operator accepted the other log; this agent does jobs again", "size", tree.N, "before", w.tree.N)
-		w.state, w.tree = next, tree
-		w.cosign()
+		w.Logger.Warn("the operator accepted another log; this agent does jobs again", "size", tree.N, "before", w.tree.N)
+		w.state, w.tree, w.line, w.taken, w.unsaved = next, tree, "", false, nil
 	} else {
 		w.Logger.Error("the operator's acceptance of the log is not taken", "err", err)
 	}

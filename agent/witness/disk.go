@@ -78,6 +78,10 @@ func (w *Witness) load() error {
 		w.state = document{Format: format, Agent: w.Agent}
 		return nil
 	}
+	if state.Checkpoint == "" && state.Trouble == nil {
+		w.state = state // the operator had it forget the log
+		return nil
+	}
 	tree, _, err := open(state.Keys, state.Checkpoint)
 	if err != nil {
 		return fmt.Errorf("%s is damaged: %w", stateFile, err)

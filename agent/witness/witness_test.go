@@ -410,6 +410,32 @@ func TestAnOperatorAcceptsTheLogThatWasShown(t *testing.T) {
 	}
 }
 
+func TestAnOperatorHasTheAgentForgetTheLog(t *testing.T) {
+	for name, before := range map[string]func(*rig, *log){
+		"while all is well": func(*rig, *log) {},
+		"after trouble":     func(r *rig, l *log) { _, _ = r.look(newFrom(l).grow("x")) },
+		"and starts again":  func(r *rig, _ *log) { r.open() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, l := newRig(t), newLog(t).grow("a", "b")
+			r.must(l, true)
+			before(r, l)
+			if err := witness.Forget(r.dir); err != nil {
+				t.Fatal(err)
+			}
+			if ask := r.Ask(); ask != (events.AskCheckpoint{}) {
+				t.Errorf("it still says %+v", ask)
+			}
+			r.open() // also before the other log was seen
+			other := newLog(t).grow("A")
+			r.must(other, true)
+			if _, err := r.look(l); !errors.Is(err, agent.ErrLogBroken) {
+				t.Errorf("the forgotten log: %v", err)
+			}
+		})
+	}
+}
+
 func TestADamagedMemoryIsNoReasonToLookAway(t *testing.T) {
 	r, l := newRig(t), newLog(t).grow("a")
 	r.must(l, true)

@@ -12,6 +12,7 @@ import (
 
 func acceptLogCommand() *cobra.Command {
 	var dir, root string
+	var forget bool
 	c := &cobra.Command{
 		Use:   "accept-log",
 		Short: "Say that the log which the control plane shows now is the right one",
@@ -23,12 +24,27 @@ func acceptLogCommand() *cobra.Command {
 			if err := needed("dir", dir); err != nil {
 				return err
 			}
+			if forget && root != "" {
+				return fmt.Errorf("%w: --forget is in place of --root", errUsage)
+			}
+			if forget {
+				return forgetLog(dir, c.OutOrStdout())
+			}
 			return acceptLog(dir, root, c.OutOrStdout())
 		},
 	}
 	dirFlag(c, &dir)
 	c.Flags().StringVar(&root, "root", "", "root of the log to accept, as this command and sb audit checkpoint print it")
+	c.Flags().BoolVar(&forget, "forget", false, "in place of --root: believe the log that is shown next; before a restored control plane starts")
 	return c
+}
+
+func forgetLog(dir string, out io.Writer) error {
+	if err := witness.Forget(dir); err != nil {
+		return fmt.Errorf("accept log: %w", err)
+	}
+	_, err := fmt.Fprintln(out, "The agent forgets the log that it saw, and believes the one that it is shown next.")
+	return err
 }
 
 func acceptLog(dir, root string, out io.Writer) error {

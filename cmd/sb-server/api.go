@@ -21,10 +21,10 @@ func (st *stack) api() (*web.API, error) {
 	}
 	cfg := web.Config{
 		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions, Rights: st.rights,
-		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Signer: st.keys.signing.key,
+		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Cosignatures: store.Checkpoints{Pool: st.pool}, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
-		Ledger:       auditLog{st.ledger, store.Checkpoints{Pool: st.pool}, st.keys.checkpoints},
+		Ledger:       auditLog{st.ledger, store.Checkpoints{Pool: st.pool}, st.keys.checkpoints, st.store},
 		Tree:         projections.Tree{Pool: st.pool},
 		Integrations: st.integrations, Compare: st.comparer.compare,
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},

@@ -36,10 +36,9 @@ type forgottenPeople struct {
 	forgetting
 }
 
-func (p forgottenPeople) ShutOut(ctx context.Context, id events.UserID) ([]events.SessionID, error) {
-	ended, err := p.People.ShutOut(ctx, id)
-	p.forget(ctx, id)
-	return ended, err
+func (p forgottenPeople) ShutOut(ctx context.Context, id events.UserID, record func([]events.SessionID) error) error {
+	defer p.forget(ctx, id)
+	return p.People.ShutOut(ctx, id, record)
 }
 
 func (p forgottenPeople) SetDisabled(ctx context.Context, id events.UserID, disabled bool) error {

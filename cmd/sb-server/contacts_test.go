@@ -95,7 +95,9 @@ func TestWhoChangesAtOneServerChangesAtAll(t *testing.T) {
 	}{
 		"erased":   {func(p store.Person) error { return changing.Erase(t.Context(), p.ID) }, "", ""},
 		"disabled": {func(p store.Person) error { return changing.SetDisabled(t.Context(), p.ID, true) }, "Ana", ""},
-		"shut out": {func(p store.Person) error { _, err := changing.ShutOut(t.Context(), p.ID); return err }, "Ana", ""},
+		"shut out": {func(p store.Person) error {
+			return changing.ShutOut(t.Context(), p.ID, func([]events.SessionID) error { return nil })
+		}, "Ana", ""},
 		"renamed": {func(p store.Person) error {
 			p.Name, p.Email = "Anna", "anna@example.org"
 			return forgottenIdentities{store.Identities{Pool: pool}, changing.forgetting}.Refresh(t.Context(), p)

@@ -31,9 +31,12 @@ type metrics struct {
 	agents func(context.Context) (online, enrolled int, err error) // by the views
 	outbox func(context.Context) (waiting int, late time.Duration, err error)
 	open   func(context.Context) (watches, requests int, err error) // by the views
-	proof  func() ledger.Stats
-	looks  func() map[look]looked // comparisons with the log that this server made
-	logger *slog.Logger
+
+	witnessed   func(context.Context) (size int64, err error) // the most that any agent vouches for
+	distrusting func() int                                    // agents that take this log for another one
+	proof       func() ledger.Stats
+	looks       func() map[look]looked // comparisons with the log that this server made
+	logger      *slog.Logger
 }
 
 // loopMetric is a figure of each loop.
@@ -89,6 +92,8 @@ var (
 	outboxLate   = prometheus.NewDesc("sb_outbox_late_seconds", "how long the oldest delivery of a notice is due, 0 if none is", nil, nil)
 	watchesOpen  = prometheus.NewDesc("sb_watches_open", "applications that are watched for written patches and not yet judged", nil, nil)
 	watchedFor   = prometheus.NewDesc("sb_watched_requests", "written patches whose applications are watched", nil, nil)
+	witnessed    = prometheus.NewDesc("sb_witnessed_commits", "commits of the largest checkpoint that an agent cosigned, 0 if none did", nil, nil)
+	distrusting  = prometheus.NewDesc("sb_distrusting_agents", "agents that told this server within a minute that they do no jobs, because they take the log for another one", nil, nil)
 	comparedDiff = prometheus.NewDesc("sb_compared_differences", "rows of views and audit that were not what the log says when this server last compared them, by how much it looked at", []string{"look"}, nil)
 	comparedAt   = prometheus.NewDesc("sb_compared_timestamp_seconds", "when this server last compared views and audit with the log", []string{"look"}, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
@@ -99,7 +104,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting} {
 		to <- d
 	}
 	for _, d := range proofDescs {
@@ -130,6 +135,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(l.desc, l.kind, l.value(s), string(s.Name))
 		}
 	}
+	gauge(distrusting, float64(m.distrusting()))
 	collectProof(to, m.proof())
 	for what, s := range m.looks() {
 		gauge(comparedDiff, float64(s.differences), string(what))
@@ -168,6 +174,9 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		gauge(agentsByHear, float64(online), string(events.AgentOnline))
 		gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
 	}
+	if size, err := m.witnessed(ctx); told("cosignatures", err) {
+		gauge(witnessed, float64(size))
+	}
 	if waiting, late, err := m.outbox(ctx); told("outbox", err) {
 		gauge(outboxDepth, float64(waiting))
 		gauge(outboxLate, late.Seconds())
@@ -188,7 +197,8 @@ func (st *stack) measures() metrics {
 			at, err := st.progress.Position(ctx)
 			return at.Seq, err
 		},
-		agents: projections.Agents{Pool: st.pool}.Count,
+		agents:    projections.Agents{Pool: st.pool}.Count,
+		witnessed: st.witnesses.largest, distrusting: func() int { return len(st.witnesses.Refusing()) },
 		outbox: func(ctx context.Context) (int, time.Duration, error) {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},

@@ -34,10 +34,11 @@ func measured() metrics {
 				{Name: "ends"},
 			}
 		},
-		log:    func(context.Context) (events.Seq, error) { return 42, nil },
+		log:       func(context.Context) (events.Seq, error) { return 42, nil },
+		views:     func(context.Context) (events.Seq, error) { return 40, nil },
+		agents:    func(context.Context) (int, int, error) { return 3, 5, nil },
+		witnessed: func(context.Context) (int64, error) { return 41, nil }, distrusting: func() int { return 1 },
 		halted: func() error { return nil },
-		views:  func(context.Context) (events.Seq, error) { return 40, nil },
-		agents: func(context.Context) (int, int, error) { return 3, 5, nil },
 		outbox: func(context.Context) (int, time.Duration, error) { return 6, 2500 * time.Millisecond, nil },
 		open:   func(context.Context) (int, int, error) { return 14, 2, nil },
 		proof: func() ledger.Stats {
@@ -75,6 +76,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
 		`sb_checkpoint_size 38`, `sb_checkpoint_timestamp_seconds 1.8e+09`,
 		`sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`,
+		`sb_distrusting_agents 1`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,
@@ -93,6 +95,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_views_lag_commits 2`, `sb_views_position 40`,
 		`sb_watched_requests 2`, `sb_watches_open 14`,
 		`sb_witness_cosignatures_total{witness="w.example"} 4`, `sb_witness_failing{witness="w.example"} 1`, `sb_witness_size{witness="w.example"} 35`,
+		`sb_witnessed_commits 41`,
 	}
 	if diff := cmp.Diff(want, ours(t, measured())); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -113,6 +116,8 @@ func TestAScrapeTellsWhatItCanWhileAPartIsAway(t *testing.T) {
 			[]string{`sb_part_up{part="database"} 1`, `sb_views_position 40`, `sb_outbox_waiting 6`, `sb_watches_open 14`}, []string{"sb_agents"}},
 		"the outbox": {func(m *metrics) { m.outbox = func(context.Context) (int, time.Duration, error) { return 0, 0, away } },
 			[]string{`sb_agents{state="online"} 3`, `sb_watches_open 14`}, []string{"sb_outbox_"}},
+		"the cosignatures": {func(m *metrics) { m.witnessed = func(context.Context) (int64, error) { return 0, away } },
+			[]string{`sb_agents{state="online"} 3`, `sb_distrusting_agents 1`}, []string{"sb_witnessed"}},
 		"the watches": {func(m *metrics) { m.open = func(context.Context) (int, int, error) { return 0, 0, away } },
 			[]string{`sb_agents{state="online"} 3`, `sb_outbox_waiting 6`}, []string{"sb_watche"}},
 	} {

@@ -114,8 +114,8 @@ func (d deliveries) OfIntegration(ctx context.Context, id events.IntegrationID, 
 	return page, err
 }
 
-func (d deliveries) Retry(ctx context.Context, id events.IntegrationID, delivery events.DeliveryID) error {
-	err := d.rows.Retry(ctx, notices.ToIntegration(id), delivery, time.Now())
+func (d deliveries) Retry(ctx context.Context, id events.IntegrationID, delivery events.DeliveryID, record func() error) error {
+	err := d.rows.Retry(ctx, notices.ToIntegration(id), delivery, time.Now(), record)
 	if errors.Is(err, notices.ErrNoDelivery) {
 		err = integrations.ErrNoDelivery
 	}

@@ -280,7 +280,9 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{st.sweepIntegrations()}),
+		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{
+			st.sweepIntegrations(), worker.Expiries(st.store, st.rights, time.Now),
+		}),
 	})
 }
 
@@ -305,7 +307,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return st.guarded(st.streams.Watch(ctx, st.store)) })
 	group.Go(func() error { return st.guarded(st.ledger.Run(ctx)) })
-	group.Go(func() error { return st.witnesses.watch(ctx) })
+	group.Go(func() error { return st.guarded(st.witnesses.watch(ctx)) })
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.guarded(st.fold(ctx)) })
 	group.Go(func() error { return st.guarded(st.followRights(ctx)) })

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"secretsbridge/events"
 	"secretsbridge/ledger"
 	"secretsbridge/projections"
 	"secretsbridge/store"
+	"secretsbridge/transparency"
 )
 
 // witnesses shows the log to agents, which cosign it.
@@ -46,11 +46,14 @@ func (w *witnesses) watch(ctx context.Context) error {
 	}
 }
 
-// refusing is how many agents do no jobs, because they take this log for another one.
-func (w *witnesses) refusing() map[events.LogTrouble]int {
-	counts := map[events.LogTrouble]int{}
-	for _, trouble := range w.Refusing() {
-		counts[trouble]++
+// largest is the size of the largest checkpoint that an agent cosigned, 0 if none did.
+func (w *witnesses) largest(ctx context.Context) (int64, error) {
+	sizes, err := w.kept.Witnessed(ctx)
+	largest := int64(0)
+	for name, size := range sizes {
+		if _, agent := transparency.WitnessAgent(name); agent {
+			largest = max(largest, size)
+		}
 	}
-	return counts
+	return largest, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,8 @@ func listAgentsCommand(a *cli) *cobra.Command {
 		Short: "List agents",
 		Args:  takes(),
 		RunE: a.signedIn(func(c *cobra.Command, _ []string, to *client.Client) error {
-			return listing(a, c, to, client.Path("agents"), nil, limit, "ID NAME CLUSTER STATE VERSION INVITED", func(g api.Agent) []string {
-				return []string{g.ID, g.Name, g.Cluster, g.State, g.Version, ago(g.InvitedAt)}
+			return listing(a, c, to, client.Path("agents"), nil, limit, "ID NAME CLUSTER STATE VERSION INVITED COSIGNED", func(g api.Agent) []string {
+				return []string{g.ID, g.Name, g.Cluster, g.State, g.Version, ago(g.InvitedAt), cosigned(g)}
 			})
 		}),
 	}
@@ -48,10 +49,18 @@ func showAgentCommand(a *cli) *cobra.Command {
 				}
 				return fields("Agent", g.ID, "Name", g.Name, "Cluster", g.Cluster, "State", g.State, "Version", g.Version,
 					"Invited", when(g.InvitedAt), "Token ends", ends, "Enrolled", whenever(g.EnrolledAt),
-					"Connected", whenever(g.ConnectedAt), "Lost", whenever(g.LostAt), "Revoked", whenever(g.RevokedAt))
+					"Connected", whenever(g.ConnectedAt), "Lost", whenever(g.LostAt), "Revoked", whenever(g.RevokedAt), "Cosigned", cosigned(g))
 			})
 		}),
 	}
+}
+
+// cosigned says how far an agent vouches for the log.
+func cosigned(g api.Agent) string {
+	if g.Cosigned == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d commits, %s", g.Cosigned.Size, ago(g.Cosigned.At))
 }
 
 func inviteCommand(a *cli) *cobra.Command {

@@ -125,8 +125,9 @@ func newestCheckpoint(ctx context.Context, to *client.Client, policy *transparen
 		return transparency.Opened{}, err
 	}
 	opened, first := policy.Open(signed)
-	for n := 1; first != nil && n <= policy.Witnesses(); n++ {
-		signed, err := client.Text(ctx, to, client.Path("audit", "log", "checkpoint"), url.Values{"witnesses": {strconv.Itoa(n)}})
+	names := policy.Witnesses()
+	for n := 1; first != nil && n <= len(names); n++ {
+		signed, err := client.Text(ctx, to, client.Path("audit", "log", "checkpoint"), url.Values{"witnesses": {strconv.Itoa(n)}, "witness": names})
 		var refused *client.Refused
 		if errors.As(err, &refused) && refused.Problem.Status == http.StatusNotFound {
 			break

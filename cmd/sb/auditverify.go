@@ -153,7 +153,7 @@ func (got verdict) text() string {
 	switch {
 	case got.Commits == 0:
 		fmt.Fprintf(&b, "verified: nothing is new since %s\n", commits(got.Size))
-	case got.First == uint64(got.Size):
+	case got.Commits == 1:
 		fmt.Fprintf(&b, "verified: commit %d is as it was signed\n", got.First)
 	default:
 		fmt.Fprintf(&b, "verified: commits %d to %d are as they were signed, all of them, in this order\n", got.First, got.First+uint64(got.Commits)-1)

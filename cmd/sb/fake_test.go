@@ -73,6 +73,7 @@ type fake struct {
 	refusal    string // of the next one
 	governance fakeGovernance
 	explained  []byte // what was to be explained last
+	audit      fakeAudit
 }
 
 func newFake(t *testing.T, dir string) *fake {
@@ -403,6 +404,11 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case f.audit.signing != "" && strings.HasPrefix(path, "audit/log/"):
+		f.queryAudit(w, strings.TrimPrefix(path, "audit/log/"), func(name string) int {
+			n, _ := strconv.Atoi(r.URL.Query().Get(name))
+			return n
+		})
 	case path == "audit/log/commits":
 		f.fakeCommits(w, r)
 	case path == "audit/export":
@@ -445,7 +451,8 @@ func connection(name string) api.Connection {
 }
 
 func agent(id string) api.Agent {
-	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour)}
+	return api.Agent{ID: id, Name: "demo", Cluster: "demo", State: "online", InvitedAt: time.Now().Add(-3 * time.Hour),
+		Cosigned: &api.Cosigned{Size: 42, At: time.Now().Add(-3 * time.Hour)}}
 }
 
 func (f *fake) command(w *httptest.ResponseRecorder, r *http.Request, path string, body []byte) {

@@ -58,6 +58,7 @@ func TestMain(m *testing.M) {
 //	fake refuse CODE      the next sign-in by the identity provider ends with a code
 //	fake owner PATH...    only the owner may read these
 //	fake approval         changes of the governance need approval
+//	fake log HOW...       what happens to the log, see fakeAudit
 //	fake explained JSON   that was to be explained last
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -178,6 +179,10 @@ func steer(ts *testscript.TestScript, neg bool, args []string) {
 		if string(f.explained) != args[1] {
 			ts.Fatalf("%s was to be explained", f.explained)
 		}
+	case "log":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		ts.Check(f.audit.steer(args[1:], ts.MkAbs))
 	case "calls":
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -29,7 +29,7 @@ type NewTOTP struct {
 }
 
 // StartTOTP makes the secret of an app, in place of one that waits. account is what the app
-// shows.
+// shows. Before there is any, it is recorded.
 func (k *Keeper) StartTOTP(ctx context.Context, meta command.Meta, name, account string) (NewTOTP, error) {
 	user, err := person(meta)
 	if err != nil {
@@ -44,10 +44,26 @@ func (k *Keeper) StartTOTP(ctx context.Context, meta command.Meta, name, account
 	if err := k.close(ctx, &f, secret); err != nil {
 		return NewTOTP{}, err
 	}
+	until := meta.Time.Add(PendingLife)
+	if _, err := k.begun(ctx, meta, user, events.FactorBegun{Factor: f.ID, Kind: f.Kind, Until: until}); err != nil {
+		return NewTOTP{}, err
+	}
 	if err := k.Store.AddPending(ctx, f); err != nil {
 		return NewTOTP{}, err
 	}
-	return NewTOTP{Factor: f.ID, Secret: string(secret), URI: keyURI(secret, account), Until: meta.Time.Add(PendingLife)}, nil
+	return NewTOTP{Factor: f.ID, Secret: string(secret), URI: keyURI(secret, account), Until: until}, nil
+}
+
+// begun records that somebody is given what a factor is made of.
+func (k *Keeper) begun(ctx context.Context, meta command.Meta, user events.UserID, fact events.FactorBegun) (events.Seq, error) {
+	fact.Until = fact.Until.UTC()
+	return command.Record(ctx, k.Log, events.UserStream(user), another(meta), fact)
+}
+
+// another is a circumstance of its own. What is asked for twice is made twice, and shown once
+// each, so it is another command: the log takes no event twice.
+func another(meta command.Meta) command.Meta {
+	return command.Meta{Command: events.NewCommandID(), Actor: meta.Actor, Correlation: events.CorrelationID(meta.Command), Time: meta.Time}
 }
 
 // ConfirmTOTP makes an app count by its first code, which is used up. first says that the
@@ -75,7 +91,8 @@ func (k *Keeper) ConfirmTOTP(ctx context.Context, meta command.Meta, id events.F
 	return k.enrol(ctx, meta, f, first)
 }
 
-// StartPasskey returns what a browser needs to make a passkey, and until when.
+// StartPasskey returns what a browser needs to make a passkey, and until when. It is recorded
+// first. The challenge is kept behind the id of the factor that it will be.
 func (k *Keeper) StartPasskey(ctx context.Context, meta command.Meta, session events.SessionID, holder Holder) (options []byte, until time.Time, err error) {
 	had, err := k.Store.Standing(ctx, holder.User)
 	if err != nil {
@@ -87,7 +104,11 @@ func (k *Keeper) StartPasskey(ctx context.Context, meta command.Meta, session ev
 		return nil, time.Time{}, err
 	}
 	until = meta.Time.Add(ChallengeLife)
-	return options, until, k.Store.PutChallenge(ctx, session, forEnrolment, ceremony, until)
+	id := events.NewFactorID()
+	if _, err := k.begun(ctx, meta, holder.User, events.FactorBegun{Factor: id, Kind: events.FactorPasskey, Until: until}); err != nil {
+		return nil, time.Time{}, err
+	}
+	return options, until, k.Store.PutChallenge(ctx, session, forEnrolment, append([]byte(id+"\n"), ceremony...), until)
 }
 
 // FinishPasskey makes a passkey count. Errors as [Keeper.ConfirmTOTP], and [ErrExists]. Whatever
@@ -107,12 +128,16 @@ func (k *Keeper) FinishPasskey(ctx context.Context, meta command.Meta, session e
 	if err != nil {
 		return "", 0, err
 	}
+	id, ceremony, found := bytes.Cut(ceremony, []byte("\n"))
+	if !found {
+		return "", 0, ErrProof // of a version that gave no ids
+	}
 	made, err := k.Party.admit(Holder{User: user}, ceremony, answer)
 	if err != nil {
 		return "", 0, err
 	}
 	f := Factor{
-		ID: events.NewFactorID(), User: user, Kind: events.FactorPasskey, Name: name, Created: meta.Time,
+		ID: events.FactorID(id), User: user, Kind: events.FactorPasskey, Name: name, Created: meta.Time,
 		Credential: made.ID, SignCount: made.Authenticator.SignCount,
 	}
 	plain, err := encodePasskey(made)
@@ -175,9 +200,8 @@ func (k *Keeper) bury(ctx context.Context, meta command.Meta, user events.UserID
 
 // MakeCodes gives somebody fresh recovery codes. They are here and nowhere else in clear.
 //
-// The old ones are destroyed before it is recorded that they open nothing, and the new ones
-// are stored after it is recorded that there are some: a crash leaves somebody without codes,
-// who makes new ones, and never codes that the log says nothing of, or something else.
+// They take the place of the old ones when it is recorded that there are some. Where nobody can
+// tell whether it is, neither open anything: the log may say that they do not.
 func (k *Keeper) MakeCodes(ctx context.Context, meta command.Meta) ([]string, events.Seq, error) {
 	user, err := person(meta)
 	if err != nil {
@@ -188,16 +212,15 @@ func (k *Keeper) MakeCodes(ctx context.Context, meta command.Meta) ([]string, ev
 		codes[i] = newCode()
 		hashes[i], _ = hashCode(user, codes[i])
 	}
-	if err := k.Store.ForgetCodes(ctx, user); err != nil {
-		return nil, 0, err
+	var seq events.Seq
+	err = k.Store.PutCodes(ctx, user, hashes, meta.Time, func() (err error) {
+		seq, err = command.Record(ctx, k.Log, events.UserStream(user), another(meta), events.RecoveryCodesMade{Count: len(codes)})
+		return err
+	})
+	if errors.Is(err, command.ErrOutcomeUnknown) {
+		err = errors.Join(err, k.Store.ForgetCodes(context.WithoutCancel(ctx), user))
 	}
-	// Asked twice these are other codes, so it is another command: the log takes no event twice.
-	own := command.Meta{Command: events.NewCommandID(), Actor: meta.Actor, Correlation: events.CorrelationID(meta.Command), Time: meta.Time}
-	seq, err := command.Record(ctx, k.Log, events.UserStream(user), own, events.RecoveryCodesMade{Count: len(codes)})
 	if err != nil {
-		return nil, 0, err
-	}
-	if err := k.Store.PutCodes(ctx, user, hashes, meta.Time); err != nil {
 		return nil, 0, err
 	}
 	return codes, seq, nil

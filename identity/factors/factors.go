@@ -145,9 +145,12 @@ type Store interface {
 	// Drop destroys a factor that was retired.
 	Drop(ctx context.Context, user events.UserID, id events.FactorID) error
 
-	// ForgetCodes destroys the recovery codes of somebody; PutCodes stores new ones.
+	// PutCodes stores recovery codes in place of those that were there. record is called before
+	// they count; where it fails, nothing was done.
+	PutCodes(ctx context.Context, user events.UserID, hashes [][]byte, now time.Time, record func() error) error
+
+	// ForgetCodes destroys the recovery codes of somebody.
 	ForgetCodes(ctx context.Context, user events.UserID) error
-	PutCodes(ctx context.Context, user events.UserID, hashes [][]byte, now time.Time) error
 
 	// UseCode marks a recovery code as used, or returns ErrNoCode.
 	UseCode(ctx context.Context, user events.UserID, hash []byte, now time.Time) error

@@ -91,6 +91,11 @@ func (k *Keeper) StartAssertion(ctx context.Context, meta command.Meta, session 
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	// The fact first: nobody has a challenge that the log says nothing of.
+	_, err = command.Record(ctx, k.Log, events.AccessStream(meta.Actor), another(meta), events.StepUpBegun{User: passkeys[0].User, Session: session})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
 	until = meta.Time.Add(ChallengeLife)
 	return options, until, k.Store.PutChallenge(ctx, session, forStepUp, ceremony, until)
 }

@@ -71,10 +71,13 @@ func (p *Provider) Logout(ctx context.Context, raw string) error {
 		Issuer: p.Issuer, Subject: token.Subject, Session: token.SessionID, TokenID: token.TokenID, Ends: token.IssuedAt.Add(logoutEnd + 2*skew),
 	}
 	err = p.Identities.End(ctx, asked, func(ended []store.Ended) error {
+		of := map[events.UserID][]events.Fact{} // of one person, as a rule
 		for _, e := range ended {
+			of[e.Person] = append(of[e.Person], events.SessionRevoked{User: e.Person, Session: e.Session, Cause: "identity_provider"})
+		}
+		for person, facts := range of {
 			meta := command.Meta{Command: events.NewCommandID(), Actor: identityProvider, Time: p.Now()}
-			fact := events.SessionRevoked{User: e.Person, Session: e.Session, Cause: "identity_provider"}
-			if _, err := command.Record(ctx, p.Log, events.AccessStream(events.UserActor(e.Person)), meta, fact); err != nil {
+			if _, err := command.Record(ctx, p.Log, events.AccessStream(events.UserActor(person)), meta, facts...); err != nil {
 				return err
 			}
 		}

@@ -375,7 +375,14 @@ type Agent struct {
 	ConnectedAt *time.Time `json:"connected_at,omitempty"` // the last time it was heard after silence
 	LostAt      *time.Time `json:"lost_at,omitempty"`
 	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
+	Cosigned    *Cosigned  `json:"cosigned,omitempty"` // the newest checkpoint of the log that it vouches for
 	Seq         uint64     `json:"seq"`
+}
+
+// Cosigned is the newest checkpoint of the log that a witness cosigned.
+type Cosigned struct {
+	Size int64     `json:"size"` // commits
+	At   time.Time `json:"at"`   // by its own clock
 }
 
 // Invite asks for a one-time enrolment token.

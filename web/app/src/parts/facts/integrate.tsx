@@ -72,6 +72,22 @@ export const integrations: Table = {
       </>
     ),
   },
+  'tested.v1': {
+    label: 'Integration tried',
+    says: (fact) => (
+      <>
+        {fact.who} tried {theIntegration(fact)}
+      </>
+    ),
+  },
+  'delivery_retried.v1': {
+    label: 'Message sent again',
+    says: (fact) => (
+      <>
+        {fact.who} had a message sent again to {theIntegration(fact)}
+      </>
+    ),
+  },
   'delivery_abandoned.v1': {
     label: 'Integration not told',
     says: (fact) => (

@@ -156,6 +156,15 @@ export const users: Table = {
   },
   'link_expired.v1': { label: 'Link expired', says: (fact) => <>Nobody used the link that {whom(fact)} got</> },
   'token_expired.v1': { label: 'Token expired', says: (fact) => <>A token of {whom(fact)} reached its end</> },
+  'factor_begun.v1': {
+    label: 'Second factor begun',
+    says: (fact) => (
+      <>
+        {whom(fact)} began with {factor(fact)}
+      </>
+    ),
+  },
+  'notices_tested.v1': { label: 'Notices tried', says: (fact) => <>{whom(fact)} tried whether notices arrive</> },
   'factor_abandoned.v1': {
     label: 'Second factor not confirmed',
     says: (fact) => (
@@ -293,6 +302,19 @@ export const access: Table = {
         {fact.number('differences') === 0 ? 'nothing differs' : `${plural(fact.number('differences'), 'row')} differ`}
       </>
     ),
+  },
+  'report_exported.v1': {
+    label: 'Report taken along',
+    says: (fact) => (
+      <>
+        {fact.who} took the report {fact.text('report')} along
+        {fact.list('filters').length > 0 && ', narrowed by filters'}
+      </>
+    ),
+  },
+  'step_up_begun.v1': {
+    label: 'Passkey asked for',
+    says: (fact) => <>A session of {person(fact, 'user')} was asked for a passkey</>,
   },
   'evidence_exported.v1': {
     label: 'Evidence taken along',
