@@ -17,6 +17,7 @@ import (
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/ledger"
 	"secretsbridge/ledger/ledgertest"
@@ -178,6 +179,30 @@ func TestAnExportGoesOnAfterACrash(t *testing.T) {
 	}
 	if steps < 10 {
 		t.Errorf("%d steps only", steps)
+	}
+}
+
+// A bundle that is too large for memory comes out as it is, and leaves no file behind.
+func TestALargeBundle(t *testing.T) {
+	dir, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for i := range 10 {
+			stream := events.Stream{Aggregate: events.AggregateSetting, ID: "kms"}
+			meta := command.Meta{Command: events.NewCommandID(), Actor: events.SystemActor("test"), Time: time.Now()}
+			if _, err := command.Record(r.t.Context(), r.log, stream, meta, events.KMSKeyRotated{KMSKey: strings.Repeat(string(rune('a'+i)), 900_000)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, ended := r.run(r.exporting(ledger.Folder(dir)))
+		settle(15 * time.Second)
+		if size, _ := r.exported(dir); size != 10 || ended() != nil {
+			t.Errorf("%d commits; %v", size, ended())
+		}
+	})
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

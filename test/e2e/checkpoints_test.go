@@ -1,11 +1,15 @@
 package e2e_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"secretsbridge/test/servers/awsjson"
+	"secretsbridge/test/servers/s3"
 )
 
 // TestTheKeyOfCheckpointsIsRotatedAndMissed rotates the key of a server that does not run, twice,
@@ -83,4 +87,29 @@ func TestTheKeyOfCheckpointsIsRotatedAndMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.up(t)
+}
+
+// TestTheLogIsExportedToABucket verifies what a server has put into one, as an auditor does.
+func TestTheLogIsExportedToABucket(t *testing.T) {
+	t.Parallel()
+	fake := s3.Start(t, "audit-log")
+	env := []string{"SB_AUDIT_TILES=s3://audit-log/prod", "AWS_ENDPOINT_URL_S3=" + fake.Address}
+	for name, value := range awsjson.Environment() {
+		env = append(env, name+"="+value)
+	}
+	c := start(t, env...)
+	for deadline := time.Now().Add(time.Minute); fake.Puts("prod/checkpoint") == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was exported")
+		}
+	}
+	key := c.server(t, "checkpoint-key", "show").stdout
+	c.stop(t)
+	dir, policy := filepath.Join(c.dir, "copy"), filepath.Join(c.dir, "auditor.txt")
+	if err := errors.Join(fake.Save("prod/", dir), os.WriteFile(policy, []byte("log "+strings.TrimPrefix(key, "1\t")+"quorum none\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.sb(t, "auditor", "audit", "verify", "--dir", dir, "--policy", policy); got.code != 0 || !strings.Contains(got.stdout, "all of them, in this order") {
+		t.Errorf("the copy: %d, %s%s", got.code, got.stdout, got.stderr)
+	}
 }

@@ -1,5 +1,5 @@
 // Package s3 is Amazon S3 as far as the export of a log needs it, in memory and on loopback, for
-// tests: PutObject, GetObject, HeadObject, DeleteObject and ListObjectsV2 of one bucket, addressed by
+// tests: PutObject, GetObject, DeleteObject and ListObjectsV2 of one bucket, addressed by
 // path, as the Amazon S3 API Reference describes them. It verifies each signature and checksum.
 package s3
 
@@ -9,9 +9,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +73,23 @@ func (s *Server) Puts(key string) int {
 	return s.puts[key]
 }
 
+// Save writes the objects under a prefix into a folder, as somebody does who copies them.
+func (s *Server) Save(prefix, dir string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, data := range s.objects {
+		name, ok := strings.CutPrefix(key, prefix)
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<20))
 	if err != nil {
@@ -120,9 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	sent := answer.Body.Bytes()
-	if r.Method != http.MethodHead {
-		w.Header().Set("Content-Length", strconv.Itoa(len(sent)))
-	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(sent)))
 	w.WriteHeader(answer.Code)
 	if fault == CutAnswer {
 		_, _ = w.Write(sent[:len(sent)/2])
@@ -156,17 +174,13 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, operation, key stri
 			s.puts[key]++
 			w.Header().Set("ETag", etag(body))
 		}
-	case http.MethodGet, http.MethodHead:
+	case http.MethodGet:
 		if !there {
 			fail(w, 404, "NoSuchKey")
 			return
 		}
 		w.Header().Set("ETag", etag(data))
 		w.Header().Set("Content-Type", "application/octet-stream")
-		if r.Method == http.MethodHead {
-			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-			return
-		}
 		_, _ = w.Write(data)
 	case http.MethodDelete: // also of what is not there
 		delete(s.objects, key)
@@ -236,7 +250,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, bytes.NewReader(text))
 }
 
-// fail is an error answer; to HEAD it has no body.
+// fail is an error answer.
 func fail(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.Header().Set("X-Amz-Request-Id", "REQUEST1")
