@@ -50,8 +50,17 @@ func (a *Accounts) Enable(ctx context.Context, meta command.Meta, by, id events.
 	return done.Seq, a.People.SetDisabled(ctx, id, false)
 }
 
-// Erase destroys who somebody is, and all ways in. The opaque id stays in facts.
+// Erase destroys who somebody is, and all ways in. The opaque id stays in facts. A legal hold of
+// them, or of everybody, refuses it with [command.ErrLegalHold], also where an erasure that was
+// cut short is asked for again. It is read from the log.
 func (a *Accounts) Erase(ctx context.Context, meta command.Meta, by, id events.UserID) (events.Seq, error) {
+	held, _, err := command.Load[command.Holds](ctx, a.Log, events.HoldStream())
+	if err != nil {
+		return 0, err
+	}
+	if held.Keep(id) {
+		return 0, command.ErrLegalHold
+	}
 	if err := a.above(by, id, meta.Time); err != nil {
 		return 0, err
 	}

@@ -68,7 +68,6 @@ func NewAgentID() AgentID             { return AgentID(newID("a_")) }
 func NewUserID() UserID               { return UserID(newID("u_")) }
 func NewSessionID() SessionID         { return SessionID(newID("s_")) }
 func NewFactorID() FactorID           { return FactorID(newID("f_")) }
-func NewHoldID() HoldID               { return HoldID(newID("h_")) }
 func NewSealedID() SealedID           { return SealedID(newID("w_")) }
 func NewCommandID() CommandID         { return CommandID(newID("c_")) }
 func NewCorrelationID() CorrelationID { return CorrelationID(newID("x_")) }
@@ -112,6 +111,8 @@ func DelegationOf(id CommandID) DelegationID {
 func AmendmentOf(id CommandID) AmendmentID {
 	return AmendmentID(derive("m_", []string{"amendment", string(id)}))
 }
+
+func HoldOf(id CommandID) HoldID { return HoldID(derive("h_", []string{"hold", string(id)})) }
 
 // MappingOf is the mapping that a command adds.
 func MappingOf(id CommandID) MappingID {

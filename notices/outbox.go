@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/worker"
 )
@@ -108,8 +109,9 @@ type Outbox interface {
 	// Settle ends the claim of deliveries.
 	Settle(ctx context.Context, loop worker.LoopName, fence uint64, ids []events.DeliveryID, s Settlement) error
 
-	// Sweep removes what ended, or came up, before a time.
-	Sweep(ctx context.Context, before time.Time) (int, error)
+	// Sweep removes what ended, or came up, before a time, but what legal holds keep: of
+	// somebody what they were told.
+	Sweep(ctx context.Context, before time.Time, held command.Holds) (int, error)
 
 	// Depth is how many wait and how long the oldest of those that are due has been, by then.
 	Depth(ctx context.Context, now time.Time) (waiting int, late time.Duration, err error)

@@ -151,9 +151,14 @@ func (n *Notices) channelOf(to Recipient) events.Channel {
 	return ChosenBy(n.Rights.User(id)).Channel
 }
 
-// tidy removes what is old and says how late what waits is.
+// tidy removes what is old and no legal hold keeps, and says how late what waits is. Holds are
+// those of the log: where it cannot be read nothing is removed.
 func (n *Notices) tidy(ctx context.Context, t *worker.Term, now time.Time) error {
-	if _, err := n.Outbox.Sweep(ctx, now.Add(-Kept)); err != nil {
+	held, _, err := command.Load[command.Holds](ctx, n.Log, events.HoldStream())
+	if err != nil {
+		return err
+	}
+	if _, err := n.Outbox.Sweep(ctx, now.Add(-Kept), held); err != nil {
 		return err
 	}
 	_, late, err := n.Outbox.Depth(ctx, now)

@@ -165,9 +165,12 @@ func (m *memory) Settle(_ context.Context, loop worker.LoopName, fence uint64, i
 	})
 }
 
-func (m *memory) Sweep(_ context.Context, before time.Time) (int, error) {
+func (m *memory) Sweep(_ context.Context, before time.Time, held command.Holds) (int, error) {
 	return 0, m.do("sweep", func() error {
-		m.rows = slices.DeleteFunc(m.rows, func(r *row) bool { return r.At.Before(before) })
+		m.rows = slices.DeleteFunc(m.rows, func(r *row) bool {
+			id, _ := r.To.User()
+			return r.At.Before(before) && !held.Keep(id)
+		})
 		return nil
 	})
 }

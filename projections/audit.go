@@ -30,6 +30,7 @@ type AuditEvent struct {
 	Correlation events.CorrelationID `json:"correlation"`
 	Command     events.CommandID     `json:"command"`
 	Data        json.RawMessage      `json:"data"` // of the stored bytes
+	Raw         json.RawMessage      `json:"-"`    // the stored bytes
 	Hash        []byte               `json:"hash"` // of the stored commit, as a leaf of the log's tree
 }
 
@@ -98,17 +99,23 @@ func (a Audit) attachData(ctx context.Context, found []AuditEvent) error {
 	read := 0
 	_, err = pgx.ForEachRow(rows, []any{&seq, &hash, &raw}, func() error {
 		read++
-		var commit []struct {
-			Data json.RawMessage `json:"data"` // as it stands in the stored bytes
-		}
+		var commit []json.RawMessage
 		if err := json.Unmarshal(raw, &commit); err != nil {
 			return fmt.Errorf("read commit %d: %w", seq, err)
 		}
+		hash = bytes.Clone(hash)
 		for _, i := range places[seq] {
 			if found[i].Place >= len(commit) {
 				return fmt.Errorf("commit %d has no event %d", seq, found[i].Place)
 			}
-			found[i].Hash, found[i].Data = bytes.Clone(hash), commit[found[i].Place].Data
+			var event struct {
+				Data json.RawMessage `json:"data"` // as it stands in the stored bytes
+			}
+			found[i].Raw, found[i].Hash = commit[found[i].Place], hash
+			if err := json.Unmarshal(found[i].Raw, &event); err != nil {
+				return fmt.Errorf("read event %d of commit %d: %w", found[i].Place, seq, err)
+			}
+			found[i].Data = event.Data
 		}
 		return nil
 	})

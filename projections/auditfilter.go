@@ -15,6 +15,7 @@ type AuditFilter struct {
 	TypePrefix  string // such as "sb.request."
 	Stream      events.Stream
 	Correlation events.CorrelationID
+	Command     events.CommandID
 	Outcome     events.Outcome
 	Since       time.Time // inclusive
 	Until       time.Time // exclusive
@@ -24,6 +25,14 @@ type AuditFilter struct {
 	// hundreds, are not there, nor are denials, which name routes.
 	Connection events.ConnectionID
 	Ref        string
+
+	// Store is a connection: what is in its history, in those of requests, jobs and scans of it, and
+	// of its secrets.
+	Store events.ConnectionID
+
+	// Action is what somebody tried who was denied: a permission, or a service of agents. Only
+	// denials have one.
+	Action string
 
 	// Cluster is that of agents, connections, requests and jobs.
 	Cluster events.ClusterID
@@ -61,6 +70,12 @@ func (f AuditFilter) search(on string, at ...any) (auditSearch, error) {
 	if f.Correlation != "" {
 		s.and("e.correlation = ?", f.Correlation)
 	}
+	if f.Command != "" {
+		s.and("e.command = ?", f.Command)
+	}
+	if f.Action != "" {
+		s.and("e.type = ?", denied)
+	}
 	switch f.Outcome {
 	case events.OutcomeDenied:
 		s.and("e.type = ANY (?)", events.TypesOf(events.OutcomeDenied))
@@ -82,6 +97,13 @@ func (f AuditFilter) search(on string, at ...any) (auditSearch, error) {
 	s.early = len(s.args)
 	if f.Cluster != "" {
 		s.after(ofCluster, f.Cluster, f.Cluster, f.Cluster, f.Cluster)
+	}
+	if f.Store != "" {
+		s.after(ofStore, f.Store, f.Store, f.Store, f.Store, f.Store)
+	}
+	if f.Action != "" {
+		s.after(hasAction, quote(f.Action), nul, f.Action)
+		s.words = true
 	}
 	if f.Text == "" {
 		return s, nil
@@ -124,6 +146,25 @@ const ofCluster = `CASE split_part(e.stream, '/', 1)
 		WHEN 'job' THEN EXISTS (SELECT FROM views.jobs v WHERE v.id = split_part(e.stream, '/', 2) AND v.cluster = ?)
 		ELSE false
 	END`
+
+// A page of a scan is named for its job and a number, and one of what is gone has a word between.
+const ofStore = `CASE split_part(e.stream, '/', 1)
+		WHEN 'connection' THEN split_part(e.stream, '/', 2) = ?
+		WHEN 'request' THEN EXISTS (SELECT FROM views.requests v WHERE v.id = split_part(e.stream, '/', 2) AND v.connection = ?)
+		WHEN 'job' THEN EXISTS (SELECT FROM views.jobs v WHERE v.id = split_part(e.stream, '/', 2) AND v.connection = ?)
+		WHEN 'inventory' THEN EXISTS (SELECT FROM views.jobs v WHERE v.id = split_part(split_part(e.stream, '/', 2), '-', 1) AND v.connection = ?)
+		WHEN 'secret' THEN EXISTS (SELECT FROM views.secrets v WHERE v.id = split_part(e.stream, '/', 2) AND v.connection = ?)
+		ELSE false
+	END`
+
+// denied is the type of facts that have an action.
+const denied = "sb.access.denied.v1"
+
+// hasAction looks through the bytes of a commit first, as hasText does.
+const hasAction = `CASE WHEN strpos(convert_from(c.raw, 'UTF8'), '"action":' || ?::text) > 0
+			THEN regexp_replace(convert_from(c.raw, 'UTF8'), ?, '\1\ufffd', 'g')::jsonb -> e.place -> 'data' ->> 'action' = ?::text
+			ELSE false
+		END`
 
 // hasText looks through the bytes of a commit first: most do not have the text at all. Those that
 // do may have it as the name of a field, or in another event. Postgres reads no NUL.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/notices"
 	"secretsbridge/worker"
@@ -275,8 +276,18 @@ func (d Deliveries) Settle(ctx context.Context, loop worker.LoopName, fence uint
 }
 
 // Sweep implements [notices.Outbox].
-func (d Deliveries) Sweep(ctx context.Context, before time.Time) (int, error) {
-	gone, err := d.Pool.Exec(ctx, "DELETE FROM private.deliveries WHERE at < $1", stored(before))
+func (d Deliveries) Sweep(ctx context.Context, before time.Time, held command.Holds) (int, error) {
+	if held.Everybody() {
+		return 0, nil
+	}
+	kept := []notices.Recipient{}
+	for _, id := range held.Users() {
+		kept = append(kept, notices.ToUser(id))
+	}
+	gone, err := d.Pool.Exec(ctx, `
+		DELETE FROM private.deliveries
+		WHERE  at < $1
+		AND    recipient <> ALL ($2)`, stored(before), kept)
 	if err != nil {
 		return 0, fmt.Errorf("sweep deliveries: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/notices"
 	"secretsbridge/store"
@@ -194,7 +195,27 @@ func TestWhatBecameOfDeliveriesIsKept(t *testing.T) {
 	if waiting, late, err := d.Depth(t.Context(), later.Add(time.Minute)); err != nil || waiting != 2 || late != time.Minute {
 		t.Errorf("%d wait, late by %s, %v", waiting, late, err)
 	}
-	if gone, err := d.Sweep(t.Context(), someDay.Add(time.Second)); err != nil || gone != 4 {
+	everybody, theirs := held(""), held("u_ann", "u_nobody", "u_ann")
+	before := someDay.Add(time.Second)
+	if gone, err := d.Sweep(t.Context(), before, everybody); err != nil || gone != 0 {
+		t.Errorf("%d are removed although everybody is held, %v", gone, err)
+	}
+	mine := notices.Test(events.NewCommandID(), notices.ToUser("u_ann"), someDay)
+	if _, err := d.Put(t.Context(), []notices.Delivery{mine}); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := d.Sweep(t.Context(), before, theirs); err != nil || gone != 4 {
 		t.Errorf("%d are removed, %v", gone, err)
 	}
+	if gone, err := d.Sweep(t.Context(), before, command.Holds{}); err != nil || gone != 1 {
+		t.Errorf("%d are removed when nobody is held, %v", gone, err)
+	}
+}
+
+// held are holds of some people, or of everybody.
+func held(users ...events.UserID) (h command.Holds) {
+	for i, id := range users {
+		h = h.Evolve(events.Event{Fact: events.LegalHoldPlaced{Hold: events.HoldID(fmt.Sprint("h_", i)), User: id}})
+	}
+	return h
 }

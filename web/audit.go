@@ -15,7 +15,10 @@ import (
 )
 
 // auditFilters are the parameters that narrow what is read of the audit.
-var auditFilters = []string{"actor", "type", "stream", "correlation", "outcome", "secret", "cluster", "text", "since", "until"}
+var auditFilters = []string{"actor", "type", "stream", "correlation", "command", "outcome", "action", "secret", "connection", "cluster", "text", "since", "until"}
+
+// maxAuditWord bounds a command and an action, in bytes: none has as many.
+const maxAuditWord = 128
 
 // listAudit shows facts as they are stored, newest first.
 func (a *API) listAudit(c *call) (reply, error) {
@@ -45,7 +48,12 @@ func (a *API) listAudit(c *call) (reply, error) {
 func auditFilter(q url.Values) (filter projections.AuditFilter, err error) {
 	filter = projections.AuditFilter{
 		Actor: events.Actor(q.Get("actor")), TypePrefix: q.Get("type"), Correlation: events.CorrelationID(q.Get("correlation")),
-		Outcome: events.Outcome(q.Get("outcome")), Text: q.Get("text"),
+		Command: events.CommandID(q.Get("command")), Action: q.Get("action"), Outcome: events.Outcome(q.Get("outcome")), Text: q.Get("text"),
+	}
+	for _, name := range []string{"command", "action"} {
+		if text := q.Get(name); q.Has(name) && (text == "" || len(text) > maxAuditWord) {
+			return filter, errParameter.because(fmt.Sprintf("%s has 1 to %d bytes", name, maxAuditWord))
+		}
 	}
 	if text := q.Get("stream"); text != "" {
 		if filter.Stream, err = events.ParseStream(text); err != nil {
@@ -65,7 +73,7 @@ func auditFilter(q url.Values) (filter projections.AuditFilter, err error) {
 		}
 		filter.Connection, filter.Ref = events.ConnectionID(connection), ref
 	}
-	if err := placeOf(q, new(events.ConnectionID), &filter.Cluster, new(events.ProviderKind)); err != nil {
+	if err := placeOf(q, &filter.Store, &filter.Cluster, new(events.ProviderKind)); err != nil {
 		return filter, err
 	}
 	if filter.Since, err = timeOf(q, "since"); err != nil {

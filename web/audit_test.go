@@ -78,11 +78,20 @@ func TestTheAuditIsNarrowed(t *testing.T) {
 		"outcome=denied&actor=" + "user:" + string(r.developer.ID): func(e api.Event) bool {
 			return denied(e) && e.Actor == "user:"+string(r.developer.ID)
 		},
-		"secret=file/prod/db":            about("request/", keys),
-		"secret=file/prod/api":           about("nothing"),
-		"secret=file/prod/db&type=sb.j":  about(keys),
-		"cluster=demo":                   about("request/", "job/", "agent/", "connection/"),
-		"cluster=far":                    about("nothing"),
+		"secret=file/prod/db":           about("request/", keys),
+		"secret=file/prod/api":          about("nothing"),
+		"secret=file/prod/db&type=sb.j": about(keys),
+		"cluster=demo":                  about("request/", "job/", "agent/", "connection/"),
+		"cluster=far":                   about("nothing"),
+		"connection=file":               about("request/", "job/", "connection/file", "inventory/", "secret/"),
+		"connection=far":                about("nothing"),
+		"action=person.list":            func(e api.Event) bool { return e.Type == "sb.access.denied.v1" },
+		"action=person.list&actor=" + "user:" + string(r.other.ID): func(e api.Event) bool {
+			return e.Type == "sb.access.denied.v1" && e.Actor == "user:"+string(r.other.ID)
+		},
+		"action=far":                     about("nothing"),
+		"command=" + all[0].Command:      func(e api.Event) bool { return e.Command == all[0].Command },
+		"command=c_far":                  about("nothing"),
 		"text=DEPLOY":                    func(e api.Event) bool { return e.Type == "sb.request.submitted.v1" },
 		"text=/api/v1/people":            func(e api.Event) bool { return e.Type == "sb.access.denied.v1" },
 		"text=" + string(r.developer.ID): func(e api.Event) bool { return strings.Contains(stored(t, e), string(r.developer.ID)) },
@@ -105,7 +114,8 @@ func TestTheAuditIsNarrowed(t *testing.T) {
 	}
 	for _, q := range []string{
 		"outcome=refused", "outcome=", "outcome=done&outcome=denied", "text=ab", "secret=file", "secret=file/", "secret=/prod/db", "secret=%20/x",
-		"secret=file/" + strings.Repeat("x", 513), "cluster=Demo", "connection=file",
+		"secret=file/" + strings.Repeat("x", 513), "cluster=Demo", "connection=File", "connection=",
+		"command=", "action=", "command=" + strings.Repeat("x", 129), "action=" + strings.Repeat("x", 129),
 	} {
 		r.call(r.admin, "GET", "/audit/events?"+q, nil).wants(t, 400, "parameter_invalid")
 	}

@@ -13,20 +13,67 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/projections"
+	"secretsbridge/siem"
 	"secretsbridge/web/api"
 )
 
-const linesType = "application/x-ndjson" // one JSON object a line
+const (
+	linesType = "application/x-ndjson" // one JSON object a line
+	plainType = "text/plain; charset=utf-8"
+)
 
-// exportAudit answers with facts as they are stored, oldest first, each on a line. It names nobody:
-// a file outlives an erasure. That somebody takes it with them is a fact before the first line is
-// sent.
+// recorded is what an export is in one format.
+type recorded struct {
+	extension, contentType string
+	write                  func(to *bytes.Buffer, e projections.AuditEvent) error
+}
+
+// formatOf is what lines of an export are: events as the API shows them, or records for those who
+// watch many systems (package siem).
+func formatOf(q url.Values) (recorded, error) {
+	format := siem.Format(q.Get("format"))
+	switch {
+	case !q.Has("format") || format == "event":
+		return recorded{".jsonl", linesType, func(to *bytes.Buffer, e projections.AuditEvent) error {
+			lines := json.NewEncoder(to)
+			lines.SetEscapeHTML(false)
+			return lines.Encode(eventOf(e))
+		}}, nil
+	case !format.Valid():
+		return recorded{}, errParameter.because("format is event, cloudevents, ocsf or cef")
+	}
+	as := recorded{"." + string(format) + ".jsonl", linesType, func(to *bytes.Buffer, e projections.AuditEvent) error {
+		r, err := siem.Read(e.Seq, e.Place, [32]byte(e.Hash), e.Raw)
+		if err != nil {
+			return err
+		}
+		line, err := format.Append(to.AvailableBuffer(), r, 0)
+		to.Write(append(line, '\n'))
+		return err
+	}}
+	if !format.JSON() {
+		as.extension, as.contentType = "."+string(format), plainType
+	}
+	return as, nil
+}
+
+// exportAudit answers with facts, oldest first, each on a line. It names nobody: a file outlives an
+// erasure. That somebody takes it with them is a fact before the first line is sent; whoever reads
+// on with follow leaves one for each ten minutes.
 func (a *API) exportAudit(c *call) (reply, error) {
-	q, err := c.query(slices.Concat(auditFilters, []string{"after", "limit"})...)
+	q, err := c.query(slices.Concat(auditFilters, []string{"format", "follow", "after", "limit"})...)
 	if err != nil {
 		return reply{}, err
 	}
 	filter, err := auditFilter(q)
+	if err != nil {
+		return reply{}, err
+	}
+	as, err := formatOf(q)
+	if err != nil {
+		return reply{}, err
+	}
+	follows, err := boolOf(q, "follow")
 	if err != nil {
 		return reply{}, err
 	}
@@ -42,10 +89,12 @@ func (a *API) exportAudit(c *call) (reply, error) {
 	}
 	first := true
 	return a.export(c, document{
-		name: "audit", extension: ".jsonl", contentType: linesType, head: func(*bytes.Buffer) {},
-		fact: events.AuditExported{Filters: slices.Sorted(maps.Keys(q))},
+		name: "audit", extension: as.extension, contentType: as.contentType, head: func(*bytes.Buffer) {},
 		page: func(ctx context.Context, cursor string, to *bytes.Buffer) (int, string, error) {
 			if first {
+				if err := a.takes(c, q, follows); err != nil {
+					return 0, "", err
+				}
 				first, cursor = false, filter.Cursor
 			}
 			part := filter
@@ -54,10 +103,8 @@ func (a *API) exportAudit(c *call) (reply, error) {
 			if err != nil {
 				return 0, "", err
 			}
-			lines := json.NewEncoder(to)
-			lines.SetEscapeHTML(false)
 			for _, e := range found.Items {
-				if err := lines.Encode(eventOf(e)); err != nil {
+				if err := as.write(to, e); err != nil {
 					return 0, "", err
 				}
 			}
@@ -67,6 +114,20 @@ func (a *API) exportAudit(c *call) (reply, error) {
 			return len(found.Items), found.Next, nil
 		},
 	})
+}
+
+// takes puts an export on record. What follows the log leaves facts that it meets itself, so it
+// must not leave one for each look.
+func (a *API) takes(c *call, q url.Values, follows bool) error {
+	fact := events.AuditExported{Filters: slices.Sorted(maps.Keys(q))}
+	if !follows {
+		_, err := a.record(c, c.actor, fact)
+		return err
+	}
+	same := maps.Clone(q)
+	same.Del("after")
+	same.Del("limit")
+	return a.begins(c, "export "+same.Encode(), fact)
 }
 
 // afterOf reads after which event to go on, SEQ.INDEX, or after which commit, SEQ.

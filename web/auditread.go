@@ -20,7 +20,7 @@ type reading struct {
 	actor   events.Actor
 	session events.SessionID
 	token   events.TokenID
-	how     events.AuditReading
+	how     string
 }
 
 // readings are the ways of reading that are on record. They are of this process: on another
@@ -64,6 +64,11 @@ func (r *readings) of(who reading, now time.Time) *begun {
 // Whoever reads on in the same way, from the same session, leaves no other fact for ten minutes,
 // whatever the parameters are then.
 func (a *API) reads(c *call, how events.AuditReading, q url.Values) error {
+	return a.begins(c, string(how), events.AuditRead{Reading: how, Filters: slices.Sorted(maps.Keys(q))})
+}
+
+// begins is likewise with the fact of whatever is read in that way.
+func (a *API) begins(c *call, how string, fact events.Fact) error {
 	b := a.readings.of(reading{c.actor, c.session, c.token.ID, how}, c.now)
 	select {
 	case b.turn <- struct{}{}:
@@ -74,7 +79,7 @@ func (a *API) reads(c *call, how events.AuditReading, q url.Values) error {
 	if c.now.Before(b.until) {
 		return nil
 	}
-	if _, err := a.record(c, c.actor, events.AuditRead{Reading: how, Filters: slices.Sorted(maps.Keys(q))}); err != nil {
+	if _, err := a.record(c, c.actor, fact); err != nil {
 		return err
 	}
 	b.until = c.now.Add(readingOn)

@@ -59,6 +59,10 @@ var leaves = map[string][]string{
 	"GET /audit/histogram": {"sb.access.audit_read.v1"},
 	"GET /audit/export":    {"sb.access.audit_exported.v1"},
 
+	"GET /audit/holds":            {"sb.access.audit_read.v1"},
+	"POST /audit/holds":           {"sb.setting.legal_hold_placed.v1"},
+	"POST /audit/holds/{id}/lift": {"sb.setting.legal_hold_lifted.v1"},
+
 	"POST /audit/compare":      {"sb.access.audit_compared.v1"},
 	"GET /audit/evidence/{id}": {"sb.access.evidence_exported.v1"},
 

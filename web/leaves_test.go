@@ -387,6 +387,10 @@ func (w *tracks) showing() {
 	admin = w.fresh(w.admin) // who counted already, and so would not again
 	w.records(admin, "GET /audit/histogram", "/audit/histogram", nil, "sb.access.audit_read.v1")
 	w.records(admin, "GET /audit/export", "/audit/export", nil, "sb.access.audit_exported.v1")
+	w.records(w.fresh(w.admin), "GET /audit/holds", "/audit/holds", nil, "sb.access.audit_read.v1")
+	w.posts(admin, "POST /audit/holds", "/audit/holds", api.PlaceHold{Reason: "case 1"}, "sb.setting.legal_hold_placed.v1")
+	held := read[api.LegalHolds](w.t, w.call(admin, "GET", "/audit/holds", nil, w.newest())).Items[0].ID
+	w.posts(admin, "POST /audit/holds/{id}/lift", "/audit/holds/"+held+"/lift", api.Reason{Reason: "it is closed"}, "sb.setting.legal_hold_lifted.v1")
 	id := w.submit(w.developer)
 	w.settled()
 	moment := fmt.Sprint("?as_of=", w.last())

@@ -140,6 +140,7 @@ var statuses = map[string]int{
 	"integration_settings_invalid": 422, "integration_secret_invalid": 422, "integration_token_needed": 422, "integration_disabled": 409,
 	"integration_kind_wrong": 409, "integration_unanswered": 502, "too_many_integrations": 409,
 	"mapping_invalid": 422, "mapping_unknown": 404, "mapping_exists": 409, "too_many_mappings": 409, "delivery_unknown": 404, "gitops_off": 409,
+	"hold_reason_invalid": 422, "hold_unknown": 404, "too_many_holds": 409, "legal_hold": 409,
 	"version_unknown": 404, "amendment_unknown": 404, "amendment_over": 409, "amendment_stale": 409, "own_amendment": 403,
 	"not_your_amendment": 403, "too_many_amendments": 409,
 }
@@ -155,7 +156,7 @@ var denials = map[string]bool{
 	"step_up_required": true, "sign_in_stale": true, "factor_missing": true,
 	"people_only": true, "person_above_you": true, "own_rights": true, "link_refused": true, "password_wrong": true, "grant_beyond_scope": true,
 	"grant_hidden":  true,
-	"own_amendment": true, "not_your_amendment": true, "person_hidden": true, string(oidc.CodeLogout): true,
+	"own_amendment": true, "not_your_amendment": true, "person_hidden": true, "legal_hold": true, string(oidc.CodeLogout): true,
 }
 
 // unproven are the codes that say "nobody knows who you are". Whoever scans for a way in meets

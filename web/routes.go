@@ -177,6 +177,9 @@ var Routes = []Route{
 	{"GET", "/audit/export", policy.AuditRead, placeless, none, (*API).exportAudit},
 	{"POST", "/audit/compare", policy.AuditRead, placeless, none, (*API).compareAudit},
 	{"GET", "/audit/histogram", policy.AuditRead, placeless, none, (*API).auditHistogram},
+	{"GET", "/audit/holds", policy.AuditRead, placeless, none, (*API).listHolds},
+	{"POST", "/audit/holds", policy.HoldManage, placeless, replayed, (*API).placeHold},
+	{"POST", "/audit/holds/{id}/lift", policy.HoldManage, placeless, replayed, (*API).liftHold},
 
 	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},
 	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},

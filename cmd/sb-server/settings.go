@@ -61,6 +61,7 @@ type settings struct {
 	KMS        kmsSettings
 	OIDC       oidcSettings
 	SMTP       smtpSettings
+	Audit      auditSettings
 	SuiteNames []string `env:"SB_HPKE_SUITES" envDefault:"xwing,x25519"`
 
 	Suites  []seal.Suite   `env:"-"` // of SuiteNames
@@ -147,7 +148,7 @@ func loadSettings() (settings, error) {
 	if d := s.CompareEach; d != 0 && (d < time.Minute || d > 24*time.Hour) {
 		return settings{}, fmt.Errorf("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP())
+	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.

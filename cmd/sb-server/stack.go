@@ -280,7 +280,7 @@ func (st *stack) assemble(caPEM string) {
 		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
-		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{
+		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.openSinks(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{
 			st.sweepIntegrations(), worker.Expiries(st.store, st.rights, time.Now),
 		}),
 	})

@@ -21,6 +21,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/seal"
+	"secretsbridge/siem"
 	"secretsbridge/web/api"
 	"secretsbridge/web/signed"
 )
@@ -404,6 +405,10 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		}
 		page(w, r, []api.Event{{Seq: 9007199254740993, ID: "c_1.0", Type: "sb.request.submitted.v1", Stream: "request/r_1",
 			Time: time.Now(), Actor: "user:u_1", Data: json.RawMessage(`{"big":9007199254740993,"new\u009bfield":"😀"}`)}})
+	case path == "audit/holds":
+		reply(w, 200, api.LegalHolds{Items: []api.LegalHold{
+			{ID: "h_1", Reason: "case 1", By: "user:u_1", ByName: "Anna", At: time.Now()}, {ID: "h_2", User: anna, UserName: "Anna", Reason: "evil\x1b]0;", By: "user:u_1", At: time.Now()},
+		}})
 	case f.audit.signing != "" && strings.HasPrefix(path, "audit/log/"):
 		f.queryAudit(w, strings.TrimPrefix(path, "audit/log/"), func(name string) int {
 			n, _ := strconv.Atoi(r.URL.Query().Get(name))
@@ -440,8 +445,23 @@ func exportFacts(w *httptest.ResponseRecorder, r *http.Request) {
 	}
 	after, _, _ := strings.Cut(r.URL.Query().Get("after"), ".")
 	seq, _ := strconv.Atoi(after) // none is 0
+	format := siem.Format(r.URL.Query().Get("format"))
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	if format == siem.CEF {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
 	for n := seq + 1; n <= min(seq+limit, 5); n++ {
+		if format != "" {
+			line, err := format.Append(nil, siem.Record{
+				Seq: events.Seq(n), Place: 1, Raw: []byte(`{"id":"c_1.1","type":"sb.request.submitted.v1"}`), Type: "sb.request.submitted.v1", Data: []byte(`{"new":"\u009b"}`),
+			}, 0)
+			if err != nil {
+				problem(w, 500, "internal")
+				return
+			}
+			_, _ = w.Write(append(line, '\n')) // to memory
+			continue
+		}
 		fmt.Fprintf(w, `{"seq":%d,"index":1,"id":"c_%d.1","data":{"new\u009bfield":"😀"}}`+"\n", n, n)
 	}
 }

@@ -73,6 +73,9 @@ func (f *fake) commandPeople(w *httptest.ResponseRecorder, path string, body []b
 	case path == "machines/"+ci+"/tokens":
 		take(&api.IssueToken{})
 		f.write(w, 201, api.IssuedToken{ID: "t_2", Token: canaryMachine, Until: time.Now().Add(time.Hour), Seq: f.seq + 1})
+	case path == "audit/holds":
+		take(&api.PlaceHold{})
+		f.write(w, 201, api.Made{ID: "h_3", Seq: f.seq + 1})
 	case path == "me/delegations":
 		take(&api.Delegate{})
 		f.write(w, 201, api.Made{ID: "d_2", Seq: f.seq + 1})
@@ -81,7 +84,7 @@ func (f *fake) commandPeople(w *httptest.ResponseRecorder, path string, body []b
 	case strings.HasSuffix(path, "/sessions/revoke") || strings.HasPrefix(path, "me/sessions/"):
 		f.write(w, 200, api.Ended{Sessions: 2, Seq: f.seq + 1})
 	case slices.Contains([]string{
-		"people/" + anna + "/erase", "people/" + anna + "/grants/g_1/take", "machines/" + ci + "/tokens/t_1/revoke", "me/delegations/d_1/end", "machines/" + ci + "/erase",
+		"people/" + anna + "/erase", "people/" + anna + "/grants/g_1/take", "machines/" + ci + "/tokens/t_1/revoke", "me/delegations/d_1/end", "machines/" + ci + "/erase", "audit/holds/h_1/lift",
 	}, path):
 		take(&api.Reason{})
 		done()

@@ -37,8 +37,30 @@ type AuditBucket struct {
 	Denied int       `json:"denied"`
 }
 
-// AuditComparison is one line of a comparison: a row that differs, or, as the last line, the
-// outcome.
+// PlaceHold has nothing removed that retention would remove.
+type PlaceHold struct {
+	Reason string `json:"reason"`
+	User   string `json:"user,omitempty"` // a person or a machine; none is everybody
+}
+
+// LegalHolds are the legal holds that count.
+type LegalHolds struct {
+	Items []LegalHold `json:"items"`
+}
+
+// LegalHold is one of them.
+type LegalHold struct {
+	ID       string    `json:"id"`
+	User     string    `json:"user,omitempty"` // none is everybody
+	UserName string    `json:"user_name,omitempty"`
+	Reason   string    `json:"reason"`
+	By       string    `json:"by"`
+	ByName   string    `json:"by_name,omitempty"`
+	At       time.Time `json:"at"`
+	// AuditComparison is one line of a comparison: a row that differs, or, as the last line, the
+	// outcome.
+}
+
 type AuditComparison struct {
 	Difference *AuditDifference `json:"difference,omitempty"`
 	Outcome    *AuditCompared   `json:"outcome,omitempty"`

@@ -18,7 +18,7 @@ import (
 // taken are the shapes of what calls take, by the name of their schema.
 var taken = map[string]any{
 	"SignIn": api.SignIn{}, "SealedSignIn": api.SealedSignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "Nothing": struct{}{},
-	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{},
+	"Reveal": api.Reveal{}, "CreateConnection": api.CreateConnection{}, "Reason": api.Reason{}, "RevocationReason": api.Reason{}, "PlaceHold": api.PlaceHold{}, "LiftHold": api.Reason{},
 	"QueueJob": api.QueueJob{}, "Schedule": api.Schedule{}, "Assign": api.Assign{}, "Ownership": api.Ownership{},
 	"Invite": api.Invite{}, "Enrol": events.Enrol{},
 	"Values": api.Values{}, "Refusal": api.Refusal{}, "Review": api.Review{},

@@ -145,6 +145,7 @@ func TestWhatBreaksTheContractIsRefused(t *testing.T) {
 		"no key was needed":                   keyless,
 		"no session was needed":               anonymous,
 		"a line that is no fact":              get("/audit/export", 200, fact+"\n{}\n").with("Content-Type", "application/x-ndjson"),
+		"half a record":                       get("/audit/export?format=ocsf", 200, `{"class_uid":6003}`+"\n").with("Content-Type", "application/x-ndjson"),
 		"half a line":                         get("/audit/export", 200, fact).with("Content-Type", "application/x-ndjson"),
 		"a message of another kind":           get("/requests/"+requestID+"/stream", 200, "id: 4\nevent: other\ndata: "+shown+"\n\n").with("Content-Type", "text/event-stream"),
 		"a message that is no request":        get("/requests/"+requestID+"/stream", 200, "id: 4\nevent: request\ndata: {}\n\n").with("Content-Type", "text/event-stream"),

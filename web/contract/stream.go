@@ -2,6 +2,7 @@ package contract
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,6 +18,33 @@ var streamed = map[string]string{"request": "Request", "job": "Job", "ready": "C
 // linesType is of one JSON object a line: facts.
 const linesType = "application/x-ndjson"
 
+// records are the attributes that lines in formats of others have, by the one that tells which
+// format it is. What else those hold is not of this contract (package siem holds them to it).
+var records = map[string][]string{
+	"specversion": {"id", "type", "subject", "time", "actor", "correlation", "command", "sequence", "leafhash"},
+	"class_uid":   {"activity_id", "category_uid", "type_uid", "severity_id", "time", "message", "status_id", "metadata", "actor", "unmapped"},
+}
+
+// checkRecord looks at a line in a format of others, and reports whether it is one.
+func checkRecord(line string) (bool, error) {
+	var record map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(line), &record); err != nil {
+		return false, nil // told with the schema
+	}
+	for kind, has := range records {
+		if record[kind] == nil {
+			continue
+		}
+		for _, name := range has {
+			if record[name] == nil {
+				return true, fmt.Errorf("a line with %s has no %s", kind, name)
+			}
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
 // lined are the schemas of lines that are no facts, by their operation.
 var lined = map[string]string{"compareAudit": "AuditComparison"}
 
@@ -26,6 +54,12 @@ func (c *Contract) checkLines(op Operation, body []byte) error {
 		if op.OperationID == "listLogCommits" {
 			if _, err := events.Decode([]byte(line)); err != nil || !strings.HasSuffix(line, "\n") {
 				return fmt.Errorf("a line is no commit: %w", err)
+			}
+			continue
+		}
+		if is, err := checkRecord(line); err != nil || is && strings.HasSuffix(line, "\n") {
+			if err != nil {
+				return err
 			}
 			continue
 		}

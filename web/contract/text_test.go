@@ -174,7 +174,7 @@ func TestShapesAreThoseOfTheCode(t *testing.T) {
 	c := load(t)
 	shapes := map[string]any{
 		"SignIn": api.SignIn{}, "SealedSignIn": api.SealedSignIn{}, "Submit": api.Submit{}, "Verdict": api.Verdict{}, "CreateConnection": api.CreateConnection{},
-		"Reason": api.Reason{}, "Invite": api.Invite{}, "Enrol": events.Enrol{}, "Session": api.Session{}, "Me": api.Me{},
+		"Reason": api.Reason{}, "PlaceHold": api.PlaceHold{}, "LegalHolds": api.LegalHolds{}, "LegalHold": api.LegalHold{}, "Invite": api.Invite{}, "Enrol": events.Enrol{}, "Session": api.Session{}, "Me": api.Me{},
 		"Person": api.Person{}, "Submitted": api.Submitted{}, "Done": api.Done{}, "Request": api.Request{}, "Step": api.Step{},
 		"Vote": api.Vote{}, "Failure": api.Failure{}, "Patch": api.Patch{}, "Change": api.Change{}, "Comparison": api.Comparison{},
 		"ProposedChange": api.ProposedChange{}, "Intake": api.Intake{}, "Reveal": api.Reveal{}, "Envelope": api.Envelope{}, "Revealed": api.Revealed{},

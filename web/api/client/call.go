@@ -150,15 +150,24 @@ func File(ctx context.Context, c *Client, path string, query url.Values) ([]byte
 
 // Lines asks for what comes as one JSON object a line, all of it at once. Every line is whole.
 func Lines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
-	return lines(exchange(ctx, c, linesAnswer, http.MethodGet, path, query, nil, again))
+	return lines(ctx, c, linesAnswer, path, query)
+}
+
+// TextLines is likewise for lines that are no JSON.
+func TextLines(ctx context.Context, c *Client, path string, query url.Values) ([][]byte, error) {
+	return lines(ctx, c, recordsAnswer, path, query)
 }
 
 // Compare has the server compare views and audit with the log. It is asked once.
 func Compare(ctx context.Context, c *Client) ([][]byte, error) {
-	return lines(exchange(ctx, c, comparedAnswer, http.MethodPost, Path("audit", "compare"), nil, nil, once))
+	return split(exchange(ctx, c, comparedAnswer, http.MethodPost, Path("audit", "compare"), nil, nil, once))
 }
 
-func lines(text []byte, err error) ([][]byte, error) {
+func lines(ctx context.Context, c *Client, want form, path string, query url.Values) ([][]byte, error) {
+	return split(exchange(ctx, c, want, http.MethodGet, path, query, nil, again))
+}
+
+func split(text []byte, err error) ([][]byte, error) {
 	if err != nil || len(text) == 0 {
 		return nil, err
 	}
@@ -188,6 +197,7 @@ var (
 	fileAnswer  = form{"application/json", maxReport, reportTimeout}
 	linesAnswer = form{"application/x-ndjson", maxReport, reportTimeout}
 
+	recordsAnswer  = form{"text/plain", maxReport, reportTimeout} // that are no JSON
 	comparedAnswer = form{"application/x-ndjson", maxReport, compareTimeout}
 )
 

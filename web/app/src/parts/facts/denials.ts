@@ -40,6 +40,7 @@ const byCode: Record<string, string> = {
   link_refused: 'to use a link that opens nothing',
   password_wrong: 'to change their password without the old one',
   grant_beyond_scope: 'to give a role further than their own reach',
+  legal_hold: 'to erase somebody whom a legal hold keeps',
   own_amendment: 'to decide a change that they proposed',
   not_your_amendment: 'to take back somebody else’s change',
 }
@@ -57,6 +58,7 @@ const byPermission: Record<Permission, string> = {
   'governance.manage': 'change roles, teams, projects, workflows and rules',
   'governance.read': 'read roles, teams, projects, workflows and rules',
   'grant.manage': 'give or take roles',
+  'hold.manage': 'place or lift legal holds',
   'job.list': 'see jobs',
   'job.manage': 'start or cancel scans',
   'integration.list': 'see integrations',
