@@ -52,8 +52,8 @@ type Config struct {
 	Client    *http.Client
 	Tiles     transparency.Tiles
 
-	// Folder is where the log is exported to, with bytes from Commits and Tiles; empty: nowhere.
-	Folder  Folder
+	// Export is where the log is exported to, with bytes from Commits and Tiles; nil: nowhere.
+	Export  Objects
 	Commits Commits
 
 	// ScrubEach is how often the whole log is read again, 0 for never.

@@ -29,7 +29,7 @@ func (k *Keeper) Loops() []worker.Loop {
 	if len(k.Witnesses) > 0 {
 		loops = append(loops, worker.Loop{Name: "witnesses", Run: k.witnessTerm})
 	}
-	if k.Folder != "" {
+	if k.Export != nil {
 		loops = append(loops, worker.Loop{Name: "tiles", Run: k.exportTerm})
 	}
 	return loops

@@ -33,7 +33,7 @@ type ScrubStats struct {
 
 // TilesStats is how the export of tiles stands.
 type TilesStats struct {
-	Size int64     // of the checkpoint that was exported last
+	Size int64     // of the checkpoint that was exported last, or found there
 	At   time.Time // when
 }
 

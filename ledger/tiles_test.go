@@ -3,6 +3,8 @@ package ledger_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,8 +17,11 @@ import (
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/ledger"
+	"secretsbridge/ledger/ledgertest"
+	"secretsbridge/transparency"
 )
 
 // Commits implements [ledger.Commits].
@@ -49,7 +54,7 @@ func (r *rig) exported(dir string) (size int64, files []string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	lines, err := os.ReadFile(filepath.Join(dir, "commits.jsonl"))
+	lines, err := io.ReadAll(transparency.Bundles(os.DirFS(dir), tree.N))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -75,10 +80,14 @@ func (r *rig) exported(dir string) (size int64, files []string) {
 	return tree.N, files
 }
 
-func (r *rig) exporting(dir string) ledger.Config {
+func (r *rig) exporting(to ledger.Objects) ledger.Config {
 	cfg := r.config()
-	cfg.Folder, cfg.Tiles, cfg.Commits = ledger.Folder(dir), r, r
+	cfg.Export, cfg.Tiles, cfg.Commits = to, r, r
 	return cfg
+}
+
+func TestObjectsInAFolder(t *testing.T) {
+	ledgertest.RunObjects(t, ledger.Folder(filepath.Join(t.TempDir(), "deep", "tiles")))
 }
 
 func TestAFolderHasAllThatItsCheckpointSays(t *testing.T) {
@@ -86,25 +95,30 @@ func TestAFolderHasAllThatItsCheckpointSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.fill(300)
-		_, ended := r.run(r.exporting(dir))
+		_, ended := r.run(r.exporting(ledger.Folder(dir)))
 		settle(15 * time.Second)
 		size, files := r.exported(dir)
-		if want := "checkpoint commits.jsonl tile/0/000 tile/0/001.p/44 tile/1/000.p/1"; size != 300 || strings.Join(files, " ") != want {
+		if want := "checkpoint commits/000 commits/001.p/44 tile/0/000 tile/0/001.p/44 tile/1/000.p/1"; size != 300 || strings.Join(files, " ") != want {
 			t.Errorf("%d commits in %v", size, files)
 		}
-		full := filepath.Join(dir, "tile/0/000")
-		before, err := os.Stat(full)
-		if err != nil {
-			t.Fatal(err)
+		var before []os.FileInfo
+		for _, full := range []string{"tile/0/000", "commits/000"} {
+			info, err := os.Stat(filepath.Join(dir, full))
+			if err != nil {
+				t.Fatal(err)
+			}
+			before = append(before, info)
 		}
 		r.fill(230)
 		settle(15 * time.Second)
 		size, files = r.exported(dir)
-		if want := "checkpoint commits.jsonl tile/0/000 tile/0/001 tile/0/002.p/18 tile/1/000.p/2"; size != 530 || strings.Join(files, " ") != want {
+		if want := "checkpoint commits/000 commits/001 commits/002.p/18 tile/0/000 tile/0/001 tile/0/002.p/18 tile/1/000.p/2"; size != 530 || strings.Join(files, " ") != want {
 			t.Errorf("%d commits in %v", size, files)
 		}
-		if after, err := os.Stat(full); err != nil || !os.SameFile(before, after) {
-			t.Errorf("a full tile was written again, %v", err)
+		for i, full := range []string{"tile/0/000", "commits/000"} {
+			if after, err := os.Stat(filepath.Join(dir, full)); err != nil || !os.SameFile(before[i], after) {
+				t.Errorf("%s was written again, %v", full, err)
+			}
 		}
 		if err := ended(); err != nil {
 			t.Error(err)
@@ -112,35 +126,104 @@ func TestAFolderHasAllThatItsCheckpointSays(t *testing.T) {
 	})
 }
 
+// TestAnExportGoesOnAfterACrash crashes before and after each change of an export that goes from one
+// bundle over into another, and lets somebody else go on.
 func TestAnExportGoesOnAfterACrash(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "tiles")
+	steps := 1
+	for crash := 0; crash < steps; crash++ {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.fill(250)
+			ctx, stop := context.WithCancel(t.Context())
+			first := *r
+			first.within = ctx
+			to := &ledgertest.Objects{}
+			first.run(first.exporting(to))
+			settle(15 * time.Second)
+			seen := 0
+			died := errors.New("it died")
+			to.Fault = func(string, string, bool) error {
+				if seen++; seen > crash {
+					return died
+				}
+				return nil
+			}
+			r.fill(20)
+			settle(9 * time.Second)
+			stop()
+			settle(time.Second)
+			if crash == 0 && seen == 0 {
+				t.Fatal("nothing was exported")
+			}
+			to.Fault = nil
+			k, ended := r.run(r.exporting(to))
+			settle(20 * time.Second)
+			all, puts := to.All()
+			dir := t.TempDir()
+			for name, data := range all {
+				path := filepath.Join(dir, name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644)); err != nil {
+					t.Fatal(err)
+				}
+				if name != "checkpoint" && puts[name] != 1 {
+					t.Errorf("crash %d: %s was written %d times", crash, name, puts[name])
+				}
+			}
+			if size, _ := r.exported(dir); size != 270 || ended() != nil || k.Stats().Tiles.Size != 270 {
+				t.Errorf("crash %d: %d commits; %v", crash, size, ended())
+			}
+			if seen > crash { // it has a step that was not reached yet
+				steps++
+			}
+		})
+	}
+	if steps < 10 {
+		t.Errorf("%d steps only", steps)
+	}
+}
+
+// A bundle that is too large for memory comes out as it is, and leaves no file behind.
+func TestALargeBundle(t *testing.T) {
+	dir, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.fill(10)
-		ctx, crash := context.WithCancel(t.Context())
-		first := r
-		first.within = ctx
-		first.run(r.exporting(dir))
+		for i := range 10 {
+			stream := events.Stream{Aggregate: events.AggregateSetting, ID: "kms"}
+			meta := command.Meta{Command: events.NewCommandID(), Actor: events.SystemActor("test"), Time: time.Now()}
+			if _, err := command.Record(r.t.Context(), r.log, stream, meta, events.KMSKeyRotated{KMSKey: strings.Repeat(string(rune('a'+i)), 900_000)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, ended := r.run(r.exporting(ledger.Folder(dir)))
 		settle(15 * time.Second)
-		crash()
-		settle(time.Second)
-		// Commits were written, and half a line; the checkpoint was not.
-		path := filepath.Join(dir, "commits.jsonl")
-		lines, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, append(lines, "{}\n{\"half\""...), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		r.fill(5)
-		r.within = nil
-		k, ended := r.run(r.exporting(dir))
-		settle(20 * time.Second)
-		if size, _ := r.exported(dir); size != 15 || ended() != nil || k.Stats().Tiles.Size != 15 {
+		if size, _ := r.exported(dir); size != 10 || ended() != nil {
 			t.Errorf("%d commits; %v", size, ended())
 		}
 	})
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestAPlaceWithOtherThingsIsLeftAlone(t *testing.T) {
+	for _, name := range []string{"commits.jsonl", "photos/cat", "commits/000.p/10", "tile/0/000.p/10"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			to := &ledgertest.Objects{}
+			if err := to.Replace(t.Context(), name, []byte("not ours")); err != nil {
+				t.Fatal(err)
+			}
+			r.fill(10)
+			cfg := r.exporting(to)
+			k, ended := r.run(cfg)
+			settle(30 * time.Second)
+			all, _ := to.All()
+			if string(all[name]) != "not ours" || all["checkpoint"] != nil || ended() != nil || k.Stats().Tiles.Size != 0 {
+				t.Errorf("%s: %q, %d exported, %v", name, all, k.Stats().Tiles.Size, ended())
+			}
+		})
+	}
 }
 
 func TestAFolderOfAnotherLogIsLeftAlone(t *testing.T) {
@@ -153,7 +236,7 @@ func TestAFolderOfAnotherLogIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.fill(10)
-		_, ended := r.run(r.exporting(dir))
+		_, ended := r.run(r.exporting(ledger.Folder(dir)))
 		settle(30 * time.Second)
 		if now, err := os.ReadFile(filepath.Join(dir, "checkpoint")); err != nil || !bytes.Equal(now, signed) || ended() != nil {
 			t.Errorf("it was written over: %v; %v", err, ended())

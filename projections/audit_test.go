@@ -100,12 +100,16 @@ func TestTheAuditHoldsTheStoredBytesAndEveryEvent(t *testing.T) {
 		if want := transparency.LeafHash(commit.Raw); err != nil || string(raw) != string(commit.Raw) || string(hash) != string(want[:]) {
 			t.Fatalf("commit %d: stored bytes or hash differ, %v", seq, err)
 		}
+		var stored []json.RawMessage
+		if err := json.Unmarshal(commit.Raw, &stored); err != nil {
+			t.Fatal(err)
+		}
 		for place := len(commit.Events) - 1; place >= 0; place-- {
 			e := commit.Events[place]
 			typ, _ := events.TypeOf(e.Fact)
 			want := projections.AuditEvent{
 				Seq: seq, Place: place, ID: e.ID, Type: typ, Stream: e.Stream.String(), Time: e.Time,
-				Actor: e.Actor, Correlation: e.Correlation, Command: e.Command, Hash: hash,
+				Actor: e.Actor, Correlation: e.Correlation, Command: e.Command, Hash: hash, Raw: stored[place],
 			}
 			if want.Data, err = json.Marshal(e.Fact); err != nil {
 				t.Fatal(err)

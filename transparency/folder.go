@@ -2,11 +2,9 @@ package transparency
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
@@ -16,8 +14,8 @@ import (
 // exports, or what another tool has fetched from it.
 type Folder struct{ FS fs.FS }
 
-// ReadTiles implements [Tiles]. A tile that is not full may have become full since: then it is the
-// beginning of that one. Errors wrap [fs.ErrNotExist] where a tile is missing.
+// ReadTiles implements [Tiles]. A tile that is not full may have grown since: then it is the
+// beginning of the larger one. Errors wrap [fs.ErrNotExist] where a tile is missing.
 func (f Folder) ReadTiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, error) {
 	data := make([][]byte, len(tiles))
 	for i, tile := range tiles {
@@ -26,9 +24,6 @@ func (f Folder) ReadTiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, err
 		}
 		path := torchwood.TilePath(tile)
 		read, err := f.read(path)
-		if whole, _, partial := strings.Cut(path, ".p/"); partial && errors.Is(err, fs.ErrNotExist) {
-			read, err = f.read(whole)
-		}
 		want := tile.W * tlog.HashSize
 		switch {
 		case err != nil:
@@ -42,7 +37,7 @@ func (f Folder) ReadTiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, err
 }
 
 func (f Folder) read(path string) ([]byte, error) {
-	file, err := f.FS.Open(path)
+	file, _, err := grown(f.FS, path)
 	if err != nil {
 		return nil, err
 	}

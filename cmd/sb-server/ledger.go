@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -13,6 +14,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/egress"
 	"secretsbridge/ledger"
+	"secretsbridge/ledger/s3"
 	"secretsbridge/projections"
 	"secretsbridge/store"
 	"secretsbridge/transparency"
@@ -46,14 +48,37 @@ func (st *stack) openLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	export, err := st.settings.export(ctx)
+	if err != nil {
+		return err
+	}
 	st.ledger = ledger.New(ledger.Config{
 		Witnesses: witnesses, Tiles: projections.Tree{Pool: st.pool}, ScrubEach: st.settings.ScrubEach,
-		Folder: ledger.Folder(st.settings.Tiles), Commits: projections.Tree{Pool: st.pool},
+		Export: export, Commits: projections.Tree{Pool: st.pool},
 		Client: egress.Client(egress.Policy{Allow: st.settings.Egress, PlainLoopback: true}),
 		Feed:   st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
 		Signer: st.keys.checkpoints.signer, Verifiers: verifiers, Logger: st.log, Now: time.Now,
 	})
 	return nil
+}
+
+// export is where the log is exported to; nil: nowhere.
+func (s settings) export(ctx context.Context) (ledger.Objects, error) {
+	switch {
+	case s.Tiles == "":
+		return nil, nil
+	case !strings.HasPrefix(s.Tiles, s3.Scheme):
+		return ledger.Folder(s.Tiles), nil
+	}
+	at, err := s3.Parse(s.Tiles)
+	if err != nil {
+		return nil, fmt.Errorf("SB_AUDIT_TILES: %w", err)
+	}
+	to, err := s3.Open(ctx, at)
+	if err != nil {
+		return nil, fmt.Errorf("SB_AUDIT_TILES, %s: %w", at, err)
+	}
+	return to, nil
 }
 
 // witnesses are the outside witnesses of the policy, if there is one.

@@ -192,7 +192,7 @@ func exported(t *testing.T) map[string][]string {
 func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 	harmless := map[string]string{
 		"witness": "of a key in the operator's policy",
-		"loop":    "worker.LoopName: small letters and hyphens", "part": "two words", "name": "command.Alarms", "state": "two words",
+		"loop":    "worker.LoopName: small letters and hyphens", "look": "two words", "part": "two words", "name": "command.Alarms", "state": "two words",
 		"version": "of the build", "go": "of the build",
 	}
 	for name, labels := range exported(t) {

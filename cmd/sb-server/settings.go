@@ -15,6 +15,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/identity/factors"
+	"secretsbridge/ledger/s3"
 	"secretsbridge/seal"
 )
 
@@ -54,7 +55,7 @@ type settings struct {
 
 	WitnessPolicy string        `env:"SB_WITNESS_POLICY"` // path; empty: no outside witnesses
 	ScrubEach     time.Duration `env:"SB_AUDIT_SCRUB_EACH" envDefault:"10m"`
-	Tiles         string        `env:"SB_AUDIT_TILES"` // a folder; empty: tiles are served only
+	Tiles         string        `env:"SB_AUDIT_TILES"` // a folder, or s3://BUCKET/PREFIX; empty: tiles are served only
 
 	Reapprove  events.Reapprove `env:"SB_PATCH_REAPPROVE" envDefault:"touched_keys"`
 	KMS        kmsSettings
@@ -134,8 +135,12 @@ func loadSettings() (settings, error) {
 			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
-	if s.Tiles != "" && !filepath.IsAbs(s.Tiles) {
-		return settings{}, fmt.Errorf("SB_AUDIT_TILES is %q: write the whole path of a folder, beginning with /", s.Tiles)
+	if strings.HasPrefix(s.Tiles, s3.Scheme) {
+		if _, err := s3.Parse(s.Tiles); err != nil {
+			return settings{}, fmt.Errorf("SB_AUDIT_TILES: %w", err)
+		}
+	} else if s.Tiles != "" && !filepath.IsAbs(s.Tiles) {
+		return settings{}, fmt.Errorf("SB_AUDIT_TILES is %q: write the whole path of a folder, beginning with /, or s3://BUCKET/PREFIX", s.Tiles)
 	}
 	if d := s.ScrubEach; d != 0 && (d < time.Minute || d > 7*24*time.Hour) {
 		return settings{}, fmt.Errorf("SB_AUDIT_SCRUB_EACH is %s: choose 1m0s to 168h0m0s, or 0 for never", d)

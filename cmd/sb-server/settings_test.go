@@ -19,6 +19,8 @@ func TestAWrongSettingSaysWhatToWrite(t *testing.T) {
 		"a level nobody has":  {"SB_LOG_LEVEL", "loud", "write DEBUG, INFO"},
 		"a format nobody has": {"SB_LOG_FORMAT", "xml", "write text or json"},
 		"too short":           {"SB_LEASE", "1ms", "choose 1s to 10m"},
+		"tiles nowhere":       {"SB_AUDIT_TILES", "audit", "beginning with /, or s3://BUCKET/PREFIX"},
+		"tiles in no bucket":  {"SB_AUDIT_TILES", "s3://key:secret@bucket/log", "without credentials"},
 		"an unknown suite":    {"SB_HPKE_SUITES", "xwing,rsa", "write xwing,x25519"},
 		"a suite twice":       {"SB_HPKE_SUITES", "xwing,xwing", "write xwing,x25519"},
 		"too long":            {"SB_PENDING_TTL", "9999h", "choose 1s to 720h"},

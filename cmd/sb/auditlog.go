@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"net/http"
 	"net/url"
@@ -143,13 +142,18 @@ func newestCheckpoint(ctx context.Context, to *client.Client, policy *transparen
 	return opened, first
 }
 
-// openCommits reads the commits that a folder has: an events file of that name.
+// openCommits reads the commits that the checkpoint of an exported folder says are there, as an
+// events file.
 func openCommits(dir string) (io.ReadCloser, error) {
-	file, err := os.Open(filepath.Join(dir, "commits.jsonl"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("%s has no commits.jsonl; name an events file with --events", clean(dir))
+	signed, err := readSome(filepath.Join(dir, "checkpoint"), 1<<20)
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	tree, _, err := transparency.ReadCheckpoint(signed)
+	if err != nil {
+		return nil, err
+	}
+	return transparency.Bundles(os.DirFS(dir), tree.N), nil
 }
 
 // exportCommits writes an events file: what the stream of the log holds, exactly, one commit a line.

@@ -222,41 +222,11 @@ func (v verifying) offline(c *cobra.Command) (verdict, error) {
 		return got, err
 	}
 	defer file.Close()
-	var lines io.Reader = file
-	if v.events == "" { // a folder's commits may be ahead of its checkpoint, which comes last
-		tree, _, err := transparency.ReadCheckpoint(signed)
-		if err != nil {
-			return got, err
-		}
-		lines = &firstLines{from: file, left: tree.N}
-	}
-	found, err := transparency.VerifyEvents(c.Context(), lines, against)
+	found, err := transparency.VerifyEvents(c.Context(), file, against)
 	if err != nil {
 		return got, err
 	}
 	return got.of(found), nil
-}
-
-// firstLines is so many lines of what it reads.
-type firstLines struct {
-	from io.Reader
-	left int64
-}
-
-func (f *firstLines) Read(p []byte) (int, error) {
-	if f.left <= 0 {
-		return 0, io.EOF
-	}
-	n, err := f.from.Read(p)
-	for i, b := range p[:n] {
-		if b != '\n' {
-			continue
-		}
-		if f.left--; f.left == 0 {
-			return i + 1, err
-		}
-	}
-	return n, err
 }
 
 func (got verdict) of(found transparency.Verified) verdict {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,7 +156,12 @@ func (l *fakeAudit) export(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"checkpoint": signed, "commits.jsonl": append(bytes.Join(l.commits, []byte("\n")), '\n'), "policy": []byte(l.policy())}
+	files := map[string][]byte{"checkpoint": signed, "policy": []byte(l.policy())}
+	n := int64(0)
+	for bundle := range slices.Chunk(l.commits, transparency.Width) {
+		files[transparency.BundlePath(n, len(bundle))] = append(bytes.Join(bundle, []byte("\n")), '\n')
+		n++
+	}
 	for level, left := 0, len(l.commits); left > 0; level, left = level+1, left/transparency.Width {
 		for i := 0; i*transparency.Width < left; i++ {
 			tile := tlog.Tile{H: torchwood.TileHeight, L: level, N: int64(i), W: min(transparency.Width, left-i*transparency.Width)}

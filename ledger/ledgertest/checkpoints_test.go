@@ -7,3 +7,5 @@ import (
 )
 
 func TestCheckpointsInMemory(t *testing.T) { ledgertest.Run(t, &ledgertest.Checkpoints{}) }
+
+func TestObjectsInMemory(t *testing.T) { ledgertest.RunObjects(t, &ledgertest.Objects{}) }

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Stack, Text } from '@mantine/core'
+import { Badge, Button, Code, Group, Stack, Text } from '@mantine/core'
 import { IconScale } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -29,7 +29,8 @@ export function Holds() {
     <Stack gap={16}>
       <Text size="sm">
         While a hold counts, what would be removed after its time is kept, and whoever is held cannot be erased. Facts
-        are never removed, with or without a hold; values end as ever. To hold one person, open their page.
+        are never removed, with or without a hold; values end as ever. To hold one person or machine alone, use{' '}
+        <Code>sb audit hold place</Code>.
       </Text>
       {holds.data.length === 0 ? (
         <Empty icon={IconScale} title="Nothing is held" actions={place}>
