@@ -96,19 +96,8 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		}
 	}()
 	// Whoever deletes the log and makes it anew takes its consumers away: they are the first to know.
-	seq, raw := s.seen.newest() // before the server is asked
-	info, err := s.stream.Info(wait)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return false, fmt.Errorf("follow the log: %w", err) // for Watch to judge
-	}
-	if err != nil {
-		return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
-	}
-	if err := s.proveSeen(wait, info, seq, raw); err != nil {
-		return errors.Is(err, command.ErrLogUnsafe), err
-	}
-	if last := events.Seq(info.State.LastSeq); last < *after {
-		return true, fmt.Errorf("%w: it ends at %d and was followed up to %d before", command.LogTruncated, last, *after)
+	if final, err := s.reaches(wait, *after); err != nil {
+		return final, err
 	}
 	messages, remove, err := s.consume(wait, *after)
 	if err != nil {
@@ -165,6 +154,34 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 		}
 		*after, batch, bytes = commits[len(commits)-1].Seq, batch[:0], 0
 		delivered = time.Now()
+	}
+}
+
+// reaches proves, before a log is followed from a position, that it is the one that was read. Of
+// several replicas one that was just elected may not have applied all that it has, so an end that
+// comes too early is looked at twice.
+func (s *Store) reaches(ctx context.Context, after events.Seq) (final bool, err error) {
+	for again := false; ; again = true {
+		seq, raw := s.seen.newest() // before the server is asked
+		info, err := s.stream.Info(ctx)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return false, fmt.Errorf("follow the log: %w", err) // for Watch to judge
+		}
+		if err != nil {
+			return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
+		}
+		err = s.proveSeen(ctx, info, seq, raw)
+		if last := events.Seq(info.State.LastSeq); err == nil && last < after {
+			err = fmt.Errorf("%w: it ends at %d and was followed up to %d before", command.LogTruncated, last, after)
+		}
+		if again || info.Config.Replicas == 1 || !errors.Is(err, command.LogTruncated) {
+			return errors.Is(err, command.ErrLogUnsafe), err
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(secondLook):
+		}
 	}
 }
 

@@ -178,6 +178,9 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 	if last.Sequence == uint64(known) {
 		return history, nil
 	}
+	if last.Sequence < uint64(known) { // a leader that was just elected; if it stays so, Watch finds it
+		return nil, fmt.Errorf("%w: it ends %s at %d, and commit %d was there", command.ErrLogAway, stream, last.Sequence, known)
+	}
 	newest, err := s.read(last)
 	if err != nil {
 		return nil, err
