@@ -163,7 +163,10 @@ func TestACrashBetweenFactAndSecretIsMended(t *testing.T) {
 	r.hook()
 	meta := r.meta()
 	set := events.IntegrationSecretSet{Secret: events.IntegrationSigningKey, Version: 2, Overlap: r.now.Add(time.Hour)}
-	if _, err := command.Record(t.Context(), r.log, events.IntegrationStream("hook"), meta, set); err != nil {
+	_, err := command.Execute(t.Context(), r.log, events.IntegrationStream("hook"), meta, func(command.Integration) ([]events.Fact, error) {
+		return []events.Fact{set}, nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	done, err := r.Rotate(t.Context(), meta, "hook", events.IntegrationSigningKey, secret.Value{}, time.Hour)

@@ -609,7 +609,7 @@ func TestWithoutALogNoFactorCountsAndNoneIsForgotten(t *testing.T) {
 	a := app{read[api.TOTP](t, r.call(who, "POST", "/me/factors/totp", api.NewTOTP{})), r}
 	away := func(call func()) { r.breaks(always(commandtest.Fails)); call(); r.breaks(nil) }
 	away(func() {
-		r.call(who, "POST", "/me/factors/totp/"+a.ID+"/confirm", api.TOTPCode{Code: a.shows(0)}).wants(t, 500, "internal")
+		r.call(who, "POST", "/me/factors/totp/"+a.ID+"/confirm", api.TOTPCode{Code: a.shows(0)}).wants(t, 503, "unavailable")
 	})
 	if mine := r.myFactors(who); len(mine.Items) != 0 {
 		t.Fatalf("a factor counts that the log does not know: %+v", mine)
@@ -626,12 +626,12 @@ func TestWithoutALogNoFactorCountsAndNoneIsForgotten(t *testing.T) {
 	r.clock.Add(time.Minute)
 	r.stepUp(who, api.StepUp{TOTPCode: a.shows(0)}).wants(t, 200, "")
 	r.call(who, "POST", "/me/recovery-codes", nil).wants(t, 201, "")
-	away(func() { r.call(who, "POST", "/me/recovery-codes", nil).wants(t, 500, "internal") })
+	away(func() { r.call(who, "POST", "/me/recovery-codes", nil).wants(t, 503, "unavailable") })
 	if mine := r.myFactors(who); mine.RecoveryCodes != 0 {
 		t.Errorf("%d recovery codes are left of those that the caller wanted no more", mine.RecoveryCodes)
 	}
 	// A removal that could not be recorded counts at once, and is recorded later, once.
-	away(func() { r.call(who, "POST", "/me/factors/"+a.ID+"/remove", nil).wants(t, 500, "internal") })
+	away(func() { r.call(who, "POST", "/me/factors/"+a.ID+"/remove", nil).wants(t, 503, "unavailable") })
 	for range 2 {
 		if mine := r.myFactors(who); len(mine.Items) != 0 || len(facts[events.FactorRemoved](r)) != 1 {
 			t.Errorf("after a removal: %+v, %d facts", mine, len(facts[events.FactorRemoved](r)))

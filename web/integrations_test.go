@@ -309,7 +309,7 @@ func TestSecretsOfIntegrationsNeverComeOut(t *testing.T) {
 		}
 	}
 	r.breaks(func(events.Stream, []events.Event) commandtest.Fault { return commandtest.Fails })
-	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wants(t, 500, "internal")
+	r.call(r.admin, "POST", "/integrations/argo/rotate", api.RotateSecret{Secret: "token", Token: "canary-token-7"}).wants(t, 503, "unavailable")
 	r.breaks(nil)
 	for _, path := range []string{"/integrations", "/integrations/hook", "/integrations/argo", "/integrations/hook/deliveries", "/integrations/argo/mappings"} {
 		r.call(r.admin, "GET", path, nil, r.newest()).wants(t, 200, "")

@@ -227,6 +227,8 @@ func (w *world) entries() map[string]entry {
 		"GET /permissions": {free: true}, "POST /policy/explain": {free: true}, // which looks at who asks, in tests of its own
 		"GET /live": {free: true}, // likewise
 
+		"GET /audit/evidence/{id}": {path: "/audit/evidence/" + own},
+
 		"POST /people":                          {path: "/people", with: []policy.Permission{policy.PersonList}},
 		"GET /people/{id}/grants":               {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},
 		"POST /people/{id}/grants":              {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},
