@@ -627,8 +627,8 @@ func TestWithoutALogNoFactorCountsAndNoneIsForgotten(t *testing.T) {
 	r.stepUp(who, api.StepUp{TOTPCode: a.shows(0)}).wants(t, 200, "")
 	r.call(who, "POST", "/me/recovery-codes", nil).wants(t, 201, "")
 	away(func() { r.call(who, "POST", "/me/recovery-codes", nil).wants(t, 503, "unavailable") })
-	if mine := r.myFactors(who); mine.RecoveryCodes != 0 {
-		t.Errorf("%d recovery codes are left of those that the caller wanted no more", mine.RecoveryCodes)
+	if mine := r.myFactors(who); mine.RecoveryCodes != 10 {
+		t.Errorf("%d recovery codes are left of the 10 in whose place no others were recorded", mine.RecoveryCodes)
 	}
 	// A removal that could not be recorded counts at once, and is recorded later, once.
 	away(func() { r.call(who, "POST", "/me/factors/"+a.ID+"/remove", nil).wants(t, 503, "unavailable") })
