@@ -53,6 +53,7 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 	token := made(r, everything, "/machines/"+ids["/machines/"]+"/tokens", api.IssueToken{
 		Name: "early", Permissions: []string{"request.create"}, Until: r.clock.Now().Add(time.Hour),
 	})
+	ids["/audit/holds/"] = made(r, everything, "/audit/holds", api.PlaceHold{Reason: "case 1", User: string(r.other.ID)})
 	call := func(method, path string, body any) outcome {
 		who := everything
 		switch {
@@ -123,8 +124,11 @@ func TestTheServerKeepsTheLimitsOfTheContract(t *testing.T) {
 			if err := node.Decode(&examples[i]); err != nil {
 				t.Fatal(err)
 			}
-			if in.Path == "/me/delegations" {
+			switch in.Path {
+			case "/me/delegations":
 				examples[i].(map[string]any)["to"] = r.other.ID
+			case "/audit/holds":
+				examples[i].(map[string]any)["user"] = r.other.ID
 			}
 			for _, b := range beyond(in.Body, examples[i]) {
 				got[i] = append(got[i], call(in.Method, path, b.value))

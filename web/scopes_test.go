@@ -476,6 +476,7 @@ func TestOnlyWhatHasNoPlaceNeedsAGrantWithoutAScope(t *testing.T) {
 		policy.AuditRead: "the audit is of everything", policy.OwnershipManage: "the rules are replaced as a whole",
 		policy.GovernanceRead: "objects lean on each other", policy.GovernanceManage: "likewise", policy.AmendmentApprove: "likewise",
 		policy.PersonList: "people are in no project", policy.PersonManage: "likewise", policy.MachineManage: "likewise",
+		policy.HoldManage:      "a hold is on a person, or on everybody",
 		policy.IntegrationList: "an integration is told of all, and looked at for all", policy.IntegrationManage: "likewise",
 	}
 	asked := map[policy.Permission]bool{}

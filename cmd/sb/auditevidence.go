@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -24,16 +25,12 @@ func evidenceCommand(a *cli) *cobra.Command {
 		Long: "Writes one file with what the log says of a request: the facts, the policy that counted, votes, who the\n" +
 			"agent was and what it signed, versions at the provider, the rollout, and a proof that each is in the log.\n" +
 			"Whoever has the policy of keys verifies it without access to the server: sb audit verify --evidence.\n" +
-			"That you took it is in the audit.",
+			"It waits for up to 30 seconds until witnesses have seen the request. That you took it is in the audit.",
 		Example: "  sb audit evidence r_01jc… > evidence.json\n" +
 			"  sb audit verify --evidence evidence.json --policy log.policy",
 		Args: takes("REQUEST"),
 		RunE: a.signedIn(func(c *cobra.Command, args []string, to *client.Client) error {
-			q := url.Values{}
-			if witnesses > 0 {
-				q.Set("witnesses", strconv.Itoa(witnesses))
-			}
-			text, err := client.File(c.Context(), to, client.Path("audit", "evidence", args[0]), q)
+			text, err := takeEvidence(c, to, args[0], witnesses)
 			if err != nil {
 				return err
 			}
@@ -41,8 +38,34 @@ func evidenceCommand(a *cli) *cobra.Command {
 			return err
 		}),
 	}
-	c.Flags().IntVar(&witnesses, "witnesses", 0, "prove it by a checkpoint that at least so many witnesses cosigned; 0: one that any has seen, if there is one")
+	c.Flags().IntVar(&witnesses, "witnesses", 1, "prove it by a checkpoint that at least so many witnesses cosigned, agents among them; 0: by the newest")
 	return c
+}
+
+// Agents look at the log every ten seconds, and witnesses outside as often.
+const (
+	witnessPatience = 30 * time.Second
+	witnessPause    = time.Second
+)
+
+// takeEvidence waits until as many witnesses as are wanted have seen the request.
+func takeEvidence(c *cobra.Command, to *client.Client, id string, witnesses int) ([]byte, error) {
+	q := url.Values{}
+	if witnesses > 0 {
+		q.Set("witnesses", strconv.Itoa(witnesses))
+	}
+	for until := time.Now().Add(witnessPatience); ; {
+		text, err := client.File(c.Context(), to, client.Path("audit", "evidence", id), q)
+		var refused *client.Refused
+		if err == nil || !errors.As(err, &refused) || refused.Problem.Code != "checkpoint_unknown" || time.Now().After(until) {
+			return text, err
+		}
+		select {
+		case <-time.After(witnessPause):
+		case <-c.Context().Done():
+			return nil, c.Context().Err()
+		}
+	}
 }
 
 // ofRequest verifies a file of evidence and says what it proves.

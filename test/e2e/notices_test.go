@@ -306,7 +306,9 @@ func TestPeopleAndWebhooksAreTold(t *testing.T) {
 	var made api.CreatedIntegration
 	post("/integrations", api.CreateIntegration{Name: "hook", Kind: "webhook", URL: hook.server.URL + "/in?key=canary"}, &made)
 	const reason = "restore the backup of Monday"
-	ask := func() string { return first(c.must(t, "developer", "request", "read", "file/prod/canary", "--key", "password", "--reason", reason)) }
+	ask := func() string {
+		return first(c.must(t, "developer", "request", "read", "file/prod/canary", "--key", "password", "--reason", reason))
+	}
 	toTheEnd := func(id string, between func()) {
 		t.Helper()
 		c.must(t, "approver", "approve", id)
