@@ -93,7 +93,7 @@ func takeShadow(ctx context.Context, conn *pgx.Conn, wait bool) error {
 }
 
 // endShadow removes the shadows and ends the turn. Whoever was interrupted has no connection any
-// more, and asks on another one, unless it is somebody else's turn by then, who removes them too.
+// more, and asks on another one, when the database has noticed and it is nobody's turn.
 func endShadow(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, shadowPatience)
 	defer cancel()
@@ -102,7 +102,7 @@ func endShadow(ctx context.Context, conn *pgx.Conn) {
 		if err != nil {
 			return
 		}
-		if conn = another; takeShadow(ctx, conn, false) != nil {
+		if conn = another; takeShadow(ctx, conn, true) != nil {
 			_ = conn.Close(ctx)
 			return
 		}
