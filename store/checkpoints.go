@@ -29,6 +29,18 @@ var _ ledger.Checkpoints = Checkpoints{}
 
 // Latest implements [ledger.Checkpoints].
 func (c Checkpoints) Latest(ctx context.Context) (ledger.Checkpoint, error) {
+	last, err := c.one(ctx, `
+		ORDER  BY k.size DESC
+		LIMIT  1`)
+	if err != nil && !errors.Is(err, ledger.ErrNoCheckpoint) {
+		err = fmt.Errorf("read the last checkpoint: %w", err)
+	}
+	return last, err
+}
+
+// one reads a checkpoint with what all witnesses said to it, or [ledger.ErrNoCheckpoint]. which
+// is the end of the query.
+func (c Checkpoints) one(ctx context.Context, which string, args ...any) (ledger.Checkpoint, error) {
 	rows, err := c.Pool.Query(ctx, `
 		SELECT k.size,
 		       k.root,
@@ -38,13 +50,11 @@ func (c Checkpoints) Latest(ctx context.Context) (ledger.Checkpoint, error) {
 		             FROM   private.cosignatures s
 		             WHERE  s.size = k.size
 		             ORDER  BY s.witness)
-		FROM   private.checkpoints k
-		ORDER  BY k.size DESC
-		LIMIT  1`, pgx.QueryExecModeCacheDescribe)
+		FROM   private.checkpoints k`+which, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 	if err != nil {
-		return ledger.Checkpoint{}, fmt.Errorf("read the last checkpoint: %w", err)
+		return ledger.Checkpoint{}, err
 	}
-	last, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (ledger.Checkpoint, error) {
+	found, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (ledger.Checkpoint, error) {
 		var cosignatures []string
 		k, err := scanCheckpoint(row, &cosignatures)
 		k.Cosignatures = cosignatures
@@ -54,9 +64,9 @@ func (c Checkpoints) Latest(ctx context.Context) (ledger.Checkpoint, error) {
 		return ledger.Checkpoint{}, ledger.ErrNoCheckpoint
 	}
 	if err != nil {
-		return ledger.Checkpoint{}, fmt.Errorf("read the last checkpoint: %w", err)
+		return ledger.Checkpoint{}, err
 	}
-	return last, nil
+	return found, nil
 }
 
 // Since implements [ledger.Checkpoints].

@@ -320,8 +320,3 @@ func writeProblem(w http.ResponseWriter, id string, p *problem) {
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
-
-// plain answers every call with one problem.
-func (a *API) plain(p *problem) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { writeProblem(w, callID(r.Context()), p) })
-}
