@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -44,16 +45,13 @@ func CreateAuthority(dir string) (*Authority, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create authority: %w", err)
 	}
-	for _, name := range []string{operatorFile, coreFile, systemFile, agentsFile} {
+	for _, name := range SeedNames() {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("create authority: %w: %s", ErrAuthorityExists, filepath.Join(dir, name))
 		}
 	}
-	for name, create := range map[string]func() (nkeys.KeyPair, error){
-		operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
-		systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
-	} {
-		if err := writeSeed(filepath.Join(dir, name), create); err != nil {
+	for _, name := range SeedNames() {
+		if err := writeSeed(filepath.Join(dir, name), name); err != nil {
 			return nil, fmt.Errorf("create authority: %w", err)
 		}
 	}
@@ -66,6 +64,18 @@ func OpenAuthority(dir string) (*Authority, error) {
 	if err := private(dir); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
+	return ReadAuthority(func(name string) ([]byte, error) {
+		path := filepath.Join(dir, name)
+		if err := private(path); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(path)
+	})
+}
+
+// ReadAuthority opens an authority whose seeds lie elsewhere than in a folder, by their names
+// ([SeedNames]). It clears what read returns.
+func ReadAuthority(read func(name string) ([]byte, error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
 		file   string
@@ -77,7 +87,12 @@ func OpenAuthority(dir string) (*Authority, error) {
 		{systemFile, nkeys.PrefixByteAccount, &a.system},
 		{agentsFile, nkeys.PrefixByteAccount, &a.agents},
 	} {
-		pair, err := readSeed(filepath.Join(dir, key.file), key.prefix)
+		seed, err := read(key.file)
+		if err != nil {
+			return nil, fmt.Errorf("open authority: %w", err)
+		}
+		pair, err := pairOf(seed, key.file, key.prefix)
+		clear(seed)
 		if err != nil {
 			return nil, fmt.Errorf("open authority: %w", err)
 		}
@@ -122,13 +137,8 @@ func (a *Authority) consumer(what string) (string, error) {
 	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
-func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
-	pair, err := create()
-	if err != nil {
-		return err
-	}
-	defer pair.Wipe()
-	seed, err := pair.Seed()
+func writeSeed(path, name string) error {
+	seed, err := NewSeed(name)
 	if err != nil {
 		return err
 	}
@@ -141,18 +151,28 @@ func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func readSeed(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
-	if err := private(path); err != nil {
-		return nil, err
+// SeedNames are the names of an authority's seeds, which are also those of its files.
+func SeedNames() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
+
+// NewSeed makes a fresh seed for one of [SeedNames].
+func NewSeed(name string) ([]byte, error) {
+	create := nkeys.CreateAccount
+	if name == operatorFile {
+		create = nkeys.CreateOperator
 	}
-	seed, err := os.ReadFile(path)
+	pair, err := create()
 	if err != nil {
 		return nil, err
 	}
-	defer clear(seed)
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	return bytes.Clone(seed), err // the pair's own is wiped
+}
+
+func pairOf(seed []byte, name string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	got, _, err := nkeys.DecodeSeed(seed)
 	if err != nil || got != prefix {
-		return nil, fmt.Errorf("%s holds no %s seed", path, prefix)
+		return nil, fmt.Errorf("%s holds no %s seed", name, prefix)
 	}
 	return nkeys.FromSeed(append([]byte(nil), seed...))
 }

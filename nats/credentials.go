@@ -10,12 +10,15 @@ import (
 // Credentials makes and ends what agents link with.
 type Credentials struct {
 	authority *Authority
-	hub       *Hub
+	hub       Revoker
 	ttl       time.Duration
 }
 
+// Revoker ends an agent's account at once: the [Hub] that agents link to.
+type Revoker interface{ Revoke(account string) }
+
 // NewCredentials needs the hub that agents link to. ttl 0 means [DefaultCredentialTTL].
-func NewCredentials(authority *Authority, hub *Hub, ttl time.Duration) *Credentials {
+func NewCredentials(authority *Authority, hub Revoker, ttl time.Duration) *Credentials {
 	if ttl == 0 {
 		ttl = DefaultCredentialTTL
 	}
