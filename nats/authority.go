@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -35,6 +36,33 @@ type Authority struct {
 	operatorClaims                 *jwt.OperatorClaims
 }
 
+// AuthorityKeys are the names under which an authority's seeds are kept, in whatever keeps
+// them. Each holds one nkey seed as text.
+func AuthorityKeys() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
+
+// NewAuthority makes fresh seeds, by name. The caller keeps them and erases them here.
+func NewAuthority() (map[string][]byte, error) {
+	seeds := map[string][]byte{}
+	for name, create := range creators {
+		pair, err := create()
+		if err != nil {
+			return nil, fmt.Errorf("create authority: %w", err)
+		}
+		defer pair.Wipe()
+		seed, err := pair.Seed()
+		if err != nil {
+			return nil, fmt.Errorf("create authority: %w", err)
+		}
+		seeds[name] = bytes.Clone(seed) // before the pair is wiped
+	}
+	return seeds, nil
+}
+
+var creators = map[string]func() (nkeys.KeyPair, error){
+	operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
+	systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
+}
+
 // CreateAuthority makes fresh keys and writes them into dir, which becomes 0700, as
 // files of 0600. It returns [ErrAuthorityExists] where there is one.
 func CreateAuthority(dir string) (*Authority, error) {
@@ -44,16 +72,18 @@ func CreateAuthority(dir string) (*Authority, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create authority: %w", err)
 	}
-	for _, name := range []string{operatorFile, coreFile, systemFile, agentsFile} {
+	for _, name := range AuthorityKeys() {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("create authority: %w: %s", ErrAuthorityExists, filepath.Join(dir, name))
 		}
 	}
-	for name, create := range map[string]func() (nkeys.KeyPair, error){
-		operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
-		systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
-	} {
-		if err := writeSeed(filepath.Join(dir, name), create); err != nil {
+	seeds, err := NewAuthority()
+	if err != nil {
+		return nil, err
+	}
+	for name, seed := range seeds {
+		defer clear(seed)
+		if err := writeSeed(filepath.Join(dir, name), seed); err != nil {
 			return nil, fmt.Errorf("create authority: %w", err)
 		}
 	}
@@ -66,6 +96,11 @@ func OpenAuthority(dir string) (*Authority, error) {
 	if err := private(dir); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
+	return ReadAuthority(func(name string) ([]byte, error) { return readPrivate(filepath.Join(dir, name)) })
+}
+
+// ReadAuthority asks read for each of [AuthorityKeys] and erases what it answers.
+func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
 		file   string
@@ -77,9 +112,13 @@ func OpenAuthority(dir string) (*Authority, error) {
 		{systemFile, nkeys.PrefixByteAccount, &a.system},
 		{agentsFile, nkeys.PrefixByteAccount, &a.agents},
 	} {
-		pair, err := readSeed(filepath.Join(dir, key.file), key.prefix)
+		seed, err := read(key.file)
 		if err != nil {
 			return nil, fmt.Errorf("open authority: %w", err)
+		}
+		pair, err := parseSeed(seed, key.prefix)
+		if err != nil {
+			return nil, fmt.Errorf("open authority: %s: %w", key.file, err)
 		}
 		*key.into = pair
 	}
@@ -122,17 +161,7 @@ func (a *Authority) consumer(what string) (string, error) {
 	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
-func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
-	pair, err := create()
-	if err != nil {
-		return err
-	}
-	defer pair.Wipe()
-	seed, err := pair.Seed()
-	if err != nil {
-		return err
-	}
-	defer clear(seed)
+func writeSeed(path string, seed []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -141,20 +170,21 @@ func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func readSeed(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
+func readPrivate(path string) ([]byte, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
-	seed, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+	return os.ReadFile(path)
+}
+
+// parseSeed erases the seed, of which the pair holds a copy.
+func parseSeed(seed []byte, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	defer clear(seed)
 	got, _, err := nkeys.DecodeSeed(seed)
 	if err != nil || got != prefix {
-		return nil, fmt.Errorf("%s holds no %s seed", path, prefix)
+		return nil, fmt.Errorf("it holds no %s seed", prefix)
 	}
-	return nkeys.FromSeed(append([]byte(nil), seed...))
+	return nkeys.FromSeed(bytes.Clone(seed))
 }
 
 // private refuses what others may read, and links that lead elsewhere.
