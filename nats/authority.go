@@ -36,31 +36,23 @@ type Authority struct {
 	operatorClaims                 *jwt.OperatorClaims
 }
 
-// AuthorityKeys are the names under which an authority's seeds are kept, in whatever keeps
-// them. Each holds one nkey seed as text.
-func AuthorityKeys() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
+// SeedNames are the names of an authority's seeds, which are also those of its files. Each is
+// one nkey seed as text.
+func SeedNames() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
 
-// NewAuthority makes fresh seeds, by name. The caller keeps them and erases them here.
-func NewAuthority() (map[string][]byte, error) {
-	seeds := map[string][]byte{}
-	for name, create := range creators {
-		pair, err := create()
-		if err != nil {
-			return nil, fmt.Errorf("create authority: %w", err)
-		}
-		defer pair.Wipe()
-		seed, err := pair.Seed()
-		if err != nil {
-			return nil, fmt.Errorf("create authority: %w", err)
-		}
-		seeds[name] = bytes.Clone(seed) // before the pair is wiped
+// NewSeed makes a fresh seed for one of [SeedNames].
+func NewSeed(name string) ([]byte, error) {
+	create := nkeys.CreateAccount
+	if name == operatorFile {
+		create = nkeys.CreateOperator
 	}
-	return seeds, nil
-}
-
-var creators = map[string]func() (nkeys.KeyPair, error){
-	operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
-	systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
+	pair, err := create()
+	if err != nil {
+		return nil, err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	return bytes.Clone(seed), err // the pair's own is wiped with it
 }
 
 // CreateAuthority makes fresh keys and writes them into dir, which becomes 0700, as
@@ -72,18 +64,18 @@ func CreateAuthority(dir string) (*Authority, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create authority: %w", err)
 	}
-	for _, name := range AuthorityKeys() {
+	for _, name := range SeedNames() {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("create authority: %w: %s", ErrAuthorityExists, filepath.Join(dir, name))
 		}
 	}
-	seeds, err := NewAuthority()
-	if err != nil {
-		return nil, err
-	}
-	for name, seed := range seeds {
-		defer clear(seed)
-		if err := writeSeed(filepath.Join(dir, name), seed); err != nil {
+	for _, name := range SeedNames() {
+		seed, err := NewSeed(name)
+		if err == nil {
+			err = writeSeed(filepath.Join(dir, name), seed)
+		}
+		clear(seed)
+		if err != nil {
 			return nil, fmt.Errorf("create authority: %w", err)
 		}
 	}
@@ -99,7 +91,8 @@ func OpenAuthority(dir string) (*Authority, error) {
 	return ReadAuthority(func(name string) ([]byte, error) { return readPrivate(filepath.Join(dir, name)) })
 }
 
-// ReadAuthority asks read for each of [AuthorityKeys] and erases what it answers.
+// ReadAuthority opens an authority whose seeds lie elsewhere than in a folder, by their names
+// ([SeedNames]). It clears what read returns.
 func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
