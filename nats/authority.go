@@ -36,6 +36,25 @@ type Authority struct {
 	operatorClaims                 *jwt.OperatorClaims
 }
 
+// SeedNames are the names of an authority's seeds, which are also those of its files. Each is
+// one nkey seed as text.
+func SeedNames() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
+
+// NewSeed makes a fresh seed for one of [SeedNames].
+func NewSeed(name string) ([]byte, error) {
+	create := nkeys.CreateAccount
+	if name == operatorFile {
+		create = nkeys.CreateOperator
+	}
+	pair, err := create()
+	if err != nil {
+		return nil, err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	return bytes.Clone(seed), err // the pair's own is wiped with it
+}
+
 // CreateAuthority makes fresh keys and writes them into dir, which becomes 0700, as
 // files of 0600. It returns [ErrAuthorityExists] where there is one.
 func CreateAuthority(dir string) (*Authority, error) {
@@ -51,7 +70,12 @@ func CreateAuthority(dir string) (*Authority, error) {
 		}
 	}
 	for _, name := range SeedNames() {
-		if err := writeSeed(filepath.Join(dir, name), name); err != nil {
+		seed, err := NewSeed(name)
+		if err == nil {
+			err = writeSeed(filepath.Join(dir, name), seed)
+		}
+		clear(seed)
+		if err != nil {
 			return nil, fmt.Errorf("create authority: %w", err)
 		}
 	}
@@ -64,18 +88,12 @@ func OpenAuthority(dir string) (*Authority, error) {
 	if err := private(dir); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
-	return ReadAuthority(func(name string) ([]byte, error) {
-		path := filepath.Join(dir, name)
-		if err := private(path); err != nil {
-			return nil, err
-		}
-		return os.ReadFile(path)
-	})
+	return ReadAuthority(func(name string) ([]byte, error) { return readPrivate(filepath.Join(dir, name)) })
 }
 
 // ReadAuthority opens an authority whose seeds lie elsewhere than in a folder, by their names
 // ([SeedNames]). It clears what read returns.
-func ReadAuthority(read func(name string) ([]byte, error)) (*Authority, error) {
+func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
 		file   string
@@ -91,10 +109,9 @@ func ReadAuthority(read func(name string) ([]byte, error)) (*Authority, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open authority: %w", err)
 		}
-		pair, err := pairOf(seed, key.file, key.prefix)
-		clear(seed)
+		pair, err := parseSeed(seed, key.prefix)
 		if err != nil {
-			return nil, fmt.Errorf("open authority: %w", err)
+			return nil, fmt.Errorf("open authority: %s: %w", key.file, err)
 		}
 		*key.into = pair
 	}
@@ -137,12 +154,7 @@ func (a *Authority) consumer(what string) (string, error) {
 	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
-func writeSeed(path, name string) error {
-	seed, err := NewSeed(name)
-	if err != nil {
-		return err
-	}
-	defer clear(seed)
+func writeSeed(path string, seed []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -151,30 +163,21 @@ func writeSeed(path, name string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// SeedNames are the names of an authority's seeds, which are also those of its files.
-func SeedNames() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
-
-// NewSeed makes a fresh seed for one of [SeedNames].
-func NewSeed(name string) ([]byte, error) {
-	create := nkeys.CreateAccount
-	if name == operatorFile {
-		create = nkeys.CreateOperator
-	}
-	pair, err := create()
-	if err != nil {
+func readPrivate(path string) ([]byte, error) {
+	if err := private(path); err != nil {
 		return nil, err
 	}
-	defer pair.Wipe()
-	seed, err := pair.Seed()
-	return bytes.Clone(seed), err // the pair's own is wiped
+	return os.ReadFile(path)
 }
 
-func pairOf(seed []byte, name string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
+// parseSeed erases the seed, of which the pair holds a copy.
+func parseSeed(seed []byte, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
+	defer clear(seed)
 	got, _, err := nkeys.DecodeSeed(seed)
 	if err != nil || got != prefix {
-		return nil, fmt.Errorf("%s holds no %s seed", name, prefix)
+		return nil, fmt.Errorf("it holds no %s seed", prefix)
 	}
-	return nkeys.FromSeed(append([]byte(nil), seed...))
+	return nkeys.FromSeed(bytes.Clone(seed))
 }
 
 // private refuses what others may read, and links that lead elsewhere.

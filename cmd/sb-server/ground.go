@@ -17,7 +17,7 @@ import (
 )
 
 // broker is the NATS that a stack stands on: one embedded in this process ([nats.Hub]), or the
-// operator's cluster.
+// operator's cluster ([nats.Cluster]).
 type broker interface {
 	// Connect opens a connection for the running system, and ConnectProvisioner one that may
 	// change streams.
@@ -27,18 +27,18 @@ type broker interface {
 	// Durability asks the servers that may hold the log how they store.
 	Durability(ctx context.Context) ([]nats.ServerSync, error)
 
-	// Revoke ends an agent's account at once.
-	Revoke(account string)
+	// Links are the accounts of agents, and LeafURLs where they link.
+	nats.Links
+	LeafURLs() []string
 
 	Shutdown()
 }
 
 // ground is what a stack stands on. The stack is the same on each.
 type ground struct {
-	leafTLS  *tls.Config // of the embedded hub's port; nil: it has none, and no agent links
-	leafCA   string      // PEM; what agents are told to trust
-	leafURLs []string    // what agents are told; empty: the hub's own
-	fresh    bool        // nothing was ever stored in the data directory
+	leafTLS *tls.Config // of the embedded hub's port; nil: it has none, and no agent links
+	leafCA  string      // PEM; what agents are told to trust
+	fresh   bool        // nothing was ever stored in the data directory
 }
 
 // openKeyring opens the key manager and the keyring, and proves that both are those of what is
@@ -60,7 +60,7 @@ func openKeyring(ctx context.Context, s settings, d *database, log *slog.Logger,
 	if err != nil {
 		return keys{}, err
 	}
-	opened, err := openKeys(ctx, wrapping, ring, fresh, unsigned)
+	opened, err := openKeys(ctx, wrapping, ring, fresh, unsigned, s.external())
 	if err != nil {
 		closeKMS(wrapping)
 		return keys{}, err
@@ -79,8 +79,8 @@ func (s settings) keyring(d *database, km kms.KeyManager) keyring {
 
 // leafURLs are where agents are told to link.
 func (st *stack) leafURLs() []string {
-	if hub, embedded := st.broker.(*nats.Hub); embedded && len(st.ground.leafURLs) == 0 {
-		return []string{hub.LeafURL()}
+	if told := st.settings.LeafURLs; len(told) > 0 {
+		return told
 	}
-	return st.ground.leafURLs
+	return st.broker.LeafURLs()
 }

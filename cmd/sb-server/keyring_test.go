@@ -96,7 +96,7 @@ func TestOfSeveralCreatorsOneMakesTheKeys(t *testing.T) {
 		for i := range servers {
 			group.Go(func() {
 				var err error
-				if opened[i], err = openKeys(t.Context(), km, ring, true, true); err != nil {
+				if opened[i], err = openKeys(t.Context(), km, ring, true, true, false); err != nil {
 					t.Error(err)
 				}
 			})
@@ -123,7 +123,7 @@ func TestOfSeveralCreatorsOneMakesTheKeys(t *testing.T) {
 		if err := ring.Remove(t.Context(), signingFile); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openKeys(t.Context(), km, ring, false, false); err == nil || !strings.Contains(err.Error(), "from a backup") {
+		if _, err := openKeys(t.Context(), km, ring, false, false, false); err == nil || !strings.Contains(err.Error(), "from a backup") {
 			t.Errorf("a lost key: %v", err)
 		}
 		for name, seed := range seeds {
@@ -233,7 +233,7 @@ func TestRowsOfTheKeyringOpenWhereTheyBelong(t *testing.T) {
 	}
 	ring.Keys = stranger
 	refused("another key manager", "signing.json", "name it among the old keys")
-	if _, err := openKeys(ctx, stranger, ring, true, true); !errors.Is(err, store.ErrKeyringSealed) {
+	if _, err := openKeys(ctx, stranger, ring, true, true, false); !errors.Is(err, store.ErrKeyringSealed) {
 		t.Errorf("a start with another key manager makes keys anew: %v", err)
 	}
 }

@@ -28,10 +28,14 @@ type keys struct {
 // authorityFolder is where the seeds of the NATS authority are among the keys.
 const authorityFolder = "nats/"
 
+// errNoAuthority says what an operator's own NATS needs first.
+var errNoAuthority = errors.New("SB_NATS_URL is set and the keyring has no NATS authority: run sb-server keys import DIR, with what sb-server nats init wrote")
+
 // openKeys opens the keys of the ring. New ones are made only where nothing was ever stored,
 // because new keys under old data would close all of it. unsigned says that no checkpoint was
-// ever signed: installations may be older than checkpoints.
-func openKeys(ctx context.Context, wrapping kms.KeyManager, ring keyring, fresh, unsigned bool) (keys, error) {
+// ever signed: installations may be older than checkpoints. external says that servers elsewhere
+// trust an authority already, so that none is made.
+func openKeys(ctx context.Context, wrapping kms.KeyManager, ring keyring, fresh, unsigned, external bool) (keys, error) {
 	k := keys{wrapping: wrapping, ring: ring}
 	var err error
 	k.signing, err = openOrCreate(fresh,
@@ -42,7 +46,12 @@ func openKeys(ctx context.Context, wrapping kms.KeyManager, ring keyring, fresh,
 	}
 	k.links, err = openOrCreate(fresh,
 		func() (*nats.Authority, error) { return openAuthority(ctx, ring) },
-		func() (*nats.Authority, error) { return createAuthority(ctx, ring) })
+		func() (*nats.Authority, error) {
+			if external {
+				return nil, errNoAuthority
+			}
+			return createAuthority(ctx, ring)
+		})
 	if err != nil {
 		return keys{}, err
 	}

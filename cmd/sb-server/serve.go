@@ -92,7 +92,7 @@ func serveUntil(ctx context.Context, s settings) error {
 			return err
 		}
 	}
-	v := serving{settings: s, ground: ground{leafURLs: s.LeafURLs, fresh: dir.fresh}}
+	v := serving{settings: s, ground: ground{fresh: dir.fresh}}
 	if err := v.certify(); err != nil {
 		return err
 	}

@@ -45,10 +45,9 @@ type settings struct {
 	DatabaseURL      string `env:"SB_DATABASE_URL"`       // of the application's login; empty: a private Postgres
 	DatabaseOwnerURL string `env:"SB_DATABASE_OWNER_URL"` // of the login that owns the schemas
 
-	NATSURLs     []string `env:"SB_NATS_URL"` // empty: embedded
-	NATSReplicas int      `env:"SB_NATS_REPLICAS" envDefault:"3"`
-	LeafURLs     []string `env:"SB_LEAF_URLS"`    // what agents are told; empty: where the embedded NATS listens
-	LeafCAFile   string   `env:"SB_LEAF_CA_FILE"` // what agents are told to trust
+	NATS       natsSettings
+	LeafURLs   []string `env:"SB_LEAF_URLS"`    // what agents are told; empty: where the embedded NATS listens
+	LeafCAFile string   `env:"SB_LEAF_CA_FILE"` // what agents are told to trust
 
 	TLSCertFile string        `env:"SB_TLS_CERT_FILE"`
 	TLSKeyFile  string        `env:"SB_TLS_KEY_FILE"`
@@ -122,7 +121,6 @@ func loadSettings() (settings, error) {
 		name             string
 		value, low, high int
 	}{
-		{"SB_NATS_REPLICAS", s.NATSReplicas, 1, 5},
 		{"SB_OPEN_REQUESTS", s.OpenRequests, 1, 10_000},
 		{"SB_CALLS_PER_PERSON", s.CallsPerPerson, 60, 100_000},
 		{"SB_CALLS_PER_ADDRESS", s.CallsPerAddress, 60, 1_000_000},
@@ -162,7 +160,7 @@ func loadSettings() (settings, error) {
 	if d := s.CompareEach; d != 0 && (d < time.Minute || d > 24*time.Hour) {
 		return settings{}, fmt.Errorf("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
+	return s, errors.Join(s.validateKMS(), s.validateNATS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.
@@ -231,7 +229,7 @@ func fieldOf(in reflect.Type, name string) (reflect.StructField, bool) {
 }
 
 // external reports that NATS is the operator's cluster.
-func (s settings) external() bool { return len(s.NATSURLs) > 0 }
+func (s settings) external() bool { return len(s.NATS.URLs) > 0 }
 
 // local reports that the data directory holds what only one process may use.
 func (s settings) local() bool { return !s.external() || s.DatabaseURL == "" }

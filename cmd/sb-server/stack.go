@@ -117,8 +117,12 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, g ground) (_ *
 	return st, nil
 }
 
-// openBroker starts the embedded hub. What it returns lets agents in.
-func (st *stack) openBroker() (open func(), err error) {
+// openBroker connects to the operator's cluster, or starts the embedded hub. What it returns lets
+// agents in.
+func (st *stack) openBroker(ctx context.Context) (open func(), err error) {
+	if st.settings.external() {
+		return func() {}, st.openCluster(ctx)
+	}
 	// Agents may knock before the gateway is there; they try again after a second.
 	var registry atomic.Pointer[nats.Registry]
 	answer := nats.Registry(st.agentOf)
@@ -143,7 +147,7 @@ func (st *stack) openBroker() (open func(), err error) {
 }
 
 func (st *stack) openNATS(ctx context.Context) error {
-	open, err := st.openBroker()
+	open, err := st.openBroker(ctx)
 	if err != nil {
 		return err
 	}
@@ -216,7 +220,7 @@ func (st *stack) openWindows(ctx context.Context) error {
 // replicas is how many servers hold each stream.
 func (st *stack) replicas() int {
 	if st.settings.external() {
-		return st.settings.NATSReplicas
+		return st.settings.NATS.Replicas
 	}
 	return 1
 }
@@ -303,6 +307,9 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.guarded(st.streams.Watch(ctx, st.store)) })
 	group.Go(func() error { return st.guarded(st.ledger.Run(ctx)) })
 	group.Go(func() error { return st.guarded(st.witnesses.watch(ctx)) })
+	if cluster, ok := st.broker.(*nats.Cluster); ok {
+		group.Go(func() error { return cluster.Run(ctx, st.agentOf, st.accountsOfAgents) })
+	}
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.guarded(st.fold(ctx)) })
 	group.Go(func() error { return st.guarded(st.followRights(ctx)) })
