@@ -25,7 +25,8 @@ type database struct {
 // errNoOwner says that something needs the login that owns the schemas.
 var errNoOwner = errors.New("SB_DATABASE_OWNER_URL is not set: give the login that owns the schemas, which sb-server migrate uses")
 
-// openDatabase opens the configured Postgres and proves that its schemas are those of this binary.
+// openDatabase opens the configured Postgres and proves that this binary knows its schemas and all
+// facts that it holds.
 func openDatabase(ctx context.Context, s settings, log *slog.Logger) (*database, error) {
 	d := &database{owner: s.DatabaseOwnerURL}
 	app := s.DatabaseURL
@@ -49,6 +50,9 @@ func openDatabase(ctx context.Context, s settings, log *slog.Logger) (*database,
 	versions, err := SchemaVersions(ctx, pool)
 	if err == nil {
 		err = fitting(versions)
+	}
+	if err == nil {
+		err = knownFacts(ctx, pool)
 	}
 	if err != nil {
 		d.close()
@@ -92,34 +96,4 @@ func migrateSchemas(ctx context.Context, dsn string) error {
 		}
 	}
 	return errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner))
-}
-
-// SchemaVersions are how far the schemas of a database are, and how far this binary brings them.
-func SchemaVersions(ctx context.Context, db postgres.Querier) ([]postgres.Version, error) {
-	private, err := store.Version(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	views, err := projections.Versions(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	return append([]postgres.Version{private}, views...), nil
-}
-
-// fitting refuses schemas that are not those of this binary, and says which command helps.
-func fitting(versions []postgres.Version) error {
-	for _, v := range versions {
-		switch {
-		case v.Has > v.Wants:
-			return newer(v)
-		case v.Has < v.Wants:
-			return fmt.Errorf("schema %s of the database has version %d, and this binary needs %d: run sb-server migrate, with SB_DATABASE_OWNER_URL", v.Schema, v.Has, v.Wants)
-		}
-	}
-	return nil
-}
-
-func newer(v postgres.Version) error {
-	return fmt.Errorf("schema %s of the database has version %d, and this binary knows %d: this binary is older than the schema; start the newer one", v.Schema, v.Has, v.Wants)
 }

@@ -348,6 +348,9 @@ func (st *stack) fold(ctx context.Context) error {
 		if errors.Is(err, command.ErrLogUnsafe) {
 			return err
 		}
+		if newer := newerLog(err); newer != nil {
+			return newer
+		}
 		st.log.Warn("views stand still and are tried again", "err", err)
 		select {
 		case <-ctx.Done():
