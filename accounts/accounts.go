@@ -81,7 +81,7 @@ type (
 	}
 )
 
-// Config is what accounts work with. Every field is needed.
+// Config is what accounts work with. Every field is needed but Turns.
 type Config struct {
 	Log      command.Log
 	People   People
@@ -89,6 +89,12 @@ type Config struct {
 	Tokens   Tokens
 	Sessions Sessions
 	Rights   Rights
+
+	// Turns has servers do something one after the other, by its name; nil: there is no other.
+	// Package store has it.
+	Turns interface {
+		Take(ctx context.Context, what string, do func() error) error
+	}
 
 	// URL is where people find the server: the beginning of every link, without a slash.
 	URL string
@@ -102,7 +108,7 @@ type Accounts struct {
 	Config
 
 	// lasting is held from looking who manages people to the fact that changes it, so that two
-	// who are the last do not take each other away. Another server has its own.
+	// who are the last do not take each other away. Other servers wait for Turns.
 	lasting sync.Mutex
 }
 

@@ -123,13 +123,21 @@ func (a *Accounts) above(by, id events.UserID, now time.Time) error {
 func (a *Accounts) unlessLast(ctx context.Context, id events.UserID, grant events.GrantID, now time.Time, do func() (command.Decision[command.User], error)) (events.Seq, error) {
 	a.lasting.Lock()
 	defer a.lasting.Unlock()
-	if err := a.Rights.Fresh(ctx); err != nil {
-		return 0, err
+	var done command.Decision[command.User]
+	look := func() (err error) {
+		if err := a.Rights.Fresh(ctx); err != nil {
+			return err
+		}
+		if a.isLast(id, grant, now) {
+			return ErrLastAdmin
+		}
+		done, err = do()
+		return err
 	}
-	if a.isLast(id, grant, now) {
-		return 0, ErrLastAdmin
+	if a.Turns == nil {
+		return done.Seq, look()
 	}
-	done, err := do()
+	err := a.Turns.Take(ctx, "last admin", look)
 	return done.Seq, err
 }
 

@@ -122,13 +122,25 @@ type Config struct {
 	Signer    seal.SigningKey
 	Logger    *slog.Logger
 	Now       func() time.Time
+
+	// IntakeSeed is what the intake keys of an epoch follow from, on all servers of an
+	// installation. Nil: this server is alone, and its intake keys are made at random and never
+	// leave its memory.
+	IntakeSeed func(ctx context.Context, epoch time.Time) ([]byte, error)
 }
 
 // Custody is safe for concurrent use, over several servers.
 type Custody struct {
 	Config
 	intake intake
+	shared *sharedIntake // nil: this server is alone
 }
 
 // New makes a custody.
-func New(cfg Config) *Custody { return &Custody{Config: cfg} }
+func New(cfg Config) *Custody {
+	c := &Custody{Config: cfg}
+	if cfg.IntakeSeed != nil {
+		c.shared = &sharedIntake{seed: cfg.IntakeSeed}
+	}
+	return c
+}

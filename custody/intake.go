@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,9 @@ import (
 )
 
 const (
-	// intakeLife is how often the intake keys are made anew. They are in memory only: what
-	// was recorded on the way cannot be opened by anybody once they are gone.
+	// intakeLife is how often the intake keys are made anew. Those of a server that runs alone
+	// are in memory only: what was recorded on the way cannot be opened by anybody once they are
+	// gone. Those that servers share follow from a seed (decision 0142).
 	intakeLife = time.Hour
 
 	// intakeOverlap is how long the keys before are still taken.
@@ -32,11 +34,19 @@ var ErrIntakeKey = &command.Rejection{Code: "intake_key_unknown", Detail: "the v
 // ErrSignIn refuses a sealed sign-in that does not open.
 var ErrSignIn = &command.Rejection{Code: "sign_in_unreadable", Detail: "the sealed sign-in does not open, or is none; see docs/security/envelopes.md"}
 
-// intake holds the keys that values are sealed to on their way here.
+// intake holds the keys that values are sealed to on their way here, of a server that runs alone.
 type intake struct {
 	mu      sync.Mutex // guards what follows
 	current intakeKeys
 	before  intakeKeys
+}
+
+// intakeNow are the keys that are handed out now.
+func (c *Custody) intakeNow(ctx context.Context) (intakeKeys, error) {
+	if c.shared != nil {
+		return c.shared.of(ctx, c.Now().UTC().Truncate(intakeLife))
+	}
+	return c.intake.at(c.Now())
 }
 
 // intakeKeys are one key for each suite, the preferred first.
@@ -88,30 +98,39 @@ func (i *intake) forget(now time.Time) {
 
 // OpenSignIn opens what somebody sealed to sign in, for the caller to clear. [ErrIntakeKey]
 // if it was sealed to a key that is gone, [ErrSignIn] if it does not open.
-func (c *Custody) OpenSignIn(sealed []byte) ([]byte, error) {
-	return c.openIntake(seal.Binding{Direction: seal.SignIn}, sealed, ErrSignIn)
+func (c *Custody) OpenSignIn(ctx context.Context, sealed []byte) ([]byte, error) {
+	return c.openIntake(ctx, seal.Binding{Direction: seal.SignIn}, sealed, ErrSignIn)
 }
 
 // openIntake opens what is sealed to one of the keys that are taken now, for the caller to
 // clear. [ErrIntakeKey] if it is another's, broken if it does not open.
-func (c *Custody) openIntake(b seal.Binding, sealed []byte, broken error) ([]byte, error) {
-	for _, k := range c.intake.taken(c.Now()) {
-		b.AgentKey = k.Public().ID()
-		plain, err := seal.OpenProposal(k, b, sealed)
-		switch {
-		case errors.Is(err, seal.ErrKey):
-			continue
-		case err != nil:
-			return nil, broken
+func (c *Custody) openIntake(ctx context.Context, b seal.Binding, sealed []byte, broken error) ([]byte, error) {
+	try := func(held intakeKeys) ([]byte, bool, error) {
+		for _, k := range held.keys {
+			b.AgentKey = k.Public().ID()
+			plain, err := seal.OpenProposal(k, b, sealed)
+			switch {
+			case errors.Is(err, seal.ErrKey):
+				continue
+			case err != nil:
+				return nil, true, broken
+			}
+			return plain, true, nil
 		}
-		return plain, nil
+		return nil, false, nil
+	}
+	if c.shared != nil {
+		return c.shared.open(ctx, c.Now(), try)
+	}
+	if plain, ours, err := try(intakeKeys{keys: c.intake.taken(c.Now())}); ours {
+		return plain, err
 	}
 	return nil, ErrIntakeKey
 }
 
 // Intake returns the keys to seal values to, signed.
-func (c *Custody) Intake() (events.SignedIntakeKeys, error) {
-	current, err := c.intake.at(c.Now())
+func (c *Custody) Intake(ctx context.Context) (events.SignedIntakeKeys, error) {
+	current, err := c.intakeNow(ctx)
 	if err != nil {
 		return events.SignedIntakeKeys{}, fmt.Errorf("intake keys: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 // TestASealedSignInOpensAsLongAsItsKeyIsTaken seals to each key that is handed out.
 func TestASealedSignInOpensAsLongAsItsKeyIsTaken(t *testing.T) {
 	r := newRig(t)
-	said, err := r.Intake()
+	said, err := r.Intake(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestASealedSignInOpensAsLongAsItsKeyIsTaken(t *testing.T) {
 	opens := func(when string, want error) {
 		t.Helper()
 		for name, box := range sealed {
-			plain, err := r.OpenSignIn(box)
+			plain, err := r.OpenSignIn(t.Context(), box)
 			if !errors.Is(err, want) || want == nil && string(plain) != canary {
 				t.Errorf("%s, to %.8s: %q, %v, want %v", when, name, plain, err, want)
 			}
@@ -43,13 +43,13 @@ func TestASealedSignInOpensAsLongAsItsKeyIsTaken(t *testing.T) {
 	}
 	opens("at once", nil)
 	r.now = r.now.Add(custody.IntakeEnd - time.Second)
-	if _, err := r.Intake(); err != nil { // the next keys
+	if _, err := r.Intake(t.Context()); err != nil { // the next keys
 		t.Fatal(err)
 	}
 	opens("in the overlap", nil)
 	r.now = r.now.Add(time.Second)
 	opens("after it", custody.ErrIntakeKey)
-	if _, err := r.OpenSignIn([]byte("PP")); !errors.Is(err, custody.ErrIntakeKey) && !errors.Is(err, custody.ErrSignIn) {
+	if _, err := r.OpenSignIn(t.Context(), []byte("PP")); !errors.Is(err, custody.ErrIntakeKey) && !errors.Is(err, custody.ErrSignIn) {
 		t.Errorf("what is none: %v", err)
 	}
 }

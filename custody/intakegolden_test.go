@@ -61,7 +61,7 @@ func TestIntakeKeysOfTheFirstVersionAreUnderstood(t *testing.T) {
 
 func writeIntakeGolden(t *testing.T) {
 	t.Helper()
-	answer, err := newRig(t).Intake()
+	answer, err := newRig(t).Intake(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

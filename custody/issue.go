@@ -208,6 +208,9 @@ const sweepBatch = 1000
 // between handing over and completing, which no fact speaks of. Intake keys go as well.
 func (c *Custody) Sweep(ctx context.Context) error {
 	c.intake.forget(c.Now())
+	if c.shared != nil {
+		c.shared.forget(c.Now())
+	}
 	_, err := c.Envelopes.DeleteExpired(ctx, c.Now(), sweepBatch)
 	return err
 }

@@ -67,7 +67,7 @@ func (k *usedKeys) Wrap(ctx context.Context, key seal.DataKey, ec kms.Encryption
 // intakeKey is the server's preferred key, as a client takes it.
 func (r *patchRig) intakeKey(t *testing.T) seal.RecipientPublic {
 	t.Helper()
-	signed, err := r.Intake()
+	signed, err := r.Intake(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (c *Custody) proposeAll(ctx context.Context, p Proposal, fingerprints seal.
 }
 
 func (c *Custody) propose(ctx context.Context, p Proposal, key string, fingerprints seal.FingerprintKey) (Envelope, error) {
-	entry, err := c.openProposal(p, key)
+	entry, err := c.openProposal(ctx, p, key)
 	if err != nil {
 		return Envelope{}, err
 	}
@@ -141,8 +141,8 @@ func (p Proposal) envelope(key string) events.EnvelopeID {
 }
 
 // openProposal returns one value with its kind, for the caller to clear.
-func (c *Custody) openProposal(p Proposal, key string) ([]byte, error) {
-	return c.openIntake(seal.Binding{
+func (c *Custody) openProposal(ctx context.Context, p Proposal, key string) ([]byte, error) {
+	return c.openIntake(ctx, seal.Binding{
 		Direction: seal.Propose, Request: p.IdempotencyKey, Key: key,
 		Connection: string(p.Connection), Ref: p.Ref, Agent: string(p.By),
 	}, p.Sealed[key], ErrProposalInvalid)

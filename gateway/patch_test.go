@@ -41,7 +41,7 @@ func newPatchRig(t *testing.T) *patchRig {
 	r.box = r.key.Public().String()
 	r.account, r.foreign = r.enrol(t, "demo").Account, r.enrol(t, "other").Account
 
-	signed, err := r.Custody.Intake()
+	signed, err := r.Custody.Intake(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdh"
 	"crypto/hpke"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -89,6 +90,28 @@ func GenerateRecipientKey(s Suite) (RecipientKey, error) {
 	private, err := kem.GenerateKey()
 	if err != nil {
 		return RecipientKey{}, fmt.Errorf("generate recipient key: %w", err)
+	}
+	return RecipientKey{private: func() hpke.PrivateKey { return private }}, nil
+}
+
+// DeriveRecipientKey makes the key of the suite that follows from a seed of 32 bytes or more: the
+// same for everybody who has the seed. It copies nothing of it.
+func DeriveRecipientKey(s Suite, seed []byte) (RecipientKey, error) {
+	kem, err := s.kem()
+	if err != nil {
+		return RecipientKey{}, fmt.Errorf("derive recipient key: %w", err)
+	}
+	if len(seed) < KeySize {
+		return RecipientKey{}, fmt.Errorf("derive recipient key: %w", ErrKey)
+	}
+	ikm, err := derive(sha512.New, seed, nil, appendField(nil, recipientLabel+" from a seed, "+s.String()), sha512.Size)
+	if err != nil {
+		return RecipientKey{}, fmt.Errorf("derive recipient key: %w", err)
+	}
+	defer clear(ikm)
+	private, err := kem.DeriveKeyPair(ikm)
+	if err != nil {
+		return RecipientKey{}, fmt.Errorf("derive recipient key: %w", err)
 	}
 	return RecipientKey{private: func() hpke.PrivateKey { return private }}, nil
 }

@@ -101,7 +101,7 @@ func (a *API) changePassword(c *call) (reply, error) {
 		if m.Old != "" || m.Password != "" {
 			return reply{}, errBodyMalformed.because("a sealed password has nothing beside it")
 		}
-		plain, err := a.Custody.OpenSignIn(m.Sealed)
+		plain, err := a.Custody.OpenSignIn(c.ctx(), m.Sealed)
 		if err != nil {
 			return reply{}, err
 		}
@@ -148,7 +148,7 @@ func (a *API) openRedeem(c *call, m api.Redeem) (api.Redeem, error) {
 	if m.Token != "" || m.Password != "" {
 		return m, errBodyMalformed.because("a sealed call has nothing beside it")
 	}
-	plain, err := a.Custody.OpenSignIn(m.Sealed)
+	plain, err := a.Custody.OpenSignIn(c.ctx(), m.Sealed)
 	if err != nil {
 		return m, err
 	}

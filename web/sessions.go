@@ -64,8 +64,10 @@ func (a *API) signIn(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if key != (seal.VerifyKey{}) && !a.signIns.take(key, c.now, c.now.Add(custody.IntakeEnd)) {
-		return reply{}, errSignatureUsed
+	if key != (seal.VerifyKey{}) {
+		if err := a.signedInOnce(c, key); err != nil {
+			return reply{}, err
+		}
 	}
 	opened, token, err := a.openSession(c, person.ID, key, m.Cookie)
 	switch {
@@ -138,7 +140,7 @@ func (a *API) openSignIn(c *call, m api.SignIn) (api.SignIn, seal.VerifyKey, err
 // openSealed opens what was sealed to open a session, into a pointer to a struct, and checks the
 // signature of the call by the key in it.
 func (a *API) openSealed(c *call, sealed []byte, into any, keyOf func() string) (seal.VerifyKey, error) {
-	plain, err := a.Custody.OpenSignIn(sealed)
+	plain, err := a.Custody.OpenSignIn(c.ctx(), sealed)
 	if err != nil {
 		return seal.VerifyKey{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/seal"
 	"secretsbridge/web/signed"
@@ -36,6 +37,13 @@ func (a *API) verify(c *call, key seal.VerifyKey) error {
 	if c.session != "" {
 		if err := a.nonces.use(c.session, proof, now); err != nil {
 			return err
+		}
+		// What only reads is remembered by each server for itself: whoever could send it to another
+		// one within the minute has seen its answer.
+		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+			if err := a.single(c, "call "+string(c.session)+" "+proof.Nonce, 2*signatureWindow); err != nil {
+				return err
+			}
 		}
 	}
 	if w := signingOf(c.r.Context()); w != nil {
@@ -87,6 +95,30 @@ func (n *nonces) sweep(now time.Time) {
 			delete(n.used, session)
 		}
 	}
+}
+
+// single has something count once on all servers, for as long as it could come again.
+func (a *API) single(c *call, what string, remember time.Duration) error {
+	if a.Once == nil {
+		return nil
+	}
+	fresh, err := a.Once.Take(c.ctx(), what, remember)
+	switch {
+	case err != nil:
+		a.Logger.Error("nobody knows whether a signature was used", "call", c.id, "err", err)
+		return errUnavailable
+	case !fresh:
+		return errSignatureUsed
+	}
+	return nil
+}
+
+// signedInOnce has a key sign in once.
+func (a *API) signedInOnce(c *call, key seal.VerifyKey) error {
+	if !a.signIns.take(key, c.now, c.now.Add(custody.IntakeEnd)) {
+		return errSignatureUsed
+	}
+	return a.single(c, "sign-in "+key.String(), custody.IntakeEnd)
 }
 
 // signIns are the keys that signed in, for as long as what was sealed with them opens.

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/identity/oidc"
 	"secretsbridge/internal/secret"
@@ -254,8 +253,8 @@ func (a *API) redeemCode(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, a.signOnRefused(c, err)
 	}
-	if !a.signIns.take(key, c.now, c.now.Add(custody.IntakeEnd)) {
-		return reply{}, errSignatureUsed
+	if err := a.signedInOnce(c, key); err != nil {
+		return reply{}, err
 	}
 	opened, token, seq, err := a.openSignedOn(c, arrived, key)
 	if err != nil {

@@ -17,7 +17,7 @@ func (a *API) intakeKeys(c *call) (reply, error) {
 	if err := a.limit(c, window.Intakes, a.network(c.r), 1); err != nil {
 		return reply{}, err
 	}
-	keys, err := a.Custody.Intake()
+	keys, err := a.Custody.Intake(c.ctx())
 	if err != nil {
 		return reply{}, err
 	}

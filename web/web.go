@@ -123,6 +123,12 @@ type Sessions interface {
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open
 }
 
+// Once marks something as used for a time, on all servers, and reports false where it was used
+// before. Package nats has it.
+type Once interface {
+	Take(ctx context.Context, what string, remember time.Duration) (bool, error)
+}
+
 // Marks remembers answers by idempotency key. Package nats has it.
 type Marks interface {
 	// Begin marks a call, or returns the answer it got before. Errors: ErrKeyReused,
@@ -144,8 +150,8 @@ type Answer struct {
 
 // Custody takes values in and reveals them, sealed both ways. Package custody has it.
 type Custody interface {
-	Intake() (events.SignedIntakeKeys, error)
-	OpenSignIn(sealed []byte) ([]byte, error)
+	Intake(ctx context.Context) (events.SignedIntakeKeys, error)
+	OpenSignIn(ctx context.Context, sealed []byte) ([]byte, error)
 	Propose(ctx context.Context, p custody.Proposal) ([]events.Change, error)
 	Reveal(ctx context.Context, meta command.Meta, request events.RequestID, envelope events.EnvelopeID, recipient string) (custody.Revealed, error)
 }
@@ -194,7 +200,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn, GitOps and Site is needed.
+// Config is what the API works with. Every field but Once, SignOn, GitOps and Site is needed.
 type Config struct {
 	Log      command.Log
 	Views    Views
@@ -220,6 +226,9 @@ type Config struct {
 	// GitOps is the watch of rollouts; nil: it is switched off, and no integration that is
 	// looked at is taken.
 	GitOps GitOps
+
+	// Once has signatures count once on all servers; nil: there is no other.
+	Once Once
 
 	Accounts      Accounts
 	Directory     Directory

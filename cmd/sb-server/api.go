@@ -36,6 +36,9 @@ func (st *stack) api() (*web.API, error) {
 	if st.argocd != nil {
 		cfg.GitOps = applications{st.argocd, views{pool: st.pool, progress: st.progress}}
 	}
+	if st.settings.external() { // there may be other servers
+		cfg.Once = st.marks
+	}
 	if provider != nil { // a nil pointer in an interface is not nil
 		cfg.SignOn = provider
 	}

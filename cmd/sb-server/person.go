@@ -26,7 +26,7 @@ const maxControlBody = 16 << 10
 func (st *stack) openAccounts() *accounts.Accounts {
 	return accounts.New(accounts.Config{
 		Log: st.store, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,
-		Rights: st.rights, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
+		Rights: st.rights, Turns: store.Turns{Pool: st.pool}, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
 	})
 }
 

@@ -247,7 +247,7 @@ func (st *stack) provision(ctx context.Context) error {
 func (st *stack) assemble() {
 	st.custody = custody.New(custody.Config{
 		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
-		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
+		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now, IntakeSeed: st.intakeSeed(),
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}

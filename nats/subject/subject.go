@@ -153,6 +153,13 @@ func Mark(actor events.Actor, key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Once is the key of what counts once: hex of a digest that is no idempotency mark's, whose digests
+// begin with a number.
+func Once(what string) string {
+	sum := sha256.Sum256([]byte("once:" + what))
+	return hex.EncodeToString(sum[:])
+}
+
 // EventsAdmin lists what can change or destroy EVENTS. Only whoever provisions may
 // publish there; the connections of the running system may not.
 func EventsAdmin() []string {
