@@ -4,7 +4,8 @@ BIN   := bin
 
 # Binaries erase plaintext from memory with it (decision 0075). With the tag, gRPC, which comes
 # with Google's SDK, leaves out what keeps the linker from dropping dead code (decision 0100).
-BUILD := GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags grpcnotrace
+# Without cgo they are static, as images need them (decision 0149).
+BUILD := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags grpcnotrace
 
 # Postgres comes from Debian's packages; the product runs its binaries privately and
 # leaves the system's own server, if there is one, alone.
