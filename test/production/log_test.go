@@ -26,6 +26,7 @@ type appender struct {
 // TestTheLogOfARealCluster holds the store to what the log's port promises, and then to it that
 // nothing acknowledged is lost or doubled while each node restarts, one of them by kill -9.
 func TestTheLogOfARealCluster(t *testing.T) {
+	t.Parallel()
 	r := StartNATS(t)
 	cluster := r.Cluster(t)
 	store := provisioned(t, cluster)

@@ -110,6 +110,7 @@ func (l *load) end(t *testing.T) {
 
 // TestProduction is the documented form of production. One rig serves all parts, in this order.
 func TestProduction(t *testing.T) {
+	t.Parallel()
 	r := Start(t, Options{Servers: 2, Agents: 2})
 	t.Run("every node goes and comes back, and nothing is lost", func(t *testing.T) {
 		l := r.startLoad()
@@ -149,7 +150,8 @@ func TestProduction(t *testing.T) {
 		for _, p := range r.Servers {
 			p.Stop(t)
 		}
-		r.Command(t, 0, "rebuild", "--verify")
+		env := append(r.Env(0), "SB_DATABASE_OWNER_URL="+r.Postgres.OwnerURL())
+		r.run(t, env, "", "sb-server", "rebuild", "--verify")
 	})
 }
 
@@ -172,7 +174,9 @@ func (r *Rig) comesAndGoes(t *testing.T) {
 		r.link(t, fmt.Sprint("agent-", i), "up")
 	}
 	r.Nodes[0].Kill(t)
-	r.SB(t, "admin", "agent", "revoke", r.AgentID(t, "late"), "--reason", "the host was stolen")
+	if _, err := r.Insist(loadPatience, "admin", "POST", "/agents/"+r.AgentID(t, "late")+"/revoke", api.Reason{Reason: "the host was stolen"}, nil); err != nil {
+		t.Fatal(err)
+	}
 	r.link(t, "late", "refused")
 	r.Nodes[0].Start(t)
 	r.link(t, "late", "refused")
