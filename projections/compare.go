@@ -21,6 +21,9 @@ const MaxNamed = 10_000
 // maxShown is how many characters of a value that differs are shown: a commit has up to 960 kB.
 const maxShown = 200
 
+// ErrNoOwner says that a server was not given the login that may fold the log beside the views.
+var ErrNoOwner = errors.New("SB_DATABASE_OWNER_URL is not set: give the login that owns the schemas, which sb-server migrate uses")
+
 // ErrComparing says that a comparison or a rebuild is under way, here or on another server: the
 // shadow schemas are there once.
 var ErrComparing = errors.New("the log is being folded beside the views already")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,7 +27,7 @@ type certFiles struct {
 type stamp struct {
 	modified time.Time
 	size     int64
-	found    bool
+	inode    uint64
 }
 
 func stampOf(path string) stamp {
@@ -34,7 +35,11 @@ func stampOf(path string) stamp {
 	if err != nil {
 		return stamp{}
 	}
-	return stamp{info.ModTime(), info.Size(), true}
+	of := stamp{modified: info.ModTime(), size: info.Size()}
+	if system, ok := info.Sys().(*syscall.Stat_t); ok {
+		of.inode = system.Ino
+	}
+	return of
 }
 
 // openCertFiles reads both files. A certificate that has ended is refused: nobody could connect.

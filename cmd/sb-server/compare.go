@@ -110,10 +110,14 @@ func (c *comparer) note(what look, named func(projections.Difference) error, com
 }
 
 // loops compare by themselves: the tail always, and everything as often as each says, unless it
-// is 0.
+// is 0 or this server was not given the owner's login, which it says.
 func (c *comparer) loops(each time.Duration) []worker.Loop {
 	all := []worker.Loop{{Name: "audit-tail", Run: worker.Every(tailEach, c.compareTail)}}
-	if each > 0 {
+	switch {
+	case each == 0:
+	case c.db.owner == "":
+		c.logger.Warn("views and audit are compared with the log in their newest part only: SB_DATABASE_OWNER_URL would let this server compare them whole")
+	default:
 		all = append(all, worker.Loop{Name: "compare", Run: worker.Sparsely(each, compareRest, c.compareAll)})
 	}
 	return all

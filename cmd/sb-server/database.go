@@ -22,9 +22,6 @@ type database struct {
 	owner   string            // DSN of the owner's login; "" where this server was given none
 }
 
-// errNoOwner says that something needs the login that owns the schemas.
-var errNoOwner = errors.New("SB_DATABASE_OWNER_URL is not set: give the login that owns the schemas, which sb-server migrate uses")
-
 // openDatabase opens the configured Postgres and proves that this binary knows its schemas and all
 // facts that it holds.
 func openDatabase(ctx context.Context, s settings, log *slog.Logger) (*database, error) {
@@ -70,11 +67,11 @@ func (d *database) close() {
 	}
 }
 
-// openOwner opens a pool of the login that owns the schemas, for the caller to close. [errNoOwner]
+// openOwner opens a pool of the login that owns the schemas, for the caller to close. [projections.ErrNoOwner]
 // where there is none.
 func (d *database) openOwner(ctx context.Context) (*pgxpool.Pool, error) {
 	if d.owner == "" {
-		return nil, errNoOwner
+		return nil, projections.ErrNoOwner
 	}
 	return postgres.Open(ctx, d.owner)
 }

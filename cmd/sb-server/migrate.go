@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/internal/postgres"
+	"secretsbridge/projections"
 )
 
 // migrateCommand makes roles and schemas in the operator's Postgres, or brings them to this version.
@@ -29,7 +30,7 @@ func migrateCommand() *cobra.Command {
 		}
 		dsn := s.DatabaseOwnerURL
 		if dsn == "" {
-			return errNoOwner
+			return projections.ErrNoOwner
 		}
 		ctx, out := cmd.Context(), cmd.OutOrStdout()
 		owner, err := pgx.Connect(ctx, dsn)
