@@ -26,6 +26,11 @@ func offline(ctx context.Context, first func(settings) error, do func(*stack) er
 			return err
 		}
 	}
+	return offlineIn(ctx, s, do)
+}
+
+// offlineIn is offline in a data directory that the caller holds.
+func offlineIn(ctx context.Context, s settings, do func(*stack) error) error {
 	ca, err := openCA(s.DataDir)
 	if err != nil {
 		return err
