@@ -152,7 +152,7 @@ func TestRowsAreCopied(t *testing.T) {
 	}
 }
 
-// TestASchemaIsMadeAsAnOlderVersionHadIt migrates to each version, and then to the newest.
+// TestASchemaIsMadeAsAnOlderVersionHadIt migrates to some versions, and then from each to the newest.
 func TestASchemaIsMadeAsAnOlderVersionHadIt(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
@@ -161,7 +161,7 @@ func TestASchemaIsMadeAsAnOlderVersionHadIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for version := int32(1); version <= newest; version++ {
+	for _, version := range []int32{1, 5, 9, 13, newest} {
 		if _, err := db.Owner.Exec(ctx, "DROP SCHEMA IF EXISTS private CASCADE"); err != nil {
 			t.Fatal(err)
 		}
