@@ -26,11 +26,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-<<<<<<< HEAD
-	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), backupCommand(), restoreCommand(), &cobra.Command{
-=======
-	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(), &cobra.Command{
->>>>>>> main
+	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), backupCommand(), restoreCommand(), natsCommand(), &cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
 	})
