@@ -95,7 +95,7 @@ func (r rig) write(t *testing.T, c content, kept int64) ([]byte, error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		head.Kept = string(signed)
+		head.Kept = []string{string(signed)}
 	}
 	var out bytes.Buffer
 	_, err = backup.Write(&out, r.to, head, backup.Source{
@@ -193,6 +193,66 @@ func TestOnlyRecipientsRead(t *testing.T) {
 	_, other, _ := someone(t)
 	if _, _, err := read(raw, other, nil); err == nil || !strings.Contains(err.Error(), "other recipients") {
 		t.Errorf("read by somebody else: %v", err)
+	}
+}
+
+// TestARecipientIsReplaced backs up for two, and then for one of them and somebody new.
+func TestARecipientIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, ada, adasKey := someone(t)
+	_, dana, danasKey := someone(t)
+	_, olu, olusKey := someone(t)
+	for _, step := range []struct {
+		to            []*age.X25519Identity
+		reads, cannot []backup.Identities
+	}{
+		{[]*age.X25519Identity{adasKey, danasKey}, []backup.Identities{ada, dana}, []backup.Identities{olu}},
+		{[]*age.X25519Identity{danasKey, olusKey}, []backup.Identities{dana, olu}, []backup.Identities{ada}},
+	} {
+		var err error
+		if r.to, err = backup.ParseRecipients(step.to[0].Recipient().String() + "\n" + step.to[1].Recipient().String()); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := r.write(t, someContent(3), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, who := range step.reads {
+			if _, _, err := read(raw, who, nil); err != nil {
+				t.Errorf("a recipient: %v", err)
+			}
+		}
+		for _, who := range step.cannot {
+			if _, _, err := read(raw, who, nil); err == nil {
+				t.Error("somebody who is no recipient reads it")
+			}
+		}
+	}
+}
+
+// TestABackupOfAnotherFormatSaysWhichVersionReadsIt changes the number, as a later version would.
+func TestABackupOfAnotherFormatSaysWhichVersionReadsIt(t *testing.T) {
+	t.Parallel()
+	_, with, key := someone(t)
+	var out bytes.Buffer
+	sealed, err := age.Encrypt(&out, key.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := tar.NewWriter(sealed)
+	head := []byte(`{"format": 2, "version": "9.1", "news": true}`)
+	if err := to.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "head.json", Size: int64(len(head))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Write(head); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(to.Close(), sealed.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := read(out.Bytes(), with, nil); err == nil || !strings.Contains(err.Error(), "use the version that wrote it, 9.1") {
+		t.Errorf("a later format: %v", err)
 	}
 }
 

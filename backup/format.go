@@ -48,9 +48,9 @@ type Head struct {
 	Schema  int32      `json:"schema"`  // of the rows: the number of the last migration
 	Tables  []Table    `json:"tables"`
 
-	// Kept is the newest checkpoint that the installation had published, with all cosignatures; empty
-	// if there was none.
-	Kept string `json:"kept,omitempty"`
+	// Kept are the newest checkpoint that the installation had published and the newest that each
+	// witness cosigned, the largest first, each with all its cosignatures.
+	Kept []string `json:"kept,omitempty"`
 }
 
 // Table is one table of schema private, with those of its columns that are written.

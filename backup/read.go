@@ -41,7 +41,7 @@ func Read(r io.Reader, with Identities, into Sink) (Head, Manifest, error) {
 	case err != nil:
 		return Head{}, Manifest{}, fmt.Errorf("%w: it is not an age file, or not a whole one: %w", ErrDamaged, err)
 	}
-	in := &reader{tar: tar.NewReader(bufio.NewReaderSize(opened, 1<<20)), sink: into, rest: opened}
+	in := &reader{tar: tar.NewReader(bufio.NewReaderSize(opened, 1<<20)), sink: into, rest: opened, kept: map[int64]tlog.Hash{}}
 	if err := in.all(); err != nil {
 		return in.head, in.manifest, err
 	}
@@ -59,8 +59,7 @@ type reader struct {
 	files    []string
 	tree     transparency.Frontier
 
-	kept     int64     // size of the head's checkpoint
-	keptRoot tlog.Hash // of that many of the commits
+	kept map[int64]tlog.Hash // by sizes of the head's checkpoints, roots of that many of the commits
 }
 
 // entry is what was read last.
@@ -104,12 +103,12 @@ func (r *reader) all() error {
 	if err := r.head.check(); err != nil {
 		return err
 	}
-	if r.head.Kept != "" {
-		kept, _, err := transparency.ReadCheckpoint([]byte(r.head.Kept))
+	for _, text := range r.head.Kept {
+		kept, _, err := transparency.ReadCheckpoint([]byte(text))
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		r.kept = kept.N
+		r.kept[kept.N] = tlog.Hash{}
 	}
 	if r.sink.Head != nil {
 		if err := r.sink.Head(r.head); err != nil {
@@ -228,8 +227,8 @@ func (r *reader) commits(body []byte) error {
 		if _, asked := r.sink.Roots[r.tree.Size()]; asked {
 			r.sink.Roots[r.tree.Size()] = r.tree.Tree().Hash
 		}
-		if r.tree.Size() == r.kept {
-			r.keptRoot = r.tree.Tree().Hash
+		if _, kept := r.kept[r.tree.Size()]; kept {
+			r.kept[r.tree.Size()] = r.tree.Tree().Hash
 		}
 		if r.sink.Commit != nil {
 			if err := r.sink.Commit(c); err != nil {
@@ -260,15 +259,14 @@ func (r *reader) prove() error {
 	if signed != tree || origin != head.Origin {
 		return fmt.Errorf("%w: what was signed is another tree than that of its commits", ErrDamaged)
 	}
-	if head.Kept == "" {
-		return nil
-	}
-	kept, origin, err := verifiers.Open([]byte(head.Kept))
-	if err != nil {
-		return fmt.Errorf("%w: its newest checkpoint: %w", ErrDamaged, err)
-	}
-	if kept.N > tree.N || kept.Hash != r.keptRoot || origin != head.Origin {
-		return fmt.Errorf("%w: its newest checkpoint, of %d commits, is of another log", ErrDamaged, kept.N)
+	for _, text := range head.Kept {
+		kept, origin, err := verifiers.Open([]byte(text))
+		if err != nil {
+			return fmt.Errorf("%w: a checkpoint: %w", ErrDamaged, err)
+		}
+		if kept.N > tree.N || kept.Hash != r.kept[kept.N] || origin != head.Origin {
+			return fmt.Errorf("%w: its checkpoint of %d commits is of another log", ErrDamaged, kept.N)
+		}
 	}
 	return nil
 }

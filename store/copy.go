@@ -120,24 +120,33 @@ func (s *Snapshot) Tables(ctx context.Context) ([]CopiedTable, error) {
 	return all, nil
 }
 
-// Newest is the largest kept checkpoint, as its text with all cosignatures; "" if there is none.
-func (s *Snapshot) Newest(ctx context.Context) (string, error) {
+// maxNewest bounds [Snapshot.Newest]. Of many witnesses, such as agents, most cosign the same sizes.
+const maxNewest = 64
+
+// Newest are the largest kept checkpoint and the largest that each witness cosigned, as texts with
+// all cosignatures, the largest first.
+func (s *Snapshot) Newest(ctx context.Context) ([]string, error) {
 	rows, err := s.tx.Query(ctx, `
 		SELECT convert_from(k.signed, 'UTF8') || coalesce(
 			(SELECT string_agg(c.line, '' ORDER BY c.witness)
 			 FROM   private.cosignatures c
 			 WHERE  c.size = k.size), '')
 		FROM   private.checkpoints k
+		WHERE  k.size = (SELECT max(size)
+		                 FROM   private.checkpoints)
+		OR     k.size IN (SELECT max(size)
+		                  FROM   private.cosignatures
+		                  GROUP  BY witness)
 		ORDER  BY k.size DESC
-		LIMIT  1`)
+		LIMIT  $1`, maxNewest)
 	if err != nil {
-		return "", fmt.Errorf("read the last checkpoint: %w", err)
+		return nil, fmt.Errorf("read the last checkpoints: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(found) == 0 {
-		return "", err
+	if err != nil {
+		return nil, fmt.Errorf("read the last checkpoints: %w", err)
 	}
-	return found[0], nil
+	return found, nil
 }
 
 // CopyOut writes the rows of one table as COPY does and says how many there were.

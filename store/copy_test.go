@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestRowsAreCopied(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := checkpoints.Cosign(ctx, 3, "w", "— w x\n"); err != nil {
+	if err := checkpoints.Cosign(ctx, 2, "w", "— w x\n"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -85,8 +86,8 @@ func TestRowsAreCopied(t *testing.T) {
 	if _, err := from.Owner.Exec(ctx, "DELETE FROM private.loops"); err != nil { // after the moment
 		t.Fatal(err)
 	}
-	if newest, err := moment.Newest(ctx); err != nil || newest != "of 3\n— w x\n" {
-		t.Errorf("the newest checkpoint is %q, %v", newest, err)
+	if newest, err := moment.Newest(ctx); err != nil || !slices.Equal(newest, []string{"of 3\n", "of 2\n— w x\n"}) {
+		t.Errorf("the newest checkpoints are %q, %v", newest, err)
 	}
 	tables, err := moment.Tables(ctx)
 	if err != nil {

@@ -21,7 +21,6 @@ import (
 	"secretsbridge/kms"
 	"secretsbridge/nats"
 	"secretsbridge/store"
-	"secretsbridge/transparency"
 )
 
 const (
@@ -179,13 +178,4 @@ func backupFiles(s settings, put func(name string, body []byte) error) error {
 		return nil
 	}
 	return err
-}
-
-// sizeOf is the size of a checkpoint that was verified before, 0 for none.
-func sizeOf(checkpoint string) int64 {
-	tree, _, err := transparency.ReadCheckpoint([]byte(checkpoint))
-	if err != nil {
-		return 0
-	}
-	return tree.N
 }

@@ -197,7 +197,7 @@ func backupVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "prove that a backup is whole, without restoring it",
 		Long: "Reads a backup to its end: nothing is missing, changed or added since it was written, and the tree of its commits is the\n" +
-			"one that the log's key signed. With --policy the newest checkpoint in it must be cosigned as that says. It needs no server.",
+			"one that the log's key signed. With --policy a checkpoint in it must be signed and cosigned as that says. It needs no server.",
 		Args: cobra.NoArgs,
 	}
 	from.flags(cmd)
@@ -209,19 +209,12 @@ func backupVerifyCommand() *cobra.Command {
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "the backup is whole: %d commits, root %s, of %s, written by version %s at %s\n",
 			read.head.Commits, read.manifest.Root, read.head.Origin, read.head.Version, read.head.At.Format("2006-01-02T15:04:05Z"))
-		if size := sizeOf(read.head.Kept); size > 0 {
-			fmt.Fprintf(out, "its newest published checkpoint is of %d commits; cosigned by %s\n", size, orNobody(read.cosigned))
+		if from.policy != "" {
+			fmt.Fprintf(out, "as the policy asks, %s signed %d of them\n", strings.Join(append([]string{"the log"}, read.cosigned...), ", "), read.proven)
 		}
 		return nil
 	}
 	return cmd
-}
-
-func orNobody(names []string) string {
-	if len(names) == 0 {
-		return "nobody that --policy names"
-	}
-	return strings.Join(names, ", ")
 }
 
 // fromBackup is a file that is read, and how.
@@ -232,7 +225,7 @@ type fromBackup struct {
 func (f *fromBackup) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "from", "", "file to read")
 	cmd.Flags().StringVar(&f.identity, "identity", "", "file with the secret key of age, mode 0600")
-	cmd.Flags().StringVar(&f.policy, "policy", "", "file that says whose cosignatures the newest checkpoint needs (c2sp.org/tlog-policy)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "file that says who must have signed a checkpoint of the backup (c2sp.org/tlog-policy)")
 	for _, needed := range []string{"from", "identity"} {
 		if err := cmd.MarkFlagRequired(needed); err != nil {
 			panic(err)
@@ -244,7 +237,8 @@ func (f *fromBackup) flags(cmd *cobra.Command) {
 type readBackup struct {
 	head     backup.Head
 	manifest backup.Manifest
-	cosigned []string // witnesses of the policy that cosigned its newest checkpoint
+	proven   int64    // commits of the largest checkpoint that satisfies the policy; 0 without one
+	cosigned []string // witnesses of the policy that cosigned it
 }
 
 // verify reads the file and leaves everything as it is. roots are asked for on the way.
@@ -274,7 +268,7 @@ func (f *fromBackup) read(into backup.Sink) (backup.Head, backup.Manifest, error
 	return backup.Read(file, with, into)
 }
 
-// checkKept proves the newest published checkpoint by the policy, if there is one.
+// checkKept looks for the largest checkpoint that satisfies the policy, if there is one.
 func (f *fromBackup) checkKept(read *readBackup) error {
 	if f.policy == "" {
 		return nil
@@ -287,13 +281,18 @@ func (f *fromBackup) checkKept(read *readBackup) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.policy, err)
 	}
-	opened, err := policy.Open([]byte(read.head.Kept))
-	if err != nil {
-		return fmt.Errorf("the newest checkpoint of the backup does not satisfy %s: %w", f.policy, err)
+	opened, found := transparency.Opened{}, errors.New("it has none")
+	for _, text := range read.head.Kept {
+		if opened, found = policy.Open([]byte(text)); found == nil {
+			break
+		}
+	}
+	if found != nil {
+		return fmt.Errorf("no checkpoint of the backup satisfies %s: %w", f.policy, found)
 	}
 	if read.manifest.Commits > 0 && len(transparency.Signing([]byte(read.manifest.Signed), []string{policy.Key()})) == 0 {
 		return fmt.Errorf("the tree of the backup is signed by another key than that of %s", f.policy)
 	}
-	read.cosigned = opened.Signers[1:]
+	read.proven, read.cosigned = opened.Tree.N, opened.Signers[1:]
 	return nil
 }
