@@ -18,7 +18,7 @@ import (
 // copied are the tables that a backup has, in the order in which they can be filled: whoever is
 // pointed to comes first. by is the order of rows, where it matters.
 var copied = []struct{ name, by string }{
-	{"people", ""}, {"failures", ""}, {"known_networks", ""}, {"tokens", ""}, {"factors", ""}, {"recovery_codes", ""}, {"identities", ""},
+	{"keyring", ""}, {"people", ""}, {"failures", ""}, {"known_networks", ""}, {"tokens", ""}, {"factors", ""}, {"recovery_codes", ""}, {"identities", ""},
 	{"envelopes", ""}, {"integration_secrets", ""}, {"scans", ""}, {"scanned", ""}, {"fingerprints", ""},
 	{"loops", ""}, {"watches", ""}, {"baselines", ""}, {"deliveries", ""},
 	{"checkpoints", "size"}, {"cosignatures", ""},
@@ -197,6 +197,15 @@ func Copied(ctx context.Context, tx pgx.Tx) error {
 		return fmt.Errorf("settle the numbers of deliveries: %w", err)
 	}
 	return nil
+}
+
+// DestroyEnvelopes destroys all sealed values that were filled in, and says how many there were.
+func DestroyEnvelopes(ctx context.Context, tx pgx.Tx) (int, error) {
+	gone, err := tx.Exec(ctx, "DELETE FROM private.envelopes")
+	if err != nil {
+		return 0, fmt.Errorf("destroy envelopes: %w", err)
+	}
+	return int(gone.RowsAffected()), nil
 }
 
 // Unused reports whether nothing was ever kept in a database: a schema that is not there, or one

@@ -107,7 +107,7 @@ func takeBackup(ctx context.Context, to io.Writer, recipients string) (m backup.
 	if err != nil {
 		return m, err
 	}
-	err = offline(ctx, nil, func(st *stack) (err error) {
+	err = offline(ctx, func(st *stack) (err error) {
 		m, err = st.backUp(ctx, to, parsed)
 		return err
 	})

@@ -10,60 +10,76 @@ import (
 	"secretsbridge/nats"
 )
 
-// foundation is what is filled by a restore: Postgres as its owner, and a log that may be written
-// as it was. Nothing else runs on it meanwhile.
+// foundation is what a restore fills: Postgres as its owner, and a log that may be written as it
+// was. No server runs on it meanwhile.
 type foundation struct {
-	database *postgres.Private
-	owner    *pgx.Conn
+	private *postgres.Private // nil: the operator's
+	dsn     string            // of the owner's login
+	owner   *pgx.Conn
 }
 
-// open starts Postgres.
+// open starts Postgres, or connects to the operator's.
 func (b *foundation) open(ctx context.Context, s settings) (err error) {
-	b.database, err = postgres.StartPrivate(ctx, postgres.Config{Dir: s.path("postgres"), Log: s.logger()})
-	if err != nil {
-		return err
+	switch {
+	case s.DatabaseURL == "":
+		if b.private, err = postgres.StartPrivate(ctx, postgres.Config{Dir: s.path("postgres"), Log: s.logger()}); err != nil {
+			return err
+		}
+		b.dsn = b.private.OwnerDSN()
+	case s.DatabaseOwnerURL == "":
+		return errNoOwner
+	default:
+		b.dsn = s.DatabaseOwnerURL
 	}
-	if b.owner, err = pgx.Connect(ctx, b.database.OwnerDSN()); err != nil {
+	if b.owner, err = pgx.Connect(ctx, b.dsn); err != nil {
 		return fmt.Errorf("connect to Postgres as the owner: %w", err)
 	}
 	return nil
 }
 
-// openLog makes the streams, by the keys that were restored.
-func (b *foundation) openLog(ctx context.Context, s settings) (*fillingLog, error) {
-	links, err := nats.OpenAuthority(s.path("keys", "nats"))
+// openLog makes the streams, by the keys that were restored. No agent links meanwhile.
+func (b *foundation) openLog(ctx context.Context, s settings) (_ *fillingLog, err error) {
+	app := s.DatabaseURL
+	if b.private != nil {
+		app = b.private.AppDSN()
+	}
+	pool, err := postgres.Open(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	hub, err := nats.StartHub(nats.HubConfig{Authority: links, Dir: s.path("nats"), Logger: s.logger()})
+	st := &stack{settings: s, log: s.logger(), database: &database{pool: pool, owner: b.dsn}}
+	log := &fillingLog{close: st.close}
+	defer func() {
+		if err != nil {
+			log.close()
+		}
+	}()
+	private := &database{pool: pool, private: b.private, owner: b.dsn} // the keys are beside a private one
+	if st.keys, err = openKeyring(ctx, s, private, st.log, false); err != nil {
+		return nil, err
+	}
+	if _, err := st.openBroker(ctx); err != nil {
+		return nil, err
+	}
+	if st.core, err = st.broker.ConnectProvisioner("sb-server restore"); err != nil {
+		return nil, err
+	}
+	streams, err := nats.NewStreams(st.core, st.replicas(), st.broker.Durability, st.log)
 	if err != nil {
 		return nil, err
 	}
-	nc, err := hub.ConnectProvisioner("sb-server restore")
-	if err != nil {
-		hub.Shutdown()
+	if err := streams.Provision(ctx); err != nil {
 		return nil, err
 	}
-	log := &fillingLog{close: func() { nc.Close(); hub.Shutdown() }}
-	streams, err := nats.NewStreams(nc, 1, hub.Durability, s.logger())
-	if err == nil {
-		err = streams.Provision(ctx)
-	}
-	if err == nil {
-		log.Refill, err = nats.BeginRefill(ctx, nc, 1)
-	}
-	if err != nil {
-		log.close()
-		return nil, err
-	}
-	return log, nil
+	log.Refill, err = nats.BeginRefill(ctx, st.core, st.replicas())
+	return log, err
 }
 
 func (b *foundation) close(ctx context.Context) {
 	if b.owner != nil {
 		_ = b.owner.Close(context.WithoutCancel(ctx))
 	}
-	if b.database != nil {
-		b.database.Stop()
+	if b.private != nil {
+		b.private.Stop()
 	}
 }

@@ -31,10 +31,12 @@ var errHalfRestored = errors.New("a restore into it did not come to its end")
 type filling struct {
 	settings settings
 	read     readBackup
+	keep     bool // sealed values stay where the log says that they wait
 
-	base foundation
-	tx   pgx.Tx // of all rows
-	log  *fillingLog
+	destroyed int // sealed values that did not stay
+	base      foundation
+	tx        pgx.Tx // of all rows
+	log       *fillingLog
 }
 
 // fillingLog is the log while it is filled.
@@ -168,10 +170,15 @@ func (f *filling) beginLog(ctx context.Context) (err error) {
 	if err := store.Copied(ctx, f.tx); err != nil {
 		return err
 	}
+	if !f.keep { // before anything could open one
+		if f.destroyed, err = store.DestroyEnvelopes(ctx, f.tx); err != nil {
+			return err
+		}
+	}
 	if err := f.tx.Commit(ctx); err != nil {
 		return fmt.Errorf("restore the rows: %w", err)
 	}
-	if err := store.Migrate(ctx, f.base.owner); err != nil {
+	if err := migrateSchemas(ctx, f.base.dsn); err != nil {
 		return err
 	}
 	f.log, err = f.base.openLog(ctx, f.settings)
@@ -194,9 +201,9 @@ func keyPath(name string) bool {
 	return (dir == "keys/" || dir == "keys/nats/") && file != "" && file[0] != '.'
 }
 
-// settleEnvelopes destroys sealed values that must not be opened any more, and says how many
-// stayed. Where keep is false all are: one that was opened after the backup would open again.
-func (st *stack) settleEnvelopes(ctx context.Context, keep bool) (kept, destroyed int, err error) {
+// settleEnvelopes destroys sealed values that the log says are used, ended or of nothing, and says
+// how many stayed.
+func (st *stack) settleEnvelopes(ctx context.Context) (kept, destroyed int, err error) {
 	rows := store.Envelopes{Pool: st.pool}
 	for after := events.EnvelopeID(""); ; {
 		page, err := rows.All(ctx, string(after), 1000)
@@ -206,22 +213,18 @@ func (st *stack) settleEnvelopes(ctx context.Context, keep bool) (kept, destroye
 		after = page[len(page)-1].ID
 		var gone []events.EnvelopeID
 		for _, e := range page {
-			useful := false
-			if keep {
-				if useful, err = st.envelopeCounts(ctx, e); err != nil {
-					return kept, destroyed, err
-				}
+			useful, err := st.envelopeCounts(ctx, e)
+			if err != nil {
+				return kept, destroyed, err
 			}
-			if useful {
-				kept++
-				continue
+			if !useful {
+				gone = append(gone, e.ID)
 			}
-			gone = append(gone, e.ID)
 		}
 		if err := rows.Delete(ctx, gone...); err != nil {
 			return kept, destroyed, err
 		}
-		destroyed += len(gone)
+		kept, destroyed = kept+len(page)-len(gone), destroyed+len(gone)
 	}
 }
 

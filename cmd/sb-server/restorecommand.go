@@ -17,7 +17,6 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/egress"
-	"secretsbridge/internal/postgres"
 	"secretsbridge/projections"
 	"secretsbridge/transparency"
 )
@@ -86,7 +85,8 @@ func restore(cmd *cobra.Command, from *fromBackup, known []string, accept, keep 
 	}
 	defer dir.close()
 	began := time.Now()
-	if err := (&filling{settings: s, read: read}).fill(ctx, from); err != nil {
+	filled := filling{settings: s, read: read, keep: keep}
+	if err := filled.fill(ctx, from); err != nil {
 		return fmt.Errorf("%w; what was filled is no installation: empty it before the next try", err)
 	}
 	fmt.Fprintf(out, "keys, rows and log are back after %s\n", time.Since(began).Round(time.Millisecond))
@@ -94,9 +94,10 @@ func restore(cmd *cobra.Command, from *fromBackup, known []string, accept, keep 
 		if err := st.proveRestored(ctx, read); err != nil {
 			return err
 		}
-		if fact.Kept, fact.Destroyed, err = st.settleEnvelopes(ctx, keep); err != nil {
+		if fact.Kept, fact.Destroyed, err = st.settleEnvelopes(ctx); err != nil {
 			return err
 		}
+		fact.Destroyed += filled.destroyed
 		meta := command.Meta{Command: events.DeriveCommandID("restored", fact.Root), Actor: operator, Time: time.Now()}
 		if _, err := command.Record(ctx, st.store, events.LogStream(), meta, fact); err != nil {
 			return err
@@ -201,7 +202,7 @@ func openEmptyDataDir(s settings) (*dataDir, error) {
 	entries, err := os.ReadDir(s.DataDir)
 	if err == nil {
 		for _, e := range entries {
-			if e.Name() != "lock" {
+			if e.Name() != "lock" && (s.local() || e.Name() != "control") {
 				err = fmt.Errorf("%s is not empty (%s): a restore makes an installation and changes none; set SB_DATA_DIR to an empty folder", s.DataDir, e.Name())
 				break
 			}
@@ -261,7 +262,7 @@ func (st *stack) proveRestored(ctx context.Context, read readBackup) error {
 
 // foldRestored makes the views and the audit.
 func (st *stack) foldRestored(ctx context.Context) error {
-	owner, err := postgres.Open(ctx, st.database.OwnerDSN())
+	owner, err := st.database.openOwner(ctx)
 	if err != nil {
 		return err
 	}
