@@ -42,7 +42,7 @@ func commands() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), &cobra.Command{
+	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(), &cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
 	})
