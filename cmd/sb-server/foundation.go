@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats"
+	"secretsbridge/projections"
 )
 
 // foundation is what a restore fills: Postgres as its owner, and a log that may be written as it
@@ -27,7 +28,7 @@ func (b *foundation) open(ctx context.Context, s settings) (err error) {
 		}
 		b.dsn = b.private.OwnerDSN()
 	case s.DatabaseOwnerURL == "":
-		return errNoOwner
+		return projections.ErrNoOwner
 	default:
 		b.dsn = s.DatabaseOwnerURL
 	}
