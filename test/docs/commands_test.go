@@ -108,7 +108,8 @@ func exists(c docs.Command) string {
 		return "its help has no usage"
 	}
 	words := slices.DeleteFunc(slices.Clone(c.Args), func(word string) bool { return strings.HasPrefix(word, "-") })
-	if strings.Contains(string(line[1]), "[command]") && len(words) > 0 {
+	// A command that does something itself, and has others below it, says both.
+	if strings.Contains(string(line[1]), "[command]") && !strings.Contains(string(line[1]), "[flags]") && len(words) > 0 {
 		return "there is no such command:\n" + string(line[1])
 	}
 	return ""
