@@ -2,6 +2,8 @@ package faults_test
 
 // programme is everything that is tried, in the order of its items.
 var programme = []fault{
+	{item: 1, name: "kill-log", smoke: 20, full: 1000, try: killsOfLog, without: "a commit counts when it is sent", controls: 40},
+	{item: 1, name: "kill-system", smoke: 3, full: 60, try: killsOfSystem, without: "repetitions without a key", controls: 12},
 	{item: 2, name: "power-cut-log", smoke: 4, full: 200, try: powerOfLog, without: "server as NATS comes", controls: 10},
 	{item: 2, name: "power-cut-postgres", smoke: 2, full: 100, try: powerOfPostgres, without: "synchronous_commit off", controls: 20},
 	{item: 3, name: "fsync-proof", smoke: 50, full: 500, try: syncsOfLog, without: "server as NATS comes", controls: 50},

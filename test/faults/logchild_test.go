@@ -36,6 +36,7 @@ const (
 	logSync  = "SB_FAULTS_LOG_SYNC"
 	logCount = "SB_FAULTS_LOG_COUNT" // how many commits are appended; empty: until it is killed
 	logKnown = "SB_FAULTS_LOG_KNOWN" // "SEQ HASH" of a commit that is known outside NATS; empty: none
+	logAhead = "SB_FAULTS_LOG_AHEAD" // set: commits are called acknowledged when they are sent
 	logBare  = "SB_FAULTS_LOG_BARE"  // set: prints what NATS delivers, by none of the product's checks, and ends
 )
 
@@ -135,14 +136,24 @@ func runLogChild(dir string) error {
 
 // appendSome appends so many commits, or with -1 for ever, and says each that is acknowledged.
 func appendSome(ctx context.Context, store *nats.Store, count int, said func(events.Seq, events.EventID)) error {
+	ahead := os.Getenv(logAhead) != ""
+	last, err := store.Last(ctx)
+	if err != nil {
+		return err
+	}
 	for n := 0; n != count; n++ {
 		stream := events.AccessStream(events.UserActor(events.NewUserID()))
 		commit := denial(stream)
+		if ahead {
+			said(last+1, commit.ID)
+		}
 		seq, err := store.Append(ctx, stream, events.AnySeq, []events.Event{commit})
 		if err != nil {
 			return err
 		}
-		said(seq, commit.ID)
+		if last = seq; !ahead {
+			said(seq, commit.ID)
+		}
 	}
 	return nil
 }
@@ -219,7 +230,7 @@ func denial(stream events.Stream) events.Event {
 // logBook is what processes that were killed had acknowledged.
 type logBook struct {
 	acked map[events.Seq]string
-	last  events.Seq // that the log ended at when it was opened last
+	ahead bool // commits are called acknowledged when they are sent
 }
 
 // live starts a process on dir, compares what it finds with the book, and calls kill when it has
@@ -230,6 +241,9 @@ func (b *logBook) live(t *testing.T, dir string, always bool, n int, kill func(p
 	cmd.Env = append(os.Environ(), logChild+"="+dir, logSync+"=always")
 	if !always {
 		cmd.Env = append(cmd.Env, logSync+"=later")
+	}
+	if b.ahead {
+		cmd.Env = append(cmd.Env, logAhead+"=yes")
 	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -260,7 +274,6 @@ func (b *logBook) live(t *testing.T, dir string, always bool, n int, kill func(p
 		switch what {
 		case "has":
 			found[seq] = id
-			b.last = max(b.last, seq)
 		case "ack":
 			if other, twice := b.acked[seq]; twice && broken == nil {
 				broken = fmt.Errorf("sequence %d was given to %s and to %s", seq, other, id)
