@@ -132,11 +132,13 @@ func fullPostgres(t *testing.T, w world) (string, error) {
 		go func() { done <- lives(ctx, p, p.reveal, 12, 6) }()
 		// The room lasts until Postgres wants its next segment of the write-ahead log.
 		_ = p.psql(ctx, "SELECT pg_switch_wal()")
-		within(ctx, 4*time.Second, func() bool {
+		if !within(ctx, 20*time.Second, func() bool {
 			var page api.Page[api.Request]
 			status, _ := p.call("admin", "GET", "/requests?limit=1", "", nil, &page)
 			return status >= 500
-		})
+		}) {
+			t.Fatal("nobody notices that the disk is full")
+		}
 		time.Sleep(2 * time.Second)
 		free()
 		all = append(all, <-done...)

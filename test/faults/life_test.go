@@ -21,6 +21,14 @@ type life struct {
 	revealed int  // how often its value was shown
 	burnt    bool // its reveal was refused: it may have been shown in an answer that was lost
 	worst    time.Duration
+
+	before func(step string) // nil: nobody is told which call comes
+}
+
+func (l *life) about(step string) {
+	if l.before != nil {
+		l.before(step)
+	}
 }
 
 // caller is who calls: a plant, or one of several servers.
@@ -55,10 +63,12 @@ func (l *life) insist(ctx context.Context, c caller, who, method, path string, b
 // live takes a request through. The reveal is tried twice: the second call must be refused.
 func (l *life) live(ctx context.Context, c caller, reveal api.Reveal) {
 	var submitted api.Submitted
+	l.about("submit")
 	l.insist(ctx, c, "developer", "POST", "/requests", api.Submit{Secret: secret, Keys: []string{"password"}, Reason: l.reason}, &submitted)
 	if l.id = submitted.ID; l.id == "" {
 		return
 	}
+	l.about("approve")
 	l.insist(ctx, c, "approver", "POST", "/requests/"+l.id+"/approve", api.Verdict{}, nil)
 	var r api.Request
 	for ctx.Err() == nil && (r.State == "" || slices.Contains([]string{"pending", "approved", "running"}, r.State)) {
@@ -67,6 +77,7 @@ func (l *life) live(ctx context.Context, c caller, reveal api.Reveal) {
 	}
 	l.state = r.State
 	for _, e := range r.Envelopes {
+		l.about("reveal")
 		for range 2 {
 			var got api.Revealed
 			path := "/requests/" + l.id + "/envelopes/" + e.ID + "/reveal"
@@ -80,7 +91,7 @@ func (l *life) live(ctx context.Context, c caller, reveal api.Reveal) {
 	}
 }
 
-// lives takes n requests through, so many at a time, and calls during for as long as they do.
+// lives takes n requests through, so many at a time.
 func lives(ctx context.Context, c caller, reveal api.Reveal, n, together int) []life {
 	all := make([]life, n)
 	next := make(chan *life)
