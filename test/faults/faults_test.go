@@ -15,12 +15,15 @@ var programme = []fault{
 
 	{item: 4, name: "damage-one-replica", smoke: 8, full: 200, try: damagedLog, without: "what NATS delivers is taken for the log"},
 
+	{item: 4, name: "damage-three-replicas", full: 10, try: damagedReplica, without: "one replica", controls: 6},
+
 	{item: 5, name: "disk-full-log", full: 5, try: fullLog, without: "a request counts when it is sent"},
 	{item: 5, name: "disk-full-log-alarm", smoke: 1, full: 1, try: cited("nats TestAFullDiskEndsTheServerAndLosesNothing")},
 
 	{item: 6, name: "disk-full-postgres", full: 3, try: fullPostgres, without: "a row is deleted behind the server"},
 
-	{item: 7, name: "audit-path-blocked", smoke: 1, full: 1, try: cited(
+	{item: 7, name: "audit-path-blocked", full: 3, try: blockedAudit, without: "NATS answers"},
+	{item: 7, name: "appends-without-an-answer", smoke: 1, full: 1, try: cited(
 		"nats TestAppendWithoutAnAnswerIsUnknown", "custody TestAFaultBeforeTheUseBurnsNothing",
 	)},
 
@@ -28,6 +31,7 @@ var programme = []fault{
 		"cmd/sb-server TestServersThatAreStoppedAndWokenDoNothingTwice", "nats TestTheHolderStopsBeforeTheServerFrees", "custody TestTheFenceHoldsEveryStep",
 	)},
 
+	{item: 9, name: "silent-parts", full: 6, try: silentParts, without: "repetitions without a key", controls: 6},
 	{item: 9, name: "links-that-break", smoke: 1, full: 1, try: cited(
 		"nats TestThreeReplicasSurviveTheirLeader", "nats TestFollowGoesOnAfterAnOutage", "nats TestLinkComesBackAfterARestart",
 		"nats TestALeaseEndsWhileNATSIsAway", "ledger TestAnOutageOfPostgresIsWaitedOut",
