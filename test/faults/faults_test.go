@@ -5,8 +5,8 @@ var programme = []fault{
 	{item: 1, name: "kill-log", smoke: 20, full: 1000, try: killsOfLog, without: "a commit counts when it is sent", controls: 40},
 	{item: 1, name: "kill-system", smoke: 3, full: 60, try: killsOfSystem, without: "repetitions without a key", controls: 3},
 
-	{item: 2, name: "power-cut-log", smoke: 4, full: 200, try: powerOfLog, without: "a server as NATS comes", controls: 10},
-	{item: 2, name: "power-cut-postgres", smoke: 2, full: 100, try: powerOfPostgres, without: "synchronous_commit off", controls: 20},
+	{item: 2, name: "power-cut-log", root: true, smoke: 4, full: 200, try: powerOfLog, without: "a server as NATS comes", controls: 10},
+	{item: 2, name: "power-cut-postgres", root: true, smoke: 2, full: 100, try: powerOfPostgres, without: "synchronous_commit off", controls: 20},
 
 	{item: 3, name: "fsync-proof", smoke: 50, full: 500, try: syncsOfLog, without: "a server as NATS comes", controls: 50},
 	{item: 3, name: "unsynced-server-refused", smoke: 1, full: 1, try: cited(
@@ -17,10 +17,10 @@ var programme = []fault{
 
 	{item: 4, name: "damage-three-replicas", full: 10, try: damagedReplica, without: "one replica", controls: 6},
 
-	{item: 5, name: "disk-full-log", full: 5, try: fullLog, without: "a request counts when it is sent"},
+	{item: 5, name: "disk-full-log", root: true, full: 5, try: fullLog, without: "a request counts when it is sent"},
 	{item: 5, name: "disk-full-log-alarm", smoke: 1, full: 1, try: cited("nats TestAFullDiskEndsTheServerAndLosesNothing")},
 
-	{item: 6, name: "disk-full-postgres", full: 3, try: fullPostgres, without: "a row is deleted behind the server"},
+	{item: 6, name: "disk-full-postgres", root: true, full: 3, try: fullPostgres, without: "a row is deleted behind the server"},
 
 	{item: 7, name: "audit-path-blocked", full: 3, try: blockedAudit, without: "NATS answers"},
 	{item: 7, name: "appends-without-an-answer", smoke: 1, full: 1, try: cited(

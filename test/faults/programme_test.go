@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -23,6 +24,7 @@ import (
 // Settings of a run. Tests that run without any are the smoke run.
 const (
 	sizeSetting  = "FAULTS"       // smoke or full
+	mostSetting  = "FAULTS_MOST"  // trials of a line, where time is short; empty: as many as it has
 	seedSetting  = "FAULTS_SEED"  // a number, to try a run again
 	tableSetting = "FAULTS_TABLE" // a file that the table is written to as well
 )
@@ -32,6 +34,7 @@ type fault struct {
 	item        int    // of the programme: docs/operations/faults.md lists them
 	name        string // of the subtest
 	smoke, full int    // trials; no smoke: only the full programme has it
+	root        bool   // it mounts: the smoke run of somebody else leaves it out and says so
 
 	// try lets it happen w.trials times and says what was seen. The error is a broken promise;
 	// what keeps the trial from being made fails t instead.
@@ -119,6 +122,18 @@ func size() (full bool, err error) {
 	}
 }
 
+func most() (int, error) {
+	text := os.Getenv(mostSetting)
+	if text == "" {
+		return math.MaxInt, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is %q: write how many trials a line has at most", mostSetting, text)
+	}
+	return n, nil
+}
+
 func seed() (uint64, error) {
 	text := os.Getenv(seedSetting)
 	if text == "" {
@@ -141,12 +156,20 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("seed %d", result.seed)
+	most, err := most()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range programme {
 		trials := f.smoke
 		if full {
 			trials = f.full
 		}
-		if trials > 0 {
+		switch trials = min(trials, most); {
+		case trials == 0:
+		case f.root && os.Geteuid() != 0 && !full:
+			t.Logf("%s is left out: it mounts a file system, so it needs root", f.name)
+		default:
 			t.Run(f.name, func(t *testing.T) { f.run(t, trials) })
 		}
 	}

@@ -2,7 +2,7 @@
 // starts one sb-server on this machine, a fleet of real agents in this process, and takes real
 // requests and scans through them over the real API and the real links.
 //
-//	go run ./test/scale [-size small|full] [-json FILE]
+//	go run ./test/scale [-size small|full] [-agents N] [-for DURATION] [-json FILE]
 //
 // It prints a table, and writes the same figures as JSON. Everything shares this machine: the
 // fleet and the callers use processor time that a server of its own would have.
@@ -25,20 +25,21 @@ import (
 
 // plan is how far it goes.
 type plan struct {
+	// Steps come in this order. The last one takes what time is left.
 	agents   []int // linked at the same time
-	requests []int // whole lives, at each of together
 	together []int // callers at the same time
 	stores   int   // that are scanned
 	secrets  []int // of all stores together
+	requests []int // whole lives, by as many callers as were best
 	idle     time.Duration
 	bound    time.Duration
 }
 
 var plans = map[string]plan{
-	"small": {agents: []int{10, 50}, requests: []int{50, 200}, together: []int{1, 8}, stores: 5, secrets: []int{1_000, 5_000}, idle: 3 * time.Second, bound: 10 * time.Minute},
+	"small": {agents: []int{10, 50}, together: []int{1, 8}, stores: 5, secrets: []int{1_000, 5_000}, requests: []int{600}, idle: 3 * time.Second, bound: 10 * time.Minute},
 	"full": {
-		agents: []int{100, 300, 1_000, 3_000, 10_000}, requests: []int{1_000, 10_000, 100_000}, together: []int{1, 4, 16, 64},
-		stores: 20, secrets: []int{10_000, 100_000, 1_000_000}, idle: 20 * time.Second, bound: 45 * time.Minute,
+		agents: []int{100, 300, 1_000, 3_000, 10_000}, together: []int{1, 4, 16, 64},
+		stores: 20, secrets: []int{10_000, 100_000, 1_000_000}, requests: []int{10_000, 30_000, 100_000}, idle: 20 * time.Second, bound: 45 * time.Minute,
 	},
 }
 
@@ -63,6 +64,7 @@ func main() {
 	size := flag.String("size", "full", "small or full")
 	into := flag.String("json", "", "file that the figures are written to")
 	keep := flag.String("agents", "", "most agents, where memory is short; empty: those of the size")
+	bound := flag.Duration("for", 0, "what it may take, where that is not the size's own; what does not fit is left out and named")
 	flag.Parse()
 	p, ok := plans[*size]
 	if !ok {
@@ -76,6 +78,9 @@ func main() {
 			os.Exit(2)
 		}
 		p.agents = append(below(p.agents, most), most)
+	}
+	if *bound > 0 {
+		p.bound = *bound
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -138,7 +143,7 @@ func measure(ctx context.Context, p plan) (*report, error) {
 	f := &fleet{server: s, ctx: working}
 	defer f.wait.Wait()
 	defer rest()
-	for _, step := range []func(context.Context, plan, *server, *fleet) error{r.growFleet, r.takeThrough, r.fillInventory} {
+	for _, step := range []func(context.Context, plan, *server, *fleet) error{r.growFleet, r.callTogether, r.fillInventory, r.growHistory} {
 		if err = step(ctx, p, s, f); err != nil {
 			return r, err
 		}

@@ -89,8 +89,14 @@ type livesFigure struct {
 	DatabaseKB float64 `json:"database_kb"`
 }
 
-func (r *report) takeThrough(ctx context.Context, p plan, s *server, f *fleet) error {
-	stores := min(100, len(f.links))
+// manyStores is how many connections requests are spread over.
+const manyStores = 100
+
+// perCaller is how many requests each of the callers takes through.
+const perCaller = 50
+
+func (r *report) callTogether(ctx context.Context, p plan, s *server, f *fleet) error {
+	stores := min(manyStores, len(f.links))
 	for n := range stores {
 		if err := s.connect(n); err != nil {
 			return err
@@ -100,31 +106,41 @@ func (r *report) takeThrough(ctx context.Context, p plan, s *server, f *fleet) e
 		if r.out(ctx, "%d callers", together) {
 			return nil
 		}
-		figure, err := s.lives(ctx, min(p.requests[0], 100*together), together, stores)
+		figure, err := s.lives(ctx, perCaller*together, together, stores)
 		if err != nil {
 			return err
 		}
 		r.Together = append(r.Together, figure)
 		progress("%d callers: %.1f requests/s, p50 %.0f ms", together, figure.PerSecond, figure.P50ms)
 	}
-	best := r.Together[0]
+	return nil
+}
+
+func (r *report) growHistory(ctx context.Context, p plan, s *server, f *fleet) error {
+	var best livesFigure
+	done := 0
 	for _, one := range r.Together {
-		if one.PerSecond > best.PerSecond {
+		if done += one.Requests; one.PerSecond > best.PerSecond {
 			best = one
 		}
 	}
-	done := 0
 	for _, n := range p.requests {
-		if r.out(ctx, "%d requests", n) {
+		if best.Together == 0 || r.out(ctx, "%d requests", n) {
 			return nil
 		}
-		figure, err := s.lives(ctx, n-done, best.Together, stores)
+		figure, err := s.lives(ctx, n-done, best.Together, min(manyStores, len(f.links)))
 		if err != nil {
 			return err
 		}
 		done += figure.Requests
 		figure.Requests = done
-		r.Requests = append(r.Requests, figure)
+		if figure.PerSecond > 0 {
+			r.Requests = append(r.Requests, figure)
+		}
+		if done < n {
+			r.CutShort = append(r.CutShort, fmt.Sprintf("%d requests: %d were taken through", n, done))
+			return nil
+		}
 		progress("%d requests: %.1f/s, p50 %.0f ms", done, figure.PerSecond, figure.P50ms)
 	}
 	return nil
@@ -183,10 +199,13 @@ func (s *server) lives(ctx context.Context, n, together, stores int) (livesFigur
 			}
 		}
 	}
-	if failed != nil {
+	if failed != nil && ctx.Err() == nil {
 		return livesFigure{}, failed
 	}
-	count := float64(max(1, len(took)))
+	if len(took) == 0 {
+		return livesFigure{}, nil
+	}
+	count := float64(len(took))
 	own2, postgres2 := s.used()
 	return livesFigure{
 		Requests: len(took), Together: together, PerSecond: count / time.Since(began).Seconds(),
