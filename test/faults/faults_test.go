@@ -3,7 +3,8 @@ package faults_test
 // programme is everything that is tried, in the order of the items of docs/operations/faults.md.
 var programme = []fault{
 	{item: 1, name: "kill-log", smoke: 20, full: 1000, try: killsOfLog, without: "a commit counts when it is sent", controls: 40},
-	{item: 1, name: "kill-system", smoke: 3, full: 60, try: killsOfSystem, without: "repetitions without a key", controls: 3},
+	{item: 1, name: "kill-system", full: 60, try: killsOfSystem, without: "repetitions without a key", controls: 3},
+	{item: 1, name: "kill-system-short", smoke: 1, full: 1, try: cited("test/e2e TestKillsLoseNothingAcknowledged", "test/e2e TestAScanSurvivesKills")},
 
 	{item: 2, name: "power-cut-log", root: true, smoke: 4, full: 200, try: powerOfLog, without: "a server as NATS comes", controls: 10},
 	{item: 2, name: "power-cut-postgres", root: true, smoke: 2, full: 100, try: powerOfPostgres, without: "synchronous_commit off", controls: 20},

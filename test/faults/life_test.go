@@ -159,8 +159,8 @@ func requests(c caller) (map[string]int, error) {
 		if cursor != "" {
 			path += "&cursor=" + cursor
 		}
-		if status, code := c.call("admin", "GET", path, "", nil, &page); status != http.StatusOK {
-			return nil, fmt.Errorf("list requests: %d %s", status, code)
+		if status := ask(c, path, &page); status != http.StatusOK {
+			return nil, fmt.Errorf("list requests: %d", status)
 		}
 		for _, r := range page.Items {
 			made[r.Reason]++
@@ -169,4 +169,15 @@ func requests(c caller) (map[string]int, error) {
 			return made, nil
 		}
 	}
+}
+
+// askPatience is how long a question to a server that has just come back may take.
+const askPatience = 30 * time.Second
+
+// ask reads something as the admin, and repeats that until it is answered.
+func ask(c caller, path string, into any) int {
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	var l life
+	return l.insist(ctx, c, "admin", "GET", path, nil, into)
 }

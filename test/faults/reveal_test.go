@@ -95,8 +95,8 @@ func countFacts(c caller, kind string) (int, error) {
 		if cursor != "" {
 			path += "&cursor=" + cursor
 		}
-		if status, code := c.call("admin", "GET", path, "", nil, &page); status != http.StatusOK {
-			return 0, fmt.Errorf("read the audit: %d %s", status, code)
+		if status := ask(c, path, &page); status != http.StatusOK {
+			return 0, fmt.Errorf("read the audit: %d", status)
 		}
 		n += len(page.Items)
 		if cursor = page.Next; cursor == "" {
