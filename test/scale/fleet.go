@@ -32,8 +32,8 @@ type fleet struct {
 	wait   sync.WaitGroup
 }
 
-// grow enrols and links agents until there are so many, each in a cluster of its own.
-func (f *fleet) grow(to int) (took time.Duration, err error) {
+// grow enrols and links agents until there are so many, each in a cluster of its own, or ctx ends.
+func (f *fleet) grow(ctx context.Context, to int) (took time.Duration, err error) {
 	began := time.Now()
 	numbers := make(chan int)
 	var all sync.WaitGroup
@@ -46,12 +46,12 @@ func (f *fleet) grow(to int) (took time.Duration, err error) {
 			}
 		})
 	}
-	for n := len(f.links); n < to; n++ {
+	for n := len(f.links); n < to && ctx.Err() == nil && f.error() == nil; n++ {
 		numbers <- n
 	}
 	close(numbers)
 	all.Wait()
-	for end := time.Now().Add(5 * time.Minute); f.error() == nil && f.linked() < to; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); f.error() == nil && f.linked() < min(to, len(f.links)); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			return 0, fmt.Errorf("%d of %d agents link", f.linked(), to)
 		}

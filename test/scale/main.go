@@ -143,8 +143,14 @@ func measure(ctx context.Context, p plan) (*report, error) {
 	f := &fleet{server: s, ctx: working}
 	defer f.wait.Wait()
 	defer rest()
-	for _, step := range []func(context.Context, plan, *server, *fleet) error{r.growFleet, r.callTogether, r.fillInventory, r.growHistory} {
-		if err = step(ctx, p, s, f); err != nil {
+	for _, step := range []struct {
+		share float64 // of the whole time that it may use
+		take  func(context.Context, plan, *server, *fleet) error
+	}{{0.45, r.growFleet}, {0.1, r.callTogether}, {0.25, r.fillInventory}, {1, r.growHistory}} {
+		within, cancel := context.WithTimeout(ctx, time.Duration(step.share*float64(p.bound)))
+		err = step.take(within, p, s, f)
+		cancel()
+		if err != nil {
 			return r, err
 		}
 	}

@@ -31,13 +31,18 @@ type agentsFigure struct {
 func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) error {
 	own, _ := s.used()
 	base, baseSelf := own.RSS, self().RSS
-	for _, n := range p.agents {
+	for _, wanted := range p.agents {
+		n := wanted
 		if r.out(ctx, "%d agents", n) {
 			return nil
 		}
-		took, err := f.grow(n)
+		took, err := f.grow(ctx, n)
 		if err != nil {
 			return err
+		}
+		if have := len(f.links); have < n {
+			r.CutShort = append(r.CutShort, fmt.Sprintf("%d agents: %d were linked", n, have))
+			n, ctx = have, context.WithoutCancel(ctx) // what there is, is measured
 		}
 		debug.FreeOSMemory()
 		figure := agentsFigure{Agents: n, GrowthS: took.Seconds()}
@@ -60,6 +65,9 @@ func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) err
 		figure.P50ms = one.P50ms
 		r.Agents = append(r.Agents, figure)
 		progress("%d agents: %d MB, %.2f cores", n, figure.ServerMB, figure.Server)
+		if n != wanted {
+			return nil
+		}
 	}
 	return nil
 }
