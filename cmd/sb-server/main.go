@@ -2,6 +2,8 @@
 // record, and never holds a provider's credentials.
 package main
 
+//go:generate go test -run TestReferenceIsCurrent -count=1 . -update
+
 import (
 	"context"
 	"errors"
@@ -20,6 +22,20 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	root := commands()
+	if err := harden.NoCore(); err != nil {
+		fmt.Fprintln(os.Stderr, "sb-server:", err)
+		os.Exit(1)
+	}
+	err := root.ExecuteContext(ctx)
+	if err == nil || errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "sb-server:", err)
+	os.Exit(exitCode(err))
+}
+
+func commands() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sb-server",
 		Short:         "the control plane of Secrets Bridge",
@@ -34,14 +50,5 @@ func main() {
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
 	})
-	if err := harden.NoCore(); err != nil {
-		fmt.Fprintln(os.Stderr, "sb-server:", err)
-		os.Exit(1)
-	}
-	err := root.ExecuteContext(ctx)
-	if err == nil || errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "sb-server:", err)
-	os.Exit(exitCode(err))
+	return root
 }
