@@ -18,7 +18,7 @@ const racers = 64
 // revealRace has many clients reveal the same value at once, spread over all servers. The
 // control is a client that acts on what it read: it counts who found the value ready.
 func revealRace(t *testing.T, w world) (string, error) {
-	_, servers, reveal := several(t, 3)
+	_, servers, reveal := several(t, 3, time.Minute)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.trials)*20*time.Second+time.Minute)
 	defer cancel()
 	shown, refused := 0, 0

@@ -65,8 +65,8 @@ func (a *anywhere) call(who, method, path, key string, body, into any) (status i
 }
 
 // several starts so many servers of one installation, with NATS, Postgres and a key manager of
-// their own processes.
-func several(t *testing.T, servers int) (*production.Rig, []caller, api.Reveal) {
+// their own processes. A call has an answer within patience, or none.
+func several(t *testing.T, servers int, patience time.Duration) (*production.Rig, []caller, api.Reveal) {
 	t.Helper()
 	r := production.Start(t, production.Options{Servers: servers, Agents: 1})
 	key, err := seal.GenerateRecipientKey(seal.X25519)
@@ -76,7 +76,7 @@ func several(t *testing.T, servers int) (*production.Rig, []caller, api.Reveal) 
 	all := make([]caller, 0, servers)
 	shared := &tokens{of: map[string]string{}}
 	for _, url := range r.URLs {
-		client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.Roots}, MaxIdleConnsPerHost: 64}}
+		client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.Roots}, MaxIdleConnsPerHost: 64}}
 		all = append(all, site{url, client, shared})
 	}
 	return r, all, api.Reveal{Recipient: key.Public().String()}

@@ -55,13 +55,17 @@ func (p part) signal(t *testing.T, pids []int, sig syscall.Signal) {
 	}
 }
 
-// silence is how long a part says nothing: longer than a server's lease of its loops.
-const silence = 15 * time.Second
+// silence is how long a part says nothing: longer than a server's lease of its loops. People give a
+// call up after patience and make it again, elsewhere; who was stopped meanwhile does it when woken.
+const (
+	silence  = 15 * time.Second
+	patience = 5 * time.Second
+)
 
 // silentParts stops each part of an installation of two servers for a while and wakes it again,
 // while requests go through.
 func silentParts(t *testing.T, w world) (string, error) {
-	r, servers, reveal := several(t, 2)
+	r, servers, reveal := several(t, 2, patience)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.trials)*90*time.Second+3*time.Minute)
 	defer cancel()
 	var c caller = &anywhere{sites: servers}
@@ -115,7 +119,7 @@ func revealedOnce(t *testing.T, r *production.Rig) error {
 // blockedAudit stops most of NATS, so that no fact can be stored, and asks for a value that waits.
 // The control asks while NATS answers.
 func blockedAudit(t *testing.T, w world) (string, error) {
-	r, servers, reveal := several(t, 2)
+	r, servers, reveal := several(t, 2, patience)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.trials)*60*time.Second+2*time.Minute)
 	defer cancel()
 	refused := 0
