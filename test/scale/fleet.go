@@ -117,7 +117,7 @@ func (f *fleet) add(n int) error {
 	}
 	log := slog.New(slog.DiscardHandler)
 	store := &made{store: n}
-	link, err := leaf.Start(f.ctx, leaf.Config{
+	link, err := f.link(leaf.Config{
 		URLs: e.LeafURLs, CA: []byte(e.CA), Account: e.Account, ServerName: string(e.Agent), Logger: log,
 		Credentials: func() string { return e.Credential.UserJWT }, Sign: user.Sign,
 	})
@@ -147,6 +147,17 @@ func (f *fleet) add(n int) error {
 	defer f.mu.Unlock()
 	f.links, f.stores = append(f.links, link), append(f.stores, store)
 	return nil
+}
+
+// link starts a link. On a machine with too few cores its own server may be slower to answer than
+// its client waits, so it is tried again.
+func (f *fleet) link(config leaf.Config) (link *leaf.Link, err error) {
+	for range 5 {
+		if link, err = leaf.Start(f.ctx, config); err == nil {
+			return link, nil
+		}
+	}
+	return nil, err
 }
 
 // made is a provider whose secrets are made up when they are asked for.

@@ -51,6 +51,7 @@ type report struct {
 	Requests []livesFigure   `json:"requests"`
 	Secrets  []secretsFigure `json:"secrets"`
 	CutShort []string        `json:"cut_short"` // what the time did not suffice for
+	Repeated int64           `json:"repeated"`  // calls that were made again, because no answer came or 503
 }
 
 type machine struct {
@@ -134,6 +135,7 @@ func measure(ctx context.Context, p plan) (*report, error) {
 	}
 	defer s.stop()
 	defer func() {
+		r.Repeated = s.repeated.Load()
 		if err != nil {
 			log, _ := os.ReadFile(filepath.Join(dir, "server.log"))
 			fmt.Fprintf(os.Stderr, "the server said at last:\n%s\n", log[max(0, len(log)-4000):])

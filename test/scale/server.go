@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type server struct {
 	mu     sync.Mutex
 	tokens map[string]string
 
+	repeated  atomic.Int64 // calls that were made again
 	operators sync.Mutex
 	invited   map[string]bool // operators
 }
@@ -124,18 +126,38 @@ func (s *server) call(who, method, path string, body, into any) error {
 	return s.send("", token, method, path, body, into)
 }
 
+// callPatience is for how long a call is repeated that was not answered, or 503.
+const callPatience = time.Minute
+
+// send makes a call, and repeats it as the same one while the server has no answer to it, as clients do.
 func (s *server) send(from, token, method, path string, body, into any) error {
-	var payload io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		payload = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequest(method, s.url+"/api/v1"+path, payload)
+	raw, err := json.Marshal(body)
 	if err != nil {
 		return err
+	}
+	key := rand.Text()
+	for end := time.Now().Add(callPatience); ; time.Sleep(100 * time.Millisecond) {
+		answer, status, err := s.once(from, token, method, path, key, raw)
+		again := err != nil || status == http.StatusServiceUnavailable || status == http.StatusConflict && bytes.Contains(answer, []byte("idempotency_in_flight"))
+		switch {
+		case again && time.Now().Before(end):
+			s.repeated.Add(1)
+		case err != nil:
+			return err
+		case status >= 400:
+			return fmt.Errorf("%s %s: %d: %s", method, path, status, answer)
+		case into == nil:
+			return nil
+		default:
+			return json.Unmarshal(answer, into)
+		}
+	}
+}
+
+func (s *server) once(from, token, method, path, key string, body []byte) ([]byte, int, error) {
+	req, err := http.NewRequest(method, s.url+"/api/v1"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if from != "" {
@@ -145,24 +167,15 @@ func (s *server) send(from, token, method, path string, body, into any) error {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	if method != http.MethodGet {
-		req.Header.Set(api.HeaderIdempotencyKey, rand.Text())
+		req.Header.Set(api.HeaderIdempotencyKey, key)
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= 400 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, raw)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(raw, into)
+	answer, err := io.ReadAll(resp.Body)
+	return answer, resp.StatusCode, err
 }
 
 // perOperator is how many agents one person invites: in an hour nobody invites more than 100

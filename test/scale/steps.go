@@ -75,7 +75,7 @@ func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) err
 // connect makes the connection of an agent known.
 func (s *server) connect(n int) error {
 	err := s.call("admin", "POST", "/connections", api.CreateConnection{Name: connectionOf(n), Provider: "file", Cluster: clusterOf(n)}, nil)
-	if err != nil && strings.Contains(err.Error(), "409") { // it is there
+	if err != nil && strings.Contains(err.Error(), ": 409: ") { // it is there
 		return nil
 	}
 	return err
@@ -383,6 +383,9 @@ func (r *report) String() string {
 		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%d\t%d\t%.1f\t%.1f\t\n", f.Secrets, f.PerSecond, f.SecondPass, f.ServerUs, f.PostgresUs, f.ServerMB, f.DatabaseMB, f.LogMB, f.PageP50ms, f.PageP99ms)
 	}
 	_ = w.Flush()
+	if r.Repeated > 0 {
+		fmt.Fprintf(&b, "%d calls were made again, because no answer came or 503\n", r.Repeated)
+	}
 	for _, what := range r.CutShort {
 		fmt.Fprintf(&b, "cut short: %s\n", what)
 	}
