@@ -45,6 +45,7 @@ func commands() *cobra.Command {
 	root.AddCommand(
 		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
 		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
+		backupCommand(), restoreCommand(),
 	)
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
