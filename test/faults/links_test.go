@@ -38,7 +38,7 @@ func badLinks(t *testing.T, w world) (string, error) {
 	proxies := startProxies(t)
 	server := strings.TrimPrefix(p.url, "https://")
 	people := proxies.add(t, "people", server)
-	identity := filepath.Join(p.dir, "agent", "identity", "identity.json")
+	identity := filepath.Join(p.dir, "agent", "identity.json")
 	raw, err := os.ReadFile(identity)
 	if err != nil {
 		t.Fatal(err)
