@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,6 +116,7 @@ func TestAnOperatorsCluster(t *testing.T) {
 		{"tools may do what they are for", toolsMay},
 		{"a late server lets nobody back in", lateServer},
 		{"its own accounts follow the version", ownAccounts},
+		{"a flood is ended", floodEnds},
 		{"accounts reach nodes that were away", accountsReach},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, n) })
@@ -174,6 +176,39 @@ func accountsReach(t *testing.T, n *network) {
 	})
 	n.refused(t, goes, 2)
 	n.linked(t, stays, 2)
+}
+
+// floodEnds has an agent ask without waiting for answers.
+func floodEnds(t *testing.T, n *network) {
+	n.field.cluster.floodPause = 3 * time.Second
+	evil, good := n.enrol(t, "evil"), n.enrol(t, "good")
+	bystander := n.link(t, good)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.field.cluster.Run(ctx, n.registry, n.accounts) }()
+	defer func() { cancel(); <-ended }()
+	l := dialRaw(t, n, evil, false)
+	for i := 0; ; i++ {
+		l.publish(subject.LocalPull, fmt.Sprint("_INBOX.evil.", i), "", silentPull)
+		if i%100 == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed {
+			break
+		}
+		if i > 1_000_000 {
+			t.Fatal("the link stands")
+		}
+	}
+	n.refused(t, evil, 0)
+	n.refused(t, evil, 1)
+	if !bystander.Connected() {
+		t.Error("somebody else is out, too")
+	}
+	n.linked(t, evil, 1) // after the pause
 }
 
 // lateServer has a server of Secrets Bridge that does not know yet of a
