@@ -77,6 +77,10 @@ screenshots: build deps-browser ## take pictures of every page in both colour sc
 # Packages whose tests take longest come first, so that none of them is left alone at the end.
 LONGEST := ./test/e2e ./nats ./web
 
+# What fails is run once more by itself: two cores with ten servers on them are late now and then.
+# What passes then is named at the end, and is a defect of the test (decision 0157).
+GOTESTSUM := $(GO) tool -modfile=test/tools/go.mod gotestsum --format pkgname --rerun-fails=1 --rerun-fails-max-failures=5
+
 test-go: deps app ## run the tests of all but the web application
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
@@ -84,7 +88,9 @@ test-go: deps app ## run the tests of all but the web application
 	cd test/servers/oidc && $(GO) vet ./...
 	cd test/servers/witness && $(GO) vet ./...
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
-	$(GO) test -count=1 -timeout 25m $(LONGEST) ./...
+	@rm -f .cache/unsteady && mkdir -p .cache
+	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
+	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 race: deps ## run the tests of the concurrent rooms under the race detector

@@ -232,7 +232,7 @@ func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system 
 	if system {
 		account = h.config.Authority.system
 	}
-	userJWT, key, err := insider(account, name, denied)
+	userJWT, key, err := insider(account, name, jwt.ConnectionTypeInProcess, denied)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats in process: %w", err)
 	}
@@ -255,6 +255,18 @@ func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system 
 // InProcessConn implements the client's provider, so that its reconnects find the
 // server of the moment.
 func (h *Hub) InProcessConn() (net.Conn, error) { return h.server().InProcessConn() }
+
+// LeafURLs are where agents link: [Hub.LeafURL] alone.
+func (h *Hub) LeafURLs() []string { return []string{h.LeafURL()} }
+
+// Admit does nothing: an embedded server asks the registry when an agent links.
+func (h *Hub) Admit(context.Context, Agent) error { return nil }
+
+// Cut is [Hub.Revoke].
+func (h *Hub) Cut(_ context.Context, account string) error {
+	h.Revoke(account)
+	return nil
+}
 
 // Revoke ends an agent's account at once: its links are cut and none comes back, even
 // before the registry knows. It is not kept over a restart; the registry is.
