@@ -90,7 +90,7 @@ func executeBeside[S State[S]](ctx context.Context, log Log, stream events.Strea
 			return Decision[S]{}, err
 		}
 		if span == nil {
-			ctx, span = trace.Join(ctx, begun.trace, "decide "+string(stream.Aggregate), trace.Internal)
+			ctx, span = trace.Join(ctx, begun.trace, "decide "+string(stream.Aggregate), trace.Internal, about(stream)...)
 		}
 		if state.Took(meta.Command) {
 			return Decision[S]{State: state, Seq: seq, Repeated: true}, nil

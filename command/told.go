@@ -100,6 +100,18 @@ func NamedBy(ctx context.Context) string {
 	return "other"
 }
 
+// about is what a span says of the stream that is decided on: ids of requests and jobs, and of
+// nobody else.
+func about(stream events.Stream) []trace.Attr {
+	switch stream.Aggregate {
+	case events.AggregateRequest:
+		return []trace.Attr{trace.Of(trace.Request, stream.ID)}
+	case events.AggregateJob:
+		return []trace.Attr{trace.Of(trace.Job, stream.ID)}
+	}
+	return nil
+}
+
 // traced notes in which span facts were decided. It says of the span which ones they are.
 func traced(commit []events.Event, span trace.Span) []events.Event {
 	at := span.Traceparent()
