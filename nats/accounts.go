@@ -91,7 +91,7 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 	claims := jwt.NewAccountClaims(agent.Account)
 	claims.Name = "agent-" + string(agent.Cluster)
 	claims.Limits = jwt.OperatorLimits{
-		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: 1 << 20},
+		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: maxPayload},
 		AccountLimits: jwt.AccountLimits{
 			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: 0, LeafNodeConn: agentLinks,
 		},

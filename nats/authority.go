@@ -34,6 +34,7 @@ type Authority struct {
 	operator, core, system, agents nkeys.KeyPair
 	corePub, systemPub, agentsPub  string
 	operatorClaims                 *jwt.OperatorClaims
+	operatorJWT                    string // of operatorClaims
 }
 
 // SeedNames are the names of an authority's seeds, which are also those of its files. Each is
@@ -72,7 +73,7 @@ func CreateAuthority(dir string) (*Authority, error) {
 	for _, name := range SeedNames() {
 		seed, err := NewSeed(name)
 		if err == nil {
-			err = writeSeed(filepath.Join(dir, name), seed)
+			err = writeNew(filepath.Join(dir, name), seed)
 		}
 		clear(seed)
 		if err != nil {
@@ -138,6 +139,7 @@ func (a *Authority) derive() error {
 	if err != nil {
 		return fmt.Errorf("sign operator: %w", err)
 	}
+	a.operatorJWT = signed
 	a.operatorClaims, err = jwt.DecodeOperatorClaims(signed)
 	return err
 }
@@ -154,12 +156,12 @@ func (a *Authority) consumer(what string) (string, error) {
 	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
-func writeSeed(path string, seed []byte) error {
+func writeNew(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(seed)
+	_, err = f.Write(text)
 	return errors.Join(err, f.Sync(), f.Close())
 }
 

@@ -31,6 +31,9 @@ const (
 	// of two minutes needs six.
 	pingInterval = 20 * time.Second
 
+	// maxPayload bounds a message, and so a value that passes.
+	maxPayload = 1 << 20
+
 	// registryTimeout bounds the question which agent an account belongs to. The
 	// agent waits for the answer and tries again after a second.
 	registryTimeout = 3 * time.Second
@@ -126,7 +129,7 @@ func (h *Hub) newOptions() (*server.Options, error) {
 	options := &server.Options{
 		ServerName: "hub", DontListen: true, NoSigs: true, NoSystemAccount: false,
 		JetStream: true, StoreDir: filepath.Clean(h.config.Dir), SyncAlways: !h.config.unsynced,
-		PingInterval: pingInterval, MaxPayload: 1 << 20,
+		PingInterval: pingInterval, MaxPayload: maxPayload,
 		TrustedOperators: []*jwt.OperatorClaims{h.config.Authority.operatorClaims},
 		SystemAccount:    h.config.Authority.systemPub, AccountResolver: resolver,
 		// The exports of account CORE are written for the first form of ack subjects.
