@@ -92,6 +92,7 @@ test-go: deps app ## run the tests of all but the web application
 	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
 	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd test/rules && $(GO) test -count=1 ./...
 
 race: deps ## run the tests of the concurrent rooms under the race detector
 	$(GO) test -race -count=1 ./accounts/... ./command/... ./custody/... ./kms/... ./gateway/... ./inventory/... ./rights/... ./worker/... ./agent ./identity/... ./web/... ./nats/...
@@ -162,6 +163,7 @@ tidy: ## format the code and tidy the modules
 	gofmt -l -w $$(git ls-files '*.go')
 	$(GO) mod tidy
 	cd test/servers/truth && $(GO) mod tidy
+	cd test/rules && $(GO) mod tidy
 	cd test/servers/oidc && $(GO) mod tidy
 	cd test/servers/witness && $(GO) mod tidy
 	cd $(APP) && npm run --silent format

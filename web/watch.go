@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -128,12 +129,15 @@ func (a *API) leave(r *http.Request, w *watched, id string, began time.Time) {
 	if a.Watch != nil {
 		a.Watch.Answered(answered)
 	}
-	attrs := []any{"call", id, "route", answered.Route, "method", answered.Method, "status", answered.Status, "took_ms", answered.Took.Milliseconds()}
+	if !a.Logger.Enabled(r.Context(), slog.LevelDebug) {
+		return
+	}
+	log := a.Logger.With("call", id, "route", answered.Route, "method", answered.Method, "status", answered.Status, "took_ms", answered.Took.Milliseconds())
 	if w.code != "" {
-		attrs = append(attrs, "code", w.code)
+		log = log.With("code", w.code)
 	}
 	if traced != "" {
-		attrs = append(attrs, "trace", traced)
+		log = log.With("trace", traced)
 	}
-	a.Logger.Debug("a call is answered", attrs...)
+	log.Debug("a call is answered")
 }
