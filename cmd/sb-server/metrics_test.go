@@ -321,7 +321,7 @@ func TestEachAlertReadsWhatIsExportedAndHasASection(t *testing.T) {
 				t.Errorf("%s reads nothing", rule.Alert)
 			}
 			for _, name := range names {
-				family := strings.TrimSuffix(name, "_bucket") // of a histogram
+				family := strings.TrimSuffix(name, "_bucket")    // of a histogram
 				if _, ok := there[family]; !ok && name != "up" { // Prometheus' own
 					t.Errorf("%s reads %s, which nobody exports", rule.Alert, name)
 				}
