@@ -222,6 +222,7 @@ func TestOneTraceFromSubmitToReveal(t *testing.T) {
 			t.Error("a span is in the caller's trace")
 		}
 	})
+	t.Run("figures count it", func(t *testing.T) { checkScrape(t, c) })
 	t.Run("nothing in it is anybody's business", func(t *testing.T) {
 		c.stop(t) // what was not sent yet is sent now
 		got.mu.Lock()
