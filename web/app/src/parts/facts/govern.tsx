@@ -124,6 +124,15 @@ export const settings: Table = {
     label: 'Checkpoint key renewed',
     says: (fact) => <>{fact.who} had another key sign checkpoints of the log</>,
   },
+  'log_restored.v1': {
+    label: 'Restored from a backup',
+    says: (fact) => (
+      <>
+        {fact.who} restored everything as of commit {fact.number('commits').toLocaleString('en')}
+        {fact.number('newer') > 0 && <>; {fact.number('newer').toLocaleString('en')} commits had been seen before</>}
+      </>
+    ),
+  },
   'legal_hold_placed.v1': {
     label: 'Legal hold placed',
     says: (fact) => <>{fact.who} had nothing removed until further notice</>,
