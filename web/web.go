@@ -201,11 +201,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-<<<<<<< HEAD
-// Config is what the API works with. Every field but Once, SignOn, GitOps and Site is needed.
-=======
 // Config is what the API works with. Every field is needed but those that say what nil means.
->>>>>>> main
 type Config struct {
 	Log      command.Log
 	Views    Views

@@ -25,13 +25,8 @@ const maxControlBody = 16 << 10
 // openAccounts makes what lets people in.
 func (st *stack) openAccounts() *accounts.Accounts {
 	return accounts.New(accounts.Config{
-<<<<<<< HEAD
-		Log: st.store, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,
-		Rights: st.rights, Turns: store.Turns{Pool: st.pool}, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
-=======
 		Log: st.facts, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,
-		Rights: st.rights, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
->>>>>>> main
+		Rights: st.rights, Turns: store.Turns{Pool: st.pool}, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
 	})
 }
 

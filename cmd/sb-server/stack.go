@@ -255,13 +255,8 @@ func (st *stack) provision(ctx context.Context) error {
 func (st *stack) assemble() {
 	st.facts = countedLog{st.store, st.figures}
 	st.custody = custody.New(custody.Config{
-<<<<<<< HEAD
-		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
-		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now, IntakeSeed: st.intakeSeed(),
-=======
 		Log: st.facts, Keys: st.keyManager(), Envelopes: store.Envelopes{Pool: st.pool},
-		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
->>>>>>> main
+		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now, IntakeSeed: st.intakeSeed(),
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}
