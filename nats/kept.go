@@ -45,7 +45,7 @@ func (s *Store) Export(ctx context.Context, upto events.Seq, each func(Kept) err
 	at := events.Seq(0)
 	for tries := 0; at < upto; tries++ {
 		before := at
-		err, final := s.exportUntilFault(ctx, &at, upto, each)
+		final, err := s.exportUntilFault(ctx, &at, upto, each)
 		switch {
 		case err == nil:
 		case final || ctx.Err() != nil || tries >= exportTries:
@@ -53,48 +53,50 @@ func (s *Store) Export(ctx context.Context, upto events.Seq, each func(Kept) err
 		case at > before:
 			tries = 0
 		default:
-			time.Sleep(followRetryMin)
+			select {
+			case <-ctx.Done():
+			case <-time.After(followRetryMin):
+			}
 		}
 	}
 	return nil
 }
 
-// exportUntilFault reads on with one consumer.
-func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto events.Seq, each func(Kept) error) (err error, final bool) {
+// exportUntilFault reads on with one consumer. final says that another one would not go on.
+func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto events.Seq, each func(Kept) error) (final bool, err error) {
 	messages, remove, err := s.consume(ctx, *at)
 	if err != nil {
-		return err, false
+		return false, err
 	}
 	defer remove()
 	for *at < upto {
 		if err := s.Halted(); err != nil {
-			return err, true
+			return true, err
 		}
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return err, false
+			return false, err
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return err, false
+			return false, err
 		}
 		if got := events.Seq(meta.Sequence.Stream); got != *at+1 {
-			final, err := s.judgeGap(ctx, *at+1, got)
-			return err, final
+			return s.judgeGap(ctx, *at+1, got)
 		}
 		if _, err := s.writer.check(meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()); err != nil {
-			return s.judged(err), true
+			return true, s.judged(err)
 		}
 		err = each(Kept{
 			Seq: *at + 1, Subject: msg.Subject(), Data: msg.Data(),
 			Writer: msg.Headers().Get(writerHeader), After: msg.Headers().Get(jetstream.ExpectedLastSubjSeqHeader),
 		})
 		if err != nil {
-			return err, true
+			return true, err
 		}
 		*at++
 	}
-	return nil, true
+	return true, nil
 }
 
 // Refill fills an empty log with the commits of another, as they were kept. The server gives each
