@@ -33,6 +33,9 @@ const (
 	// refillTimeout bounds the wait for one acknowledgement.
 	refillTimeout = 30 * time.Second
 
+	// exportBatch is how many commits are asked for at a time.
+	exportBatch = 500
+
 	// exportTries is how often in a row reading the log may fail without a single commit.
 	exportTries = 20
 )
@@ -62,9 +65,10 @@ func (s *Store) Export(ctx context.Context, upto events.Seq, each func(Kept) err
 	return nil
 }
 
-// exportUntilFault reads on with one consumer. final says that another one would not go on.
+// exportUntilFault reads on with one consumer. final says that another one would not go on. It asks
+// for one batch after the other: whoever takes commits may be slower than the server sends them.
 func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto events.Seq, each func(Kept) error) (final bool, err error) {
-	messages, remove, err := s.consume(ctx, *at)
+	consumer, remove, err := s.consumer(ctx, *at)
 	if err != nil {
 		return false, err
 	}
@@ -73,28 +77,37 @@ func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto event
 		if err := s.Halted(); err != nil {
 			return true, err
 		}
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		batch, err := consumer.Fetch(int(min(exportBatch, upto-*at)), jetstream.FetchMaxWait(followExpiry))
 		if err != nil {
 			return false, err
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
+		before := *at
+		for msg := range batch.Messages() {
+			meta, err := msg.Metadata()
+			if err != nil {
+				return false, err
+			}
+			if got := events.Seq(meta.Sequence.Stream); got != *at+1 {
+				return s.judgeGap(ctx, *at+1, got)
+			}
+			if _, err := s.writer.check(meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()); err != nil {
+				return true, s.judged(err)
+			}
+			err = each(Kept{
+				Seq: *at + 1, Subject: msg.Subject(), Data: msg.Data(),
+				Writer: msg.Headers().Get(writerHeader), After: msg.Headers().Get(jetstream.ExpectedLastSubjSeqHeader),
+			})
+			if err != nil {
+				return true, err
+			}
+			*at++
+		}
+		if err := errors.Join(batch.Error(), ctx.Err()); err != nil {
 			return false, err
 		}
-		if got := events.Seq(meta.Sequence.Stream); got != *at+1 {
-			return s.judgeGap(ctx, *at+1, got)
+		if *at == before {
+			return false, fmt.Errorf("commit %d did not come", *at+1)
 		}
-		if _, err := s.writer.check(meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()); err != nil {
-			return true, s.judged(err)
-		}
-		err = each(Kept{
-			Seq: *at + 1, Subject: msg.Subject(), Data: msg.Data(),
-			Writer: msg.Headers().Get(writerHeader), After: msg.Headers().Get(jetstream.ExpectedLastSubjSeqHeader),
-		})
-		if err != nil {
-			return true, err
-		}
-		*at++
 	}
 	return true, nil
 }
