@@ -98,7 +98,7 @@ test-go: deps app ## run the tests of all but the web application
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
 # SOURCE_DATE_EPOCH says where there is no history.
 ARCHES   ?= amd64 arm64
-VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/build.go)
+VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/version.go)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CREATED  ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1)
 RELEASE  = $(VERSION)$(if $(REVISION),+$(shell echo $(REVISION) | cut -c1-12))
