@@ -136,7 +136,7 @@ sbom: binaries ## list what the programs link and the application bundles, as Cy
 licences: ## write docs/reference/licences.md again; fails at a kind of licence that nobody agreed to
 	cd deploy/supply && $(GO) run ./licences
 
-reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (about 15 minutes)
+reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (two cold builds)
 	deploy/reproducible.sh "$(VERSION)" "$(REVISION)" "$(CREATED)"
 
 vulnerabilities: ## ask the Go team's database which known holes can be reached from here (needs vuln.go.dev)
