@@ -107,7 +107,7 @@ test-go: deps deps-faults app ## run the tests of all but the web application
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
 # SOURCE_DATE_EPOCH says where there is no history.
 ARCHES   ?= amd64 arm64
-VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/build.go)
+VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/version.go)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CREATED  ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1)
 RELEASE  = $(VERSION)$(if $(REVISION),+$(shell echo $(REVISION) | cut -c1-12))
@@ -137,7 +137,7 @@ sbom: binaries ## list what the programs link and the application bundles, as Cy
 licences: ## write docs/reference/licences.md again; fails at a kind of licence that nobody agreed to
 	cd deploy/supply && $(GO) run ./licences
 
-reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (about 15 minutes)
+reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (two cold builds)
 	deploy/reproducible.sh "$(VERSION)" "$(REVISION)" "$(CREATED)"
 
 vulnerabilities: ## ask the Go team's database which known holes can be reached from here (needs vuln.go.dev)

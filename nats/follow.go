@@ -273,10 +273,10 @@ func (s *Store) judgeGap(ctx context.Context, want, got events.Seq) (final bool,
 	return false, fmt.Errorf("follow the log: commit %d came, %d was next", got, want)
 }
 
-// consume opens a consumer that lives in the memory of one server and is gone soon
-// after nobody asks it any more.
-func (s *Store) consume(ctx context.Context, after events.Seq) (messages jetstream.MessagesContext, remove func(), err error) {
-	consumer, err := s.js.CreateConsumer(ctx, subject.EventsStream, jetstream.ConsumerConfig{
+// consumer opens a consumer that lives in the memory of one server and is gone soon after nobody
+// asks it any more.
+func (s *Store) consumer(ctx context.Context, after events.Seq) (consumer jetstream.Consumer, remove func(), err error) {
+	consumer, err = s.js.CreateConsumer(ctx, subject.EventsStream, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(after) + 1,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
@@ -284,16 +284,28 @@ func (s *Store) consume(ctx context.Context, after events.Seq) (messages jetstre
 		return nil, nil, fmt.Errorf("follow the log: %w", err)
 	}
 	name := consumer.CachedInfo().Name
+	return consumer, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = s.js.DeleteConsumer(ctx, subject.EventsStream, name) // or the server removes it after a minute
+	}, nil
+}
+
+// consume opens a consumer and has it deliver.
+func (s *Store) consume(ctx context.Context, after events.Seq) (messages jetstream.MessagesContext, remove func(), err error) {
+	consumer, gone, err := s.consumer(ctx, after)
+	if err != nil {
+		return nil, nil, err
+	}
 	messages, err = consumer.Messages(
 		jetstream.PullMaxMessagesWithBytesLimit(followAhead, followBytes),
 		jetstream.PullExpiry(followExpiry), jetstream.PullHeartbeat(followHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
+		gone()
 		return nil, nil, fmt.Errorf("follow the log: %w", err)
 	}
 	return messages, func() {
 		messages.Stop() // what was fetched and not folded is asked for again by its sequence
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = s.js.DeleteConsumer(ctx, subject.EventsStream, name) // or the server removes it after a minute
+		gone()
 	}, nil
 }

@@ -33,6 +33,9 @@ const (
 	// refillTimeout bounds the wait for one acknowledgement.
 	refillTimeout = 30 * time.Second
 
+	// exportBatch is how many commits are asked for at a time.
+	exportBatch = 500
+
 	// exportTries is how often in a row reading the log may fail without a single commit.
 	exportTries = 20
 )
@@ -45,7 +48,7 @@ func (s *Store) Export(ctx context.Context, upto events.Seq, each func(Kept) err
 	at := events.Seq(0)
 	for tries := 0; at < upto; tries++ {
 		before := at
-		err, final := s.exportUntilFault(ctx, &at, upto, each)
+		final, err := s.exportUntilFault(ctx, &at, upto, each)
 		switch {
 		case err == nil:
 		case final || ctx.Err() != nil || tries >= exportTries:
@@ -53,48 +56,60 @@ func (s *Store) Export(ctx context.Context, upto events.Seq, each func(Kept) err
 		case at > before:
 			tries = 0
 		default:
-			time.Sleep(followRetryMin)
+			select {
+			case <-ctx.Done():
+			case <-time.After(followRetryMin):
+			}
 		}
 	}
 	return nil
 }
 
-// exportUntilFault reads on with one consumer.
-func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto events.Seq, each func(Kept) error) (err error, final bool) {
-	messages, remove, err := s.consume(ctx, *at)
+// exportUntilFault reads on with one consumer. final says that another one would not go on. It asks
+// for one batch after the other: whoever takes commits may be slower than the server sends them.
+func (s *Store) exportUntilFault(ctx context.Context, at *events.Seq, upto events.Seq, each func(Kept) error) (final bool, err error) {
+	consumer, remove, err := s.consumer(ctx, *at)
 	if err != nil {
-		return err, false
+		return false, err
 	}
 	defer remove()
 	for *at < upto {
 		if err := s.Halted(); err != nil {
-			return err, true
+			return true, err
 		}
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		batch, err := consumer.Fetch(int(min(exportBatch, upto-*at)), jetstream.FetchMaxWait(followExpiry))
 		if err != nil {
-			return err, false
+			return false, err
 		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err, false
+		before := *at
+		for msg := range batch.Messages() {
+			meta, err := msg.Metadata()
+			if err != nil {
+				return false, err
+			}
+			if got := events.Seq(meta.Sequence.Stream); got != *at+1 {
+				return s.judgeGap(ctx, *at+1, got)
+			}
+			if _, err := s.writer.check(meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()); err != nil {
+				return true, s.judged(err)
+			}
+			err = each(Kept{
+				Seq: *at + 1, Subject: msg.Subject(), Data: msg.Data(),
+				Writer: msg.Headers().Get(writerHeader), After: msg.Headers().Get(jetstream.ExpectedLastSubjSeqHeader),
+			})
+			if err != nil {
+				return true, err
+			}
+			*at++
 		}
-		if got := events.Seq(meta.Sequence.Stream); got != *at+1 {
-			final, err := s.judgeGap(ctx, *at+1, got)
-			return err, final
+		if err := errors.Join(batch.Error(), ctx.Err()); err != nil {
+			return false, err
 		}
-		if _, err := s.writer.check(meta.Sequence.Stream, msg.Subject(), msg.Headers(), msg.Data()); err != nil {
-			return s.judged(err), true
+		if *at == before {
+			return false, fmt.Errorf("commit %d did not come", *at+1)
 		}
-		err = each(Kept{
-			Seq: *at + 1, Subject: msg.Subject(), Data: msg.Data(),
-			Writer: msg.Headers().Get(writerHeader), After: msg.Headers().Get(jetstream.ExpectedLastSubjSeqHeader),
-		})
-		if err != nil {
-			return err, true
-		}
-		*at++
 	}
-	return nil, true
+	return true, nil
 }
 
 // Refill fills an empty log with the commits of another, as they were kept. The server gives each

@@ -91,7 +91,7 @@ func OpenSnapshot(ctx context.Context, pool *pgxpool.Pool) (*Snapshot, error) {
 	return &Snapshot{conn, tx}, nil
 }
 
-// Close ends the transaction.
+// Close ends the transaction. It may be called again.
 func (s *Snapshot) Close(ctx context.Context) {
 	_ = s.tx.Rollback(context.WithoutCancel(ctx))
 	s.conn.Release()

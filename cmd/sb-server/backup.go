@@ -103,6 +103,7 @@ func (st *stack) backUp(ctx context.Context, to io.Writer, recipients backup.Rec
 			return at.CopyOut(ctx, store.CopiedTable(t), to)
 		},
 		Commits: func(take func(backup.Commit) error) error {
+			at.Close(ctx) // the rows are written, and the log takes long
 			return st.store.Export(ctx, at.commits, func(k nats.Kept) error { return take(backup.Commit(k)) })
 		},
 		Prove: st.proveBackup,

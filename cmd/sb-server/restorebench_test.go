@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"secretsbridge/backup"
+	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -52,17 +54,20 @@ func BenchmarkRestore(b *testing.B) {
 		b.Fatal(err)
 	}
 	var writers errgroup.Group
-	for w := range 64 {
+	for w := range 16 {
 		writers.Go(func() error {
 			actor := events.UserActor(events.NewUserID())
 			stream := events.AccessStream(actor)
-			for n := range commits / 64 {
+			for n := 0; n < commits/16; n++ {
 				id := events.NewCommandID()
 				commit := []events.Event{{
 					ID: events.EventIDOf(id, 0), Stream: stream, Time: time.Now(), Actor: actor, Correlation: events.CorrelationID(id), Command: id,
 					Fact: events.AccessDenied{Action: "request.read", Resource: stream.String(), Code: fmt.Sprintf("w%d n%d %s", w, n, strings.Repeat("x", 400))},
 				}}
-				if _, err := st.store.Append(b.Context(), stream, events.AnySeq, commit); err != nil {
+				_, err := st.store.Append(b.Context(), stream, events.AnySeq, commit)
+				if errors.Is(err, command.ErrOutcomeUnknown) { // of a busy machine; one more does not matter here
+					n--
+				} else if err != nil {
 					return err
 				}
 			}
