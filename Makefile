@@ -67,13 +67,13 @@ deps-browser:
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
 	fi
 
-test: deps test-go test-app test-deploy ## set up what is needed (a real Vault is built once) and run every test
+test: deps test-go test-app test-deploy test-site ## set up what is needed (a real Vault is built once) and run every test
 
 test-app: build deps-browser ## check the web application, and try it in a real browser against a real server
 	cd $(APP) && npm run --silent lint && npm run --silent types && npm run --silent test && npm run --silent browser -- --project=app
 
 # The documentation site. A version is built beside those that are there; SITE_BASE is the path that a server has it under.
-SITE_VERSION ?= $(or $(shell git describe --tags --exact-match 2>/dev/null | sed 's/^v//'),$(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/build.go))
+SITE_VERSION ?= $(or $(shell git describe --tags --exact-match 2>/dev/null | sed 's/^v//'),$(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/version.go))
 SITE         ?= site
 SITE_BASE    ?= /
 
@@ -116,7 +116,7 @@ test-go: deps app ## run the tests of all but the web application
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
 # SOURCE_DATE_EPOCH says where there is no history.
 ARCHES   ?= amd64 arm64
-VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/build.go)
+VERSION  ?= $(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/version.go)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CREATED  ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1)
 RELEASE  = $(VERSION)$(if $(REVISION),+$(shell echo $(REVISION) | cut -c1-12))
