@@ -153,6 +153,7 @@ func TestProduction(t *testing.T) {
 		env := append(r.Env(0), "SB_DATABASE_OWNER_URL="+r.Postgres.OwnerURL())
 		r.run(t, env, "", "sb-server", "rebuild", "--verify")
 	})
+	t.Run("everything is restored into empty servers", r.restores)
 }
 
 // link waits until an agent's link stands so.
