@@ -26,6 +26,7 @@ const built = spawnSync('npx', ['--no-install', 'vitepress', 'build', '.'], {
   stdio: ['ignore', 'inherit', 'inherit'],
   env: { ...process.env, SITE_VERSION: version, SITE_OUT: join(site, version), SITE_BASE: base },
 })
+await rm(pages, { recursive: true, force: true })
 if (built.status !== 0) process.exit(built.status ?? 1)
 
 /** newer orders versions, the newest first: 1.10.0 before 1.9.0, a release before what leads to it. */
