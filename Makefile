@@ -12,7 +12,7 @@ BUILD := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags gr
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images test-deploy sbom licences reproducible vulnerabilities verify
+.PHONY: help deps site test-site app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images test-deploy sbom licences reproducible vulnerabilities verify
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -74,10 +74,28 @@ deps-faults:
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends strace >/dev/null; \
 	fi
 
-test: deps test-go test-app test-deploy ## set up what is needed (a real Vault is built once) and run every test
+test: deps test-go test-app test-deploy test-site ## set up what is needed (a real Vault is built once) and run every test
 
 test-app: build deps-browser ## check the web application, and try it in a real browser against a real server
 	cd $(APP) && npm run --silent lint && npm run --silent types && npm run --silent test && npm run --silent browser -- --project=app
+
+# The documentation site. A version is built beside those that are there; SITE_BASE is the path that a server has it under.
+SITE_VERSION ?= $(or $(shell git describe --tags --exact-match 2>/dev/null | sed 's/^v//'),$(shell sed -n 's/^var version = "\(.*\)"/\1/p' internal/build/version.go))
+SITE         ?= site
+SITE_BASE    ?= /
+
+docs/.site/node_modules/.package-lock.json: docs/.site/package.json docs/.site/package-lock.json
+	cd docs/.site && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+site: docs/.site/node_modules/.package-lock.json ## build the documentation into site/, under its version, beside those that are there
+	@cd docs/.site && SITE_VERSION="$(SITE_VERSION)" SITE="$(abspath $(SITE))" SITE_BASE="$(SITE_BASE)" npm run --silent build
+
+test-site: docs/.site/node_modules/.package-lock.json $(APP)/node_modules/.package-lock.json deps-browser ## build the documentation, and try it in a real browser without a network
+	@cd docs/.site && npm run --silent asyncapi
+	@rm -rf .cache/site && mkdir -p .cache/site/0.0.1 && echo '<!doctype html><title>0.0.1</title><link rel="icon" href="data:,"><p>an older version' > .cache/site/0.0.1/index.html
+	@$(MAKE) --no-print-directory site SITE=.cache/site SITE_BASE=/
+	@cd docs/.site && SITE_VERSION="$(SITE_VERSION)" node check.mjs ../../.cache/site
 
 screenshots: build deps-browser ## take pictures of every page in both colour schemes, for the docs
 	cd $(APP) && npm run --silent browser -- --project=screenshots

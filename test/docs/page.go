@@ -35,7 +35,7 @@ func Pages(root string) ([]Page, error) {
 				return nil
 			case err != nil:
 				return err
-			case d.IsDir() && d.Name() == "node_modules":
+			case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".site"):
 				return filepath.SkipDir
 			case strings.HasSuffix(path, ".md"):
 				paths = append(paths, path)
