@@ -25,8 +25,8 @@ type agentsFigure struct {
 	Server     float64 `json:"server_cores"`
 	Postgres   float64 `json:"postgres_cores"`
 	Fleet      float64 `json:"fleet_cores"` // of this process: what one machine can hold of agents ends here
-	Online     int     `json:"online"` // as the server says
-	P50ms      float64 `json:"p50_ms"` // of a request, from its approval to its value
+	Online     int     `json:"online"`      // as the server says
+	P50ms      float64 `json:"p50_ms"`      // of a request, from its approval to its value
 }
 
 func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) error {
