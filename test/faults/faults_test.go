@@ -69,7 +69,6 @@ var programme = []fault{
 
 	{item: 18, name: "values-at-rest", smoke: 1, full: 1, try: cited("test/e2e TestNoValueRestsInClear", "internal/harden TestNoCore")},
 
-	{item: 20, name: "soak-and-flood", full: 120, try: soak, without: "calls that nobody limits", controls: 5},
 	{item: 20, name: "floods", smoke: 1, full: 1, try: cited(
 		"nats TestAFloodIsBounded", "store TestTenThousandWrongGuessesFromElsewhereNeverKeepABreakGlassOwnerOut", "web TestCallsOfOneAddressHaveAnEnd",
 		"web TestDenialsHaveAnEnd",

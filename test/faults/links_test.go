@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"secretsbridge/test/ports"
 )
 
 // toxins are what is done to a link, in the words of toxiproxy.
@@ -91,7 +93,7 @@ type proxies struct {
 func startProxies(t *testing.T) *proxies {
 	t.Helper()
 	tool(t, "links", "-o", filepath.Join(tools.dir, "toxiproxy"), "github.com/Shopify/toxiproxy/v2/cmd/server")
-	addr := freeAddress(t)
+	addr := ports.Free(t)
 	host, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(filepath.Join(tools.dir, "toxiproxy"), "-host", host, "-port", port)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -24,8 +24,9 @@ type agentsFigure struct {
 	FleetKB    int64   `json:"fleet_kb"`     // of this process, an agent
 	Server     float64 `json:"server_cores"`
 	Postgres   float64 `json:"postgres_cores"`
-	Online     int     `json:"online"` // as the server says
-	P50ms      float64 `json:"p50_ms"` // of a request, from its approval to its value
+	Fleet      float64 `json:"fleet_cores"` // of this process: what one machine can hold of agents ends here
+	Online     int     `json:"online"`      // as the server says
+	P50ms      float64 `json:"p50_ms"`      // of a request, from its approval to its value
 }
 
 func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) error {
@@ -46,7 +47,9 @@ func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) err
 		}
 		debug.FreeOSMemory()
 		figure := agentsFigure{Agents: n, GrowthS: took.Seconds()}
+		before, began := self().CPU, time.Now()
 		figure.Server, figure.Postgres = s.idle(ctx, p.idle)
+		figure.Fleet = (self().CPU - before).Seconds() / time.Since(began).Seconds()
 		own, _ := s.used()
 		figure.ServerMB, figure.KBPerAgent = own.RSS>>20, (own.RSS-base)/int64(n)>>10
 		figure.FleetKB = (self().RSS - baseSelf) / int64(n) >> 10
@@ -365,9 +368,9 @@ func (r *report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cores, %d MB, %s; load before the run %s; server, Postgres, agents and callers share them\n", r.Machine.Cores, r.Machine.Memory, r.Machine.Go, r.Machine.Load)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nagents\tgrown in s\tserver MB\tKB/agent\tfleet KB/agent\tserver cores\tPostgres cores\tonline\tready p50 ms\t")
+	fmt.Fprintln(w, "\nagents\tgrown in s\tserver MB\tKB/agent\tfleet KB/agent\tserver cores\tPostgres cores\tfleet cores\tonline\tready p50 ms\t")
 	for _, f := range r.Agents {
-		fmt.Fprintf(w, "%d\t%.0f\t%d\t%d\t%d\t%.3f\t%.3f\t%d\t%.0f\t\n", f.Agents, f.GrowthS, f.ServerMB, f.KBPerAgent, f.FleetKB, f.Server, f.Postgres, f.Online, f.P50ms)
+		fmt.Fprintf(w, "%d\t%.0f\t%d\t%d\t%d\t%.3f\t%.3f\t%.2f\t%d\t%.0f\t\n", f.Agents, f.GrowthS, f.ServerMB, f.KBPerAgent, f.FleetKB, f.Server, f.Postgres, f.Fleet, f.Online, f.P50ms)
 	}
 	for _, part := range []struct {
 		what string
