@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,6 +170,19 @@ func TestEveryVariableIsOfTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := variable.FindAllString(string(reference), -1)
+	for _, form := range []string{"compose", "systemd"} { // which have some of their own
+		err := filepath.WalkDir(filepath.Join(root, "deploy", form), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) == ".md" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			known = append(known, variable.FindAllString(string(text), -1)...)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, p := range pages(t) {
 		if strings.HasPrefix(p.Path, "docs/decisions/") || p.Path == "CHANGELOG.md" || p.Path == "docs/migration.md" {
 			continue // the first two are of their day, the last names those of another product
