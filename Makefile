@@ -101,6 +101,7 @@ test-go: deps deps-faults app ## run the tests of all but the web application
 	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
 	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd test/rules && $(GO) test -count=1 ./...
 	cd test/docs && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
@@ -231,6 +232,7 @@ tidy: ## format the code and tidy the modules
 	gofmt -l -w $$(git ls-files '*.go')
 	$(GO) mod tidy
 	cd test/servers/truth && $(GO) mod tidy
+	cd test/rules && $(GO) mod tidy
 	cd test/servers/oidc && $(GO) mod tidy
 	cd test/servers/witness && $(GO) mod tidy
 	cd test/faults/powercut && $(GO) mod tidy
