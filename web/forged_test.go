@@ -8,6 +8,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/policy"
+	"secretsbridge/store"
 	"secretsbridge/web/api"
 )
 
@@ -27,6 +28,14 @@ func (r *rig) forge(statement string, args ...any) {
 	done, err := conn.Exec(r.t.Context(), statement, args...)
 	if err != nil || done.RowsAffected() == 0 {
 		r.t.Fatalf("%s: %d rows, %v", statement, done.RowsAffected(), err)
+	}
+}
+
+// adopt gives rows that a test wrote their MACs.
+func (r *rig) adopt() {
+	r.t.Helper()
+	if _, err := store.Adopt(r.t.Context(), r.db.Owner, r.macs, r.clock.Now(), r.rights.User); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

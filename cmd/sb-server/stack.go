@@ -73,6 +73,8 @@ type stack struct {
 	argocd       *argocd.Reader // nil unless rollouts are watched
 	comparer     *comparer
 	watcher      *gitops.Watcher // likewise
+	rows         *store.Rows
+	denouncer    *accounts.Denouncer
 	people       store.People
 	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
@@ -123,7 +125,10 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	if err = st.openCheckpoints(ctx, fresh); err != nil {
 		return nil, err
 	}
-	st.people, st.sessions = store.People{Pool: st.pool}, store.Sessions{Pool: st.pool}
+	if err = st.openRows(ctx); err != nil {
+		return nil, err
+	}
+	st.people, st.sessions = store.People{Pool: st.pool, Rows: st.rows}, store.Sessions{Pool: st.pool, Rows: st.rows}
 	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
 	if err = st.openNATS(ctx, ca); err != nil {
