@@ -76,7 +76,7 @@ type Envelope struct {
 	KMSKey      string    // by this key
 	Fingerprint string
 	Created     time.Time
-	Direction   seal.Direction // Read or Patch; of what [WrappedKeys] lists also Factor and Integration
+	Direction   seal.Direction // Read or Patch; of what [WrappedKeys] lists also Factor, Integration and Keyring
 }
 
 func (e Envelope) binding() seal.Binding {
@@ -85,6 +85,9 @@ func (e Envelope) binding() seal.Binding {
 	}
 	if e.Direction == seal.Integration { // likewise
 		return seal.Binding{Direction: seal.Integration, Envelope: string(e.ID), Attempt: uint64(e.Attempt), Key: e.Key, Agent: string(e.Agent)}
+	}
+	if e.Direction == seal.Keyring { // likewise
+		return seal.Binding{Direction: seal.Keyring, Attempt: uint64(e.Attempt), Key: e.Key}
 	}
 	if e.Direction == seal.Patch {
 		b := seal.Binding{

@@ -30,8 +30,9 @@ const (
 
 // WrappedKeys is what moving data keys to another key asks of the store: those of envelopes,
 // those of second factors, which it tells as envelopes of direction factor with ID, Key (the
-// kind), Agent (the owner), Wrapped and KMSKey, and those of secrets of integrations, as envelopes
-// of direction integration with the same and Attempt (the version). Package store has it on
+// kind), Agent (the owner), Wrapped and KMSKey, those of secrets of integrations, as envelopes
+// of direction integration with the same and Attempt (the version), and those of the keyring, as
+// envelopes of direction keyring with ID, Key (the name) and Attempt (the revision). Package store has it on
 // Postgres.
 type WrappedKeys interface {
 	// CountOutside is how many envelopes have a data key that is wrapped under another

@@ -80,6 +80,10 @@ func (g *Gateway) Enrol(ctx context.Context, m events.Enrol) (events.Enrolment, 
 	if err != nil {
 		return events.Enrolment{}, &command.Rejection{Code: "agent_key_invalid", Detail: "the agent's nkey is not one; update the agent"}
 	}
+	// Before the token is used up: whoever is refused here asks again with it.
+	if err := g.Credentials.Admit(ctx, account, agent.Cluster, m.UserKey); err != nil {
+		return events.Enrolment{}, err
+	}
 	enrolled, err := command.Execute(ctx, g.Log, events.AgentStream(id), meta, func(a command.Agent) ([]events.Fact, error) {
 		return a.Enrol(meta, command.Enrol{
 			TokenHash: hash(m.Token), Account: account, UserKey: m.UserKey, BoxKey: m.BoxKey, SignKey: m.SignKey,

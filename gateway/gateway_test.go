@@ -396,6 +396,8 @@ func (l *links) NewAccount() (string, error) {
 	return "A" + strings.Repeat("1", l.made), nil
 }
 
+func (l *links) Admit(context.Context, string, events.ClusterID, string) error { return nil }
+
 func (l *links) Issue(_ string, _ events.ClusterID, userKey string) (events.Credentials, error) {
 	if !strings.HasPrefix(userKey, "U") {
 		return events.Credentials{}, errors.New("not an nkey")

@@ -22,7 +22,8 @@ type EncryptionContext map[string]string
 
 // ContextOf is the context for the data key of one envelope: its request and id, for
 // whoever reads the backend's log, and a digest of the whole binding. That of a second factor, and
-// that of a secret of an integration, has its owner and its id instead.
+// that of a secret of an integration, has its owner and its id instead; that of a key of the keyring,
+// its name.
 func ContextOf(b seal.Binding) EncryptionContext {
 	digest := sha256.Sum256(b.Bytes())
 	if b.Direction == seal.Factor {
@@ -38,6 +39,13 @@ func ContextOf(b seal.Binding) EncryptionContext {
 			"purpose": "secretsbridge-integration-v1",
 			"owner":   b.Agent,
 			"secret":  b.Envelope,
+			"binding": hex.EncodeToString(digest[:]),
+		}
+	}
+	if b.Direction == seal.Keyring {
+		return EncryptionContext{
+			"purpose": "secretsbridge-keyring-v1",
+			"key":     b.Key,
 			"binding": hex.EncodeToString(digest[:]),
 		}
 	}

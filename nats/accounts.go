@@ -91,7 +91,7 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 	claims := jwt.NewAccountClaims(agent.Account)
 	claims.Name = "agent-" + string(agent.Cluster)
 	claims.Limits = jwt.OperatorLimits{
-		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: 1 << 20},
+		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: maxPayload},
 		AccountLimits: jwt.AccountLimits{
 			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: 0, LeafNodeConn: agentLinks,
 		},
@@ -121,12 +121,15 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 		Sub: jwt.Permission{Allow: jwt.StringList{subject.Inbox + ".>"}},
 	}
 	claims.SigningKeys.AddScopedSigner(scope)
+	claims.Tags.Add(a.form(string(agent.Cluster)))
 	return a.signAccount(claims)
 }
 
-// deadAccount signs an account in which nobody can do anything, for [Hub.Revoke].
+// deadAccount signs an account in which nobody can do anything, for an agent that was
+// revoked.
 func (a *Authority) deadAccount(account string) *jwt.AccountClaims {
 	claims := jwt.NewAccountClaims(account)
+	claims.Tags.Add(a.form(""))
 	claims.Limits = jwt.OperatorLimits{AccountLimits: jwt.AccountLimits{DisallowBearer: true}}
 	claims.RevokeAt(jwt.All, time.Now().AddDate(100, 0, 0)) // whatever was or will be signed
 	return claims
@@ -155,6 +158,7 @@ func (a *Authority) coreAccount() (string, error) {
 		MaxAckPending: jwt.NoLimit, MemoryMaxStreamBytes: jwt.NoLimit, DiskMaxStreamBytes: jwt.NoLimit,
 	}
 	claims.Limits.LeafNodeConn = 0
+	claims.Tags.Add(a.form("CORE"))
 	claims.Exports.Add(
 		&jwt.Export{Name: "services", Type: jwt.Service, Subject: subject.ExportServices, AccountTokenPosition: subject.ServicesAccountToken, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: serviceThreshold},
 		&jwt.Export{Name: "pull", Type: jwt.Service, Subject: subject.ExportPull, TokenReq: true, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: pullThreshold},
@@ -167,6 +171,7 @@ func (a *Authority) systemAccount() (string, error) {
 	claims := jwt.NewAccountClaims(a.systemPub)
 	claims.Name = "SYS"
 	claims.Limits.LeafNodeConn = 0
+	claims.Tags.Add(a.form("SYS"))
 	return a.signAccount(claims)
 }
 
@@ -183,9 +188,9 @@ func (a *Authority) signAccount(claims *jwt.AccountClaims) (string, error) {
 	return signed, nil
 }
 
-// insider signs a user of CORE or SYS for an in-process connection: a key that lives
-// as long as the connection, barred from the given subjects.
-func insider(account nkeys.KeyPair, name string, denied []string) (userJWT string, key nkeys.KeyPair, err error) {
+// insider signs a user of CORE or SYS for one connection: a key that lives as long as the
+// connection, barred from the given subjects. how is the kind of connection it may have.
+func insider(account nkeys.KeyPair, name, how string, denied []string) (userJWT string, key nkeys.KeyPair, err error) {
 	if key, err = nkeys.CreateUser(); err != nil {
 		return "", nil, err
 	}
@@ -195,7 +200,7 @@ func insider(account nkeys.KeyPair, name string, denied []string) (userJWT strin
 	}
 	claims := jwt.NewUserClaims(pub)
 	claims.Name = name
-	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeInProcess)
+	claims.AllowedConnectionTypes.Add(how)
 	claims.Pub.Deny.Add(denied...)
 	claims.Limits.Payload = math.MaxInt32
 	userJWT, err = claims.Encode(account)

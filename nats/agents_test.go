@@ -25,8 +25,9 @@ import (
 // network is a hub that agents can link to, with queues for their jobs.
 type network struct {
 	*rig
-	ca   []byte
-	jobs *Jobs
+	ca      []byte
+	jobs    *Jobs
+	leafURL string // where agents link if nothing else is said
 
 	mu     sync.Mutex
 	agents map[string]Agent
@@ -43,6 +44,7 @@ func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfi
 	}}, configure...)
 	n.rig = newRig(t, 1, configure...)
 	var err error
+	n.leafURL = n.hub().LeafURL()
 	if n.jobs, err = OpenJobs(n.nc, n.authority, ackWait, testLogger(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +117,11 @@ func (n *network) enrol(t testing.TB, cluster events.ClusterID) *testAgent {
 	n.agents[account] = a.Agent
 	n.mu.Unlock()
 	a.renew(t, n, time.Hour)
+	if n.field != nil {
+		if err := n.field.cluster.Admit(t.Context(), a.Agent); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := n.jobs.EnsureCluster(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +144,7 @@ func (n *network) link(t testing.TB, a *testAgent, urls ...string) *leaf.Link {
 func (n *network) linkLater(t testing.TB, a *testAgent, urls ...string) *leaf.Link {
 	t.Helper()
 	if len(urls) == 0 {
-		urls = []string{n.hub().LeafURL()}
+		urls = []string{n.leafURL}
 	}
 	l, err := leaf.Start(t.Context(), leaf.Config{
 		URLs: urls, CA: n.ca, Account: a.Account, ServerName: string(events.NewAgentID()),

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -33,6 +34,26 @@ type Authority struct {
 	operator, core, system, agents nkeys.KeyPair
 	corePub, systemPub, agentsPub  string
 	operatorClaims                 *jwt.OperatorClaims
+	operatorJWT                    string // of operatorClaims
+}
+
+// SeedNames are the names of an authority's seeds, which are also those of its files. Each is
+// one nkey seed as text.
+func SeedNames() []string { return []string{operatorFile, coreFile, systemFile, agentsFile} }
+
+// NewSeed makes a fresh seed for one of [SeedNames].
+func NewSeed(name string) ([]byte, error) {
+	create := nkeys.CreateAccount
+	if name == operatorFile {
+		create = nkeys.CreateOperator
+	}
+	pair, err := create()
+	if err != nil {
+		return nil, err
+	}
+	defer pair.Wipe()
+	seed, err := pair.Seed()
+	return bytes.Clone(seed), err // the pair's own is wiped with it
 }
 
 // CreateAuthority makes fresh keys and writes them into dir, which becomes 0700, as
@@ -44,16 +65,18 @@ func CreateAuthority(dir string) (*Authority, error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create authority: %w", err)
 	}
-	for _, name := range []string{operatorFile, coreFile, systemFile, agentsFile} {
+	for _, name := range SeedNames() {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("create authority: %w: %s", ErrAuthorityExists, filepath.Join(dir, name))
 		}
 	}
-	for name, create := range map[string]func() (nkeys.KeyPair, error){
-		operatorFile: nkeys.CreateOperator, coreFile: nkeys.CreateAccount,
-		systemFile: nkeys.CreateAccount, agentsFile: nkeys.CreateAccount,
-	} {
-		if err := writeSeed(filepath.Join(dir, name), create); err != nil {
+	for _, name := range SeedNames() {
+		seed, err := NewSeed(name)
+		if err == nil {
+			err = writeNew(filepath.Join(dir, name), seed)
+		}
+		clear(seed)
+		if err != nil {
 			return nil, fmt.Errorf("create authority: %w", err)
 		}
 	}
@@ -66,6 +89,12 @@ func OpenAuthority(dir string) (*Authority, error) {
 	if err := private(dir); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
+	return ReadAuthority(func(name string) ([]byte, error) { return readPrivate(filepath.Join(dir, name)) })
+}
+
+// ReadAuthority opens an authority whose seeds lie elsewhere than in a folder, by their names
+// ([SeedNames]). It clears what read returns.
+func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
 		file   string
@@ -77,9 +106,13 @@ func OpenAuthority(dir string) (*Authority, error) {
 		{systemFile, nkeys.PrefixByteAccount, &a.system},
 		{agentsFile, nkeys.PrefixByteAccount, &a.agents},
 	} {
-		pair, err := readSeed(filepath.Join(dir, key.file), key.prefix)
+		seed, err := read(key.file)
 		if err != nil {
 			return nil, fmt.Errorf("open authority: %w", err)
+		}
+		pair, err := parseSeed(seed, key.prefix)
+		if err != nil {
+			return nil, fmt.Errorf("open authority: %s: %w", key.file, err)
 		}
 		*key.into = pair
 	}
@@ -106,6 +139,7 @@ func (a *Authority) derive() error {
 	if err != nil {
 		return fmt.Errorf("sign operator: %w", err)
 	}
+	a.operatorJWT = signed
 	a.operatorClaims, err = jwt.DecodeOperatorClaims(signed)
 	return err
 }
@@ -122,39 +156,30 @@ func (a *Authority) consumer(what string) (string, error) {
 	return subject.Consumer(what, hex.EncodeToString(sum[:16])), nil
 }
 
-func writeSeed(path string, create func() (nkeys.KeyPair, error)) error {
-	pair, err := create()
-	if err != nil {
-		return err
-	}
-	defer pair.Wipe()
-	seed, err := pair.Seed()
-	if err != nil {
-		return err
-	}
-	defer clear(seed)
+func writeNew(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(seed)
+	_, err = f.Write(text)
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func readSeed(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
+func readPrivate(path string) ([]byte, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
-	seed, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+	return os.ReadFile(path)
+}
+
+// parseSeed erases the seed, of which the pair holds a copy.
+func parseSeed(seed []byte, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	defer clear(seed)
 	got, _, err := nkeys.DecodeSeed(seed)
 	if err != nil || got != prefix {
-		return nil, fmt.Errorf("%s holds no %s seed", path, prefix)
+		return nil, fmt.Errorf("it holds no %s seed", prefix)
 	}
-	return nkeys.FromSeed(append([]byte(nil), seed...))
+	return nkeys.FromSeed(bytes.Clone(seed))
 }
 
 // private refuses what others may read, and links that lead elsewhere.

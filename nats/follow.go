@@ -42,6 +42,10 @@ const (
 	// many of them as of others would fill the memory.
 	followBatchBytes = 32 << 20
 
+	// followStall is how long a follower that knows of nothing more waits before it asks whether
+	// there is more: a server sends nothing, and says nothing, where it cannot read its own files.
+	followStall = 5 * time.Second
+
 	followRetryMin = 50 * time.Millisecond
 	followRetryMax = 2 * time.Second
 )
@@ -109,13 +113,22 @@ func (s *Store) followUntilFault(ctx context.Context, after *events.Seq, limit i
 	var began, delivered time.Time
 	patience := followPatience
 	for {
-		more := jetstream.NextContext(wait)
+		var msg jetstream.Msg
+		var err error
 		if len(batch) > 0 {
-			more = jetstream.NextMaxWait(patience)
+			msg, err = messages.Next(jetstream.NextMaxWait(patience))
+		} else {
+			idle, cancel := context.WithTimeout(wait, followStall)
+			msg, err = messages.Next(jetstream.NextContext(idle))
+			cancel()
 		}
-		msg, err := messages.Next(more)
 		pending := uint64(0)
 		switch {
+		case len(batch) == 0 && wait.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			if final, err := s.stalled(wait, *after); err != nil {
+				return final, err
+			}
+			continue
 		case err == nil:
 			meta, err := msg.Metadata()
 			if err != nil {
@@ -183,6 +196,23 @@ func (s *Store) reaches(ctx context.Context, after events.Seq) (final bool, err 
 		case <-time.After(secondLook):
 		}
 	}
+}
+
+// stalled says why nothing comes after a position: because there is nothing, which is no error,
+// or because the server cannot read what there is. A consumer that sends nothing of what can be
+// read is given up.
+func (s *Store) stalled(ctx context.Context, after events.Seq) (final bool, err error) {
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return false, fmt.Errorf("ask the log for its end: %w: %w", command.ErrLogAway, err)
+	}
+	if events.Seq(info.State.LastSeq) <= after {
+		return false, nil
+	}
+	if _, err := s.At(ctx, after+1); err != nil {
+		return errors.Is(err, command.ErrLogUnsafe), err
+	}
+	return false, fmt.Errorf("follow the log: nothing comes, and commit %d is there", after+1)
 }
 
 // stored is one message of the log as it came.

@@ -40,9 +40,9 @@ type siege struct {
 	calls []string // "account service" of calls that carried one
 }
 
-func besiege(t *testing.T) *siege {
+func besiege(t *testing.T, n *network) *siege {
 	t.Helper()
-	s := &siege{network: newNetwork(t, 0)}
+	s := &siege{network: n}
 	s.attacker, s.victim, s.neighbour = s.enrol(t, "one"), s.enrol(t, "two"), s.enrol(t, "one")
 	s.one, s.two = s.consumer(t, "one"), s.consumer(t, "two")
 	s.watch(t)
@@ -78,7 +78,7 @@ func besiege(t *testing.T) *siege {
 // subscription it came by: the subject that is shown can be forged.
 func (s *siege) watch(t *testing.T) {
 	t.Helper()
-	nc := connect(t, s.hub())
+	nc := s.connect(t)
 	for _, foreign := range []string{
 		"evt.>", "jobs.>", "$KV.>", "_INBOX.>", "$SYS.>", "$SRV.>", "results.>", "$JS.API.STREAM.>", "$JS.API.DIRECT.>", "$JS.API.INFO",
 		"$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DURABLE.>", "$JS.API.CONSUMER.DELETE.>", subject.Pull(s.two), subject.Acks(s.two),
@@ -188,7 +188,11 @@ func (s *siege) world(t *testing.T) world {
 }
 
 func TestHostileLeaf(t *testing.T) {
-	s := besiege(t)
+	besiege(t, newNetwork(t, 0)).hold(t)
+}
+
+// hold makes every attack.
+func (s *siege) hold(t *testing.T) {
 	pull := `{"batch":1,"no_wait":true,"x":"` + evil + `"}`
 	wait := `{"batch":1,"expires":2000000000,"x":"` + evil + `"}`
 	next := func(consumer string) string { return "$JS.API.CONSUMER.MSG.NEXT.JOBS." + consumer }

@@ -44,7 +44,7 @@ func services(t testing.TB, n *network, answer func(context.Context, string, eve
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	nc := connect(t, n.hub())
+	nc := n.connect(t)
 	go func() { done <- NewServices(nc, "0.0.1", testLogger(t)).Serve(ctx, plain(answer)) }()
 	t.Cleanup(func() {
 		cancel()

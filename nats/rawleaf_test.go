@@ -37,7 +37,7 @@ func dialRaw(t testing.TB, n *network, a *testAgent, hub bool) *rawLeaf {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(n.ca)
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(n.hub().LeafURL(), "tls://"), &tls.Config{RootCAs: roots})
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(n.leafURL, "tls://"), &tls.Config{RootCAs: roots})
 	if err != nil {
 		t.Fatal(err)
 	}

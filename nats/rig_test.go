@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 // rig is a control plane's NATS side: one hub, or three that replicate.
 type rig struct {
 	hubs      []*Hub
+	field     *field // in their place
 	authority *Authority
 	nc        *natsgo.Conn // to CORE on the first hub
 	streams   *Streams
@@ -97,6 +98,20 @@ func newAuthority(t testing.TB) *Authority {
 		t.Fatal(err)
 	}
 	return authority
+}
+
+// connect is one more connection to CORE.
+func (r *rig) connect(t testing.TB) *natsgo.Conn {
+	t.Helper()
+	if r.field == nil {
+		return connect(t, r.hub())
+	}
+	nc, err := r.field.cluster.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
 }
 
 func connect(t testing.TB, h *Hub) *natsgo.Conn {

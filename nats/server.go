@@ -31,6 +31,9 @@ const (
 	// of two minutes needs six.
 	pingInterval = 20 * time.Second
 
+	// maxPayload bounds a message, and so a value that passes.
+	maxPayload = 1 << 20
+
 	// registryTimeout bounds the question which agent an account belongs to. The
 	// agent waits for the answer and tries again after a second.
 	registryTimeout = 3 * time.Second
@@ -126,7 +129,7 @@ func (h *Hub) newOptions() (*server.Options, error) {
 	options := &server.Options{
 		ServerName: "hub", DontListen: true, NoSigs: true, NoSystemAccount: false,
 		JetStream: true, StoreDir: filepath.Clean(h.config.Dir), SyncAlways: !h.config.unsynced,
-		PingInterval: pingInterval, MaxPayload: 1 << 20,
+		PingInterval: pingInterval, MaxPayload: maxPayload,
 		TrustedOperators: []*jwt.OperatorClaims{h.config.Authority.operatorClaims},
 		SystemAccount:    h.config.Authority.systemPub, AccountResolver: resolver,
 		// The exports of account CORE are written for the first form of ack subjects.
@@ -232,7 +235,7 @@ func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system 
 	if system {
 		account = h.config.Authority.system
 	}
-	userJWT, key, err := insider(account, name, denied)
+	userJWT, key, err := insider(account, name, jwt.ConnectionTypeInProcess, denied)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats in process: %w", err)
 	}
@@ -255,6 +258,18 @@ func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system 
 // InProcessConn implements the client's provider, so that its reconnects find the
 // server of the moment.
 func (h *Hub) InProcessConn() (net.Conn, error) { return h.server().InProcessConn() }
+
+// LeafURLs are where agents link: [Hub.LeafURL] alone.
+func (h *Hub) LeafURLs() []string { return []string{h.LeafURL()} }
+
+// Admit does nothing: an embedded server asks the registry when an agent links.
+func (h *Hub) Admit(context.Context, Agent) error { return nil }
+
+// Cut is [Hub.Revoke].
+func (h *Hub) Cut(_ context.Context, account string) error {
+	h.Revoke(account)
+	return nil
+}
 
 // Revoke ends an agent's account at once: its links are cut and none comes back, even
 // before the registry knows. It is not kept over a restart; the registry is.

@@ -48,6 +48,23 @@ var migrations embed.FS
 // Migrate brings both schemas to the newest version. See [postgres.Migrate].
 func Migrate(ctx context.Context, owner *pgx.Conn) error { return live.migrate(ctx, owner) }
 
+// Versions are how far both schemas are, and how far this binary brings them.
+func Versions(ctx context.Context, db postgres.Querier) ([]postgres.Version, error) {
+	var all []postgres.Version
+	for _, of := range []struct{ folder, schema string }{{"views", ViewsSchema}, {"audit", AuditSchema}} {
+		files, err := fs.Sub(migrations, "migrations/"+of.folder)
+		if err != nil {
+			return nil, fmt.Errorf("read the migrations of %s: %w", of.folder, err)
+		}
+		v, err := postgres.VersionOf(ctx, db, files, of.schema)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
 // schemas names a pair of schemas: the one that is queried, or its shadow.
 type schemas struct{ views, audit string }
 

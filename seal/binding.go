@@ -43,6 +43,9 @@ const (
 	// Integration is a secret of an integration, or the address by which a person is told, at
 	// rest at the control plane.
 	Integration Direction = "integration"
+
+	// Keyring is a key of the installation at rest at the control plane.
+	Keyring Direction = "keyring"
 )
 
 // Binding is all that gives an envelope its meaning. It is not secret, it is not
@@ -54,8 +57,8 @@ type Binding struct {
 	Request    string // id of the request; of Propose, the Idempotency-Key of the submit
 	Envelope   string // id of the envelope: one value of one request; of Factor, of the factor; of Integration, of the row
 	Job        string // id of the job that carries the request out
-	Attempt    uint64 // the fence of the job's lease; 1 is the first attempt; of Integration, the version
-	Key        string // key name inside the bundle; of Factor, its kind; of Integration, which secret
+	Attempt    uint64 // the fence of the job's lease; 1 is the first attempt; of Integration, the version; of Keyring, the revision
+	Key        string // key name inside the bundle; of Factor, its kind; of Integration, which secret; of Keyring, its name
 	Connection string // id of the connection
 	Ref        string // cleaned path inside the connection
 	Agent      string // id of the agent; of Propose and Reveal, of the requester; of Factor and Integration, of its owner
@@ -89,7 +92,7 @@ const hasPlace = hasConnection | hasRef
 // a value is sealed to an agent's key once, and another attempt of that agent gets the
 // same bytes. Propose has no end: the Idempotency-Key makes it count once. SignIn has only
 // the key: nobody is anybody yet, and the public key inside makes it count once. Factor has
-// no end: it counts until it is removed, and Integration likewise, until there is a newer one.
+// no end: it counts until it is removed, and Integration and Keyring likewise, until there is a newer one.
 var fieldsOf = map[Direction]field{
 	Read:    hasRequest | hasEnvelope | hasJob | hasAttempt | hasKey | hasPlace | hasAgent | hasAgentKey | hasEnd,
 	Propose: hasRequest | hasKey | hasPlace | hasAgent | hasAgentKey,
@@ -101,6 +104,7 @@ var fieldsOf = map[Direction]field{
 	Factor:  hasEnvelope | hasKey | hasAgent,
 
 	Integration: hasEnvelope | hasAttempt | hasKey | hasAgent,
+	Keyring:     hasAttempt | hasKey,
 }
 
 // Bytes encodes the binding in the one way there is: the label and then each field

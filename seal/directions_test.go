@@ -31,6 +31,8 @@ func (p party) complete(d seal.Direction) seal.Binding {
 		b = seal.Binding{Direction: d, Envelope: b.Envelope, Key: b.Key, Agent: b.Agent}
 	case seal.Integration:
 		b = seal.Binding{Direction: d, Envelope: b.Envelope, Attempt: b.Attempt, Key: b.Key, Agent: b.Agent}
+	case seal.Keyring:
+		b = seal.Binding{Direction: d, Attempt: b.Attempt, Key: b.Key}
 	}
 	return b
 }
@@ -39,7 +41,7 @@ func (p party) complete(d seal.Direction) seal.Binding {
 // other way round: sealing refuses both.
 func TestADirectionHasItsFieldsAndNoOther(t *testing.T) {
 	p := newParty(t, seal.X25519)
-	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare, seal.SignIn, seal.Factor, seal.Integration} {
+	for _, d := range []seal.Direction{seal.Read, seal.Propose, seal.Patch, seal.Deliver, seal.Reveal, seal.Compare, seal.SignIn, seal.Factor, seal.Integration, seal.Keyring} {
 		b := p.complete(d)
 		key := seal.NewDataKey()
 		if _, err := seal.SealValue(key, b, nil); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // wrappedKeys are all data keys that are stored: those of envelopes, and those of second
-// factors and of secrets of integrations in the form that [custody.WrappedKeys] says.
+// factors, of secrets of integrations and of the keyring in the form that [custody.WrappedKeys] says.
 const wrappedKeys = `(
 	SELECT ` + envelopeColumns + `
 	FROM   private.envelopes
@@ -23,6 +24,9 @@ const wrappedKeys = `(
 	UNION  ALL
 	SELECT id, '', '', version, secret, '', '', coalesce(integration, person), '', 'epoch', '', wrapped, kms_key, '', created_at, 'integration'
 	FROM   private.integration_secrets
+	UNION  ALL
+	SELECT 'keyring:' || name, '', '', revision, name, '', '', '', '', 'epoch', '', wrapped, kms_key, '', changed_at, 'keyring'
+	FROM   private.keyring
 ) AS keys`
 
 // CountOutside implements [custody.WrappedKeys].
@@ -60,20 +64,22 @@ func (e Envelopes) ListOutside(ctx context.Context, key string, after events.Env
 }
 
 // Swap implements [custody.WrappedKeys]. No row means that the envelope was used,
-// destroyed or moved since it was read, that the factor was removed, or that the secret was replaced.
+// destroyed or moved since it was read, that the factor was removed, or that the secret or the key was replaced.
 func (e Envelopes) Swap(ctx context.Context, id events.EnvelopeID, old, fresh kms.Wrapped) (bool, error) {
-	table := "envelopes"
+	table, column := "envelopes", "id"
 	switch {
 	case events.ValidID(string(id), "f_"):
 		table = "factors"
 	case events.ValidID(string(id), "w_"):
 		table = "integration_secrets"
+	case strings.HasPrefix(string(id), "keyring:"):
+		table, column = "keyring", "'keyring:' || name"
 	}
 	tag, err := e.Pool.Exec(ctx, `
 		UPDATE private.`+table+`
 		SET    wrapped = $4,
 		       kms_key = $5
-		WHERE  id = $1
+		WHERE  `+column+` = $1
 		AND    wrapped = $2
 		AND    kms_key = $3`, id, old.Ciphertext, old.KeyID, fresh.Ciphertext, fresh.KeyID)
 	if err != nil {

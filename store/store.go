@@ -45,5 +45,14 @@ func Migrate(ctx context.Context, owner *pgx.Conn) error {
 	return postgres.Migrate(ctx, owner, files, Schema)
 }
 
+// Version is how far the schema is, and how far this binary brings it.
+func Version(ctx context.Context, db postgres.Querier) (postgres.Version, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return postgres.Version{}, fmt.Errorf("read the migrations of package store: %w", err)
+	}
+	return postgres.VersionOf(ctx, db, files, Schema)
+}
+
 // stored is a time as Postgres holds it: in UTC, in whole microseconds.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -28,6 +28,7 @@ import (
 
 	"secretsbridge/agent"
 	"secretsbridge/events"
+	"secretsbridge/internal/private"
 )
 
 // defaultKeep is how many versions of a secret stay by default.
@@ -181,7 +182,7 @@ func readIdentity(path string) (identity, error) {
 		return identity{}, err
 	case !info.Mode().IsRegular():
 		return identity{}, fmt.Errorf("%s is no regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
+	case private.Exposed(info):
 		return identity{}, fmt.Errorf("others may read %s (mode %v): run chmod 600 on it", path, info.Mode().Perm())
 	}
 	found, err := age.ParseIdentities(io.LimitReader(file, 64<<10))

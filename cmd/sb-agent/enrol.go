@@ -48,13 +48,14 @@ func enrolCommand() *cobra.Command {
 	c.Flags().StringVar(&o.tokenFile, "token-file", "", "file that holds the token; - reads standard input")
 	c.Flags().StringVar(&o.suite, "suite", seal.XWing.String(), "kind of the key that values are sealed to: xwing, or x25519 where the control plane takes no other")
 	c.Flags().BoolVar(&o.replace, "replace", false, "replace the identity that is in the directory")
+	c.Flags().BoolVar(&o.unlessEnrolled, "unless-enrolled", false, "do nothing where the directory holds an identity; for a container that enrols before each start")
 	dirFlag(c, &o.dir)
 	return c
 }
 
 type enrolOptions struct {
 	server, ca, tokenFile, dir, suite string
-	replace                           bool
+	replace, unlessEnrolled           bool
 }
 
 func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) error {
@@ -62,6 +63,9 @@ func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) 
 		if err != nil {
 			return err
 		}
+	}
+	if o.replace && o.unlessEnrolled {
+		return fmt.Errorf("%w: --replace and --unless-enrolled contradict each other", errUsage)
 	}
 	suite, err := seal.ParseSuite(o.suite)
 	if err != nil {
@@ -76,6 +80,10 @@ func enrol(ctx context.Context, o enrolOptions, stdin io.Reader, out io.Writer) 
 		return err
 	}
 	if err := identity.Free(o.dir, o.replace); err != nil {
+		if errors.Is(err, identity.ErrExists) && o.unlessEnrolled {
+			_, err := fmt.Fprintf(out, "%s holds an identity already; nothing was done\n", o.dir)
+			return err
+		}
 		if errors.Is(err, identity.ErrExists) {
 			return fmt.Errorf("enrol: %w; --replace makes a new agent of it", err)
 		}

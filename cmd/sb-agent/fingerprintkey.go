@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"secretsbridge/internal/private"
 	"secretsbridge/seal"
 )
 
@@ -54,7 +55,7 @@ func loadFingerprintKey(path string) (seal.DuplicateKey, error) {
 		return seal.DuplicateKey{}, err
 	case !info.Mode().IsRegular():
 		return seal.DuplicateKey{}, fmt.Errorf("%s is no regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
+	case private.Exposed(info):
 		return seal.DuplicateKey{}, fmt.Errorf("others may read or write %s (mode %v): run chmod 600 on it", path, info.Mode().Perm())
 	}
 	raw := make([]byte, maxFingerprintKey)

@@ -14,6 +14,7 @@ import (
 
 	"secretsbridge/agent/kube"
 	"secretsbridge/internal/endpoint"
+	"secretsbridge/internal/private"
 )
 
 // kubeconfig is a file of kubectl's, as far as it is taken. It may hold more: contexts that are not
@@ -74,7 +75,7 @@ func readKubeconfig(path string) (kube.Config, error) {
 	if err != nil {
 		return kube.Config{}, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if private.Exposed(info) {
 		return kube.Config{}, fmt.Errorf("others may open it (mode %v): run chmod 600 on it", info.Mode().Perm())
 	}
 	raw, err := os.ReadFile(path)

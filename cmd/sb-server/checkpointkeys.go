@@ -8,19 +8,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/store"
 	"secretsbridge/transparency"
 )
 
-// checkpointKeys are the keys that sign checkpoints of the log, in keys/checkpoints.json, mode
-// 0600. They sign nothing else. The file names the log, too: its origin is made once and is the
+// checkpointKeys are the keys that sign checkpoints of the log: checkpoints.json of the keyring.
+// They sign nothing else. The document names the log, too: its origin is made once and is the
 // name of all its keys.
 //
 // A rotation has the three steps of that of the signing key ([signingKeys]), each of which a crash
@@ -28,13 +27,16 @@ import (
 // one. The key before is kept and signs as well until its end, so that who knows it alone can
 // verify what comes and has time to learn of the next.
 type checkpointKeys struct {
-	path string
+	ring keyring
 
-	mu  sync.Mutex
-	doc checkpointDocument
+	mu       sync.Mutex
+	revision uint64 // of doc in the ring; 0 where it is not there yet
+	doc      checkpointDocument
+
+	finished bool // a rotation that a crash had interrupted, by settle
 }
 
-// checkpointDocument is keys/checkpoints.json.
+// checkpointDocument is checkpoints.json.
 type checkpointDocument struct {
 	Format   int                     `json:"format"` // 1
 	Origin   string                  `json:"origin"` // of checkpoints: the log's name
@@ -58,26 +60,41 @@ type nextCheckpointKey struct {
 
 const checkpointFile = "checkpoints.json"
 
+// keepTimeout bounds the removal of a key that has ended.
+const keepTimeout = 10 * time.Second
+
 // originBytes are random bytes of an origin: 16 characters of base32.
 const originBytes = 10
 
-// openCheckpointKeys reads the keys of a folder.
-func openCheckpointKeys(dir string) (*checkpointKeys, error) {
-	c := &checkpointKeys{path: filepath.Join(dir, checkpointFile)}
-	raw, err := readPrivate(c.path)
-	if err != nil {
+// openCheckpointKeys reads the keys of a ring.
+func openCheckpointKeys(ctx context.Context, ring keyring) (*checkpointKeys, error) {
+	c := &checkpointKeys{ring: ring}
+	if err := c.read(ctx); err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+func (c *checkpointKeys) where() string { return c.ring.Where(checkpointFile) }
+
+// read takes what the ring has.
+func (c *checkpointKeys) read(ctx context.Context) error {
+	raw, revision, err := c.ring.Read(ctx, checkpointFile)
+	if err != nil {
+		return err
+	}
 	defer clear(raw)
+	fresh := checkpointKeys{revision: revision}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c.doc); err != nil || c.doc.Format != 1 || c.doc.Serial < 1 || c.doc.Serial != len(c.doc.Public) {
-		return nil, fmt.Errorf("%s is damaged or of a newer version: bring it back from a backup", c.path)
+	if err := dec.Decode(&fresh.doc); err != nil || fresh.doc.Format != 1 || fresh.doc.Serial < 1 || fresh.doc.Serial != len(fresh.doc.Public) {
+		return fmt.Errorf("%s is damaged or of a newer version: bring it back from a backup", c.where())
 	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w: bring it back from a backup", c.path, err)
+	if err := fresh.check(); err != nil {
+		return fmt.Errorf("%s: %w: bring it back from a backup", c.where(), err)
 	}
-	return c, nil
+	c.revision, c.doc = fresh.revision, fresh.doc
+	return nil
 }
 
 // check proves that the secret keys are those of public ones, of this origin.
@@ -117,7 +134,7 @@ func belong(origin, key string, public ...string) error {
 }
 
 // createCheckpointKeys makes a log's name and its first key.
-func createCheckpointKeys(dir string) (*checkpointKeys, error) {
+func createCheckpointKeys(ctx context.Context, ring keyring) (*checkpointKeys, error) {
 	random := make([]byte, originBytes)
 	if _, err := rand.Read(random); err != nil {
 		return nil, err
@@ -127,34 +144,18 @@ func createCheckpointKeys(dir string) (*checkpointKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checkpointKeys{path: filepath.Join(dir, checkpointFile)}
-	return c, c.keep(checkpointDocument{Format: 1, Origin: origin, Serial: 1, Key: key, Public: []string{public}})
+	c := &checkpointKeys{ring: ring}
+	return c, c.keep(ctx, checkpointDocument{Format: 1, Origin: origin, Serial: 1, Key: key, Public: []string{public}})
 }
 
-// keep replaces the file by one rename that a power cut does not undo.
-func (c *checkpointKeys) keep(doc checkpointDocument) error {
-	if err := keepPrivate(c.path, doc); err != nil {
+// keep replaces what was read in one step. [store.ErrConflict] if somebody else did meanwhile.
+func (c *checkpointKeys) keep(ctx context.Context, doc checkpointDocument) error {
+	revision, err := putKey(ctx, c.ring, checkpointFile, c.revision, doc)
+	if err != nil {
 		return err
 	}
-	c.doc = doc
+	c.doc, c.revision = doc, revision
 	return nil
-}
-
-// keepPrivate replaces a file of secrets by one rename that a power cut does not undo.
-func keepPrivate(path string, doc any) error {
-	raw, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
-	}
-	defer clear(raw)
-	if err := writeFile(path, append(raw, '\n'), 0o600); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // origin is the name of the log.
@@ -172,7 +173,7 @@ func (c *checkpointKeys) public() []string {
 }
 
 // signer signs at a time: with the current key, and with those before until their ends. When an
-// end has come that secret half is removed.
+// end has come that secret half is removed, by whichever server comes first.
 func (c *checkpointKeys) signer(now time.Time) (*transparency.Signer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +186,9 @@ func (c *checkpointKeys) signer(now time.Time) (*transparency.Signer, error) {
 		}
 	}
 	if len(doc.Previous) < len(c.doc.Previous) {
-		if err := c.keep(doc); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
+		defer cancel()
+		if err := c.keep(ctx, doc); err != nil && !errors.Is(err, store.ErrConflict) {
 			return nil, fmt.Errorf("remove a key of checkpoints that has ended: %w", err)
 		}
 	}
@@ -193,7 +196,7 @@ func (c *checkpointKeys) signer(now time.Time) (*transparency.Signer, error) {
 }
 
 // prepare is step 1: it makes the next key, unless one is there.
-func (c *checkpointKeys) prepare(previousUntil time.Time) error {
+func (c *checkpointKeys) prepare(ctx context.Context, previousUntil time.Time) error {
 	if c.doc.Next != nil {
 		return nil
 	}
@@ -203,7 +206,7 @@ func (c *checkpointKeys) prepare(previousUntil time.Time) error {
 	}
 	doc := c.doc
 	doc.Next = &nextCheckpointKey{Key: key, Public: public, PreviousUntil: previousUntil.UTC()}
-	return c.keep(doc)
+	return c.keep(ctx, doc)
 }
 
 // record is step 2.
@@ -217,13 +220,23 @@ func (c *checkpointKeys) record(ctx context.Context, log command.Log, actor even
 }
 
 // finish is step 3.
-func (c *checkpointKeys) finish() error {
+func (c *checkpointKeys) finish(ctx context.Context) error {
 	doc := c.doc
 	next := doc.Next
 	doc.Previous = append([]previousCheckpointKey{{Key: doc.Key, Until: next.PreviousUntil}}, doc.Previous...)
 	doc.Serial, doc.Key, doc.Next = doc.Serial+1, next.Key, nil
 	doc.Public = append(append([]string{}, c.doc.Public...), next.Public)
-	return c.keep(doc)
+	err := c.keep(ctx, doc)
+	if errors.Is(err, store.ErrConflict) { // another server finished it first
+		if err := c.read(ctx); err != nil {
+			return err
+		}
+		if c.doc.Serial < doc.Serial || c.doc.Public[doc.Serial-1] != next.Public {
+			return fmt.Errorf("%s was changed meanwhile: run it again", c.where())
+		}
+		return nil
+	}
+	return err
 }
 
 // settle compares the keys with the log: it finishes a rotation that counts, and refuses keys that
@@ -235,18 +248,19 @@ func (c *checkpointKeys) settle(ctx context.Context, log command.Log) (begun boo
 	}
 	next := c.doc.Next
 	if next != nil && told.Serial == c.doc.Serial+1 && told.Key == next.Public {
-		return false, c.finish()
+		c.finished = true
+		return false, c.finish(ctx)
 	}
 	if serial := max(told.Serial, 1); serial != c.doc.Serial || told.Key != "" && told.Key != c.doc.Public[c.doc.Serial-1] {
-		return false, fmt.Errorf("the log says that the key of checkpoints has serial %d, and %s holds serial %d or another key: bring back the keys of this data directory from a backup", serial, c.path, c.doc.Serial)
+		return false, fmt.Errorf("the log says that the key of checkpoints has serial %d, and %s holds serial %d or another key: bring back the keys from a backup", serial, c.where(), c.doc.Serial)
 	}
 	return next != nil, nil
 }
 
 // openOrCreateCheckpointKeys opens the keys. They are made where nothing was ever stored, and
-// once where nothing was ever signed: data directories are older than checkpoints.
-func openOrCreateCheckpointKeys(dir string, unsigned bool) (*checkpointKeys, error) {
+// once where nothing was ever signed: installations are older than checkpoints.
+func openOrCreateCheckpointKeys(ctx context.Context, ring keyring, unsigned bool) (*checkpointKeys, error) {
 	return openOrCreate(unsigned,
-		func() (*checkpointKeys, error) { return openCheckpointKeys(dir) },
-		func() (*checkpointKeys, error) { return createCheckpointKeys(dir) })
+		func() (*checkpointKeys, error) { return openCheckpointKeys(ctx, ring) },
+		func() (*checkpointKeys, error) { return createCheckpointKeys(ctx, ring) })
 }

@@ -16,7 +16,7 @@ import (
 
 func reopenedCheckpoints(t *testing.T, dir string) *checkpointKeys {
 	t.Helper()
-	c, err := openCheckpointKeys(dir)
+	c, err := openCheckpointKeys(t.Context(), folderOf(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,14 +48,14 @@ func signedBy(t *testing.T, c *checkpointKeys, now time.Time) (serials []int) {
 
 func TestAKeyOfCheckpointsIsMadeOnceAndThenMissed(t *testing.T) {
 	dir := t.TempDir()
-	c, err := openOrCreateCheckpointKeys(dir, true)
+	c, err := openOrCreateCheckpointKeys(t.Context(), folderOf(dir), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if origin := c.origin(); !strings.HasPrefix(origin, "secrets-bridge/") || len(origin) != len("secrets-bridge/")+16 {
 		t.Errorf("origin %q", origin)
 	}
-	again, err := openOrCreateCheckpointKeys(dir, false)
+	again, err := openOrCreateCheckpointKeys(t.Context(), folderOf(dir), false)
 	if err != nil || again.origin() != c.origin() || again.public()[0] != c.public()[0] {
 		t.Errorf("opened again: %v", err)
 	}
@@ -66,18 +66,18 @@ func TestAKeyOfCheckpointsIsMadeOnceAndThenMissed(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, checkpointFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOrCreateCheckpointKeys(dir, false); err == nil || !strings.Contains(err.Error(), "from a backup") {
+	if _, err := openOrCreateCheckpointKeys(t.Context(), folderOf(dir), false); err == nil || !strings.Contains(err.Error(), "from a backup") {
 		t.Errorf("after something was signed: %v", err)
 	}
 }
 
 func TestARotationOfTheKeyOfCheckpointsSurvivesACrashAtEachStep(t *testing.T) {
 	dir, log := t.TempDir(), &commandtest.Memory{}
-	if _, err := createCheckpointKeys(dir); err != nil {
+	if _, err := createCheckpointKeys(t.Context(), folderOf(dir)); err != nil {
 		t.Fatal(err)
 	}
 	c := reopenedCheckpoints(t, dir)
-	if err := c.prepare(tomorrow); err != nil {
+	if err := c.prepare(t.Context(), tomorrow); err != nil {
 		t.Fatal(err)
 	}
 	// A crash after step 1: the server works on with the old key, and says so.
@@ -89,7 +89,7 @@ func TestARotationOfTheKeyOfCheckpointsSurvivesACrashAtEachStep(t *testing.T) {
 		t.Errorf("after step 1 it is signed by %v", by)
 	}
 	next := *c.doc.Next
-	if err := c.prepare(tomorrow.Add(time.Hour)); err != nil || *c.doc.Next != next {
+	if err := c.prepare(t.Context(), tomorrow.Add(time.Hour)); err != nil || *c.doc.Next != next {
 		t.Errorf("a second try makes another key, %v", err)
 	}
 	// The fact is stored and the answer lost; somebody tries again.
@@ -133,7 +133,7 @@ func TestARotationOfTheKeyOfCheckpointsSurvivesACrashAtEachStep(t *testing.T) {
 
 func TestKeysOfCheckpointsThatAreNotTheLogsAreRefused(t *testing.T) {
 	dir, log := t.TempDir(), &commandtest.Memory{}
-	c, err := createCheckpointKeys(dir)
+	c, err := createCheckpointKeys(t.Context(), folderOf(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +143,9 @@ func TestKeysOfCheckpointsThatAreNotTheLogsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range []func() error{
-		func() error { return c.prepare(tomorrow) },
+		func() error { return c.prepare(t.Context(), tomorrow) },
 		func() error { return c.record(t.Context(), log, operator, tomorrow) },
-		c.finish,
+		func() error { return c.finish(t.Context()) },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestKeysOfCheckpointsThatAreNotTheLogsAreRefused(t *testing.T) {
 	if _, err := c.settle(t.Context(), &commandtest.Memory{}); err == nil {
 		t.Error("keys that the log knows nothing of are taken")
 	}
-	other, err := createCheckpointKeys(t.TempDir())
+	other, err := createCheckpointKeys(t.Context(), folderOf(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestKeysOfCheckpointsThatAreNotTheLogsAreRefused(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := openCheckpointKeys(dir)
+		opened, err := openCheckpointKeys(t.Context(), folderOf(dir))
 		if err == nil {
 			_, err = opened.settle(t.Context(), log)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ func checkpointKeyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			keys, err := openCheckpointKeys(s.path("keys"))
+			keys, err := shownCheckpointKeys(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
@@ -39,36 +40,26 @@ func checkpointKeyRotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "make a fresh key of checkpoints, beside which the old one signs for a while",
-		Long: "Makes a fresh key of checkpoints in SB_DATA_DIR, and records it. The old key signs as well for 30 days, so whoever\n" +
+		Long: "Makes a fresh key of checkpoints, and records it. The old key signs as well for 30 days, so whoever\n" +
 			"knows it has that time to add the new one: it is printed, and belongs into the policies of auditors and the\n" +
 			"configurations of witnesses. With --now, for a key that leaked, the old key signs no more.\n" +
-			"The server must not be running.",
+			"A server with a data directory must not be running; servers on your own NATS and Postgres take the key up within seconds.",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "the old key has leaked: end it at once")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		var begun bool
-		return offline(cmd.Context(),
-			func(s settings) error {
-				before, err := openCheckpointKeys(s.path("keys"))
-				if err == nil {
-					begun = before.doc.Next != nil
-				}
-				return err
-			},
-			func(st *stack) error { return rotateCheckpoints(cmd, st, begun, now) })
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return offline(cmd.Context(), func(st *stack) error { return rotateCheckpoints(cmd, st, now) })
 	}
 	return cmd
 }
 
-// rotateCheckpoints rotates the key of a control plane that does not run. Begun says that a
-// rotation was on disk before the log was asked.
-func rotateCheckpoints(cmd *cobra.Command, st *stack, begun, now bool) error {
+// rotateCheckpoints rotates the key. Servers that run elsewhere notice, and take it up ([stack.moved]).
+func rotateCheckpoints(cmd *cobra.Command, st *stack, now bool) error {
 	keys, out := st.keys.checkpoints, cmd.OutOrStdout()
 	tell := func() {
 		fmt.Fprintf(out, "auditors and witnesses have to follow: their policies need the new key\n%s\n", keys.public()[keys.doc.Serial-1])
 	}
-	if begun && keys.doc.Next == nil {
+	if keys.finished {
 		// The start found it in the log.
 		fmt.Fprintf(out, "a rotation that a crash had interrupted is finished: the key of checkpoints has serial %d now\n", keys.doc.Serial)
 		tell()
@@ -79,7 +70,7 @@ func rotateCheckpoints(cmd *cobra.Command, st *stack, begun, now bool) error {
 	if now {
 		until = at
 	}
-	if err := keys.prepare(until); err != nil {
+	if err := keys.prepare(cmd.Context(), until); err != nil {
 		return err
 	}
 	until = keys.doc.Next.PreviousUntil
@@ -89,7 +80,7 @@ func rotateCheckpoints(cmd *cobra.Command, st *stack, begun, now bool) error {
 	if err := keys.record(cmd.Context(), st.store, operator, at); err != nil {
 		return err
 	}
-	if err := keys.finish(); err != nil {
+	if err := keys.finish(cmd.Context()); err != nil {
 		return err
 	}
 	if _, err := keys.signer(time.Now()); err != nil { // a key that has ended leaves the disk now
@@ -98,4 +89,17 @@ func rotateCheckpoints(cmd *cobra.Command, st *stack, begun, now bool) error {
 	fmt.Fprintf(out, "the key of checkpoints has serial %d now; the one before signs as well until %s\n", keys.doc.Serial, until.Format(time.RFC3339))
 	tell()
 	return nil
+}
+
+// shownCheckpointKeys opens the keys where the log is not asked, also beside a running server.
+func shownCheckpointKeys(ctx context.Context, s settings) (*checkpointKeys, error) {
+	if s.DatabaseURL == "" {
+		return openCheckpointKeys(ctx, &keyFolder{dir: s.path("keys")})
+	}
+	ring, done, err := openRing(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return openCheckpointKeys(ctx, ring)
 }

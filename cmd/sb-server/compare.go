@@ -14,7 +14,6 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
-	"secretsbridge/internal/postgres"
 	"secretsbridge/projections"
 	"secretsbridge/worker"
 )
@@ -53,7 +52,7 @@ type looked struct {
 
 // comparer compares views and audit with the log, by itself and when somebody asks.
 type comparer struct {
-	owner  func() string // the DSN of the owner's login
+	db     *database
 	pool   *pgxpool.Pool
 	log    command.Log
 	feed   command.Feed
@@ -66,7 +65,7 @@ type comparer struct {
 }
 
 func (st *stack) openComparer() *comparer {
-	return &comparer{owner: st.database.OwnerDSN, pool: st.pool, log: st.store, feed: st.store, logger: st.log, last: map[look]looked{}}
+	return &comparer{db: st.database, pool: st.pool, log: st.store, feed: st.store, logger: st.log, last: map[look]looked{}}
 }
 
 // looked is what the last looks of this server found.
@@ -78,7 +77,7 @@ func (c *comparer) looked() map[look]looked {
 
 // compare is [projections.Compare] with a login that lasts as long as it does.
 func (c *comparer) compare(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error) {
-	owner, err := postgres.Open(ctx, c.owner())
+	owner, err := c.db.openOwner(ctx)
 	if err != nil {
 		return projections.Comparison{}, err
 	}

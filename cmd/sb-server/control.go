@@ -36,7 +36,7 @@ type control struct {
 	rows     store.Envelopes
 	log      command.Log
 	logger   *slog.Logger
-	probe    string // path of the probe, which moves with everything else
+	ring     keyring // has the probe, which moves with everything else
 
 	invite func(context.Context, guest) (guestLink, error)
 
@@ -46,7 +46,7 @@ type control struct {
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, probe: st.settings.probePath(), invite: st.invite,
+		logger: st.log, ring: st.keys.ring, invite: st.invite,
 	}
 }
 
@@ -191,7 +191,7 @@ func (c *control) rewrap(w http.ResponseWriter, r *http.Request) {
 		return flush.Flush()
 	})
 	if err == nil && done.Failed == 0 {
-		err = writeProbe(r.Context(), c.keys, c.probe)
+		err = writeProbe(r.Context(), c.keys, c.ring)
 	}
 	if begun {
 		err = errors.Join(err, c.finish(r.Context(), done, err))

@@ -79,7 +79,7 @@ func newDesk(t *testing.T, envelopes int) *desk {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	c := &control{
-		settings: d.settings.KMS, keys: d.keys, rows: d.rows, log: d.log, logger: slog.New(slog.DiscardHandler), probe: d.settings.probePath(),
+		settings: d.settings.KMS, keys: d.keys, rows: d.rows, log: d.log, logger: slog.New(slog.DiscardHandler), ring: folderOf(d.settings.path("keys")),
 	}
 	go func() { ended <- c.serve(ctx, controlPath(d.settings)) }()
 	t.Cleanup(func() {
@@ -200,7 +200,7 @@ func TestAnOperatorRotatesAndRewraps(t *testing.T) {
 	if diff := cmp.Diff(want, d.facts(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if probe, err := os.ReadFile(d.settings.probePath()); err != nil || !strings.Contains(string(probe), key) {
+	if probe, err := os.ReadFile(d.settings.path("keys", probeFile)); err != nil || !strings.Contains(string(probe), key) {
 		t.Errorf("the probe was not moved: %s, %v", probe, err)
 	}
 }
@@ -277,7 +277,7 @@ func TestARewrapFailsWhereAnEnvelopeDoes(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "1 do not open") || !strings.Contains(out, "done: 2 moved, 1 failed") {
 		t.Errorf("rewrap: %s, %v", out, err)
 	}
-	probe, err := os.ReadFile(d.settings.probePath())
+	probe, err := os.ReadFile(d.settings.path("keys", probeFile))
 	if key, _ := d.keys.PrimaryKeyID(t.Context()); err != nil || strings.Contains(string(probe), key) {
 		t.Errorf("the probe left the old key, which is still needed: %v", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,9 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if s.DatabaseURL != "" || s.external() {
+		return errors.New("SB_DATABASE_URL and SB_NATS_URL are for sb-server serve: unset them, because dev starts its own")
+	}
 	agent, err := newDemoAgent(s, vault)
 	if err != nil {
 		return err
@@ -76,14 +80,22 @@ func dev(ctx context.Context, s settings, out io.Writer) error {
 		return fmt.Errorf("%w: set SB_HTTP_ADDR to a free address", err)
 	}
 	defer listener.Close()
-	st, err := openStack(ctx, s, s.logger(), ca, dir.fresh)
+	leaf, err := ca.serve(hostOf(s.LeafAddr))
+	if err != nil {
+		return err
+	}
+	api, err := ca.serve(hostOf(s.HTTPAddr))
+	if err != nil {
+		return err
+	}
+	st, err := openStack(ctx, s, s.logger(), ground{leafTLS: leaf, leafCA: string(ca.pem), fresh: dir.fresh})
 	if err != nil {
 		return err
 	}
 	defer st.close()
 	return st.run(ctx, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return st.serveAPI(ctx, listener, ca) })
+		group.Go(func() error { return st.serveAPI(ctx, listener, api) })
 		group.Go(func() error { return st.serveOps(ctx) })
 		group.Go(func() error { return st.control().serve(ctx, controlPath(s)) })
 		group.Go(func() error {
@@ -147,16 +159,12 @@ func (st *stack) prepareDemo(ctx context.Context, agent *demoAgentProcess, url, 
 }
 
 // serveAPI serves people, the CLI and enrolling agents until ctx ends.
-func (st *stack) serveAPI(ctx context.Context, listener net.Listener, ca *authority) error {
-	tls, err := ca.serve(hostOf(st.settings.HTTPAddr))
-	if err != nil {
-		return err
-	}
+func (st *stack) serveAPI(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	api, err := st.api()
 	if err != nil {
 		return err
 	}
-	return serve(ctx, web.Server(api, tls, st.log), func(srv *http.Server) error { return srv.ServeTLS(listener, "", "") })
+	return serve(ctx, web.Server(api, config, st.log), func(srv *http.Server) error { return srv.ServeTLS(listener, "", "") })
 }
 
 // serve runs a server until ctx ends and then lets it finish what is under way.

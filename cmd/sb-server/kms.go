@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
+	"os"
 	"strings"
 	"time"
 
@@ -92,22 +92,23 @@ func (s settings) validateKMS() error {
 
 // openKMS opens the configured key manager and proves that it can serve and that it
 // opens what was sealed before. New local keys are made only where nothing was stored.
-func openKMS(ctx context.Context, s settings, fresh bool) (kms.KeyManager, error) {
+func openKMS(ctx context.Context, s settings, fresh bool, ringOf func(kms.KeyManager) keyring) (kms.KeyManager, keyring, error) {
 	ctx, cancel := context.WithTimeout(ctx, kmsStartTimeout)
 	defer cancel()
 	km, err := s.backend(ctx, fresh)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	ring := ringOf(km)
 	err = km.Check(ctx)
 	if err == nil {
-		err = proveProbe(ctx, km, s.probePath())
+		err = proveProbe(ctx, km, ring)
 	}
 	if err != nil {
 		closeKMS(km)
-		return nil, fmt.Errorf("key manager %s cannot serve: %w", s.KMS.Backend, err)
+		return nil, nil, fmt.Errorf("key manager %s cannot serve: %w", s.KMS.Backend, err)
 	}
-	return km, nil
+	return km, ring, nil
 }
 
 func (s settings) backend(ctx context.Context, fresh bool) (kms.KeyManager, error) {
@@ -125,13 +126,14 @@ func (s settings) backend(ctx context.Context, fresh bool) (kms.KeyManager, erro
 	case kmsAWS:
 		return awskms.Open(ctx, awskms.Config{Key: k.AWSKey, OldKeys: k.AWSOldKeys, MACKey: k.AWSMACKey, Endpoint: k.AWSEndpoint})
 	}
+	if err := os.MkdirAll(s.path("keys"), 0o700); err != nil {
+		return nil, err
+	}
 	cfg := local.Config{Path: s.path("keys", "kms.json"), Production: s.Profile == production}
 	return openOrCreate(fresh,
 		func() (*local.Keys, error) { return local.Open(cfg) },
 		func() (*local.Keys, error) { return local.Create(cfg) })
 }
-
-func (s settings) probePath() string { return filepath.Join(s.path("keys"), "kms-probe.json") }
 
 // howToRotate is what an operator runs where the key manager rotates by itself.
 func (k kmsSettings) howToRotate() string {

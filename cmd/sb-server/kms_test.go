@@ -51,7 +51,7 @@ func startKMS(t *testing.T, dir string, fresh bool, k kmsSettings) (kms.KeyManag
 	if err := os.MkdirAll(s.path("keys"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	km, err := openKMS(context.Background(), s, fresh)
+	km, _, err := openKMS(context.Background(), s, fresh, func(kms.KeyManager) keyring { return folderOf(s.path("keys")) })
 	if err == nil {
 		t.Cleanup(func() { closeKMS(km) })
 	}

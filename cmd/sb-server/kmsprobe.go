@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"secretsbridge/kms"
 	"secretsbridge/seal"
+	"secretsbridge/store"
 )
 
 // kmsProbe is a wrapped data key that is good for nothing but to be unwrapped at each
@@ -22,6 +22,8 @@ type kmsProbe struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+const probeFile = "kms-probe.json"
+
 const probeFormat = "secretsbridge kms probe v1"
 
 func probeContext() kms.EncryptionContext {
@@ -29,14 +31,18 @@ func probeContext() kms.EncryptionContext {
 }
 
 // proveProbe opens the probe of an earlier start, or makes the first one.
-func proveProbe(ctx context.Context, km kms.KeyManager, path string) error {
-	raw, err := os.ReadFile(path)
+func proveProbe(ctx context.Context, km kms.KeyManager, ring keyring) error {
+	raw, _, err := ring.Read(ctx, probeFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return writeProbe(ctx, km, path)
+		if err := writeProbe(ctx, km, ring); err != nil {
+			return err
+		}
+		raw, _, err = ring.Read(ctx, probeFile) // another server may have made it
 	}
 	if err != nil {
 		return fmt.Errorf("read the probe: %w", err)
 	}
+	path := ring.Where(probeFile)
 	var p kmsProbe
 	if err := json.Unmarshal(raw, &p); err != nil || p.Format != probeFormat {
 		return fmt.Errorf("%s is damaged: bring it back from a backup", path)
@@ -63,7 +69,7 @@ func proveProbe(ctx context.Context, km kms.KeyManager, path string) error {
 
 // writeProbe wraps a fresh probe under the primary key. After everything was moved to
 // that key, the older one is not needed for the next start either.
-func writeProbe(ctx context.Context, km kms.KeyManager, path string) error {
+func writeProbe(ctx context.Context, km kms.KeyManager, ring keyring) error {
 	key := seal.NewDataKey()
 	defer key.Zero()
 	w, err := km.Wrap(ctx, key, probeContext())
@@ -74,11 +80,18 @@ func writeProbe(ctx context.Context, km kms.KeyManager, path string) error {
 	if p.Fingerprint, err = probeFingerprint(ctx, km); err != nil {
 		return fmt.Errorf("make the probe: %w", err)
 	}
-	raw, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return fmt.Errorf("make the probe: %w", err)
+	before, revision, err := ring.Read(ctx, probeFile)
+	clear(before)
+	if errors.Is(err, fs.ErrNotExist) {
+		revision, err = 0, nil
 	}
-	return writeFile(path, append(raw, '\n'), 0o600)
+	if err == nil {
+		_, err = putKey(ctx, ring, probeFile, revision, p)
+	}
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrConflict) {
+		return nil // another server made one just now
+	}
+	return err
 }
 
 func probeFingerprint(ctx context.Context, km kms.KeyManager) (string, error) {

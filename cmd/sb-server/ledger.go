@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,17 +18,6 @@ import (
 	"secretsbridge/store"
 	"secretsbridge/transparency"
 )
-
-// openCheckpoints opens the keys that sign checkpoints. It comes after the database, which knows
-// whether any was ever signed.
-func (st *stack) openCheckpoints(ctx context.Context, fresh bool) (err error) {
-	_, err = store.Checkpoints{Pool: st.pool}.Latest(ctx)
-	if err != nil && !errors.Is(err, ledger.ErrNoCheckpoint) {
-		return err
-	}
-	st.keys.checkpoints, err = openOrCreateCheckpointKeys(st.settings.path("keys"), fresh || err != nil)
-	return err
-}
 
 // openLedger makes the keeper of the log's proof.
 func (st *stack) openLedger(ctx context.Context) error {

@@ -26,7 +26,11 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(), rebuildCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), &cobra.Command{
+	root.AddCommand(
+		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
+		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
+	)
+	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
 	})

@@ -6,32 +6,25 @@ import (
 	"os"
 )
 
-// offline opens the data directory of a server that does not run, for one command. first,
-// if there is one, comes before anything in it is opened.
-func offline(ctx context.Context, first func(settings) error, do func(*stack) error) error {
+// offline opens what a server stands on, for one command. A server that has a data directory must
+// not run meanwhile; with the operator's NATS and Postgres this is one server more.
+func offline(ctx context.Context, do func(*stack) error) error {
 	s, err := loadSettings()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(s.path("nats")); err != nil {
+	if _, err := os.Stat(s.path("nats")); err != nil && !s.external() {
 		return fmt.Errorf("%s is no data directory of sb-server: set SB_DATA_DIR", s.DataDir)
 	}
-	dir, err := openDataDir(s)
-	if err != nil {
-		return err
-	}
-	defer dir.close()
-	if first != nil {
-		if err := first(s); err != nil {
+	if s.local() {
+		dir, err := openDataDir(s)
+		if err != nil {
 			return err
 		}
+		defer dir.close()
 	}
-	ca, err := openCA(s.DataDir)
-	if err != nil {
-		return err
-	}
-	s.LeafAddr = "127.0.0.1:0" // nobody is to link meanwhile
-	st, err := openStack(ctx, s, s.logger(), ca, false)
+	// Without a port for agents: nobody is to link meanwhile.
+	st, err := openStack(ctx, s, s.logger(), ground{})
 	if err != nil {
 		return err
 	}

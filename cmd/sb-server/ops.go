@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,9 @@ import (
 
 // opsTimeout bounds one look at whether the server can work.
 const opsTimeout = 2 * time.Second
+
+// errDraining says that the server was told to stop.
+var errDraining = errors.New("this server stops")
 
 // serveOps answers the operator's probes on a port of their own: /healthz says that the
 // process lives, /readyz that it can do its work now, and /metrics what it does.
@@ -39,6 +43,9 @@ func (st *stack) serveOps(ctx context.Context) error {
 // ready reports what keeps this server from working: Postgres, the log, its settings or
 // its store, or views that do not follow.
 func (st *stack) ready(ctx context.Context) error {
+	if st.draining.Load() {
+		return errDraining
+	}
 	if err := st.pool.Ping(ctx); err != nil {
 		return err
 	}

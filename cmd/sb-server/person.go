@@ -100,7 +100,7 @@ func personCommand() *cobra.Command {
 			if !errors.Is(err, errNoServer) {
 				return err
 			}
-			return offline(cmd.Context(), nil, func(st *stack) error {
+			return offline(cmd.Context(), func(st *stack) error {
 				return st.withRights(cmd.Context(), func(ctx context.Context) error {
 					l, err := st.invite(ctx, g)
 					if err != nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"secretsbridge/internal/postgres"
 	"secretsbridge/projections"
 	"secretsbridge/web"
 )
@@ -18,16 +17,16 @@ func rebuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild",
 		Short: "drop the views and the audit and fold them again from the log",
-		Long: "Drops the views and the audit of SB_DATA_DIR and folds them again from the log; the result has the\n" +
+		Long: "Drops the views and the audit and folds them again from the log; the result has the\n" +
 			"same bytes. With --verify nothing is dropped: the log is folded beside them and differences are named.\n" +
-			"The server must not be running.",
+			"No server may be running. With your own Postgres it needs SB_DATABASE_OWNER_URL.",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "only compare, and fail if anything differs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		return offline(ctx, nil, func(st *stack) error {
-			owner, err := postgres.Open(ctx, st.database.OwnerDSN())
+		return offline(ctx, func(st *stack) error {
+			owner, err := st.database.openOwner(ctx)
 			if err != nil {
 				return err
 			}

@@ -25,6 +25,9 @@ func (st *stack) followRights(ctx context.Context) error {
 		if errors.Is(err, command.ErrLogUnsafe) {
 			return err
 		}
+		if newer := newerLog(err); newer != nil {
+			return newer
+		}
 		st.log.Warn("rights stand still and are tried again", "err", err)
 		select {
 		case <-ctx.Done():

@@ -42,6 +42,17 @@ type settings struct {
 	GitOpsEach   time.Duration `env:"SB_GITOPS_EACH" envDefault:"15s"`
 	GitOpsLimit  time.Duration `env:"SB_GITOPS_LIMIT" envDefault:"30m"`
 
+	DatabaseURL      string `env:"SB_DATABASE_URL"`       // of the application's login; empty: a private Postgres
+	DatabaseOwnerURL string `env:"SB_DATABASE_OWNER_URL"` // of the login that owns the schemas
+
+	NATS       natsSettings
+	LeafURLs   []string `env:"SB_LEAF_URLS"`    // what agents are told; empty: where the embedded NATS listens
+	LeafCAFile string   `env:"SB_LEAF_CA_FILE"` // what agents are told to trust
+
+	TLSCertFile string        `env:"SB_TLS_CERT_FILE"`
+	TLSKeyFile  string        `env:"SB_TLS_KEY_FILE"`
+	DrainDelay  time.Duration `env:"SB_DRAIN_DELAY" envDefault:"5s"`
+
 	PublicURL string `env:"SB_PUBLIC_URL"` // empty: https:// and HTTPAddr
 
 	OpenRequests int `env:"SB_OPEN_REQUESTS" envDefault:"200"`
@@ -123,6 +134,7 @@ func loadSettings() (settings, error) {
 		value     time.Duration
 		low, high time.Duration
 	}{
+		{"SB_DRAIN_DELAY", s.DrainDelay, 0, time.Minute},
 		{"SB_PENDING_TTL", s.PendingTTL, time.Second, 30 * 24 * time.Hour},
 		{"SB_APPROVAL_TTL", s.ApprovalTTL, time.Second, 7 * 24 * time.Hour},
 		{"SB_REVEAL_TTL", s.RevealTTL, time.Second, 24 * time.Hour},
@@ -148,7 +160,7 @@ func loadSettings() (settings, error) {
 	if d := s.CompareEach; d != 0 && (d < time.Minute || d > 24*time.Hour) {
 		return settings{}, fmt.Errorf("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
 	}
-	return s, errors.Join(s.validateKMS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
+	return s, errors.Join(s.validateKMS(), s.validateNATS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.
@@ -215,6 +227,12 @@ func fieldOf(in reflect.Type, name string) (reflect.StructField, bool) {
 	}
 	return reflect.StructField{}, false
 }
+
+// external reports that NATS is the operator's cluster.
+func (s settings) external() bool { return len(s.NATS.URLs) > 0 }
+
+// local reports that the data directory holds what only one process may use.
+func (s settings) local() bool { return !s.external() || s.DatabaseURL == "" }
 
 func (s settings) path(elem ...string) string {
 	return filepath.Join(append([]string{s.DataDir}, elem...)...)

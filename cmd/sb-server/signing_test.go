@@ -19,7 +19,7 @@ var tomorrow = time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
 
 func reopened(t *testing.T, dir string) *signingKeys {
 	t.Helper()
-	s, err := openSigning(dir)
+	s, err := openSigning(t.Context(), folderOf(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +30,13 @@ func reopened(t *testing.T, dir string) *signingKeys {
 // own would.
 func rotated(t *testing.T, dir string, log command.Log) *signingKeys {
 	t.Helper()
-	if err := reopened(t, dir).prepare(tomorrow); err != nil {
+	if err := reopened(t, dir).prepare(t.Context(), tomorrow); err != nil {
 		t.Fatal(err)
 	}
 	if err := reopened(t, dir).record(t.Context(), log, operator, tomorrow); err != nil {
 		t.Fatal(err)
 	}
-	if err := reopened(t, dir).finish(); err != nil {
+	if err := reopened(t, dir).finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return reopened(t, dir)
@@ -88,12 +88,12 @@ func TestASigningKeyOfTheOldFormatIsReadAndReplaced(t *testing.T) {
 
 func TestARotationOfTheSigningKeySurvivesACrashAtEachStep(t *testing.T) {
 	dir, log := t.TempDir(), &commandtest.Memory{}
-	s, err := createSigning(dir)
+	s, err := createSigning(t.Context(), folderOf(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := s.key.Public()
-	if err := s.prepare(tomorrow); err != nil {
+	if err := s.prepare(t.Context(), tomorrow); err != nil {
 		t.Fatal(err)
 	}
 	// A crash after step 1: the server works on with the old key, and says so.
@@ -102,7 +102,7 @@ func TestARotationOfTheSigningKeySurvivesACrashAtEachStep(t *testing.T) {
 		t.Fatalf("after step 1: %t, %v", begun, err)
 	}
 	statement, _, _ := s.next()
-	if err := s.prepare(tomorrow.Add(time.Hour)); err != nil {
+	if err := s.prepare(t.Context(), tomorrow.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if same, _, _ := s.next(); same != statement {
@@ -130,7 +130,7 @@ func TestARotationOfTheSigningKeySurvivesACrashAtEachStep(t *testing.T) {
 
 func TestKeysThatAreNotTheLogsAreRefused(t *testing.T) {
 	dir, log := t.TempDir(), &commandtest.Memory{}
-	if _, err := createSigning(dir); err != nil {
+	if _, err := createSigning(t.Context(), folderOf(dir)); err != nil {
 		t.Fatal(err)
 	}
 	backup, err := os.ReadFile(filepath.Join(dir, "signing.json"))
@@ -145,7 +145,7 @@ func TestKeysThatAreNotTheLogsAreRefused(t *testing.T) {
 		t.Errorf("older keys than the log's: %v", err)
 	}
 	other := t.TempDir()
-	if _, err := createSigning(other); err != nil {
+	if _, err := createSigning(t.Context(), folderOf(other)); err != nil {
 		t.Fatal(err)
 	}
 	foreign := rotated(t, other, &commandtest.Memory{})
@@ -162,7 +162,7 @@ func TestKeysThatAreNotTheLogsAreRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "signing.json"), []byte(raw), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openSigning(dir); err == nil {
+		if _, err := openSigning(t.Context(), folderOf(dir)); err == nil {
 			t.Errorf("%s: opened", name)
 		}
 	}

@@ -25,31 +25,24 @@ func signingRotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "make a fresh signing key, which the old one vouches for",
-		Long: "Makes a fresh signing key in SB_DATA_DIR. Agents learn of it by themselves, also those that are away now;\n" +
+		Long: "Makes a fresh signing key. Agents learn of it by themselves, also those that are away now;\n" +
 			"what the old key signed stays good for 8 days. People have to follow: who has SB_SERVER_KEY needs the new key, which\n" +
 			"is printed, and all others sign in again with sb login. With --now, for a key that leaked, the old key counts no longer:\n" +
 			"jobs that wait in the queue are refused by agents, and have to be asked for again.\n" +
-			"The server must not be running.",
+			"A server with a data directory must not be running; servers on your own NATS and Postgres take the key up within seconds.",
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "the old key has leaked: end it at once")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		var before *signingKeys
-		return offline(cmd.Context(),
-			func(s settings) error {
-				before, err = openSigning(s.path("keys"))
-				return err
-			},
-			func(st *stack) error { return rotateSigning(cmd, st, before, now) })
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return offline(cmd.Context(), func(st *stack) error { return rotateSigning(cmd, st, now) })
 	}
 	return cmd
 }
 
-// rotateSigning rotates the key of a control plane that does not run. Before are the keys
-// as they were before the log was asked.
-func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool) error {
+// rotateSigning rotates the key. Servers that run elsewhere notice, and take it up ([stack.moved]).
+func rotateSigning(cmd *cobra.Command, st *stack, now bool) error {
 	keys, out := st.keys.signing, cmd.OutOrStdout()
-	if before.doc.Next != nil && keys.doc.Next == nil {
+	if keys.finished {
 		// The start found it in the log.
 		fmt.Fprintf(out, "a rotation that a crash had interrupted is finished: the signing key has serial %d now\n", keys.doc.Serial)
 		tellPeople(out, keys.key.Public().String())
@@ -60,7 +53,7 @@ func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool)
 	if now {
 		until = at
 	}
-	if err := keys.prepare(until); err != nil {
+	if err := keys.prepare(cmd.Context(), until); err != nil {
 		return err
 	}
 	statement, _, err := keys.next()
@@ -73,7 +66,7 @@ func rotateSigning(cmd *cobra.Command, st *stack, before *signingKeys, now bool)
 	if err := keys.record(cmd.Context(), st.store, operator, at); err != nil {
 		return err
 	}
-	if err := keys.finish(); err != nil {
+	if err := keys.finish(cmd.Context()); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "the signing key has serial %d now; earlier ones count until %s\n",

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	natsgo "github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
@@ -25,7 +24,6 @@ import (
 	"secretsbridge/integrations"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
-	"secretsbridge/internal/postgres"
 	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/ledger"
@@ -46,9 +44,10 @@ type stack struct {
 	log      *slog.Logger
 	keys     keys
 
-	database *postgres.Private
+	ground   ground
+	database *database
 	pool     *pgxpool.Pool
-	hub      *nats.Hub
+	broker   broker
 	core     *natsgo.Conn
 	streams  *nats.Streams
 	store    *nats.Store
@@ -79,50 +78,25 @@ type stack struct {
 	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
 
-	alarm sync.Once // says what is wrong with the log
-}
-
-// openDatabase starts the private Postgres and brings its schemas up to date.
-func openDatabase(ctx context.Context, s settings, log *slog.Logger) (*postgres.Private, *pgxpool.Pool, error) {
-	database, err := postgres.StartPrivate(ctx, postgres.Config{Dir: s.path("postgres"), Log: log})
-	if err != nil {
-		return nil, nil, err
-	}
-	pool, err := func() (*pgxpool.Pool, error) {
-		owner, err := pgx.Connect(ctx, database.OwnerDSN())
-		if err != nil {
-			return nil, fmt.Errorf("connect to Postgres: %w", err)
-		}
-		defer owner.Close(ctx)
-		if err := errors.Join(store.Migrate(ctx, owner), projections.Migrate(ctx, owner)); err != nil {
-			return nil, err
-		}
-		return postgres.Open(ctx, database.AppDSN())
-	}()
-	if err != nil {
-		database.Stop()
-		return nil, nil, err
-	}
-	return database, pool, nil
+	alarm    sync.Once   // says what is wrong with the log
+	draining atomic.Bool // nobody new is to come
 }
 
 // openStack starts everything that others connect to and proves that the log is what
 // it must be. The caller closes it.
-func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority, fresh bool) (_ *stack, err error) {
-	st := &stack{settings: s, log: log}
+func openStack(ctx context.Context, s settings, log *slog.Logger, g ground) (_ *stack, err error) {
+	st := &stack{settings: s, log: log, ground: g}
 	defer func() {
 		if err != nil {
 			raise(log, err)
 			st.close()
 		}
 	}()
-	if st.keys, err = openKeys(ctx, s, fresh); err != nil {
+	if st.database, err = openDatabase(ctx, s, log); err != nil {
 		return nil, err
 	}
-	if st.database, st.pool, err = openDatabase(ctx, s, log); err != nil {
-		return nil, err
-	}
-	if err = st.openCheckpoints(ctx, fresh); err != nil {
+	st.pool = st.database.pool
+	if st.keys, err = openKeyring(ctx, s, st.database, log, g.fresh); err != nil {
 		return nil, err
 	}
 	if err = st.openRows(ctx); err != nil {
@@ -131,7 +105,7 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	st.people, st.sessions = store.People{Pool: st.pool, Rows: st.rows}, store.Sessions{Pool: st.pool, Rows: st.rows}
 	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
-	if err = st.openNATS(ctx, ca); err != nil {
+	if err = st.openNATS(ctx); err != nil {
 		return nil, err
 	}
 	begun, err := st.keys.signing.settle(ctx, st.store)
@@ -144,37 +118,51 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, ca *authority,
 	if err = st.openLedger(ctx); err != nil {
 		return nil, err
 	}
-	st.assemble(string(ca.pem))
+	st.assemble()
 	return st, nil
 }
 
-func (st *stack) openNATS(ctx context.Context, ca *authority) error {
-	cert, err := ca.serve(hostOf(st.settings.LeafAddr))
-	if err != nil {
-		return err
+// openBroker connects to the operator's cluster, or starts the embedded hub. What it returns lets
+// agents in.
+func (st *stack) openBroker(ctx context.Context) (open func(), err error) {
+	if st.settings.external() {
+		return func() {}, st.openCluster(ctx)
 	}
 	// Agents may knock before the gateway is there; they try again after a second.
 	var registry atomic.Pointer[nats.Registry]
 	answer := nats.Registry(st.agentOf)
-	st.hub, err = nats.StartHub(nats.HubConfig{
-		Authority: st.keys.links, Dir: st.settings.path("nats"), LeafAddr: st.settings.LeafAddr, TLS: cert, Logger: st.log,
+	config := nats.HubConfig{
+		Authority: st.keys.links, Dir: st.settings.path("nats"), Logger: st.log,
 		Registry: func(ctx context.Context, account string) (nats.Agent, error) {
 			if r := registry.Load(); r != nil {
 				return (*r)(ctx, account)
 			}
 			return nats.Agent{}, nats.ErrUnknownAccount
 		},
-	})
+	}
+	if st.ground.leafTLS != nil {
+		config.LeafAddr, config.TLS = st.settings.LeafAddr, st.ground.leafTLS
+	}
+	hub, err := nats.StartHub(config)
+	if err != nil {
+		return nil, err
+	}
+	st.broker = hub
+	return func() { registry.Store(&answer) }, nil
+}
+
+func (st *stack) openNATS(ctx context.Context) error {
+	open, err := st.openBroker(ctx)
 	if err != nil {
 		return err
 	}
 	if err := st.provision(ctx); err != nil {
 		return err
 	}
-	if st.core, err = st.hub.Connect("sb-server"); err != nil {
+	if st.core, err = st.broker.Connect("sb-server"); err != nil {
 		return err
 	}
-	if st.streams, err = nats.NewStreams(st.core, 1, st.hub.Durability, st.log); err != nil {
+	if st.streams, err = nats.NewStreams(st.core, st.replicas(), st.broker.Durability, st.log); err != nil {
 		return err
 	}
 	if err := st.streams.Prove(ctx); err != nil {
@@ -202,14 +190,17 @@ func (st *stack) openNATS(ctx context.Context, ca *authority) error {
 	if st.caches, err = nats.OpenCaches(ctx, st.core); err != nil {
 		return err
 	}
-	// The hub of this process is reached from nowhere else: whoever held a lease is dead.
-	if err := st.leases.Vacate(ctx); err != nil {
-		return err
+	// An embedded hub is reached from nowhere else: whoever held a lease is dead. In a cluster
+	// another server holds it.
+	if !st.settings.external() {
+		if err := st.leases.Vacate(ctx); err != nil {
+			return err
+		}
 	}
 	if err := st.openWindows(ctx); err != nil {
 		return err
 	}
-	registry.Store(&answer)
+	open()
 	return nil
 }
 
@@ -231,14 +222,22 @@ func (st *stack) openWindows(ctx context.Context) error {
 	return err
 }
 
+// replicas is how many servers hold each stream.
+func (st *stack) replicas() int {
+	if st.settings.external() {
+		return st.settings.NATS.Replicas
+	}
+	return 1
+}
+
 // provision creates missing streams with rights that the running system has not.
 func (st *stack) provision(ctx context.Context) error {
-	nc, err := st.hub.ConnectProvisioner("sb-server provision")
+	nc, err := st.broker.ConnectProvisioner("sb-server provision")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	streams, err := nats.NewStreams(nc, 1, st.hub.Durability, st.log)
+	streams, err := nats.NewStreams(nc, st.replicas(), st.broker.Durability, st.log)
 	if err != nil {
 		return err
 	}
@@ -250,12 +249,12 @@ func (st *stack) provision(ctx context.Context) error {
 	return streams.Provision(ctx)
 }
 
-func (st *stack) assemble(caPEM string) {
+func (st *stack) assemble() {
 	st.custody = custody.New(custody.Config{
 		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
 		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 	})
-	credentials := nats.NewCredentials(st.keys.links, st.hub, 0)
+	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}
 	st.inventory = inventory.New(inventory.Config{
 		Log: st.store, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
@@ -276,7 +275,7 @@ func (st *stack) assemble(caPEM string) {
 		Log:    st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
 		Directory: views, Clusters: st.jobs, Rollouts: rollouts, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
-		Link:    func() gateway.Link { return gateway.Link{URLs: []string{st.hub.LeafURL()}, CA: caPEM} },
+		Link:    func() gateway.Link { return gateway.Link{URLs: st.leafURLs(), CA: st.ground.leafCA} },
 	})
 	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
 	st.accounts = st.openAccounts()
@@ -313,6 +312,9 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.guarded(st.streams.Watch(ctx, st.store)) })
 	group.Go(func() error { return st.guarded(st.ledger.Run(ctx)) })
 	group.Go(func() error { return st.guarded(st.witnesses.watch(ctx)) })
+	if cluster, ok := st.broker.(*nats.Cluster); ok {
+		group.Go(func() error { return cluster.Run(ctx, st.agentOf, st.accountsOfAgents) })
+	}
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.guarded(st.fold(ctx)) })
 	group.Go(func() error { return st.guarded(st.followRights(ctx)) })
@@ -350,6 +352,9 @@ func (st *stack) fold(ctx context.Context) error {
 		}
 		if errors.Is(err, command.ErrLogUnsafe) {
 			return err
+		}
+		if newer := newerLog(err); newer != nil {
+			return newer
 		}
 		st.log.Warn("views stand still and are tried again", "err", err)
 		select {
@@ -392,14 +397,11 @@ func (st *stack) close() {
 	if st.core != nil {
 		st.core.Close()
 	}
-	if st.hub != nil {
-		st.hub.Shutdown()
-	}
-	if st.pool != nil {
-		st.pool.Close()
+	if st.broker != nil {
+		st.broker.Shutdown()
 	}
 	if st.database != nil {
-		st.database.Stop()
+		st.database.close()
 	}
 	closeKMS(st.keys.wrapping)
 }

@@ -57,7 +57,7 @@ func Migrate(ctx context.Context, owner *pgx.Conn, files fs.FS, schema string) e
 		return fmt.Errorf("act as the owner of schema %s: %w", schema, err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	migrator, err := migrate.NewMigrator(ctx, conn, schema+".schema_version")
+	migrator, err := migrate.NewMigrator(ctx, conn, schema+"."+versionTable)
 	if err != nil {
 		return fmt.Errorf("migrate schema %s: %w", schema, err)
 	}
@@ -65,6 +65,14 @@ func Migrate(ctx context.Context, owner *pgx.Conn, files fs.FS, schema string) e
 		return fmt.Errorf("read the migrations of schema %s: %w", schema, err)
 	}
 	if err := migrator.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrate schema %s: %w", schema, err)
+	}
+	// The application looks whether it and the schema fit. Two grants at once would collide.
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, lockSchemas+"; GRANT SELECT ON "+name+"."+versionTable+" TO "+AppRole)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("migrate schema %s: %w", schema, err)
 	}
 	return nil
@@ -79,12 +87,15 @@ func connectAsOwner(ctx context.Context, owner *pgx.Conn, name string) (*pgx.Con
 	return pgx.ConnectConfig(ctx, config)
 }
 
+// lockSchemas has those who change schemas take turns.
+const lockSchemas = "SELECT pg_advisory_xact_lock(hashtext('secretsbridge schemas'))"
+
 // createSchema leaves alone what exists: IF NOT EXISTS asks for the right to create
 // even then, and two callers that both miss it would still collide.
 func createSchema(ctx context.Context, owner *pgx.Conn, name, schema string) error {
 	return pgx.BeginFunc(ctx, owner, func(tx pgx.Tx) error {
 		var exists bool
-		_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('secretsbridge schemas'))")
+		_, err := tx.Exec(ctx, lockSchemas)
 		if err != nil {
 			return err
 		}

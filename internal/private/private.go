@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Mode is that of the files.
@@ -64,6 +65,17 @@ func Read(path string) ([]byte, error) {
 		err = fmt.Errorf("%s is too large", path)
 	}
 	return content, err
+}
+
+// Exposed reports whether others may read or write a file that holds a secret. Group may read one that
+// root owns, in a process that is not root: so do Kubernetes, for a Secret with fsGroup, and systemd,
+// for a credential, give a file to one account. Who is in that group is then root's choice.
+func Exposed(info fs.FileInfo) bool {
+	allowed := fs.FileMode(0o700)
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid == 0 && os.Geteuid() != 0 {
+		allowed |= 0o040
+	}
+	return info.Mode().Perm()&^allowed != 0
 }
 
 // Dir refuses a directory in which others could put files of their own.

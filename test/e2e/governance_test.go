@@ -17,7 +17,7 @@ import (
 func (c *control) host(t testing.TB, args ...string) said {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "sb-server"), args...)
-	cmd.Env = append(clean(os.Environ()), "SB_DATA_DIR="+c.dir)
+	cmd.Env = append(append(clean(os.Environ()), "SB_DATA_DIR="+c.dir), c.env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

@@ -27,6 +27,49 @@ func (c *control) kms(t testing.TB, what string) string {
 	return string(out)
 }
 
+// transit is a Vault that is the key manager, as production has one.
+type transit struct {
+	root  *api.Client
+	token string   // that the server has
+	env   []string // of the server
+}
+
+func newTransit(t testing.TB) *transit {
+	t.Helper()
+	v := servers.Vault(t)
+	root, err := api.NewClient(&api.Config{Address: v.Address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root.SetToken(v.RootToken)
+	k := &transit{root: root}
+	k.write(t, "sys/mounts/transit", map[string]any{"type": "transit"})
+	k.write(t, "transit/keys/sb", map[string]any{"type": "aes256-gcm96"})
+	k.write(t, "transit/keys/sb-mac", map[string]any{"type": "hmac", "key_size": 32})
+	k.write(t, "sys/policies/acl/sb", map[string]any{"policy": `
+		path "transit/encrypt/sb"  { capabilities = ["update"] }
+		path "transit/decrypt/sb"  { capabilities = ["update"] }
+		path "transit/keys/sb"     { capabilities = ["read"] }
+		path "transit/hmac/sb-mac" { capabilities = ["update"] }
+		path "transit/keys/sb-mac" { capabilities = ["read"] }`})
+	k.token = k.write(t, "auth/token/create", map[string]any{"policies": []string{"sb"}}).Auth.ClientToken
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(k.token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.env = []string{"SB_KMS=vault-transit", "SB_KMS_TRANSIT_ADDR=" + v.Address, "SB_KMS_TRANSIT_KEY=sb", "SB_KMS_TRANSIT_TOKEN_FILE=" + file}
+	return k
+}
+
+func (k *transit) write(t testing.TB, path string, data map[string]any) *api.Secret {
+	t.Helper()
+	secret, err := k.root.Logical().WriteWithContext(context.Background(), path, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
 // ready brings a request to a sealed value that waits for its reveal.
 func (c *control) ready(t testing.TB) string {
 	t.Helper()
@@ -40,46 +83,18 @@ func (c *control) ready(t testing.TB) string {
 // that were sealed before are revealed after the old version was made unusable.
 func TestARotationOfTheWrappingKey(t *testing.T) {
 	t.Parallel()
-	v := servers.Vault(t)
-	root, err := api.NewClient(&api.Config{Address: v.Address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	root.SetToken(v.RootToken)
-	write := func(path string, data map[string]any) *api.Secret {
-		t.Helper()
-		secret, err := root.Logical().WriteWithContext(context.Background(), path, data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return secret
-	}
-	write("sys/mounts/transit", map[string]any{"type": "transit"})
-	write("transit/keys/sb", map[string]any{"type": "aes256-gcm96"})
-	write("transit/keys/sb-mac", map[string]any{"type": "hmac", "key_size": 32})
-	write("sys/policies/acl/sb", map[string]any{"policy": `
-		path "transit/encrypt/sb"  { capabilities = ["update"] }
-		path "transit/decrypt/sb"  { capabilities = ["update"] }
-		path "transit/keys/sb"     { capabilities = ["read"] }
-		path "transit/hmac/sb-mac" { capabilities = ["update"] }
-		path "transit/keys/sb-mac" { capabilities = ["read"] }`})
-	token := filepath.Join(t.TempDir(), "token")
-	secret := write("auth/token/create", map[string]any{"policies": []string{"sb"}}).Auth.ClientToken
-	if err := os.WriteFile(token, []byte(secret), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := start(t, "SB_PROFILE=production", "SB_KMS=vault-transit", "SB_KMS_TRANSIT_ADDR="+v.Address,
-		"SB_KMS_TRANSIT_KEY=sb", "SB_KMS_TRANSIT_TOKEN_FILE="+token)
+	v := newTransit(t)
+	c := start(t, append(v.env, "SB_PROFILE=production")...)
 	c.login(t, "developer", "approver", "admin")
 	one, two := c.ready(t), c.ready(t)
-	write("transit/keys/sb/rotate", nil)
+	v.write(t, "transit/keys/sb/rotate", nil)
 	if got := c.kms(t, "status"); !strings.Contains(got, "primary key  transit/keys/sb:v2") || !strings.Contains(got, "2 under transit/keys/sb:v1") {
 		t.Errorf("status:\n%s", got)
 	}
 	if got := c.kms(t, "rewrap"); !strings.Contains(got, "done: 2 moved") {
 		t.Errorf("rewrap:\n%s", got)
 	}
-	write("transit/keys/sb/config", map[string]any{"min_decryption_version": 2})
+	v.write(t, "transit/keys/sb/config", map[string]any{"min_decryption_version": 2})
 	if got := c.must(t, "developer", "reveal", one); got == "" {
 		t.Error("nothing was revealed")
 	}
@@ -96,7 +111,7 @@ func TestARotationOfTheWrappingKey(t *testing.T) {
 			t.Errorf("the audit lacks %s", want)
 		}
 	}
-	if strings.Contains(c.log(), secret) {
+	if strings.Contains(c.log(), v.token) {
 		t.Error("the token is in the log")
 	}
 }

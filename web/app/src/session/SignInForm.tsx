@@ -1,7 +1,8 @@
-import { Alert, Button, PasswordInput, Stack, TextInput } from '@mantine/core'
+import { Button, PasswordInput, Stack, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { answer, api } from '../api/client'
-import { sentence } from '../api/problem'
+import { Problem } from '../parts/Problem'
+import { submits } from '../ui/submits'
 import { useAttempt } from '../ui/useAttempt'
 import type { Me } from './who'
 
@@ -27,18 +28,9 @@ export function SignInForm({ email: fixed, done }: Props) {
     })
   }
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        void submit()
-      }}
-    >
+    <form onSubmit={submits(submit)}>
       <Stack>
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
+        <Problem error={error} />
         <TextInput
           label="E-mail"
           type="email"

@@ -1,11 +1,13 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { type Invitation, invite } from '../../api/agents'
 import { newKey } from '../../api/client'
 import { namesQuery } from '../../api/connections'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { useMe } from '../../session/who'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { Enrolment } from './Enrolment'
 
@@ -52,12 +54,7 @@ export function InviteDialog({ close }: { close: () => void }) {
       {made ? (
         <Enrolment invitation={made} close={close} />
       ) : (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault()
-            void submit()
-          }}
-        >
+        <form onSubmit={submits(submit)}>
           <Stack>
             <TextInput
               label="Name"
@@ -103,19 +100,10 @@ export function InviteDialog({ close }: { close: () => void }) {
                 { value: '900', label: '15 minutes' },
               ]}
             />
-            {error !== undefined && (
-              <Alert color="red" variant="light" role="alert">
-                {sentence(error)}
-              </Alert>
-            )}
-            <Group justify="flex-end">
-              <Button variant="default" onClick={close}>
-                Cancel
-              </Button>
-              <Button type="submit" loading={busy} disabled={!nameRule.test(name) || !nameRule.test(cluster)}>
-                Make a token
-              </Button>
-            </Group>
+            <Problem error={error} />
+            <DialogButtons close={close} busy={busy} disabled={!nameRule.test(name) || !nameRule.test(cluster)}>
+              Make a token
+            </DialogButtons>
           </Stack>
         </form>
       )}

@@ -5,10 +5,10 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Connection, connectionQuery, disable, enable } from '../../api/connections'
-import { sentence } from '../../api/problem'
 import { countQuery } from '../../api/secrets'
 import { Facts, Section } from '../../parts/Facts'
 import { One } from '../../parts/One'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { useMe, whyNot } from '../../session/who'
@@ -96,11 +96,7 @@ function Shown({ connection }: { connection: Connection }) {
           It takes no new requests and no scans. Requests that were submitted before go on.
         </Alert>
       )}
-      {error !== undefined && (
-        <Alert color="red" variant="light" role="alert">
-          {sentence(error)}
-        </Alert>
-      )}
+      <Problem error={error} />
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: 'start' }}>
         <Stack gap="lg">
           <Section

@@ -1,11 +1,13 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { create, namesQuery, type Provider } from '../../api/connections'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { providerWords } from './providers'
 
@@ -40,12 +42,7 @@ export function CreateConnection({ close }: { close: () => void }) {
   const wrong = (text: string) => (text !== '' && !nameRule.test(text) ? ruleWords : undefined)
   return (
     <Modal opened onClose={close} title="New connection">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form onSubmit={submits(submit)}>
         <Stack>
           <TextInput
             label="Name"
@@ -95,19 +92,10 @@ export function CreateConnection({ close }: { close: () => void }) {
             value={description}
             onChange={typed(setDescription)}
           />
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={!nameRule.test(name) || !nameRule.test(cluster)}>
-              Create
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy} disabled={!nameRule.test(name) || !nameRule.test(cluster)}>
+            Create
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

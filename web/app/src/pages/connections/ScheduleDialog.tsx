@@ -1,9 +1,11 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text } from '@mantine/core'
+import { Modal, NativeSelect, Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Connection, schedule } from '../../api/connections'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { choices, scheduleWords } from './scheduleWords'
 
@@ -24,12 +26,7 @@ export function ScheduleDialog({ connection, close }: { connection: Connection; 
   }
   return (
     <Modal opened onClose={close} title={`Scans of ${connection.name}`}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void save()
-        }}
-      >
+      <form onSubmit={submits(save)}>
         <Stack>
           <NativeSelect
             label="Scan it"
@@ -44,19 +41,10 @@ export function ScheduleDialog({ connection, close }: { connection: Connection; 
           <Text size="sm" c="dimmed">
             The time counts from the end of the scan before, so scans never pile up.
           </Text>
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={every === now}>
-              Save
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy} disabled={every === now}>
+            Save
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

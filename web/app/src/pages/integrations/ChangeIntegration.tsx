@@ -1,10 +1,12 @@
-import { Alert, Button, Group, Modal, Stack, Textarea, TextInput } from '@mantine/core'
+import { Modal, Stack, Textarea, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { change, type Integration } from '../../api/integrations'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { withStepUp } from '../../session/stepUp'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { byAgent, told } from './integrationWords'
 import { SecretInput } from './SecretInput'
@@ -62,13 +64,7 @@ export function ChangeIntegration({ integration, close }: { integration: Integra
     })
   return (
     <Modal opened onClose={close} title={`Change ${name}`} size="lg">
-      <form
-        autoComplete="off"
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form autoComplete="off" onSubmit={submits(submit)}>
         <Stack>
           {told(kind) && (
             <ToldInputs
@@ -136,19 +132,10 @@ export function ChangeIntegration({ integration, close }: { integration: Integra
             value={of.description}
             onChange={(event) => set({ description: event.currentTarget.value })}
           />
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={elsewhere && of.token.trim() === ''}>
-              Change it
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy} disabled={elsewhere && of.token.trim() === ''}>
+            Change it
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

@@ -1,14 +1,16 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { Button, Group, Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { installationQuery } from '../../api/installation'
 import { type Created, create } from '../../api/integrations'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
 import { withStepUp } from '../../session/stepUp'
+import { DialogButtons } from '../../ui/DialogButtons'
 import { ShownOnce } from '../../ui/ShownOnce'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { byAgent, type Kind, kindWords, nameRule, nameWords, told } from './integrationWords'
 import { SecretInput } from './SecretInput'
@@ -104,13 +106,7 @@ function Ask({ close, done }: { close: () => void; done: (created: Created) => v
     (byAgent(kind) ? nameRule.test(of.cluster) : of.secret.trim() !== '') &&
     (kind !== 'argo-cd' || of.address.trim() !== '')
   return (
-    <form
-      autoComplete="off"
-      onSubmit={(event) => {
-        event.preventDefault()
-        void submit()
-      }}
-    >
+    <form autoComplete="off" onSubmit={submits(submit)}>
       <Stack>
         <NativeSelect
           label="Kind"
@@ -205,19 +201,10 @@ function Ask({ close, done }: { close: () => void; done: (created: Created) => v
           value={of.description}
           onChange={(event) => set({ description: event.currentTarget.value })}
         />
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={busy} disabled={!ready}>
-            Create
-          </Button>
-        </Group>
+        <Problem error={error} />
+        <DialogButtons close={close} busy={busy} disabled={!ready}>
+          Create
+        </DialogButtons>
       </Stack>
     </form>
   )

@@ -1,11 +1,13 @@
-import { Alert, Button, Group, Modal, Stack, Textarea, TextInput } from '@mantine/core'
+import { Modal, Stack, Textarea, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { createMachine } from '../../api/machines'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { nameRule, wrongName } from './machineWords'
 
@@ -28,12 +30,7 @@ export function CreateMachine({ close }: { close: () => void }) {
   }
   return (
     <Modal opened onClose={close} title="New machine">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form onSubmit={submits(submit)}>
         <Stack>
           <TextInput
             label="Name"
@@ -56,19 +53,10 @@ export function CreateMachine({ close }: { close: () => void }) {
             value={description}
             onChange={(event) => setDescription(event.currentTarget.value)}
           />
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={!nameRule.test(name)}>
-              Make it
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy} disabled={!nameRule.test(name)}>
+            Make it
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

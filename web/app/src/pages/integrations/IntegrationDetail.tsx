@@ -19,6 +19,7 @@ import { Deliveries } from '../../parts/Deliveries'
 import { Facts, Section } from '../../parts/Facts'
 import { noticeWords } from '../../parts/noticeWords'
 import { One } from '../../parts/One'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
 import { leads } from '../../search'
 import { withStepUp } from '../../session/stepUp'
@@ -134,11 +135,7 @@ function Sent({ name, blocked }: { name: string; blocked: string | undefined }) 
     })
   return (
     <Section title="What was sent">
-      {error !== undefined && (
-        <Alert color="red" variant="light" role="alert">
-          {sentence(error)}
-        </Alert>
-      )}
+      <Problem error={error} />
       <Deliveries
         query={deliveriesQuery(name)}
         none="Nothing yet. Try it out: a test message shows whether it arrives."

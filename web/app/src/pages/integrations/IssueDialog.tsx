@@ -1,17 +1,19 @@
-import { Alert, Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey, type Schema } from '../../api/client'
 import { governanceQuery, permissionsQuery } from '../../api/governance'
 import { type IssuedToken, issueToken, type Machine } from '../../api/machines'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { ScopeInputs } from '../../parts/ScopeInputs'
 import { bare, type ScopeText } from '../../parts/scopeText'
 import { clock } from '../../session/renewal'
 import { useMe } from '../../session/who'
 import { CodeBlock } from '../../ui/CodeBlock'
 import { CopyButton } from '../../ui/CopyButton'
+import { DialogButtons } from '../../ui/DialogButtons'
 import { ShownOnce } from '../../ui/ShownOnce'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { When } from '../../ui/When'
 import { nameRule, wrongName } from './machineWords'
@@ -62,12 +64,7 @@ function Ask({ machine, close, made }: AskProps) {
     })
   }
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        void submit()
-      }}
-    >
+    <form onSubmit={submits(submit)}>
       <Stack>
         <TextInput
           label="Name"
@@ -94,19 +91,10 @@ function Ask({ machine, close, made }: AskProps) {
             { value: '365', label: 'a year' },
           ]}
         />
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={busy} disabled={!nameRule.test(name) || permissions.length === 0}>
-            Make the token
-          </Button>
-        </Group>
+        <Problem error={error} />
+        <DialogButtons close={close} busy={busy} disabled={!nameRule.test(name) || permissions.length === 0}>
+          Make the token
+        </DialogButtons>
       </Stack>
     </form>
   )

@@ -1,11 +1,13 @@
-import { Alert, Button, Group, Modal, NativeSelect, SegmentedControl, Stack, Textarea, TextInput } from '@mantine/core'
+import { Modal, NativeSelect, SegmentedControl, Stack, Textarea, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { namesQuery } from '../../api/connections'
 import { addMapping, type Integration, type Mapping } from '../../api/integrations'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { withStepUp } from '../../session/stepUp'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { labelsFrom, targetKinds } from './integrationWords'
 
@@ -65,12 +67,7 @@ export function MapDialog({ integration, close }: { integration: Integration; cl
     })
   return (
     <Modal opened onClose={close} title={`Add a mapping to ${integration.name}`} size="lg">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form onSubmit={submits(submit)}>
         <Stack>
           <NativeSelect
             label="Connection"
@@ -151,19 +148,10 @@ export function MapDialog({ integration, close }: { integration: Integration; cl
             maxLength={317}
             {...field('secret')}
           />
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={!ready}>
-              Add it
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy} disabled={!ready}>
+            Add it
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

@@ -14,6 +14,7 @@ import {
 import { useListing } from '../../api/listing'
 import { sentence } from '../../api/problem'
 import { Section } from '../../parts/Facts'
+import { Problem } from '../../parts/Problem'
 import classes from '../../parts/Rows.module.css'
 import { withStepUp } from '../../session/stepUp'
 import { ActionButton } from '../../ui/ActionButton'
@@ -55,11 +56,7 @@ export function Mappings({ integration, blocked }: Props) {
         <Text c="dimmed">
           A change of one of these secrets is watched there until it is live, or until the time for it is over.
         </Text>
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
+        <Problem error={error} />
         {list.loading && <Loading what="Loading the mappings" />}
         {list.error ? <Failed error={list.error} again={list.again} /> : null}
         {!list.loading && !list.error && list.rows.length === 0 && <Text>None yet, so nothing is watched.</Text>}

@@ -1,11 +1,12 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text } from '@mantine/core'
+import { Button, Group, Modal, NativeSelect, Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { type Rotated, rotate } from '../../api/integrations'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { withStepUp } from '../../session/stepUp'
 import { ShownOnce } from '../../ui/ShownOnce'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { When } from '../../ui/When'
 import { type Secret, secretWords } from './integrationWords'
@@ -62,13 +63,7 @@ export function RotateDialog({ name, secret, close }: { name: string; secret: Se
           </Group>
         </Stack>
       ) : (
-        <form
-          autoComplete="off"
-          onSubmit={(event) => {
-            event.preventDefault()
-            void submit()
-          }}
-        >
+        <form autoComplete="off" onSubmit={submits(submit)}>
           <Stack>
             {own ? (
               <NativeSelect
@@ -91,11 +86,7 @@ export function RotateDialog({ name, secret, close }: { name: string; secret: Se
                 change={setValue}
               />
             )}
-            {error !== undefined && (
-              <Alert color="red" variant="light" role="alert">
-                {sentence(error)}
-              </Alert>
-            )}
+            <Problem error={error} />
             <Group justify="flex-end">
               <Button variant="default" onClick={close}>
                 Cancel

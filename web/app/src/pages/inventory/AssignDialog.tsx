@@ -1,10 +1,12 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
-import { sentence } from '../../api/problem'
 import { assign, type Secret } from '../../api/secrets'
+import { Problem } from '../../parts/Problem'
 import { SecretName } from '../../parts/SecretName'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 
 /** Says by hand whose a secret is. An empty field leaves it to the rules. */
@@ -27,12 +29,7 @@ export function AssignDialog({ secret, close }: { secret: Secret; close: () => v
   }
   return (
     <Modal opened onClose={close} title="Say whose it is">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void save()
-        }}
-      >
+      <form onSubmit={submits(save)}>
         <Stack>
           <Text>
             <SecretName secret={secret.secret} />
@@ -54,19 +51,10 @@ export function AssignDialog({ secret, close }: { secret: Secret; close: () => v
             value={environment}
             onChange={typed(setEnvironment)}
           />
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy}>
-              Assign
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy}>
+            Assign
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, Modal, NativeSelect, Radio, Stack, Text } from '@mantine/core'
+import { Alert, Anchor, Modal, NativeSelect, Radio, Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
@@ -7,6 +7,8 @@ import { namesQuery } from '../../api/connections'
 import { type Job, queue, underWay } from '../../api/jobs'
 import { codeOf, sentence } from '../../api/problem'
 import { paths } from '../../paths'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { typeWords } from './jobWords'
 
 type Kind = 'discover' | 'fingerprint'
@@ -55,12 +57,7 @@ export function ScanDialog({ connection: fixed, close }: Props) {
   }
   return (
     <Modal opened onClose={close} title="Start a scan">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void start()
-        }}
-      >
+      <form onSubmit={submits(start)}>
         <Stack>
           {fixed === undefined && (
             <NativeSelect
@@ -108,14 +105,9 @@ export function ScanDialog({ connection: fixed, close }: Props) {
               )}
             </Alert>
           )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={connection === ''}>
-              Start
-            </Button>
-          </Group>
+          <DialogButtons close={close} busy={busy} disabled={connection === ''}>
+            Start
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

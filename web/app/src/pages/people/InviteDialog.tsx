@@ -1,11 +1,13 @@
-import { Alert, Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core'
+import { Button, Checkbox, Modal, Stack, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { invitePerson, type Link as Made } from '../../api/people'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { paths } from '../../paths'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { LinkShown } from './LinkShown'
 
@@ -48,18 +50,9 @@ export function InviteDialog({ close }: { close: () => void }) {
           They have no rights yet, until somebody gives them a role.
         </LinkShown>
       ) : (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault()
-            void submit()
-          }}
-        >
+        <form onSubmit={submits(submit)}>
           <Stack>
-            {error !== undefined && (
-              <Alert color="red" variant="light" role="alert">
-                {sentence(error)}
-              </Alert>
-            )}
+            <Problem error={error} />
             <TextInput
               label="Name"
               required
@@ -84,14 +77,9 @@ export function InviteDialog({ close }: { close: () => void }) {
               checked={emergency}
               onChange={(event) => setEmergency(event.currentTarget.checked)}
             />
-            <Group justify="flex-end">
-              <Button variant="default" onClick={close}>
-                Cancel
-              </Button>
-              <Button type="submit" loading={busy}>
-                Make the link
-              </Button>
-            </Group>
+            <DialogButtons close={close} busy={busy}>
+              Make the link
+            </DialogButtons>
           </Stack>
         </form>
       )}

@@ -6,6 +6,7 @@ import { finishPasskey, startPasskey } from '../../api/me'
 import { codeOf, sentence } from '../../api/problem'
 import { FreshSignIn } from '../../session/FreshSignIn'
 import { withStepUp } from '../../session/stepUp'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 
 /** Has the browser make a passkey for this installation (Web Authentication, level 3). */
@@ -32,12 +33,7 @@ export function AddPasskey({ close }: { close: () => void }) {
   }
   return (
     <Modal opened onClose={close} title="Add a passkey">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void add()
-        }}
-      >
+      <form onSubmit={submits(add)}>
         <Stack>
           <Text>Your device asks you to confirm. The passkey stays there, and works for this address only.</Text>
           {error !== undefined && (

@@ -1,9 +1,10 @@
-import { Alert, Button, Group, Loader, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Loader, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { QRCodeSVG } from 'qrcode.react'
 import { useState } from 'react'
 import { newKey, type Schema } from '../../api/client'
 import { confirmTotp, startTotp } from '../../api/me'
-import { codeOf, sentence } from '../../api/problem'
+import { codeOf } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { FreshSignIn } from '../../session/FreshSignIn'
 import { withStepUp } from '../../session/stepUp'
 import { CodeBlock } from '../../ui/CodeBlock'
@@ -47,11 +48,7 @@ export function AddTotp({ close }: { close: () => void }) {
         }}
       >
         <Stack>
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
+          <Problem error={error} />
           {made ? (
             <>
               <Text>Scan this with the app, or type the secret over. It is shown this once.</Text>

@@ -1,6 +1,4 @@
 import {
-  Alert,
-  Button,
   Checkbox,
   Group,
   Modal,
@@ -17,8 +15,10 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { chooseNotices, type Notices } from '../../api/me'
-import { sentence } from '../../api/problem'
 import { forIntegrationsOnly, type NoticeKind, noticeWords } from '../../parts/noticeWords'
+import { Problem } from '../../parts/Problem'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { channelWords, digests, zoneHere } from './noticeChoice'
 
@@ -63,10 +63,7 @@ export function ChooseNotices({ now, close }: { now: Notices; close: () => void 
         onChange={() => {
           key.current = newKey() // another intent
         }}
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
+        onSubmit={submits(submit)}
       >
         <Stack>
           <Radio.Group label="Channel" value={channel} onChange={(to) => setChannel(to as Notices['channel'])}>
@@ -151,19 +148,10 @@ export function ChooseNotices({ now, close }: { now: Notices; close: () => void 
               The inbox still shows what waits for you.
             </Text>
           )}
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy}>
-              Keep it so
-            </Button>
-          </Group>
+          <Problem error={error} />
+          <DialogButtons close={close} busy={busy}>
+            Keep it so
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

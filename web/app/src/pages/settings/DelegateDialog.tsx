@@ -1,11 +1,12 @@
-import { Alert, Button, Checkbox, Group, Modal, Select, Stack, TextInput } from '@mantine/core'
+import { Checkbox, Modal, Select, Stack, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { colleaguesQuery, delegate } from '../../api/me'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { clock } from '../../session/renewal'
+import { DialogButtons } from '../../ui/DialogButtons'
 import { useAttempt } from '../../ui/useAttempt'
 
 const day = 86_400_000
@@ -40,11 +41,7 @@ export function DelegateDialog({ close }: { close: () => void }) {
         }}
       >
         <Stack>
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
+          <Problem error={error} />
           <Select
             label="Colleague"
             description="Two letters of the name find them."
@@ -81,14 +78,9 @@ export function DelegateDialog({ close }: { close: () => void }) {
             value={reason}
             onChange={(event) => setReason(event.currentTarget.value)}
           />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy} disabled={!to || !until}>
-              Let them vote
-            </Button>
-          </Group>
+          <DialogButtons close={close} busy={busy} disabled={!to || !until}>
+            Let them vote
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

@@ -1,11 +1,11 @@
-import { Alert, Stack, Text } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { myDeliveriesQuery, noticesQuery, testNotices } from '../../api/me'
-import { sentence } from '../../api/problem'
 import { Deliveries } from '../../parts/Deliveries'
 import { Facts, Section } from '../../parts/Facts'
+import { Problem } from '../../parts/Problem'
 import { ActionButton } from '../../ui/ActionButton'
 import { lazily } from '../../ui/lazily'
 import { Failed, Loading } from '../../ui/states'
@@ -51,11 +51,7 @@ export function Notices() {
       >
         {choice.isPending && <Loading what="Loading how you are told" />}
         {choice.error && !found && <Failed error={choice.error} again={() => void choice.refetch()} />}
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
+        <Problem error={error} />
         {found && (
           <Stack gap="sm">
             <Facts

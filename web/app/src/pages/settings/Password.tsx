@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { changePassword, sessionsQuery } from '../../api/me'
 import { codeOf, sentence } from '../../api/problem'
 import { Section } from '../../parts/Facts'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 
 /** Changes one's password by the old one. Other sessions end by it. */
@@ -30,12 +31,7 @@ export function Password() {
   const refused = codeOf(error) === 'password_refused'
   return (
     <Section title="Password">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form onSubmit={submits(submit)}>
         <Stack maw={420}>
           {done && (
             <Alert color="green" variant="light" role="status">

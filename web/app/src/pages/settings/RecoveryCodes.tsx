@@ -1,8 +1,8 @@
-import { Alert, Button, Group, Modal, Stack, Text } from '@mantine/core'
+import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { useState } from 'react'
 import { newKey } from '../../api/client'
 import { makeRecoveryCodes } from '../../api/me'
-import { sentence } from '../../api/problem'
+import { Problem } from '../../parts/Problem'
 import { withStepUp } from '../../session/stepUp'
 import { useAttempt } from '../../ui/useAttempt'
 import classes from './Settings.module.css'
@@ -20,11 +20,7 @@ export function RecoveryCodes({ close }: { close: () => void }) {
   return (
     <Modal opened onClose={close} title="Recovery codes" closeOnClickOutside={!codes}>
       <Stack>
-        {error !== undefined && (
-          <Alert color="red" variant="light" role="alert">
-            {sentence(error)}
-          </Alert>
-        )}
+        <Problem error={error} />
         {codes ? (
           <>
             <Text>Each of these proves you once. Keep them where your devices are not; they are shown this once.</Text>

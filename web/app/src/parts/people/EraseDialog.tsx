@@ -1,7 +1,7 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useState } from 'react'
-import { sentence } from '../../api/problem'
 import { useAttempt } from '../../ui/useAttempt'
+import { Problem } from '../Problem'
 
 interface Props {
   name: string
@@ -29,11 +29,7 @@ export function EraseDialog({ name, about, close, act }: Props) {
         }}
       >
         <Stack>
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
+          <Problem error={error} />
           <Text>{about}</Text>
           <TextInput
             label={`Type ${name} to confirm`}

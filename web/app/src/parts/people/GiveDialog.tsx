@@ -1,13 +1,15 @@
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { newKey } from '../../api/client'
 import { governanceQuery, permissionsQuery } from '../../api/governance'
 import { giveGrant } from '../../api/people'
-import { sentence } from '../../api/problem'
 import { useMe } from '../../session/who'
+import { DialogButtons } from '../../ui/DialogButtons'
+import { submits } from '../../ui/submits'
 import { useAttempt } from '../../ui/useAttempt'
 import { where } from '../governance/words'
+import { Problem } from '../Problem'
 import { ScopeInputs } from '../ScopeInputs'
 import { bare, type ScopeText } from '../scopeText'
 import { type Holder, refreshHolders } from './holder'
@@ -46,18 +48,9 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
   }
   return (
     <Modal opened onClose={close} title={`Give ${person.name} a role`} size="lg">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
+      <form onSubmit={submits(submit)}>
         <Stack>
-          {error !== undefined && (
-            <Alert color="red" variant="light" role="alert">
-              {sentence(error)}
-            </Alert>
-          )}
+          <Problem error={error} />
           <NativeSelect
             label="Role"
             description={roles.find(({ name }) => name === role)?.description}
@@ -83,14 +76,9 @@ export function GiveDialog({ person, close }: { person: Holder; close: () => voi
             value={reason}
             onChange={(event) => setReason(event.currentTarget.value)}
           />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={close}>
-              Cancel
-            </Button>
-            <Button type="submit" loading={busy}>
-              Give the role
-            </Button>
-          </Group>
+          <DialogButtons close={close} busy={busy}>
+            Give the role
+          </DialogButtons>
         </Stack>
       </form>
     </Modal>

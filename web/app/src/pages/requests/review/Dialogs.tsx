@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Stack, Text, Textarea } from '@mantine/core'
+import { Modal, Radio, Stack, Text, Textarea } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { sentence } from '../../../api/problem'
@@ -6,6 +6,7 @@ import { cancel, type Request, refuse, review } from '../../../api/requests'
 import { RequestSentence } from '../../../parts/RequestSentence'
 import { nameOf } from '../../../parts/requestWords'
 import { withStepUp } from '../../../session/stepUp'
+import { DialogButtons } from '../../../ui/DialogButtons'
 import { ReasonDialog } from '../../../ui/ReasonDialog'
 import { useAttempt } from '../../../ui/useAttempt'
 import { useIntent } from './useIntent'
@@ -139,14 +140,9 @@ function ReviewForm({ request, close }: { request: Request; close: () => void })
           onChange={(event) => setComment(event.currentTarget.value)}
           error={error === undefined ? undefined : sentence(error)}
         />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={busy} disabled={!ready}>
-            Record the review
-          </Button>
-        </Group>
+        <DialogButtons close={close} busy={busy} disabled={!ready}>
+          Record the review
+        </DialogButtons>
       </Stack>
     </form>
   )
