@@ -26,6 +26,13 @@ const (
 // rowGuard is the actor of what is found wrong with rows.
 var rowGuard = events.SystemActor("rows")
 
+// reasons are what can be wrong with a row, in words.
+var reasons = map[string]string{
+	store.RowForged:  "it has no MAC of the control plane: somebody else wrote it",
+	store.RowPutBack: "the log says that it is over: somebody put it back, or an outage kept it",
+	store.RowMissing: "the log says that it is there: somebody removed or changed it, or an outage kept it from being written",
+}
+
 // RowKind is what is counted: a table, and why a row of it opened nothing.
 type RowKind struct{ Table, Why string }
 
@@ -50,8 +57,7 @@ func (d *Denouncer) Denounce(ctx context.Context, row store.Denounced) {
 	if !d.isNew(row) {
 		return
 	}
-	d.logger.Error("a row of the database opens nothing: somebody else than the control plane wrote it, put it back or removed it",
-		"table", row.Table, "row", row.Row, "code", row.Why)
+	d.logger.Error("a row of the database opens nothing", "table", row.Table, "row", row.Row, "code", row.Why, "err", reasons[row.Why])
 	log := d.log()
 	if log == nil {
 		return
