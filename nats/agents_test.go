@@ -20,6 +20,7 @@ import (
 	"secretsbridge/agent"
 	"secretsbridge/events"
 	"secretsbridge/nats/leaf"
+	"secretsbridge/test/ports"
 )
 
 // network is a hub that agents can link to, with queues for their jobs.
@@ -40,7 +41,7 @@ func newNetwork(t testing.TB, ackWait time.Duration, configure ...func(*HubConfi
 	var config *tls.Config
 	n.ca, config = selfSigned(t)
 	configure = append([]func(*HubConfig){func(c *HubConfig) {
-		c.Registry, c.TLS, c.LeafAddr = n.registry, config, freeAddr(t) // of which it comes back
+		c.Registry, c.TLS, c.LeafAddr = n.registry, config, ports.Free(t) // of which it comes back
 	}}, configure...)
 	n.rig = newRig(t, 1, configure...)
 	var err error

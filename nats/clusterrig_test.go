@@ -19,6 +19,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"secretsbridge/nats/internal/serverlog"
+	"secretsbridge/test/ports"
 )
 
 // field is an operator's cluster: three servers of this process, from the files that
@@ -68,7 +69,7 @@ func testPlan(t testing.TB, ca *[]byte) Plan {
 	p := Plan{Name: "test"}
 	for i := range 3 {
 		p.Nodes = append(p.Nodes, Node{
-			Name: fmt.Sprintf("node-%d", i+1), Bind: "127.0.0.1", Client: freeAddr(t), Route: freeAddr(t), Leaf: freeAddr(t),
+			Name: fmt.Sprintf("node-%d", i+1), Bind: "127.0.0.1", Client: ports.Free(t), Route: ports.Free(t), Leaf: ports.Free(t),
 			Cert: cert, Key: key, CA: cert, LeafCert: cert, LeafKey: key, Store: filepath.Join(dir, fmt.Sprint("store-", i+1)),
 		})
 	}

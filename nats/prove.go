@@ -23,6 +23,10 @@ const proofInterval = 5 * time.Second
 // secondLook is after what time a log of several replicas that ends too early is looked at again.
 const secondLook = time.Second
 
+// unprovenFor is how long servers of several replicas may leave it open how they store. An election
+// takes 4 to 9 s, and the restart of a node that others wait for as long again.
+const unprovenFor = 30 * time.Second
+
 // reportWindow is how long servers may take to say how they store.
 const reportWindow = time.Second
 
@@ -183,6 +187,11 @@ func (s *Streams) provisionStream(ctx context.Context, config jetstream.StreamCo
 	return nil
 }
 
+// errUnproven says that servers did not say how they store. It comes with [command.ErrLogUnsafe]:
+// nobody begins to write then. Of several replicas one may restart, and another one lead in a
+// moment, so a server that writes goes on for [unprovenFor].
+var errUnproven = errors.New("durability is not proven")
+
 // Prove returns nil if EVENTS has exactly the settings that make it a log and all
 // servers that answer store before they acknowledge. Otherwise the error wraps
 // [command.ErrLogUnsafe] and names each field, what it is and what it must be; an
@@ -214,7 +223,7 @@ func (s *Streams) prove(ctx context.Context) (*jetstream.StreamInfo, error) {
 			command.LogDamaged, subject.EventsStream, state.Msgs, state.LastSeq, state.FirstSeq, state.NumDeleted)
 	}
 	if reportErr != nil {
-		return info, fmt.Errorf("%w: durability is not proven: %w", command.ErrLogUnsafe, reportErr)
+		return info, fmt.Errorf("%w: %w: %w", command.ErrLogUnsafe, errUnproven, reportErr)
 	}
 	return info, s.proveDurability(reports, info)
 }
@@ -240,7 +249,7 @@ func (s *Streams) proveDurability(reports []ServerSync, info *jetstream.StreamIn
 		heardLeader = heardLeader || leads
 	}
 	if !heardLeader {
-		return fmt.Errorf("%w: durability is not proven: server %s leads the log and did not answer", command.ErrLogUnsafe, info.Cluster.Leader)
+		return fmt.Errorf("%w: %w: server %s leads the log and did not answer", command.ErrLogUnsafe, errUnproven, info.Cluster.Leader)
 	}
 	return nil
 }
@@ -253,6 +262,7 @@ func (s *Streams) proveDurability(reports []ServerSync, info *jetstream.StreamIn
 func (s *Streams) Watch(ctx context.Context, store *Store) error {
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
+	proven := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -272,10 +282,14 @@ func (s *Streams) Watch(ctx context.Context, store *Store) error {
 			err = s.proveAll(ctx, store)
 		}
 		switch {
+		case err == nil:
+			proven = time.Now()
+		case errors.Is(err, errUnproven) && s.replicas > 1 && time.Since(proven) < unprovenFor:
+			s.log.Warn("the servers do not say how they store, and are asked again", "err", err)
 		case errors.Is(err, command.ErrLogUnsafe):
 			store.Halt(err)
 			return store.Halted()
-		case err != nil && ctx.Err() == nil:
+		case ctx.Err() == nil:
 			s.log.Warn("the log could not be proven", "err", err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+
+	"secretsbridge/test/ports"
 )
 
 // patience bounds every wait of these tests.
@@ -81,7 +83,7 @@ func clusterOf(t testing.TB, n int) []*clusterConfig {
 	var all []*clusterConfig
 	var routes []*url.URL
 	for i := range n {
-		addr := freeAddr(t)
+		addr := ports.Free(t)
 		all = append(all, &clusterConfig{name: fmt.Sprintf("hub-%d", i), addr: addr})
 		routes = append(routes, &url.URL{Scheme: "nats", Host: addr})
 	}
