@@ -115,7 +115,7 @@ func personCommand() *cobra.Command {
 	invite.Flags().StringVar(&g.Role, "role", "", "a role to have everywhere, such as admin")
 	invite.Flags().BoolVar(&g.BreakGlass, "break-glass", false, "an account for emergencies, which no guessing elsewhere locks")
 	_ = invite.MarkFlagRequired("name")
-	root.AddCommand(invite)
+	root.AddCommand(invite, endFactorsCommand())
 	return root
 }
 

@@ -124,6 +124,10 @@ export const settings: Table = {
     label: 'Checkpoint key renewed',
     says: (fact) => <>{fact.who} had another key sign checkpoints of the log</>,
   },
+  'rows_adopted.v1': {
+    label: 'Rows sealed',
+    says: () => <>from here on, a row of the database that lets somebody in needs the control plane&apos;s MAC</>,
+  },
   'legal_hold_placed.v1': {
     label: 'Legal hold placed',
     says: (fact) => <>{fact.who} had nothing removed until further notice</>,
