@@ -93,6 +93,7 @@ test-go: deps app ## run the tests of all but the web application
 	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
 	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd test/docs && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
 # SOURCE_DATE_EPOCH says where there is no history.
@@ -208,6 +209,7 @@ tidy: ## format the code and tidy the modules
 	cd test/servers/truth && $(GO) mod tidy
 	cd test/servers/oidc && $(GO) mod tidy
 	cd test/servers/witness && $(GO) mod tidy
+	cd test/docs && $(GO) mod tidy
 	cd deploy && $(GO) mod tidy
 	cd deploy/supply && $(GO) mod tidy
 	cd $(APP) && npm run --silent format

@@ -13,6 +13,21 @@ type CheckpointKeyRotated struct {
 // CheckpointStream is the history of the keys that sign checkpoints.
 func CheckpointStream() Stream { return Stream{AggregateSetting, "checkpoints"} }
 
+// LogRestored says that an operator restored the installation from a backup: everything after its
+// last commit, if there was anything, is lost, and this fact follows that commit.
+type LogRestored struct {
+	Commits   Seq       `json:"commits"`           // that the backup has
+	Root      string    `json:"root"`              // of their tree, in base64
+	At        time.Time `json:"at"`                // when the backup was made
+	Newer     Seq       `json:"newer,omitempty"`   // a checkpoint of so many commits was known, and the operator accepted that they are lost
+	Unasked   []string  `json:"unasked,omitempty"` // witnesses that did not answer, which the operator accepted; sorted
+	Kept      int       `json:"kept"`              // sealed values that can still be opened
+	Destroyed int       `json:"destroyed"`         // sealed values that may have been opened since
+}
+
+// LogStream is the history of what was done to the log itself.
+func LogStream() Stream { return Stream{AggregateSetting, "log"} }
+
 // AuditReading is how somebody reads the record.
 type AuditReading string
 
@@ -63,6 +78,7 @@ type LegalHoldLifted struct {
 func HoldStream() Stream { return Stream{AggregateSetting, "holds"} }
 
 func (CheckpointKeyRotated) fact() {}
+func (LogRestored) fact()          {}
 func (AuditRead) fact()            {}
 func (AuditCompared) fact()        {}
 func (EvidenceExported) fact()     {}

@@ -164,6 +164,20 @@ func (w Witness) addCheckpoint(ctx context.Context, client *http.Client, old int
 	return "", fmt.Errorf("it answered with status %d", res.StatusCode)
 }
 
+// Seen asks a witness how many commits of this log it has cosigned. It is shown a checkpoint without
+// a proof, which only a witness that saw none takes: that one cosigns it, and the answer is 0.
+func (w Witness) Seen(ctx context.Context, client *http.Client, signed []byte) (int64, error) {
+	_, err := w.addCheckpoint(ctx, client, 0, nil, signed)
+	var at *witnessAt
+	switch {
+	case errors.As(err, &at):
+		return at.size, nil
+	case err == nil, errors.Is(err, errWitnessUnknown):
+		return 0, nil
+	}
+	return 0, fmt.Errorf("ask witness %s what it has seen: %w", w.Name, err)
+}
+
 // cosignature finds the line of this witness's key among what it said, and verifies it.
 func (w Witness) cosignature(signed, said []byte) (string, error) {
 	text, _, found := bytes.Cut(signed, []byte("\n\n"))

@@ -196,6 +196,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.ReportExported{Report: s("report"), Filters: []string{s("filter")}},
 		events.AmendmentExpired{Amendment: events.AmendmentID(s("amendment"))},
 		events.CheckpointKeyRotated{Serial: 2, Key: s("key")},
+		events.LogRestored{Commits: 7, Root: s("root"), At: t("at"), Newer: 9, Unasked: []string{s("witness")}, Kept: n, Destroyed: n},
 		events.LegalHoldPlaced{Hold: events.HoldID(s("hold")), Reason: s("reason")},
 		events.LegalHoldLifted{Hold: events.HoldID(s("hold")), Reason: s("reason")},
 		events.SessionExpired{User: events.UserID(s("user"))},

@@ -2,6 +2,8 @@
 // serves. It opens no network listener: one link goes out to the control plane.
 package main
 
+//go:generate go test -run TestReferenceIsCurrent -count=1 . -update
+
 import (
 	"context"
 	"errors"

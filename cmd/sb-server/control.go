@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"secretsbridge/backup"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -41,13 +43,16 @@ type control struct {
 	invite     func(context.Context, guest) (guestLink, error)
 	endFactors func(context.Context, string) (endedFactors, error)
 
+	backUp func(context.Context, io.Writer, backup.Recipients) (backup.Manifest, error)
+
 	rewrapping sync.Mutex // held by the one rewrap that runs
+	backingUp  sync.Mutex // likewise of backups
 }
 
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf,
+		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp,
 	}
 }
 
@@ -104,6 +109,7 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("POST /kms/rewrap", c.rewrap)
 	mux.HandleFunc("POST /people/invite", c.invitePerson)
 	mux.HandleFunc("POST /people/end-factors", c.endPersonFactors)
+	mux.HandleFunc("POST /backup", c.backup)
 	return mux
 }
 

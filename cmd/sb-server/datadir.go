@@ -16,8 +16,22 @@ type dataDir struct {
 	fresh bool // nothing was ever stored in it
 }
 
-// openDataDir makes the directory if it is missing and locks it.
+// openDataDir makes the directory if it is missing and locks it. One that a restore has not finished
+// is refused.
 func openDataDir(s settings) (*dataDir, error) {
+	dir, err := lockDataDir(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := wholeDataDir(s); err != nil {
+		dir.close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// lockDataDir makes the directory if it is missing and locks it, whatever is in it.
+func lockDataDir(s settings) (*dataDir, error) {
 	if err := os.MkdirAll(s.DataDir, 0o711); err != nil { // the user postgres passes through
 		return nil, fmt.Errorf("SB_DATA_DIR: %w", err)
 	}

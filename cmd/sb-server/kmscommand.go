@@ -73,26 +73,9 @@ func askControlWith(ctx context.Context, s settings, method, path string, what a
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-		err = socket.At(controlPath(s), func(short string) (err error) {
-			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", short)
-			return err
-		})
-		return conn, err
-	}}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(body))
+	res, err := callControl(ctx, s, method, path, bytes.NewReader(body))
 	if err != nil {
 		return err
-	}
-	res, err := client.Do(req)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return errStopped
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w with the data directory %s: start it (the key manager is looked after while it serves), "+
-			"or set SB_DATA_DIR to its folder", errNoServer, s.DataDir)
-	case err != nil:
-		return fmt.Errorf("ask the running sb-server: %w", err)
 	}
 	defer res.Body.Close()
 	last := controlAnswer{Error: "the answer was cut off: look at the server's log, then run it again"}
@@ -116,6 +99,32 @@ func askControlWith(ctx context.Context, s settings, method, path string, what a
 		return errors.New("the rewrap was cut off: look at the server's log, then run it again")
 	}
 	return nil
+}
+
+// callControl sends one request to the running server. The caller closes the answer.
+func callControl(ctx context.Context, s settings, method, path string, body io.Reader) (*http.Response, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+		err = socket.At(controlPath(s), func(short string) (err error) {
+			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", short)
+			return err
+		})
+		return conn, err
+	}}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	res, err := client.Do(req)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, errStopped
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w with the data directory %s: start it (the key manager is looked after while it serves), "+
+			"or set SB_DATA_DIR to its folder", errNoServer, s.DataDir)
+	case err != nil:
+		return nil, fmt.Errorf("ask the running sb-server: %w", err)
+	}
+	return res, nil
 }
 
 func printStatus(out io.Writer, a controlAnswer) error {

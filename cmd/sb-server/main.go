@@ -2,6 +2,8 @@
 // record, and never holds a provider's credentials.
 package main
 
+//go:generate go test -run TestReferenceIsCurrent -count=1 . -update
+
 import (
 	"context"
 	"errors"
@@ -20,20 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{
-		Use:           "sb-server",
-		Short:         "the control plane of Secrets Bridge",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(
-		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
-		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
-	)
-	root.AddCommand(&cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
-	})
+	root := commands()
 	if err := harden.NoCore(); err != nil {
 		fmt.Fprintln(os.Stderr, "sb-server:", err)
 		os.Exit(1)
@@ -44,4 +33,23 @@ func main() {
 	}
 	fmt.Fprintln(os.Stderr, "sb-server:", err)
 	os.Exit(exitCode(err))
+}
+
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sb-server",
+		Short:         "the control plane of Secrets Bridge",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
+		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
+		backupCommand(), restoreCommand(),
+	)
+	root.AddCommand(&cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), build.Version()) },
+	})
+	return root
 }

@@ -23,6 +23,11 @@ func offline(ctx context.Context, do func(*stack) error) error {
 		}
 		defer dir.close()
 	}
+	return offlineIn(ctx, s, do)
+}
+
+// offlineIn is offline in a data directory that the caller holds.
+func offlineIn(ctx context.Context, s settings, do func(*stack) error) error {
 	// Without a port for agents: nobody is to link meanwhile.
 	st, err := openStack(ctx, s, s.logger(), ground{})
 	if err != nil {

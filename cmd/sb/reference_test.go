@@ -4,13 +4,12 @@ import (
 	stdflag "flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"secretsbridge/internal/clidoc"
 )
 
 var update = stdflag.Bool("update", false, "write docs/reference/cli.md")
@@ -84,59 +83,10 @@ Generated from the commands of ` + "`sb`" + `; do not edit.
 		fmt.Fprintf(&b, "| `%s` | %d | %s |\n", c.code, c.exit, c.says)
 	}
 	b.WriteString("\n## Flags of every command\n\n")
-	flagTable(&b, root.PersistentFlags())
+	clidoc.Flags(&b, root.PersistentFlags())
 	b.WriteString("\n## Commands\n")
-	describe(&b, root)
+	clidoc.Describe(&b, root)
 	return b.String()
-}
-
-// describe writes the commands below one, in order. Those of completion are cobra's.
-func describe(b *strings.Builder, parent *cobra.Command) {
-	for _, c := range parent.Commands() {
-		if c.Hidden || parent.Name() == "completion" {
-			continue
-		}
-		c.InitDefaultHelpFlag()
-		if c.HasSubCommands() && c.Name() != "completion" {
-			describe(b, c)
-			continue
-		}
-		text := c.Long
-		if text == "" || c.Name() == "completion" {
-			text = c.Short + "."
-		}
-		use := c.UseLine()
-		if c.Name() == "completion" {
-			use = "sb completion bash|fish|powershell|zsh"
-		}
-		fmt.Fprintf(b, "\n### `%s`\n\n%s\n", strings.TrimSuffix(use, " [flags]"), text)
-		if c.Example != "" {
-			fmt.Fprintf(b, "\n    %s\n", strings.ReplaceAll(strings.TrimSpace(c.Example), "\n  ", "\n    "))
-		}
-		if c.LocalNonPersistentFlags().HasAvailableFlags() && c.Name() != "completion" {
-			b.WriteString("\n")
-			flagTable(b, c.LocalNonPersistentFlags())
-		}
-	}
-}
-
-func flagTable(b *strings.Builder, flags *pflag.FlagSet) {
-	var lines []string
-	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Name == "help" {
-			return
-		}
-		kind, says := pflag.UnquoteUsage(f)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
-			says += " (default " + f.DefValue + ")"
-		}
-		lines = append(lines, fmt.Sprintf("| `%s` | %s |\n", strings.TrimSpace("--"+f.Name+" "+kind), says))
-	})
-	if len(lines) == 0 {
-		return
-	}
-	slices.Sort(lines)
-	b.WriteString("| flag | means |\n| --- | --- |\n" + strings.Join(lines, ""))
 }
 
 // TestEveryCodeIsDocumentedOnce keeps fail from being asked for a code that is not there.

@@ -45,6 +45,15 @@ $$`
 // The connection must be of a login that may create roles and, in this database,
 // schemas. The files run on a second connection of the same login.
 func Migrate(ctx context.Context, owner *pgx.Conn, files fs.FS, schema string) error {
+	return MigrateTo(ctx, owner, files, schema, newest)
+}
+
+// newest stands for the last of the files.
+const newest = -1
+
+// MigrateTo is [Migrate] up to one version: the number of a file. It is for rows that were copied
+// from a schema of that version; [Migrate] goes on from there.
+func MigrateTo(ctx context.Context, owner *pgx.Conn, files fs.FS, schema string, version int32) error {
 	if _, err := owner.Exec(ctx, ensureRoles); err != nil {
 		return fmt.Errorf("create the Postgres roles: %w", err)
 	}
@@ -64,7 +73,10 @@ func Migrate(ctx context.Context, owner *pgx.Conn, files fs.FS, schema string) e
 	if err := migrator.LoadMigrations(files); err != nil {
 		return fmt.Errorf("read the migrations of schema %s: %w", schema, err)
 	}
-	if err := migrator.Migrate(ctx); err != nil {
+	if version == newest {
+		version = int32(len(migrator.Migrations))
+	}
+	if err := migrator.MigrateTo(ctx, version); err != nil {
 		return fmt.Errorf("migrate schema %s: %w", schema, err)
 	}
 	// The application looks whether it and the schema fit. Two grants at once would collide.

@@ -2,6 +2,8 @@
 // streams, consumers and buckets. Control plane and agents share it.
 package subject
 
+//go:generate go test -run TestTheAsyncAPIIsCurrent -count=1 . -update
+
 import (
 	"crypto/hmac"
 	"crypto/sha256"

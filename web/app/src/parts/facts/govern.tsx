@@ -128,6 +128,15 @@ export const settings: Table = {
     label: 'Rows sealed',
     says: () => <>from here on, a row of the database that lets somebody in needs the control plane&apos;s MAC</>,
   },
+  'log_restored.v1': {
+    label: 'Restored from a backup',
+    says: (fact) => (
+      <>
+        {fact.who} restored everything as of commit {fact.number('commits').toLocaleString('en')}
+        {fact.number('newer') > 0 && <>; {fact.number('newer').toLocaleString('en')} commits had been seen before</>}
+      </>
+    ),
+  },
   'legal_hold_placed.v1': {
     label: 'Legal hold placed',
     says: (fact) => <>{fact.who} had nothing removed until further notice</>,
