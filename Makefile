@@ -12,7 +12,7 @@ BUILD := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags gr
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps app argocd-record build run run-vault test test-go test-app deps-browser screenshots race fuzz vectors bench generate tidy clean binaries images test-deploy sbom licences reproducible vulnerabilities verify
+.PHONY: help deps app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images test-deploy sbom licences reproducible vulnerabilities verify
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -67,6 +67,13 @@ deps-browser:
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
 	fi
 
+# What the fault programme looks at processes with.
+deps-faults:
+	@if ! command -v strace >/dev/null; then \
+		echo "installing strace" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends strace >/dev/null; \
+	fi
+
 test: deps test-go test-app test-deploy ## set up what is needed (a real Vault is built once) and run every test
 
 test-app: build deps-browser ## check the web application, and try it in a real browser against a real server
@@ -82,17 +89,19 @@ LONGEST := ./test/e2e ./nats ./web
 # What passes then is named at the end, and is a defect of the test (decision 0157).
 GOTESTSUM := $(GO) tool -modfile=test/tools/go.mod gotestsum --format pkgname --rerun-fails=1 --rerun-fails-max-failures=5
 
-test-go: deps app ## run the tests of all but the web application
+test-go: deps deps-faults app ## run the tests of all but the web application
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
 	cd test/servers/vault && $(GO) vet ./...
 	cd test/servers/oidc && $(GO) vet ./...
 	cd test/servers/witness && $(GO) vet ./...
+	cd test/faults/powercut && $(GO) vet ./...
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	@rm -f .cache/unsteady && mkdir -p .cache
 	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
 	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd test/rules && $(GO) test -count=1 ./...
 	cd test/docs && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 # What is shipped. The same commit gives the same bytes: every time in it is the commit's, or what
@@ -137,6 +146,21 @@ vulnerabilities: ## ask the Go team's database which known holes can be reached 
 
 verify: ## check that modules are what go.sum says, in every go.mod here
 	@for file in $$(git ls-files '*go.mod'); do echo "$$file" && (cd $$(dirname $$file) && $(GO) mod verify) || exit 1; done
+
+# FAULTS_MOST bounds the trials of each line, FAULTS_SEED tries a run again, FAULTS_TABLE is a file for the table.
+faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about an hour)
+	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
+	FAULTS=full $(GO) test -count=1 -timeout 120m -v -run '^TestFaults$$' ./test/faults
+
+faults-smoke: deps deps-faults ## the short form of it, which make test has too
+	$(GO) test -count=1 -v -run '^TestFaults$$' ./test/faults
+
+# SCALE is small (a minute or two) or full.
+SCALE ?= full
+
+scale: deps ## measure how it grows with agents, requests and secrets (up to 45 minutes; SCALE=small: a few)
+	@mkdir -p .cache
+	$(GO) run ./test/scale -size $(SCALE) -json .cache/scale.json
 
 race: deps ## run the tests of the concurrent rooms under the race detector
 	$(GO) test -race -count=1 ./accounts/... ./command/... ./custody/... ./kms/... ./gateway/... ./inventory/... ./rights/... ./worker/... ./agent ./identity/... ./web/... ./nats/...
@@ -207,8 +231,11 @@ tidy: ## format the code and tidy the modules
 	gofmt -l -w $$(git ls-files '*.go')
 	$(GO) mod tidy
 	cd test/servers/truth && $(GO) mod tidy
+	cd test/rules && $(GO) mod tidy
 	cd test/servers/oidc && $(GO) mod tidy
 	cd test/servers/witness && $(GO) mod tidy
+	cd test/faults/powercut && $(GO) mod tidy
+	cd test/faults/links && $(GO) mod tidy
 	cd test/docs && $(GO) mod tidy
 	cd deploy && $(GO) mod tidy
 	cd deploy/supply && $(GO) mod tidy

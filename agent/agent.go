@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/trace"
 	"secretsbridge/internal/turns"
 	"secretsbridge/seal"
 )
@@ -60,6 +61,7 @@ type Config struct {
 	Drain       time.Duration // for the jobs in hand, when Run is to end
 
 	Logger *slog.Logger
+	Tracer trace.Tracer // nil: spans are passed on, and none is made
 }
 
 // Agent takes jobs from its cluster's queue and does them.

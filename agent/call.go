@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 	"secretsbridge/seal"
 )
 
@@ -68,7 +69,9 @@ func (a *Agent) altered(service events.Service, err error) error {
 
 // call asks an agent service once. Errors: an [*events.ServiceError], [ErrLinkDown],
 // errAltered, errUnreadable, or that ctx ended.
-func call[R any](ctx context.Context, a *Agent, service events.Service, question any) (R, error) {
+func call[R any](ctx context.Context, a *Agent, service events.Service, question any) (_ R, err error) {
+	ctx, span := trace.Child(ctx, "call "+string(service), trace.Client, trace.Of(trace.Service, service))
+	defer func() { span.End(codeOf(err)) }()
 	var reply events.ServiceReply[R]
 	frame, answer, err := a.ask(ctx, service, question)
 	if err != nil {
@@ -122,6 +125,22 @@ func refusedWith(err error) string {
 		return refusal.Code
 	}
 	return ""
+}
+
+// codeOf says how a call went, without a word of the error's text.
+func codeOf(err error) string {
+	var refusal *events.ServiceError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &refusal):
+		return "refused"
+	case errors.Is(err, ErrLinkDown), errors.Is(err, context.DeadlineExceeded):
+		return "link_down"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	}
+	return "unreadable"
 }
 
 // sleep waits, or returns the cause of ctx's end.

@@ -40,12 +40,14 @@ type Connection struct {
 // start does not stop the others. It is safe for concurrent use.
 type Connections struct {
 	byName map[events.ConnectionID]*connection
+	calls  *calls
 	log    *slog.Logger
 }
 
 type connection struct {
 	name events.ConnectionID
 	Connection
+	calls *calls
 
 	mu       sync.Mutex // guards what follows; held while the provider is opened
 	provider Provider
@@ -59,9 +61,9 @@ type connection struct {
 
 // NewConnections opens nothing yet.
 func NewConnections(configured map[events.ConnectionID]Connection, log *slog.Logger) *Connections {
-	c := &Connections{byName: make(map[events.ConnectionID]*connection, len(configured)), log: log}
+	c := &Connections{byName: make(map[events.ConnectionID]*connection, len(configured)), calls: newCalls(), log: log}
 	for name, conn := range configured {
-		c.byName[name] = &connection{name: name, Connection: conn}
+		c.byName[name] = &connection{name: name, Connection: conn, calls: c.calls}
 	}
 	return c
 }
@@ -96,8 +98,8 @@ func (c *connection) open(now time.Time) (Provider, error) {
 	}
 	provider, err := c.Connection.Open()
 	if err == nil {
-		c.provider, c.err, c.pause = provider, nil, 0
-		return provider, nil
+		c.provider, c.err, c.pause = watched{provider, c.Kind, c.calls}, nil, 0
+		return c.provider, nil
 	}
 	if !errors.Is(err, ErrSignIn) && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err) // an operator may still mend it

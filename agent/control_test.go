@@ -45,6 +45,7 @@ type control struct {
 	calls      map[events.Service]int
 	sent       [][]byte
 	beats      []events.Heartbeat
+	takes      bool // reports of calls
 	observed   []events.ReportObservation
 	tamper     func(*events.DataKeyGrant)
 	sealBy     *seal.SigningKey // instead of signer
@@ -254,7 +255,7 @@ func (c *control) answer(service events.Service, body []byte) (result any, refus
 	switch service {
 	case events.ServiceHeartbeat:
 		c.beats = append(c.beats, read[events.Heartbeat](c.t, body))
-		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10, Suites: c.suites}, ""
+		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10, Suites: c.suites, TakesCalls: c.takes}, ""
 	case events.ServiceRotate:
 		return c.rotate(read[events.RotateKey](c.t, body))
 	case events.ServiceRetire:

@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/trace"
 )
 
 // startPause lies before the second and last try to start a job: the link is back
@@ -58,6 +59,9 @@ func (a *Agent) handle(ctx, scans context.Context, d Delivery, giveSlot func()) 
 	if ticket.Request != "" {
 		j.log = j.log.With("request", ticket.Request)
 	}
+	ctx, span := a.within(ctx, ticket)
+	scans = trace.Into(scans, ctx)
+	defer func() { span.End("") }() // how it went is what its calls say
 	if err != nil {
 		j.log.Error("a job is refused", "err", err)
 		if looks(ticket.Operation) {
@@ -79,6 +83,17 @@ func (a *Agent) handle(ctx, scans context.Context, d Delivery, giveSlot func()) 
 	default:
 		a.end(ctx, d, j.do(ctx, d))
 	}
+}
+
+// within puts a context within the job's span. A job that nobody traces has none.
+func (a *Agent) within(ctx context.Context, t events.Ticket) (context.Context, trace.Span) {
+	if !t.Trace.Valid() {
+		return ctx, trace.From(ctx)
+	}
+	return trace.Begin(ctx, a.Tracer, trace.Start{Name: "job " + string(t.Operation), Kind: trace.Consumer, Parent: t.Trace, Attrs: []trace.Attr{
+		trace.Of(trace.Request, t.Request), trace.Of(trace.Job, t.Job), trace.Of(trace.Agent, a.Agent),
+		trace.Of(trace.Operation, t.Operation), trace.Of(trace.Provider, t.Provider),
+	}})
 }
 
 // decline tells the control plane that this agent must not do the job.

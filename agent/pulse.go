@@ -46,6 +46,7 @@ type pulse struct {
 	mu         sync.Mutex // guards what follows
 	heard      time.Time  // the control plane's clock in the last answer; proves that we are alive
 	again      bool       // the last answer asked for another beat at once
+	takes      bool       // the control plane takes reports of calls
 	suites     []string   // of HPKE keys that it takes, the preferred one first
 	credential Credential
 	answered   time.Time     // the last heartbeat
@@ -73,12 +74,25 @@ func (a *Agent) beatOnce(ctx context.Context) (next time.Duration, err error) {
 	defer cancel()
 	asked := time.Now()
 	a.pulse.mu.Lock()
-	heard := a.pulse.heard
+	heard, takes := a.pulse.heard, a.pulse.takes
 	a.pulse.mu.Unlock()
+	var calls []events.ProviderCalls
+	if takes {
+		calls = a.Connections.calls.take()
+	}
 	reply, err := call[events.HeartbeatReply](ctx, a, events.ServiceHeartbeat, events.Heartbeat{
-		Heard: heard, Version: a.Version, Running: a.jobs.inHand(), Connections: a.Connections.Names(),
+		Heard: heard, Version: a.Version, Running: a.jobs.inHand(), Connections: a.Connections.Names(), Calls: calls,
 	})
+	if err != nil || reply.Again {
+		a.Connections.calls.back(calls)
+	}
 	if err != nil {
+		if refusedWith(err) == "message_malformed" && len(calls) > 0 { // an older server, beside a newer one
+			a.pulse.mu.Lock()
+			a.pulse.takes = false
+			a.pulse.mu.Unlock()
+			return jitter(shortestBeat), err
+		}
 		if refusedWith(err) != "" {
 			a.Logger.Error("the control plane does not take this agent", "err", err)
 			return longestBeat, err
@@ -89,7 +103,7 @@ func (a *Agent) beatOnce(ctx context.Context) (next time.Duration, err error) {
 	skew := reply.Time.Sub(asked.Add(now.Sub(asked) / 2)).Round(time.Second)
 	a.pulse.mu.Lock()
 	before := a.pulse.skew
-	a.pulse.skew, a.pulse.heard = skew, reply.Time
+	a.pulse.skew, a.pulse.heard, a.pulse.takes = skew, reply.Time, reply.TakesCalls
 	if !reply.Again {
 		a.pulse.answered = now
 	}

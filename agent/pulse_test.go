@@ -171,3 +171,53 @@ func TestNewRefusesAnIncompleteConfiguration(t *testing.T) {
 		}
 	})
 }
+
+// TestCallsOfProvidersAreReported to a control plane that takes them, and again where a report was
+// lost.
+func TestCallsOfProvidersAreReported(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		r.put(t, "a", "k", "1")
+		r.settle(time.Second)
+		r.approve("a")
+		r.approve("missing")
+		r.settle(15 * time.Second)
+		r.mu.Lock()
+		for _, beat := range r.beats {
+			if len(beat.Calls) != 0 {
+				t.Error("calls are reported to a control plane that does not take them")
+			}
+		}
+		r.takes = true
+		r.mu.Unlock()
+		r.settle(10 * time.Second) // the answer that says so
+		lose := true
+		r.onCall(func(s events.Service, _ int) fault {
+			return fault{before: s == events.ServiceHeartbeat && lose}
+		})
+		r.settle(12 * time.Second)
+		lose = false
+		r.settle(20 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		total := map[events.CallOutcome]int{}
+		for _, beat := range r.beats {
+			if !events.ValidCalls(beat.Calls) {
+				t.Errorf("a report is %+v", beat.Calls)
+			}
+			for _, c := range beat.Calls {
+				if c.Operation != events.CallRead {
+					continue
+				}
+				if c.Provider != events.ProviderFile {
+					t.Errorf("calls of %s are reported", c.Provider)
+				}
+				for _, n := range c.Took {
+					total[c.Outcome] += n
+				}
+			}
+		}
+		if diff := cmp.Diff(map[events.CallOutcome]int{events.CallOK: 1, events.CallNotFound: 1}, total); diff != "" {
+			t.Errorf("reads that were reported (-want +got)\n%s", diff)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 )
 
 // appendAttempts bounds the loop. With a hundred writers on one stream somebody
@@ -61,19 +62,35 @@ type Beside struct {
 // ExecuteBeside is [Execute] with facts beside what is decided: both are stored, or none. Where
 // there is nothing to decide they are stored alone; where the command was taken before, they were too.
 func ExecuteBeside[S State[S]](ctx context.Context, log Log, stream events.Stream, meta Meta, decide func(S) ([]events.Fact, error), beside Beside) (Decision[S], error) {
+	began := time.Now()
+	decision, err := executeBeside(ctx, log, stream, meta, decide, beside)
+	tell(ctx, log, began, decision, err)
+	return decision, err
+}
+
+func executeBeside[S State[S]](ctx context.Context, log Log, stream events.Stream, meta Meta, decide func(S) ([]events.Fact, error), beside Beside) (_ Decision[S], err error) {
 	var unknown error
+	var span trace.Span
+	defer func() {
+		if span != nil {
+			span.End(CodeOf(err))
+		}
+	}()
 	for attempt := range appendAttempts {
 		if attempt > 0 {
 			if err := pause(ctx, attempt); err != nil {
 				return Decision[S]{}, errors.Join(unknown, err)
 			}
 		}
-		state, seq, correlation, err := load[S](ctx, log, stream)
+		state, seq, begun, err := load[S](ctx, log, stream)
 		if err != nil {
 			if unknown != nil {
 				continue // still looking for the outcome
 			}
 			return Decision[S]{}, err
+		}
+		if span == nil {
+			ctx, span = trace.Join(ctx, begun.trace, "decide "+string(stream.Aggregate), trace.Internal, about(stream)...)
 		}
 		if state.Took(meta.Command) {
 			return Decision[S]{State: state, Seq: seq, Repeated: true}, nil
@@ -85,7 +102,7 @@ func ExecuteBeside[S State[S]](ctx context.Context, log Log, stream events.Strea
 		if err != nil || len(facts) == 0 {
 			return Decision[S]{State: state, Seq: seq}, err
 		}
-		commit := wrap(stream, meta, correlation, facts)
+		commit := traced(wrap(stream, meta, begun.correlation, facts), span)
 		appended, err := beside.append(ctx, log, stream, seq, meta, commit)
 		switch {
 		case err == nil:
@@ -144,7 +161,7 @@ func Record(ctx context.Context, log Log, stream events.Stream, meta Meta, facts
 		meta.Correlation = events.CorrelationID(meta.Command)
 	}
 	meta.Command = events.NewCommandID()
-	seq, err := log.Append(ctx, stream, events.AnySeq, wrap(stream, meta, "", facts))
+	seq, err := log.Append(ctx, stream, events.AnySeq, traced(wrap(stream, meta, "", facts), trace.From(ctx)))
 	if err != nil {
 		return 0, notStored(stream, err)
 	}
@@ -159,21 +176,30 @@ func notStored(stream events.Stream, err error) error {
 	return fmt.Errorf("append to %s: %w: %w", stream, ErrNotStored, err)
 }
 
-func load[S State[S]](ctx context.Context, log Log, stream events.Stream) (state S, seq events.Seq, correlation events.CorrelationID, err error) {
+// beginning is what a stream began with.
+type beginning struct {
+	correlation events.CorrelationID
+	trace       events.Traceparent
+}
+
+func load[S State[S]](ctx context.Context, log Log, stream events.Stream) (state S, seq events.Seq, begun beginning, err error) {
 	history, err := log.Load(ctx, stream)
 	if err != nil {
-		return state, 0, "", fmt.Errorf("load %s: %w", stream, err)
+		return state, 0, beginning{}, fmt.Errorf("load %s: %w", stream, err)
 	}
 	for _, commit := range history {
 		for _, e := range commit.Events {
 			state = state.Evolve(e)
-			if correlation == "" {
-				correlation = e.Correlation
+			if begun.correlation == "" {
+				begun.correlation = e.Correlation
+			}
+			if begun.trace == "" {
+				begun.trace = e.Trace
 			}
 		}
 		seq = commit.Seq
 	}
-	return state, seq, correlation, nil
+	return state, seq, begun, nil
 }
 
 func wrap(stream events.Stream, meta Meta, correlation events.CorrelationID, facts []events.Fact) []events.Event {

@@ -16,7 +16,10 @@ type Request struct {
 	Submitted    events.RequestSubmitted // with the changes that were filled in since
 	Glass        *Glass                  // of one that went without approval
 	PendingUntil time.Time
-	Until        time.Time // end of an approved or running request
+	Until        time.Time          // end of an approved or running request
+	Approved     time.Time          // when it was, the last time
+	Began        time.Time          // the current attempt
+	Trace        events.Traceparent // in which it was submitted; empty where nobody traced
 	Job          events.JobID
 	Agent        events.AgentID // of the current attempt
 	Attempt      int            // 0: not started
@@ -65,6 +68,9 @@ const (
 // Evolve implements [State].
 func (r Request) Evolve(e events.Event) Request {
 	r.taken = r.taken.with(e.Command)
+	if r.Trace == "" {
+		r.Trace = e.Trace
+	}
 	switch f := e.Fact.(type) {
 	case events.RequestSubmitted:
 		r.ID, r.State, r.Requester, r.Submitted = f.Request, events.StatePending, f.Requester, f
@@ -81,6 +87,7 @@ func (r Request) Evolve(e events.Event) Request {
 		}
 	case events.RequestApproved:
 		r.State, r.Job, r.Until, r.before = events.StateApproved, f.Job, f.Until, r.Attempt
+		r.Approved = e.Time
 	case events.RequestRejected:
 		r.State = events.StateRejected
 	case events.RequestCancelled:
@@ -89,7 +96,7 @@ func (r Request) Evolve(e events.Event) Request {
 		r.State = events.StateExpired
 	case events.JobStarted:
 		r.State, r.Agent, r.Attempt, r.startedBy = events.StateRunning, f.Agent, f.Attempt, e.Command
-		r.rounds = 0
+		r.rounds, r.Began = 0, e.Time
 	case events.EnvelopeStored:
 		r.Envelopes = append(r.Envelopes[:len(r.Envelopes):len(r.Envelopes)],
 			Envelope{ID: f.Envelope, Key: f.Key, Expires: f.Expires, State: EnvelopeReady})

@@ -35,9 +35,12 @@ type Job struct {
 	State   events.JobState // empty: there is no such job
 	By      events.Actor    // who asked for it
 	Queued  events.JobQueued
-	Agent   events.AgentID // of the current attempt
-	Attempt int            // 0: nobody took it
-	Ended   time.Time      // when it was over
+	Agent   events.AgentID     // of the current attempt
+	Attempt int                // 0: nobody took it
+	Ended   time.Time          // when it was over
+	Asked   time.Time          // when it was queued
+	Began   time.Time          // the current attempt
+	Trace   events.Traceparent // in which it was queued; empty where nobody traced
 
 	takenBy events.CommandID // the command that began the current attempt
 	taken   taken
@@ -46,11 +49,16 @@ type Job struct {
 // Evolve implements [State].
 func (j Job) Evolve(e events.Event) Job {
 	j.taken = j.taken.with(e.Command)
+	if j.Trace == "" {
+		j.Trace = e.Trace
+	}
 	switch f := e.Fact.(type) {
 	case events.JobQueued:
 		j.ID, j.State, j.Queued, j.By = f.Job, events.JobStateQueued, f, e.Actor
+		j.Asked = e.Time
 	case events.JobTaken:
 		j.State, j.Agent, j.Attempt, j.takenBy = events.JobStateRunning, f.Agent, f.Attempt, e.Command
+		j.Began = e.Time
 	case events.JobFinished:
 		j.State, j.Ended = events.JobStateFinished, e.Time
 	case events.JobFailed:

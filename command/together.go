@@ -100,7 +100,7 @@ func executeTogether[S State[S]](ctx context.Context, log Log, tasks []Task[S]) 
 // decideTask loads and decides, and returns the commit that is to be appended if there is
 // one.
 func decideTask[S State[S]](ctx context.Context, log Log, task Task[S]) (Outcome[S], Meta, Commit) {
-	state, seq, correlation, err := load[S](ctx, log, task.Stream)
+	state, seq, begun, err := load[S](ctx, log, task.Stream)
 	if err != nil {
 		return Outcome[S]{Err: err}, Meta{}, Commit{}
 	}
@@ -114,5 +114,5 @@ func decideTask[S State[S]](ctx context.Context, log Log, task Task[S]) (Outcome
 	if err != nil || len(facts) == 0 {
 		return Outcome[S]{Decision: decision, Err: err}, meta, Commit{}
 	}
-	return Outcome[S]{Decision: decision}, meta, Commit{Stream: task.Stream, Expected: seq, Events: wrap(task.Stream, meta, correlation, facts)}
+	return Outcome[S]{Decision: decision}, meta, Commit{Stream: task.Stream, Expected: seq, Events: wrap(task.Stream, meta, begun.correlation, facts)}
 }

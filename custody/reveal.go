@@ -9,6 +9,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/trace"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -39,7 +40,7 @@ type Revealed struct {
 // first, so that a fault of the KMS or the store burns nothing; then the use becomes
 // a fact, by compare-and-set; only then is the value opened. Of many calls at once
 // one gets the value, on any number of servers.
-func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.RequestID, envelope events.EnvelopeID, recipient string) (Revealed, error) {
+func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.RequestID, envelope events.EnvelopeID, recipient string) (_ Revealed, err error) {
 	by, ok := meta.Actor.User()
 	if !ok {
 		return Revealed{}, command.ErrRevealNotAllowed
@@ -53,6 +54,8 @@ func (c *Custody) Reveal(ctx context.Context, meta command.Meta, id events.Reque
 	if err != nil {
 		return Revealed{}, err
 	}
+	ctx, span := trace.Join(ctx, request.Trace, "reveal", trace.Internal, trace.Of(trace.Request, id))
+	defer func() { span.End(command.CodeOf(err)) }()
 	if err := request.MayReveal(meta.Time, envelope, by); err != nil {
 		return Revealed{}, err
 	}

@@ -54,6 +54,7 @@ type Event struct {
 	Actor       Actor         // who caused it, from the authenticated connection
 	Correlation CorrelationID // joins all that one request set in motion
 	Command     CommandID     // the command that was decided
+	Trace       Traceparent   // the span in which it was; empty where nobody traces
 	Fact        Fact
 }
 
@@ -86,6 +87,7 @@ type envelope struct {
 	Actor           Actor           `json:"actor"`
 	Correlation     CorrelationID   `json:"correlation"`
 	Command         CommandID       `json:"command"`
+	Trace           Traceparent     `json:"traceparent,omitempty"` // CloudEvents, Distributed Tracing extension
 	Data            json.RawMessage `json:"data"`
 }
 
@@ -99,6 +101,9 @@ func Encode(commit []Event) ([]byte, error) {
 		if e.Stream != commit[0].Stream || e.Command != commit[0].Command {
 			return nil, fmt.Errorf("encode commit: event %d is of another stream or command", i)
 		}
+		if e.Trace != "" && !e.Trace.Valid() {
+			return nil, fmt.Errorf("encode commit: event %d names no span: %q", i, e.Trace)
+		}
 		typ, err := TypeOf(e.Fact)
 		if err != nil {
 			return nil, fmt.Errorf("encode commit: %w", err)
@@ -110,7 +115,7 @@ func Encode(commit []Event) ([]byte, error) {
 		batch[i] = envelope{
 			SpecVersion: specVersion, ID: e.ID, Source: Source, Type: typ, Subject: e.Stream.String(),
 			Time: e.Time.UTC(), DataContentType: dataContentType,
-			Actor: e.Actor, Correlation: e.Correlation, Command: e.Command, Data: data,
+			Actor: e.Actor, Correlation: e.Correlation, Command: e.Command, Trace: e.Trace, Data: data,
 		}
 	}
 	raw, err := marshalPlain(batch)
@@ -142,13 +147,16 @@ func Decode(raw []byte) ([]Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
+		if e.Trace != "" && !e.Trace.Valid() {
+			return nil, fmt.Errorf("%w: traceparent %q", ErrMalformed, e.Trace)
+		}
 		fact, err := DecodeFact(e.Type, e.Data)
 		if err != nil {
 			return nil, err
 		}
 		commit[i] = Event{
 			ID: e.ID, Stream: stream, Time: e.Time, Actor: e.Actor,
-			Correlation: e.Correlation, Command: e.Command, Fact: fact,
+			Correlation: e.Correlation, Command: e.Command, Trace: e.Trace, Fact: fact,
 		}
 	}
 	return commit, nil

@@ -53,6 +53,10 @@ type Heartbeat struct {
 	Version     string         `json:"version"`
 	Running     int            `json:"running"` // jobs in hand
 	Connections []ConnectionID `json:"connections"`
+
+	// Calls are those to providers since the last heartbeat that counted. They are told only to a
+	// control plane that takes them: an older one refuses what it does not know.
+	Calls []ProviderCalls `json:"calls,omitempty"`
 }
 
 // HeartbeatReply says when to come again. With Again the heartbeat proved nothing, and
@@ -62,6 +66,7 @@ type HeartbeatReply struct {
 	Suites      []string  `json:"suites"` // of agents' HPKE keys that the control plane takes; it prefers the first
 	Time        time.Time `json:"time"`   // the control plane's clock
 	NextSeconds int       `json:"next_seconds"`
+	TakesCalls  bool      `json:"takes_calls,omitempty"` // the next heartbeat may have Calls
 }
 
 // RenewCredentials asks for a new user JWT for the same key.

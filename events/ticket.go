@@ -15,6 +15,7 @@ type Ticket struct {
 	Keys       []string     `json:"keys,omitempty"` // none means all keys
 	Issued     time.Time    `json:"issued"`
 	Until      time.Time    `json:"until"` // exclusive
+	Trace      Traceparent  `json:"traceparent,omitempty"`
 
 	Changes []Change `json:"changes,omitempty"` // of a patch, and of a look at one
 	Create  bool     `json:"create,omitempty"`  // likewise

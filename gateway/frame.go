@@ -22,6 +22,7 @@ type caller struct {
 	command.Agent
 	request string // id of the frame; a repetition has the same one
 	frame   []byte // as it came
+	span    span
 }
 
 // command names what a request sets in motion, so that the history recognises a

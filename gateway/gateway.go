@@ -21,6 +21,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 	"secretsbridge/kms"
 	"secretsbridge/seal"
 )
@@ -65,13 +66,27 @@ type Link struct {
 	CA   string // PEM
 }
 
-// Config is what a gateway works with. Every field is needed but Rollouts and Ledger.
+// Figures counts what is no fact.
+type Figures interface {
+	// Answered says how a call of an agent went: code is empty, or that of the refusal or fault.
+	Answered(service events.Service, code string, took time.Duration)
+
+	// Called takes what an agent reports of its providers, which is valid ([events.ValidCalls]).
+	Called(calls []events.ProviderCalls)
+
+	// Uncounted says that an agent reported what cannot be.
+	Uncounted()
+}
+
+// Config is what a gateway works with. Every field is needed but those that say what nil means.
 type Config struct {
 	Log         command.Log
 	Custody     *custody.Custody
 	Inventory   Inventory
-	Rollouts    Rollouts // nil: nothing is watched
-	Ledger      Ledger   // nil: the log is not shown, and agents do no jobs
+	Rollouts    Rollouts     // nil: nothing is watched
+	Figures     Figures      // nil: nobody counts
+	Tracer      trace.Tracer // nil: nobody traces
+	Ledger      Ledger       // nil: the log is not shown, and agents do no jobs
 	Credentials Credentials
 	Presence    Presence
 	Directory   Directory
@@ -132,27 +147,32 @@ func (g *Gateway) Agent(ctx context.Context, account string) (command.Agent, err
 // Serve answers one call of an agent service: a request frame, with a reply frame. It
 // never fails: a fault is a reply, too.
 func (g *Gateway) Serve(ctx context.Context, account string, service events.Service, request []byte) []byte {
+	began, said := time.Now(), trace.From(ctx).Traceparent()
+	ctx = command.By(trace.Out(ctx), "agent."+named(service))
 	agent, err := g.Agent(ctx, account)
 	if err == nil && agent.State == events.AgentGone {
 		err = command.ErrAgentRevoked
 	}
 	var result any
 	if err == nil {
-		result, err = g.serve(ctx, agent, service, request)
+		result, err = g.serve(ctx, agent, service, request, said)
 	}
 	if err != nil {
 		err = g.audit(ctx, agent, service, err)
-		return g.reply(account, service, request, events.ServiceReply[any]{Error: g.explain(agent, service, err)})
+		refusal := g.explain(agent, service, err)
+		g.count(service, refusal.Code, began)
+		return g.reply(account, service, request, events.ServiceReply[any]{Error: refusal})
 	}
+	g.count(service, "", began)
 	return g.reply(account, service, request, events.ServiceReply[any]{Result: &result})
 }
 
-func (g *Gateway) serve(ctx context.Context, agent command.Agent, service events.Service, request []byte) (any, error) {
+func (g *Gateway) serve(ctx context.Context, agent command.Agent, service events.Service, request []byte, said events.Traceparent) (any, error) {
 	opened, err := openRequest(agent, service, request)
 	if err != nil {
 		return nil, err
 	}
-	return g.dispatch(ctx, caller{agent, opened.ID(), request}, service, opened.Body)
+	return g.dispatch(ctx, caller{agent, opened.ID(), request, span{g, service, said}}, service, opened.Body)
 }
 
 func (g *Gateway) dispatch(ctx context.Context, by caller, service events.Service, body []byte) (any, error) {
@@ -224,7 +244,10 @@ func answer[Q, R any](ctx context.Context, by caller, body []byte, handle func(c
 	if m, ok := any(q).(events.JobOnly); ok && !events.ValidID(string(m.AboutJob()), "j_") {
 		return nil, errMalformed
 	}
-	return handle(ctx, by, q)
+	ctx, span := by.span.begin(ctx, by.ID, q)
+	reply, err := handle(ctx, by, q)
+	span.End(command.CodeOf(err))
+	return reply, err
 }
 
 // errMalformed refuses what no agent of ours sends.

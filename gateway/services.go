@@ -28,7 +28,7 @@ func (g *Gateway) heartbeat(ctx context.Context, agent caller, m events.Heartbea
 		return events.HeartbeatReply{}, errMalformed
 	}
 	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceHeartbeat))
-	reply := events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds, Suites: g.suites()}
+	reply := events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds, Suites: g.suites(), TakesCalls: g.Figures != nil}
 	if meta.Time.Sub(m.Heard).Abs() > proofWindow {
 		reply.Again = true
 		return reply, nil
@@ -36,6 +36,13 @@ func (g *Gateway) heartbeat(ctx context.Context, agent caller, m events.Heartbea
 	fresh, err := g.Presence.Beat(ctx, agent.ID, m.Heard)
 	if err != nil {
 		return events.HeartbeatReply{}, fmt.Errorf("note presence of %s: %w", agent.ID, err)
+	}
+	if fresh && g.Figures != nil && len(m.Calls) > 0 { // a repetition counts nothing again
+		if events.ValidCalls(m.Calls) {
+			g.Figures.Called(m.Calls)
+		} else {
+			g.Figures.Uncounted()
+		}
 	}
 	if !fresh || agent.State == events.AgentOnline {
 		return reply, nil

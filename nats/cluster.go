@@ -44,9 +44,12 @@ type Cluster struct {
 	config ClusterConfig
 	system *natsgo.Conn // to the servers' own account
 
+	floodPause time.Duration // how long an agent that went too far stays out
+
 	mu    sync.Mutex
 	sent  map[string]string    // account → form, as all servers that were there stored it
 	cuts  map[string]time.Time // accounts that were cut, until nobody can have them alive
+	shut  map[string]bool      // accounts that are kept out for a while
 	nodes map[string]string    // id → name of the servers that answered last
 }
 
@@ -58,7 +61,7 @@ func OpenCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 	if config.Authority == nil || len(config.URLs) == 0 || len(config.LeafURLs) == 0 {
 		return nil, errors.New("open nats cluster: the authority, URLs of the servers and URLs for agents are needed")
 	}
-	c := &Cluster{config: config, sent: map[string]string{}, cuts: map[string]time.Time{}}
+	c := &Cluster{config: config, sent: map[string]string{}, cuts: map[string]time.Time{}, shut: map[string]bool{}, floodPause: floodPause}
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for {

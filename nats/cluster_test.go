@@ -3,16 +3,19 @@ package nats
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"secretsbridge/command"
 	"secretsbridge/nats/subject"
 )
 
@@ -115,6 +118,8 @@ func TestAnOperatorsCluster(t *testing.T) {
 		{"tools may do what they are for", toolsMay},
 		{"a late server lets nobody back in", lateServer},
 		{"its own accounts follow the version", ownAccounts},
+		{"a flood is ended", floodEnds},
+		{"nodes that say nothing are waited for", silentNodes},
 		{"accounts reach nodes that were away", accountsReach},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, n) })
@@ -174,6 +179,85 @@ func accountsReach(t *testing.T, n *network) {
 	})
 	n.refused(t, goes, 2)
 	n.linked(t, stays, 2)
+}
+
+// floodEnds has an agent ask without waiting for answers.
+func floodEnds(t *testing.T, n *network) {
+	n.field.cluster.floodPause = 3 * time.Second
+	evil, good := n.enrol(t, "evil"), n.enrol(t, "good")
+	bystander := n.link(t, good)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.field.cluster.Run(ctx, n.registry, n.accounts) }()
+	defer func() { cancel(); <-ended }()
+	l := dialRaw(t, n, evil, false)
+	for i := 0; ; i++ {
+		l.publish(subject.LocalPull, fmt.Sprint("_INBOX.evil.", i), "", silentPull)
+		if i%100 == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		l.mu.Lock()
+		closed := l.closed
+		l.mu.Unlock()
+		if closed {
+			break
+		}
+		if i > 1_000_000 {
+			t.Fatal("the link stands")
+		}
+	}
+	n.refused(t, evil, 0)
+	n.refused(t, evil, 1)
+	if !bystander.Connected() {
+		t.Error("somebody else is out, too")
+	}
+	n.linked(t, evil, 1) // after the pause
+}
+
+// silentNodes has nobody say how they store, for a while and then for good.
+func silentNodes(t *testing.T, n *network) {
+	var asked atomic.Int64
+	var silent atomic.Bool
+	streams, err := NewStreams(n.nc, 3, func(ctx context.Context) ([]ServerSync, error) {
+		asked.Add(1)
+		if silent.Load() {
+			return nil, errors.New("none answered")
+		}
+		return n.field.cluster.Durability(ctx)
+	}, testLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams.interval, streams.unproven = 10*time.Millisecond, 2*time.Second
+	store := openStore(t, n.nc)
+	ended := make(chan error, 1)
+	go func() { ended <- streams.Watch(t.Context(), store) }()
+	rounds := func(more int64) {
+		t.Helper()
+		want := asked.Load() + more
+		eventually(t, "it is asked again", func(context.Context) error {
+			if asked.Load() < want {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+	silent.Store(true)
+	if err := streams.Prove(t.Context()); !errors.Is(err, command.ErrLogUnsafe) {
+		t.Errorf("a server begins although nobody says how they store: %v", err)
+	}
+	rounds(5)
+	silent.Store(false)
+	rounds(3) // whoever is proven begins anew
+	select {
+	case err := <-ended:
+		t.Fatalf("a server that wrote has stopped: %v", err)
+	default:
+	}
+	silent.Store(true)
+	if err := receive(t, ended); !errors.Is(err, command.ErrLogUnsafe) || !errors.Is(err, errUnproven) {
+		t.Errorf("it ends with %v", err)
+	}
 }
 
 // lateServer has a server of Secrets Bridge that does not know yet of a

@@ -88,6 +88,7 @@ func (c *Cluster) Run(ctx context.Context, registry Registry, accounts func(cont
 	defer tick.Stop()
 	var settled map[string]string // the servers of the last look that found everything right
 	var last time.Time
+	watched := floodWatch{open: map[place]unanswered{}, out: map[string]time.Time{}}
 	for {
 		nodes, err := c.ping(ctx)
 		switch {
@@ -103,6 +104,9 @@ func (c *Cluster) Run(ctx context.Context, registry Registry, accounts func(cont
 		default:
 			settled = nodes // without those that went: they count as new when they are back
 			err = c.settleCuts(ctx, registry)
+		}
+		if err == nil {
+			err = c.lookForFloods(ctx, registry, &watched)
 		}
 		if err != nil && ctx.Err() == nil {
 			c.config.Logger.Warn("accounts of agents could not be looked at on all nats servers, and are again", "err", err)
@@ -175,7 +179,10 @@ func (c *Cluster) settle(ctx context.Context, registry Registry, account string)
 	if err != nil {
 		return false, err
 	}
-	wanted, dead := c.config.Authority.form(string(agent.Cluster)), agent.Revoked
+	c.mu.Lock()
+	shut := c.shut[account]
+	c.mu.Unlock()
+	wanted, dead := c.config.Authority.form(string(agent.Cluster)), agent.Revoked || shut
 	if dead {
 		wanted = c.config.Authority.form("")
 	}

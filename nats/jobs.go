@@ -127,6 +127,15 @@ func (j *Jobs) Queued(ctx context.Context) (jobs map[events.JobID]bool, all bool
 	return jobs, true, nil
 }
 
+// Depth is how many tickets are in the queue or in agents' hands, by the word of the stream's leader.
+func (j *Jobs) Depth(ctx context.Context) (int, error) {
+	stream, err := j.js.Stream(ctx, subject.JobsStream) // asks how many there are
+	if err != nil {
+		return 0, fmt.Errorf("ask for queued jobs: %w", err)
+	}
+	return int(stream.CachedInfo().State.Msgs), nil
+}
+
 // Remove takes a job off the queue. One that is not there, or done, is no error; an
 // agent that holds it already finds out when it asks to start.
 func (j *Jobs) Remove(ctx context.Context, cluster events.ClusterID, op events.Operation, job events.JobID) error {

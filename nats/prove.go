@@ -130,6 +130,7 @@ type Streams struct {
 	durability Durability
 	log        *slog.Logger
 	interval   time.Duration // between proofs
+	unproven   time.Duration // that the servers of several replicas may leave open how they store
 }
 
 // NewStreams needs a connection to CORE and 1 or 3 replicas. A nil logger discards.
@@ -141,7 +142,7 @@ func NewStreams(nc *natsgo.Conn, replicas int, durability Durability, log *slog.
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Streams{js: js, replicas: replicas, durability: durability, log: log, interval: proofInterval}, nil
+	return &Streams{js: js, replicas: replicas, durability: durability, log: log, interval: proofInterval, unproven: unprovenFor}, nil
 }
 
 // Provision creates what is missing. Settings of EVENTS that differ are left alone,
@@ -284,7 +285,7 @@ func (s *Streams) Watch(ctx context.Context, store *Store) error {
 		switch {
 		case err == nil:
 			proven = time.Now()
-		case errors.Is(err, errUnproven) && s.replicas > 1 && time.Since(proven) < unprovenFor:
+		case errors.Is(err, errUnproven) && s.replicas > 1 && time.Since(proven) < s.unproven:
 			s.log.Warn("the servers do not say how they store, and are asked again", "err", err)
 		case errors.Is(err, command.ErrLogUnsafe):
 			store.Halt(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 	"secretsbridge/nats/subject"
 )
 
@@ -26,7 +27,8 @@ const (
 
 // Answerer knows what to say to agents, and signs it. Package gateway has it.
 type Answerer interface {
-	// Serve answers a call. It must always reply.
+	// Serve answers a call. It must always reply. ctx is within the span that the caller says
+	// that it is within ([subject.Traceparent]), which nobody has checked.
 	Serve(ctx context.Context, account string, service events.Service, request []byte) (reply []byte)
 
 	// Refuse answers a call that is not looked at.
@@ -80,6 +82,7 @@ func (s *Services) Serve(ctx context.Context, by Answerer) error {
 			defer func() { <-slots; s.leave(account) }()
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 			defer cancel()
+			ctx = trace.Within(ctx, nil, events.Traceparent(r.Headers().Get(subject.Traceparent)))
 			reply := by.Serve(ctx, account, service, r.Data())
 			if len(reply) > maxReply {
 				s.log.Error("a reply is too long for a message", "service", service, "bytes", len(reply))

@@ -59,6 +59,34 @@ func (a Agents) Count(ctx context.Context) (online, enrolled int, err error) {
 	return online, enrolled, nil
 }
 
+// ByCluster tells how many agents are enrolled and not revoked in each cluster, and how many of them
+// are connected: of the most clusters in the order of their names.
+func (a Agents) ByCluster(ctx context.Context, most int) ([]ClusterAgents, error) {
+	rows, err := a.Pool.Query(ctx, `
+		SELECT   cluster,
+		         count(*) FILTER (WHERE state = $1),
+		         count(*)
+		FROM     views.agents
+		WHERE    state IN ($1, $2)
+		GROUP BY cluster
+		ORDER BY cluster
+		LIMIT    $3`, events.AgentOnline, events.AgentOffline, most)
+	if err != nil {
+		return nil, fmt.Errorf("count agents by cluster: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ClusterAgents])
+	if err != nil {
+		return nil, fmt.Errorf("count agents by cluster: %w", err)
+	}
+	return found, nil
+}
+
+// ClusterAgents are the agents of one cluster.
+type ClusterAgents struct {
+	Cluster          events.ClusterID
+	Online, Enrolled int
+}
+
 // Get returns one agent, or [ErrNotFound].
 func (a Agents) Get(ctx context.Context, id events.AgentID) (Agent, error) {
 	return a.one(ctx, "id = $1", string(id))

@@ -29,16 +29,16 @@ var errTailRead = errors.New("read")
 // it can be done often: the log is read once, and the rows. The pool may be of the application's
 // login. UpTo is the position, and Took is left out.
 func CompareTail(ctx context.Context, pool *pgxpool.Pool, feed command.Feed, commits int, named func(Difference) error) (Comparison, error) {
-	last, err := feed.Last(ctx)
-	if err != nil {
-		return Comparison{}, fmt.Errorf("read the end of the log: %w", err)
-	}
 	t := &tailing{named: named, tables: map[string]bool{}}
-	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		t.tx = tx
 		position, err := readPosition(ctx, tx, "views.positions") // fixes what this transaction sees
 		if err != nil {
 			return err
+		}
+		last, err := feed.Last(ctx) // after it: what was folded meanwhile is not seen
+		if err != nil {
+			return fmt.Errorf("read the end of the log: %w", err)
 		}
 		t.upto = min(position.Seq, last)
 		t.at = t.upto - min(t.upto, events.Seq(commits))

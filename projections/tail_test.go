@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -10,6 +11,40 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/projections"
 )
+
+// folding is a log that grows, and whose commits are folded, while it says where it ends.
+type folding struct {
+	*commandtest.Memory
+	grow func()
+}
+
+func (f folding) Last(ctx context.Context) (events.Seq, error) {
+	last, err := f.Memory.Last(ctx)
+	f.grow()
+	return last, err
+}
+
+func TestWhatIsFoldedWhileTheEndOfTheLogIsReadIsNoDifference(t *testing.T) {
+	t.Parallel()
+	db := cluster.New(t)
+	log := &commandtest.Memory{}
+	fill(t, log, 20)
+	catchUp(t, db.App, log)
+	more := &writer{t: t, log: log, n: 1000}
+	grown := 0
+	feed := folding{log, func() {
+		grown++
+		more.append(events.ConnectionStream("file"), "user:u_1", events.ConnectionDisabled{})
+		catchUp(t, db.App, log)
+	}}
+	done, err := projections.CompareTail(t.Context(), db.App, feed, 100, func(d projections.Difference) error {
+		t.Errorf("it differs: %s", told(d))
+		return nil
+	})
+	if err != nil || grown != 1 || done.UpTo != 20 {
+		t.Errorf("compared up to %d after it grew %d times, %v", done.UpTo, grown, err)
+	}
+}
 
 func TestTheTailOfTheAuditIsCompared(t *testing.T) {
 	t.Parallel()

@@ -244,6 +244,13 @@ func (r *Register) WaitFor(ctx context.Context, seq events.Seq) error {
 	}
 }
 
+// Position is the newest commit that the register holds, 0 before it holds any.
+func (r *Register) Position() events.Seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at
+}
+
 // Fresh waits until the register holds all that the log held when it was asked.
 func (r *Register) Fresh(ctx context.Context) error {
 	last, err := r.feed.Last(ctx)

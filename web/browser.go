@@ -110,6 +110,6 @@ func (a *API) endCopied(c *call, s store.Session) error {
 	if err != nil {
 		return err
 	}
-	a.Logger.Warn("a session ended, as its token was copied", "call", c.id)
+	a.Logger.WarnContext(c.ctx(), "a session ended, as its token was copied", "call", c.id)
 	return nil
 }

@@ -80,6 +80,7 @@ func (c *call) meta() command.Meta {
 // where the governance wants one, idempotency.
 func (a *API) guard(route Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = a.enter(r, route)
 		if !route.live() && !long(r) {
 			ctx, cancel := context.WithTimeout(r.Context(), callPatience)
 			defer cancel()
@@ -234,7 +235,7 @@ func (a *API) once(c *call, route Route) (reply, error) {
 	case errors.Is(err, ErrInFlight):
 		return reply{}, errInFlight
 	case err != nil:
-		a.Logger.Error("idempotency mark cannot be set", "call", c.id, "err", err)
+		a.Logger.ErrorContext(c.ctx(), "idempotency mark cannot be set", "call", c.id, "err", err)
 		return reply{}, errUnavailable // nothing was done yet
 	case before != nil && before.Status == 0:
 		return reply{}, errNotReplayable

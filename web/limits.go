@@ -40,7 +40,7 @@ func (a *API) limit(c *call, purpose window.Purpose, who string, cost int) error
 	// by itself.
 	wait, left, err := a.Limits.Take(context.WithoutCancel(c.ctx()), purpose, who, cost)
 	if err != nil {
-		a.Logger.Error("a call cannot be counted", "call", c.id, "purpose", purpose.String(), "err", err)
+		a.Logger.ErrorContext(c.ctx(), "a call cannot be counted", "call", c.id, "purpose", purpose.String(), "err", err)
 		return errUnavailable
 	}
 	if wait == 0 {
@@ -60,7 +60,7 @@ func (a *API) limit(c *call, purpose window.Purpose, who string, cost int) error
 func (a *API) recordFolded(c *call, route Route, code string) error {
 	wait, _, err := a.Limits.Take(context.WithoutCancel(c.ctx()), window.Refusals, a.who(c)+" "+code, 1)
 	if err != nil {
-		a.Logger.Error("a call cannot be counted", "call", c.id, "purpose", window.Refusals.String(), "err", err)
+		a.Logger.ErrorContext(c.ctx(), "a call cannot be counted", "call", c.id, "purpose", window.Refusals.String(), "err", err)
 		return errUnavailable
 	}
 	if wait > 0 {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"syscall"
+	"time"
 
 	"secretsbridge/events"
 	"secretsbridge/web/signed"
@@ -26,8 +27,10 @@ func callID(ctx context.Context) string {
 // to signed calls signed, and turns a panic into a problem without detail.
 func (a *API) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := string(events.NewCorrelationID())
-		r = r.WithContext(context.WithValue(r.Context(), callKey{}, id))
+		id, began := string(events.NewCorrelationID()), time.Now()
+		seen := &watched{ResponseWriter: w}
+		w, r = seen, r.WithContext(context.WithValue(context.WithValue(r.Context(), callKey{}, id), watchedKey{}, seen))
+		defer func() { a.leave(r, seen, id, began) }()
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
@@ -54,6 +57,7 @@ func (a *API) outermost(next http.Handler) http.Handler {
 			default:
 				// Not the panic's own text: it may hold what a caller sent.
 				a.Logger.Error("a handler panicked", "call", id, "stack", string(debug.Stack()))
+				seen.code = errInternal.Code
 				writeProblem(w, id, errInternal)
 			}
 		}()

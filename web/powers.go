@@ -41,7 +41,7 @@ func (a *API) fresh(c *call) error {
 	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
 	defer cancel()
 	if err := a.Rights.Fresh(ctx); err != nil {
-		a.Logger.Error("rights are not known", "call", c.id, "err", err)
+		a.Logger.ErrorContext(c.ctx(), "rights are not known", "call", c.id, "err", err)
 		return errUnavailable
 	}
 	return a.permit(c)

@@ -189,7 +189,7 @@ var (
 func (a *API) fail(c *call, route Route, err error) {
 	p, known := explain(err)
 	if !known {
-		a.Logger.Error("call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
+		a.Logger.ErrorContext(c.ctx(), "call failed", "call", c.id, "route", route.Method+" "+route.Path, "err", err)
 	}
 	// Each denial is a fact, so there is an end to them. What is not there counts along: else it would
 	// be told from what is hidden once the end is reached.
@@ -211,6 +211,7 @@ func (a *API) fail(c *call, route Route, err error) {
 	if looks, ok := hidden[p.Code]; ok {
 		p = looks
 	}
+	watchedOf(c.ctx()).code = p.Code
 	writeProblem(c.w, c.id, p)
 }
 
@@ -232,6 +233,7 @@ func (a *API) foreign(w http.ResponseWriter, r *http.Request) {
 	} else if a.recordFolded(c, Route{Permission: "cross-origin"}, p.Code) != nil {
 		p = errUnavailable
 	}
+	watchedOf(r.Context()).code = p.Code
 	writeProblem(w, c.id, p)
 }
 

@@ -292,10 +292,12 @@ func (a *API) missing(r *mux.Router) http.Handler {
 			}
 		}
 		if len(allowed) == 0 {
+			watchedOf(req.Context()).code = errNotFound.Code
 			writeProblem(w, callID(req.Context()), errNotFound)
 			return
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", ")) // RFC 9110, section 15.5.6
+		watchedOf(req.Context()).code = errMethod.Code
 		writeProblem(w, callID(req.Context()), errMethod)
 	})
 }

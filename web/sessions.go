@@ -253,7 +253,7 @@ func (a *API) record(c *call, actor events.Actor, facts ...events.Fact) (events.
 	meta := command.Meta{Command: events.NewCommandID(), Actor: actor, Time: c.now}
 	seq, err := command.Record(context.WithoutCancel(c.ctx()), a.Log, events.AccessStream(actor), meta, facts...)
 	if err != nil {
-		a.Logger.Error("access is not recorded", "call", c.id, "err", err)
+		a.Logger.ErrorContext(c.ctx(), "access is not recorded", "call", c.id, "err", err)
 		return 0, errUnavailable
 	}
 	return seq, nil

@@ -206,7 +206,7 @@ func (a *API) signOnRefused(c *call, err error) error {
 func (a *API) signOnEnds(c *call, port int, err error) (reply, error) {
 	p, known := explain(err)
 	if !known {
-		a.Logger.Error("call failed", "call", c.id, "route", c.r.Method+" "+c.r.URL.EscapedPath(), "err", err)
+		a.Logger.ErrorContext(c.ctx(), "call failed", "call", c.id, "route", c.r.Method+" "+c.r.URL.EscapedPath(), "err", err)
 	}
 	if port == 0 {
 		return redirect(signInPage + "?" + url.Values{"problem": {p.Code}}.Encode()), nil

@@ -24,6 +24,7 @@ import (
 	"secretsbridge/gateway"
 	"secretsbridge/identity/factors"
 	"secretsbridge/internal/secret"
+	"secretsbridge/internal/trace"
 	"secretsbridge/inventory"
 	"secretsbridge/ledger"
 	"secretsbridge/policy"
@@ -202,7 +203,7 @@ type Scans interface {
 	GroupAt(ctx context.Context, place string, bounds []string) (string, error)
 }
 
-// Config is what the API works with. Every field but SignOn, GitOps and Site is needed.
+// Config is what the API works with. Every field is needed but those that say what nil means.
 type Config struct {
 	Log      command.Log
 	Views    Views
@@ -268,6 +269,10 @@ type Config struct {
 	Personal Personal
 
 	Installation Installation
+
+	// Watch counts calls; nil: nobody does. Tracer traces them; nil: nobody does.
+	Watch  Watch
+	Tracer trace.Tracer
 }
 
 // API is the handler of all routes.

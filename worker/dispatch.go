@@ -10,6 +10,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 )
 
 // destroyTimeout bounds the destruction of the envelopes of one batch of facts, so that a
@@ -23,6 +24,7 @@ func (w *Worker) dispatch(ctx context.Context, t *Term, commits []events.Recorde
 }
 
 func (w *Worker) dispatchFact(ctx context.Context, q *queued, e events.Event) error {
+	ctx = trace.Within(ctx, w.Tracer, e.Trace)
 	switch e.Fact.(type) {
 	case events.RequestApproved:
 		q.forget()
@@ -136,13 +138,21 @@ func (w *Worker) publish(ctx context.Context, r command.Request, t events.Ticket
 		return err
 	}
 	t.Request, t.Cluster, t.Connection, t.Provider = r.ID, r.Submitted.Cluster, r.Submitted.Connection, connection.Provider
+	t.Trace = r.Trace
 	t.Ref, t.Keys, t.Changes, t.Create = r.Submitted.Ref, r.Submitted.Keys, r.Submitted.Changes, r.Submitted.Create
 	return w.send(ctx, t)
 }
 
-// send signs a ticket and queues it.
-func (w *Worker) send(ctx context.Context, t events.Ticket) error {
+// send signs a ticket and queues it, with the span that it is queued in.
+func (w *Worker) send(ctx context.Context, t events.Ticket) (err error) {
 	t.Issued = w.Now().UTC()
+	// A ticket that is offered again belongs to the trace as it is; one that follows from a fact is
+	// a step of it.
+	ctx, span := trace.Join(ctx, t.Trace, "queue ticket", trace.Producer, trace.Of(trace.Operation, t.Operation), trace.Of(trace.Job, t.Job))
+	defer func() { span.End(command.CodeOf(err)) }()
+	if at := span.Traceparent(); at != "" && (t.Trace == "" || at.TraceID() == t.Trace.TraceID()) {
+		t.Trace = at
+	}
 	ticket, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode ticket of %s: %w", t.Job, err)

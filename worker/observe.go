@@ -36,7 +36,7 @@ func (w *Worker) OfferObservation(ctx context.Context, id events.RequestID, look
 	return w.send(ctx, events.Ticket{
 		Request: id, Job: events.ObservationOf(id, look.Watch.Number), Operation: events.OperationObserve, Cluster: look.Watch.Cluster,
 		Connection: r.Submitted.Connection, Provider: connection.Provider, Ref: r.Submitted.Ref,
-		Until: until.UTC(), Observe: &look,
+		Until: until.UTC(), Observe: &look, Trace: r.Trace,
 	})
 }
 

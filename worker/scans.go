@@ -6,6 +6,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 )
 
 // Inventory opens and ends the jobs that no request stands behind. Package inventory has it.
@@ -30,6 +31,7 @@ type Inventory interface {
 // and for what the jobs left, and so it has a follower of its own: what people approved
 // must not wait for either.
 func (w *Worker) moveScan(ctx context.Context, e events.Event) error {
+	ctx = trace.Within(ctx, w.Tracer, e.Trace)
 	switch fact := e.Fact.(type) {
 	case events.JobQueued:
 		return w.scanQueued(ctx, fact)
@@ -77,7 +79,7 @@ func (w *Worker) offerScan(ctx context.Context, id events.JobID, busy map[events
 		busy[q.Cluster] = true
 	}
 	return w.send(ctx, events.Ticket{
-		Job: q.Job, Operation: q.Operation, Cluster: q.Cluster, Connection: q.Connection, Provider: q.Provider, Ref: q.Ref, Until: q.Until,
+		Job: q.Job, Operation: q.Operation, Cluster: q.Cluster, Connection: q.Connection, Provider: q.Provider, Ref: q.Ref, Until: q.Until, Trace: job.Trace,
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -123,7 +124,7 @@ func (w *Worker) hold(ctx context.Context, l Loop, state *loopState) error {
 	var renewing sync.WaitGroup
 	renewing.Go(func() { renew(within, lease, lose) })
 
-	err = l.Run(within, term)
+	err = l.Run(command.By(within, "loop."+string(l.Name)), term)
 
 	end(nil)
 	renewing.Wait()

@@ -21,6 +21,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/trace"
 	"secretsbridge/seal"
 )
 
@@ -114,10 +115,12 @@ type Links interface {
 	Cut(ctx context.Context, account string) error
 }
 
-// Config is what a worker works with. Every field is needed but Loops.
+// Config is what a worker works with. Every field is needed but Loops and Tracer.
 type Config struct {
 	Leases    Leases
 	Positions Positions
+
+	Tracer trace.Tracer // nil: nobody traces
 
 	// Loops are those of other rooms.
 	Loops []Loop

@@ -71,7 +71,7 @@ func Open(cfg Config) (*Witness, error) {
 		return nil, fmt.Errorf("watch the log: %w", err)
 	}
 	if t := w.state.Trouble; t != nil {
-		cfg.Logger.Error("no jobs are done: "+t.Why.Sentence()+"; see docs/how-to/log-trouble.md", "trouble", t.Why, "since", t.At, "evidence", t.Evidence)
+		cfg.Logger.Error("no jobs are done; see docs/how-to/log-trouble.md", "trouble", t.Why, "problem", t.Why.Sentence(), "since", t.At, "evidence", t.Evidence)
 	}
 	return w, nil
 }
@@ -234,8 +234,8 @@ func (w *Witness) cosign() {
 func (w *Witness) fails(why events.LogTrouble, shown events.ShownCheckpoint) error {
 	t := &trouble{At: time.Now().UTC(), Why: why, Shown: shown.Checkpoint, Keys: shown.Keys, Evidence: evidenceName(time.Now())}
 	w.state.Trouble, w.unsaved = t, &shown // whatever becomes of the files
-	w.Logger.Error("no jobs are done from now on: "+why.Sentence()+"; see docs/how-to/log-trouble.md",
-		"trouble", why, "size", w.tree.N, "evidence", t.Evidence)
+	w.Logger.Error("no jobs are done from now on; see docs/how-to/log-trouble.md",
+		"trouble", why, "problem", why.Sentence(), "size", w.tree.N, "evidence", t.Evidence)
 	w.save()
 	return w.broken()
 }

@@ -19,6 +19,7 @@ import (
 
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/harden"
+	"secretsbridge/internal/trace"
 )
 
 // errUsage marks a mistake in flags or arguments; the exit code is then 2.
@@ -109,9 +110,9 @@ func newLogger(w io.Writer) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(os.Getenv("SB_LOG_FORMAT")) {
 	case "", "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(trace.Handler(slog.NewJSONHandler(w, options))), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.New(trace.Handler(slog.NewTextHandler(w, options))), nil
 	}
 	return nil, fmt.Errorf("%w: SB_LOG_FORMAT is neither json nor text", errUsage)
 }

@@ -16,6 +16,7 @@ import (
 	"secretsbridge/agent/witness"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/trace/otlp"
 	"secretsbridge/nats/leaf"
 )
 
@@ -64,6 +65,11 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	tracer, err := otlp.Open(ctx, "sb-agent", build.Version(), log)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	defer func() { err = errors.Join(err, tracer.Close()) }()
 	seen, err := witness.Open(witness.Config{Dir: dir, Agent: id.Agent(), SignKey: id.SignKey(), Logger: log})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -91,7 +97,7 @@ func runAgent(ctx context.Context, dir, configFile string, stderr io.Writer) (er
 			return link.Reconnect() // jobs stay in hand; their calls are made again
 		},
 		FingerprintKey: settings.fingerprintKey,
-		KeyLife:        settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log,
+		KeyLife:        settings.keyLife, Slots: settings.slots, Lease: settings.lease, Logger: log, Tracer: tracer.Port(),
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)

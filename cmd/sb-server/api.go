@@ -20,15 +20,20 @@ func (st *stack) api() (*web.API, error) {
 		return nil, err
 	}
 	cfg := web.Config{
-		Log: st.store, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions, Rights: st.rights,
+		Log: st.facts, Views: projections.Views{Pool: st.pool, Progress: st.progress}, People: st.people, Sessions: st.sessions, Rights: st.rights,
 		Marks: marks{st.marks}, Custody: st.custody, Inventory: st.inventory, Scans: store.Scans{Pool: st.pool}, Fleet: st.gateway, Cosignatures: store.Checkpoints{Pool: st.pool}, Signer: st.keys.signing.key,
 		PendingTTL: st.settings.PendingTTL, ApprovalTTL: st.settings.ApprovalTTL, RevealTTL: st.settings.RevealTTL,
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
 		Ledger:       auditLog{st.ledger, store.Checkpoints{Pool: st.pool}, st.keys.checkpoints, st.store},
 		Tree:         projections.Tree{Pool: st.pool},
 		Integrations: st.integrations, Compare: st.comparer.compare,
+<<<<<<< HEAD
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool, Rows: st.rows},
 		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
+=======
+		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
+		Limits: countedLimits{st.windows, st.figures}, Watch: httpFigures{st.figures}, Tracer: st.tracer.Port(), TrustedProxies: st.settings.Proxies, Factors: st.factors(),
+>>>>>>> main
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Notices: store.Deliveries{Pool: st.pool}, Personal: st.integrations, Deliveries: deliveries{store.Deliveries{Pool: st.pool}},
 		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer, Mail: st.settings.SMTP.Host != ""},

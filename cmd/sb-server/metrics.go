@@ -22,16 +22,20 @@ import (
 )
 
 // metrics is what a server tells a monitoring system about itself. Labels are words of this
-// program: no name of a person, a secret, a connection or an agent is one, so whoever reads
-// metrics learns nothing that the audit protects (decision 0109).
+// program, and the names of clusters: no name of a person, a secret, a connection or an agent is one,
+// so whoever reads metrics learns nothing that the audit protects (decisions 0109 and 0143).
 type metrics struct {
-	loops  func() []worker.LoopStats
-	log    func(context.Context) (events.Seq, error)               // its end
-	halted func() error                                            // what the log is not trusted for any more; nil if it is
-	views  func(context.Context) (events.Seq, error)               // what they hold
-	agents func(context.Context) (online, enrolled int, err error) // by the views
-	outbox func(context.Context) (waiting int, late time.Duration, err error)
-	open   func(context.Context) (watches, requests int, err error) // by the views
+	loops    func() []worker.LoopStats
+	log      func(context.Context) (events.Seq, error)                  // its end
+	halted   func() error                                               // what the log is not trusted for any more; nil if it is
+	views    func(context.Context) (events.Seq, error)                  // what they hold
+	agents   func(context.Context) (online, enrolled int, err error)    // by the views
+	clusters func(context.Context) ([]projections.ClusterAgents, error) // likewise
+	rights   func() events.Seq                                          // what the rights in memory hold
+	age      func(context.Context, events.Seq) (time.Duration, error)   // of a commit
+	queued   func(context.Context) (int, error)                         // jobs
+	outbox   func(context.Context) (waiting int, late time.Duration, err error)
+	open     func(context.Context) (watches, requests int, err error) // by the views
 
 	witnessed   func(context.Context) (size int64, err error) // the most that any agent vouches for
 	distrusting func() int                                    // agents that take this log for another one
@@ -39,6 +43,8 @@ type metrics struct {
 	looks       func() map[look]looked // comparisons with the log that this server made
 	refused     func() map[accounts.RowKind]uint64
 	logger      *slog.Logger
+
+	figures *figures
 }
 
 // loopMetric is a figure of each loop.
@@ -98,6 +104,10 @@ var (
 	distrusting  = prometheus.NewDesc("sb_distrusting_agents", "agents that told this server within a minute that they do no jobs, because they take the log for another one", nil, nil)
 	comparedDiff = prometheus.NewDesc("sb_compared_differences", "rows of views and audit that were not what the log says when this server last compared them, by how much it looked at", []string{"look"}, nil)
 	comparedAt   = prometheus.NewDesc("sb_compared_timestamp_seconds", "when this server last compared views and audit with the log", []string{"look"}, nil)
+	followBehind = prometheus.NewDesc("sb_follower_lag_commits", "commits of the log that a follower of it has not taken yet", []string{"follower"}, nil)
+	followLate   = prometheus.NewDesc("sb_follower_lag_seconds", "how old the oldest commit is that a follower has not taken yet, 0 if it took all", []string{"follower"}, nil)
+	jobsQueued   = prometheus.NewDesc("sb_jobs_queued", "tickets that wait for an agent or are in an agent's hands", nil, nil)
+	byCluster    = prometheus.NewDesc("sb_cluster_agents", "agents that are enrolled, by their cluster and by whether they are heard", []string{"cluster", "state"}, nil)
 	agentsByHear = prometheus.NewDesc("sb_agents", "agents that are enrolled, by whether they are heard", []string{"state"}, nil)
 )
 
@@ -106,7 +116,11 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
+<<<<<<< HEAD
 	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, refusedRows} {
+=======
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, followBehind, followLate, jobsQueued, byCluster} {
+>>>>>>> main
 		to <- d
 	}
 	for _, d := range proofDescs {
@@ -159,11 +173,18 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	last, logErr := m.log(ctx)
 	if up("log", logErr) {
 		gauge(logLast, float64(last))
+		m.collectFollower(ctx, gauge, "rights", m.rights(), last)
+		if depth, err := m.queued(ctx); err == nil {
+			gauge(jobsQueued, float64(depth))
+		} else {
+			m.logger.Warn("a part that is measured does not answer", "part", "queue", "err", err)
+		}
 	}
 	if up("database", viewsErr) {
 		gauge(viewsAt, float64(at))
 		if logErr == nil {
 			gauge(viewsBehind, float64(last-min(at, last)))
+			m.collectFollower(ctx, gauge, "views", at, last)
 		}
 	}
 	if viewsErr != nil {
@@ -179,6 +200,12 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		gauge(agentsByHear, float64(online), string(events.AgentOnline))
 		gauge(agentsByHear, float64(enrolled-online), string(events.AgentOffline))
 	}
+	if clusters, err := m.clusters(ctx); told("clusters", err) {
+		for _, c := range clusters {
+			gauge(byCluster, float64(c.Online), string(c.Cluster), string(events.AgentOnline))
+			gauge(byCluster, float64(c.Enrolled-c.Online), string(c.Cluster), string(events.AgentOffline))
+		}
+	}
 	if size, err := m.witnessed(ctx); told("cosignatures", err) {
 		gauge(witnessed, float64(size))
 	}
@@ -192,6 +219,32 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// maxClusters bounds the series of clusters.
+const maxClusters = 500
+
+// collectFollower tells how far one is behind. last was asked after its position.
+func (m metrics) collectFollower(ctx context.Context, gauge func(*prometheus.Desc, float64, ...string), name string, at, last events.Seq) {
+	gauge(followBehind, float64(last-min(at, last)), name)
+	late := time.Duration(0)
+	if at < last {
+		var err error
+		if late, err = m.age(ctx, at+1); err != nil {
+			m.logger.Warn("a part that is measured does not answer", "part", name, "err", err)
+			return
+		}
+	}
+	gauge(followLate, max(0, late.Seconds()), name)
+}
+
+// age is how old a commit is, by this server's clock.
+func (st *stack) age(ctx context.Context, seq events.Seq) (time.Duration, error) {
+	commit, err := st.store.At(ctx, seq)
+	if err != nil {
+		return 0, err
+	}
+	return time.Since(commit.Events[0].Time), nil
+}
+
 // measures is what this server tells.
 func (st *stack) measures() metrics {
 	return metrics{
@@ -202,7 +255,12 @@ func (st *stack) measures() metrics {
 			at, err := st.progress.Position(ctx)
 			return at.Seq, err
 		},
-		agents:    projections.Agents{Pool: st.pool}.Count,
+		agents: projections.Agents{Pool: st.pool}.Count,
+		clusters: func(ctx context.Context) ([]projections.ClusterAgents, error) {
+			return projections.Agents{Pool: st.pool}.ByCluster(ctx, maxClusters)
+		},
+		rights: st.rights.Position, age: st.age, queued: st.jobs.Depth,
+		figures:   st.figures,
 		witnessed: st.witnesses.largest, distrusting: func() int { return len(st.witnesses.Refusing()) },
 		outbox: func(ctx context.Context) (int, time.Duration, error) {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
@@ -217,6 +275,7 @@ func (st *stack) measures() metrics {
 // registry is what is told: the figures of the server, of Go and of the process.
 func (m metrics) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
+	r.MustRegister(m.figures.all()...)
 	r.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }

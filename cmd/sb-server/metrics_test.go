@@ -23,6 +23,7 @@ import (
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/ledger"
+	"secretsbridge/projections"
 	"secretsbridge/worker"
 )
 
@@ -51,10 +52,21 @@ func measured() metrics {
 		looks: func() map[look]looked {
 			return map[look]looked{lookAll: {2, time.Unix(1_800_000_000, 0)}}
 		},
+<<<<<<< HEAD
 		refused: func() map[accounts.RowKind]uint64 {
 			return map[accounts.RowKind]uint64{{Table: "sessions", Why: "row_forged"}: 3}
 		},
 		logger: slog.New(slog.DiscardHandler),
+=======
+		clusters: func(context.Context) ([]projections.ClusterAgents, error) {
+			return []projections.ClusterAgents{{Cluster: "here", Online: 3, Enrolled: 4}, {Cluster: "there", Enrolled: 1}}, nil
+		},
+		rights:  func() events.Seq { return 42 },
+		age:     func(context.Context, events.Seq) (time.Duration, error) { return 1500 * time.Millisecond, nil },
+		queued:  func(context.Context) (int, error) { return 7, nil },
+		logger:  slog.New(slog.DiscardHandler),
+		figures: newFigures(),
+>>>>>>> main
 	}
 }
 
@@ -68,7 +80,7 @@ func ours(t *testing.T, m metrics) []string {
 	}
 	var lines []string
 	for line := range strings.Lines(answer.Body.String()) {
-		if strings.HasPrefix(line, "sb_") && !strings.HasPrefix(line, "sb_build_info") {
+		if strings.HasPrefix(line, "sb_") && !strings.HasPrefix(line, "sb_build_info") && !strings.HasPrefix(line, "sb_append_duration_seconds") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
@@ -77,11 +89,19 @@ func ours(t *testing.T, m metrics) []string {
 
 func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 	want := []string{
-		`sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
+		`sb_agent_reports_refused_total 0`, `sb_agents{state="offline"} 2`, `sb_agents{state="online"} 3`,
 		`sb_checkpoint_size 38`, `sb_checkpoint_timestamp_seconds 1.8e+09`,
+		`sb_cluster_agents{cluster="here",state="offline"} 1`, `sb_cluster_agents{cluster="here",state="online"} 3`,
+		`sb_cluster_agents{cluster="there",state="offline"} 1`, `sb_cluster_agents{cluster="there",state="online"} 0`,
 		`sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`,
 		`sb_distrusting_agents 1`,
+<<<<<<< HEAD
 		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
+=======
+		`sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
+		`sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
+		`sb_jobs_queued 7`,
+>>>>>>> main
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,
@@ -175,10 +195,12 @@ func TestEachAlarmSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// exported are the metrics of a server that is well, with their labels.
+// exported are the metrics of a server that is well and was used, with their labels.
 func exported(t *testing.T) map[string][]string {
 	t.Helper()
-	families, err := measured().registry().Gather()
+	m := measured()
+	use(t, m.figures)
+	families, err := m.registry().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +219,11 @@ func exported(t *testing.T) map[string][]string {
 func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 	harmless := map[string]string{
 		"witness": "of a key in the operator's policy",
-		"loop":    "worker.LoopName: small letters and hyphens", "look": "two words", "part": "two words", "name": "command.Alarms", "state": "two words",
+		"route":   "templates of web.Routes, and two words", "method": "of web.Routes, and a word", "status": "of HTTP, by hundreds",
+		"code": "of problems, rejections and failures: tables of the program", "purpose": "window.Purposes", "by": "routes, services and loops", "outcome": "words",
+		"type": "events registry", "operation": "events.Operation, events.CallOperation or the port of key managers", "service": "events.Services",
+		"provider": "events.ProviderKinds", "follower": "two words", "cluster": "named by operators for whole networks, and at most 500 of them",
+		"loop": "worker.LoopName: small letters and hyphens", "look": "two words", "part": "two words", "name": "command.Alarms", "state": "two words",
 		"version": "of the build", "go": "of the build",
 	}
 	for name, labels := range exported(t) {
@@ -220,7 +246,7 @@ func document(t *testing.T, path ...string) string {
 
 func TestMetricsAreDocumented(t *testing.T) {
 	told := map[string][]string{}
-	row := regexp.MustCompile("(?m)^\\| `(sb_[a-z_]+)` \\| (gauge|counter) \\| ([^|]*)\\|")
+	row := regexp.MustCompile("(?m)^\\| `(sb_[a-z_]+)` \\| (gauge|counter|histogram) \\| ([^|]*)\\|")
 	for _, m := range row.FindAllStringSubmatch(document(t, "reference", "metrics.md"), -1) {
 		var labels []string
 		for _, label := range strings.Split(m[3], ", ") {
@@ -307,7 +333,8 @@ func TestEachAlertReadsWhatIsExportedAndHasASection(t *testing.T) {
 				t.Errorf("%s reads nothing", rule.Alert)
 			}
 			for _, name := range names {
-				if _, ok := there[name]; !ok && name != "up" { // Prometheus' own
+				family := strings.TrimSuffix(name, "_bucket")    // of a histogram
+				if _, ok := there[family]; !ok && name != "up" { // Prometheus' own
 					t.Errorf("%s reads %s, which nobody exports", rule.Alert, name)
 				}
 			}

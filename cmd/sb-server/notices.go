@@ -20,7 +20,7 @@ import (
 func (st *stack) openNotices() *notices.Notices {
 	client := egress.Client(egress.Policy{Allow: st.settings.Egress})
 	cfg := notices.Config{
-		Log: st.store, Feed: st.store, Positions: store.Loops{Pool: st.pool}, Rights: st.rights, People: st.contacts,
+		Log: st.facts, Feed: st.store, Positions: store.Loops{Pool: st.pool}, Rights: st.rights, People: st.contacts,
 		Outbox: store.Deliveries{Pool: st.pool}, Ends: ends{projections.Requests{Pool: st.pool}},
 		Integrations: outlets{st},
 		Slack:        chat.Slack{Client: client}, Teams: chat.Teams{Client: client}, Hook: hook.Sender{Client: client, Now: time.Now},

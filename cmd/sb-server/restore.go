@@ -89,18 +89,32 @@ func (f *filling) begin(ctx context.Context) (err error) {
 	if err := f.base.open(ctx, f.settings); err != nil {
 		return err
 	}
-	unused, err := store.Unused(ctx, f.base.owner)
-	if err != nil {
-		return err
-	}
-	if !unused {
-		return errors.New("the database holds an installation already: restore into an empty one, or remove schemas private, views and audit")
-	}
 	if err := store.MigrateTo(ctx, f.base.owner, f.read.head.Schema); err != nil {
 		return err
 	}
 	f.tx, err = f.base.owner.Begin(ctx)
 	return err
+}
+
+// emptyDatabase refuses an operator's database that holds something, before anything is written. A
+// private one is in the data directory, which must be empty.
+func emptyDatabase(ctx context.Context, s settings) error {
+	if s.DatabaseURL == "" {
+		return nil
+	}
+	var b foundation
+	defer b.close(ctx)
+	if err := b.open(ctx, s); err != nil {
+		return err
+	}
+	unused, err := store.Unused(ctx, b.owner)
+	if err != nil {
+		return err
+	}
+	if !unused {
+		return errors.New("the database is not empty: it holds an installation, and a restore changes none; give it an empty one, or remove schemas private, views and audit")
+	}
+	return nil
 }
 
 // vouched proves the backup's MAC. Whoever can encrypt to its recipients cannot make that.

@@ -79,6 +79,9 @@ func restore(cmd *cobra.Command, from *fromBackup, known []string, accept, keep 
 	case len(fact.Unasked) > 0:
 		return fmt.Errorf("witnesses %q do not answer, so nobody knows whether the backup is the newest: bring them back, or write --accept-older", fact.Unasked)
 	}
+	if err := emptyDatabase(ctx, s); err != nil {
+		return err
+	}
 	dir, err := openEmptyDataDir(s)
 	if err != nil {
 		return err

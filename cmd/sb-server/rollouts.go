@@ -110,7 +110,7 @@ func (a agentLooks) WithdrawObservation(ctx context.Context, id events.RequestID
 func (st *stack) openWatcher() *gitops.Watcher {
 	views := rolloutViews{views{pool: st.pool, progress: st.progress}}
 	return gitops.New(gitops.Config{
-		Log: st.store, Views: views, States: store.Watches{Pool: st.pool, Now: time.Now}, Agents: agentLooks{st},
+		Log: st.facts, Views: views, States: store.Watches{Pool: st.pool, Now: time.Now}, Agents: agentLooks{st},
 		Readers: map[events.IntegrationKind]gitops.Reader{events.IntegrationArgoCD: st.argocd},
 		Logger:  st.log, Now: time.Now, Each: st.settings.GitOpsEach, Limit: st.settings.GitOpsLimit,
 	})

@@ -195,6 +195,6 @@ func borrowed(listener net.Listener) (net.Listener, error) {
 // drain has nobody new come: whoever balances the load looks at /readyz, and is given time to.
 func (st *stack) drain() {
 	st.draining.Store(true)
-	st.log.Info("this server stops: no call is taken any more after a while, and what is under way is finished", "delay", st.settings.DrainDelay)
+	st.log.Info("this server stops: no call is taken any more after a while, and what is under way is finished", "after", st.settings.DrainDelay)
 	time.Sleep(st.settings.DrainDelay)
 }

@@ -15,6 +15,7 @@ import (
 
 	"secretsbridge/events"
 	"secretsbridge/identity/factors"
+	"secretsbridge/internal/trace"
 	"secretsbridge/ledger/s3"
 	"secretsbridge/seal"
 )
@@ -241,7 +242,7 @@ func (s settings) path(elem ...string) string {
 func (s settings) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.LogLevel}
 	if strings.EqualFold(s.LogFormat, "json") {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(trace.Handler(slog.NewJSONHandler(os.Stderr, options)))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(trace.Handler(slog.NewTextHandler(os.Stderr, options)))
 }

@@ -24,6 +24,7 @@ import (
 	"secretsbridge/integrations"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/erase"
+	"secretsbridge/internal/trace/otlp"
 	"secretsbridge/internal/window"
 	"secretsbridge/inventory"
 	"secretsbridge/ledger"
@@ -58,6 +59,10 @@ type stack struct {
 	leases   *nats.Leases
 	caches   *nats.Caches
 
+	facts   command.Log // store, with what is counted of it
+	figures *figures
+	tracer  *otlp.Tracer // nil: nobody traces
+
 	progress  *projections.Progress
 	ledger    *ledger.Keeper
 	witnesses *witnesses
@@ -85,13 +90,16 @@ type stack struct {
 // openStack starts everything that others connect to and proves that the log is what
 // it must be. The caller closes it.
 func openStack(ctx context.Context, s settings, log *slog.Logger, g ground) (_ *stack, err error) {
-	st := &stack{settings: s, log: log, ground: g}
+	st := &stack{settings: s, log: log, ground: g, figures: newFigures()}
 	defer func() {
 		if err != nil {
 			raise(log, err)
 			st.close()
 		}
 	}()
+	if st.tracer, err = otlp.Open(ctx, "sb-server", build.Version(), log); err != nil {
+		return nil, err
+	}
 	if st.database, err = openDatabase(ctx, s, log); err != nil {
 		return nil, err
 	}
@@ -250,17 +258,18 @@ func (st *stack) provision(ctx context.Context) error {
 }
 
 func (st *stack) assemble() {
+	st.facts = countedLog{st.store, st.figures}
 	st.custody = custody.New(custody.Config{
-		Log: st.store, Keys: st.keys.wrapping, Envelopes: store.Envelopes{Pool: st.pool},
+		Log: st.facts, Keys: st.keyManager(), Envelopes: store.Envelopes{Pool: st.pool},
 		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}
 	st.inventory = inventory.New(inventory.Config{
-		Log: st.store, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
+		Log: st.facts, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
 	})
 	st.integrations = &integrations.Integrations{
-		Log: st.store, Store: store.IntegrationSecrets{Pool: st.pool}, Keys: st.keys.wrapping, Now: time.Now,
+		Log: st.facts, Store: store.IntegrationSecrets{Pool: st.pool}, Keys: st.keyManager(), Now: time.Now,
 	}
 	var rollouts gateway.Rollouts
 	var loops []worker.Loop
@@ -272,20 +281,20 @@ func (st *stack) assemble() {
 	st.witnesses = st.openWitnesses()
 	st.gateway = gateway.New(gateway.Config{
 		Ledger: st.witnesses,
-		Log:    st.store, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence,
+		Log:    st.facts, Custody: st.custody, Inventory: st.inventory, Credentials: credentials, Presence: st.presence, Figures: agentFigures{st.figures}, Tracer: st.tracer.Port(),
 		Directory: views, Clusters: st.jobs, Rollouts: rollouts, Suites: st.settings.Suites, Logger: st.log, Now: time.Now,
 		Signing: gateway.Signing{Key: st.keys.signing.key, Serial: st.keys.signing.doc.Serial, Chain: st.keys.signing.doc.Chain},
 		Link:    func() gateway.Link { return gateway.Link{URLs: st.leafURLs(), CA: st.ground.leafCA} },
 	})
-	st.rights = rights.New(st.store, st.store, projections.Users{Pool: st.pool})
+	st.rights = rights.New(st.facts, st.store, projections.Users{Pool: st.pool})
 	st.accounts = st.openAccounts()
 	st.comparer = st.openComparer()
 	st.worker = worker.New(worker.Config{
-		Log: st.store, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
+		Log: st.facts, Feed: st.store, Views: views, Jobs: queue{st.jobs}, Custody: st.custody, Inventory: st.inventory,
 		Sessions: ended{st.sessions}, Presence: st.presence, Links: credentials, Signer: st.keys.signing.key, Logger: st.log, Now: time.Now,
-		LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
+		Tracer: st.tracer.Port(), LookEach: st.settings.LookEach, Leases: st.leases, Positions: store.Loops{Pool: st.pool},
 		Loops: slices.Concat(loops, st.openNotices().Loops(), st.ledger.Loops(), st.openSinks(), st.comparer.loops(st.settings.CompareEach), []worker.Loop{
-			st.sweepIntegrations(), worker.Expiries(st.store, st.rights, time.Now),
+			st.sweepIntegrations(), worker.Expiries(st.facts, st.rights, time.Now),
 		}),
 	})
 }
@@ -404,4 +413,7 @@ func (st *stack) close() {
 		st.database.close()
 	}
 	closeKMS(st.keys.wrapping)
+	if err := st.tracer.Close(); err != nil {
+		st.log.Warn("the last spans are lost", "err", err)
+	}
 }

@@ -16,7 +16,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-var charts = []string{agent}
+var charts = []string{agent, server}
 
 func TestHelmHasNothingToSay(t *testing.T) {
 	for _, chart := range charts {

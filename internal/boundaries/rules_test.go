@@ -24,6 +24,7 @@ var rooms = []struct {
 	{"internal/vaulthttp", []string{"internal/endpoint", "internal/patience"}, "it calls Vault for whoever has a reason to"},
 	{"internal/erase", nil, "it concerns memory, whatever is in it"},
 	{"internal/endpoint", nil, "it judges addresses, whoever is there"},
+	{"internal/trace/...", []string{"events", "internal/trace", "internal/trace/tracetest"}, "every room may say what is done within what, so it may drag nobody along"},
 	{"internal/manifest", []string{"events"}, "it reads what clusters say for whoever looks at them, and asks none"},
 	{"internal/egress", nil, "it calls addresses that people chose, whatever for"},
 	{"internal/patience", nil, "it waits, whatever for"},
@@ -40,7 +41,7 @@ var rooms = []struct {
 	{"siem", []string{"events", "transparency"}, "formats of records are pure, so that whoever reads them can read how they are made"},
 	{"ledger/...", []string{"events", "command", "command/commandtest", "internal/egress", "ledger/...", "transparency", "worker"}, "it keeps the log's proof through ports: the feed, checkpoints, tiles and witnesses"},
 	{"backup", []string{"events", "transparency"}, "it reads and writes files, and knows neither Postgres nor NATS"},
-	{"command/...", []string{"events", "command"}, "deciders are pure; stores and transports satisfy command's ports"},
+	{"command/...", []string{"events", "command", "internal/trace"}, "deciders are pure; stores and transports satisfy command's ports"},
 	{"rights/...", []string{"events", "command", "command/commandtest", "policy"}, "it folds rights from the log, through ports, and evaluates nothing itself"},
 	{"kms/...", []string{"seal", "kms/...", "internal/endpoint", "internal/patience", "internal/vaulthttp"}, "a key manager wraps keys and knows no requests"},
 	{"projections/...", []string{"events", "command", "internal/postgres", "transparency"}, "views are folds of facts; deciders lend them their words only"},
@@ -48,23 +49,23 @@ var rooms = []struct {
 	{"identity/factors", []string{"events", "command", "kms", "seal"}, "it keeps second factors through ports: sealed by the key manager, recorded in the log"},
 	{"integrations", []string{"events", "command", "internal/secret", "kms", "seal"}, "it keeps secrets of integrations through ports: sealed by the key manager, recorded in the log"},
 	{"store/...", []string{"events", "command", "custody", "gitops", "identity/factors", "integrations", "inventory", "internal/postgres", "internal/secret", "kms", "ledger", "notices", "seal", "worker"}, "the store satisfies ports of custody, of sign-in, of the worker and of notices"},
-	{"custody/...", []string{"events", "command", "internal/erase", "internal/secret", "kms", "seal"}, "the one room where plaintext passes stays small"},
-	{"gateway/...", []string{"events", "command", "custody", "inventory", "internal/secret", "kms", "seal"}, "it answers agents through ports and touches no transport"},
+	{"custody/...", []string{"events", "command", "internal/erase", "internal/secret", "internal/trace", "kms", "seal"}, "the one room where plaintext passes stays small"},
+	{"gateway/...", []string{"events", "command", "custody", "inventory", "internal/secret", "internal/trace/...", "kms", "seal"}, "it answers agents through ports and touches no transport"},
 	{"identity/...", []string{"events", "command", "internal/secret", "seal", "store"}, "it says who somebody is, and records it through ports"},
 	{"gitops/argocd", []string{"events", "gitops", "internal/egress", "internal/manifest", "internal/secret"}, "it looks through a port, with a token that it is lent, and decides nothing"},
 	{"gitops", []string{"events", "command", "worker"}, "it judges what readers saw, and looks through ports"},
-	{"worker/...", []string{"events", "command", "policy", "seal", "worker"}, "it reacts through ports, so every reaction can be tested without a broker"},
+	{"worker/...", []string{"events", "command", "internal/trace", "policy", "seal", "worker"}, "it reacts through ports, so every reaction can be tested without a broker"},
 	{"notices/...", []string{"events", "internal/egress", "internal/patience", "command", "command/commandtest", "policy", "rights", "worker", "internal/secret", "notices/..."}, "it tells people of facts, through ports for the outbox, for addresses and for names"},
 	{"agent/witness", []string{"events", "seal", "internal/private", "transparency", "agent"}, "it checks the log with the code that auditors check it with"},
-	{"agent/...", []string{"events", "seal", "internal/endpoint", "internal/erase", "internal/manifest", "internal/patience", "internal/private", "internal/secret", "internal/singlecall", "internal/turns", "internal/vaulthttp", "agent"}, "an agent decides nothing and stores nothing"},
-	{"nats/leaf", []string{"agent", "events", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
+	{"agent/...", []string{"events", "seal", "internal/endpoint", "internal/erase", "internal/manifest", "internal/patience", "internal/private", "internal/secret", "internal/singlecall", "internal/trace", "internal/turns", "internal/vaulthttp", "agent"}, "an agent decides nothing and stores nothing"},
+	{"nats/leaf", []string{"agent", "events", "internal/trace", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
 	{"nats/internal/...", nil, "it translates log lines"},
-	{"nats", []string{"events", "command", "nats/subject", "nats/internal/...", "internal/turns", "internal/window", "worker"}, "the store speaks command's errors, and leases the worker's"},
+	{"nats", []string{"events", "command", "nats/subject", "nats/internal/...", "internal/trace", "internal/turns", "internal/window", "worker"}, "the store speaks command's errors, and leases the worker's"},
 	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api", "web/signed"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/signed", []string{"seal"}, "both ends sign and check with it, so it drags neither along"},
 	{"accounts", []string{"events", "command", "policy", "rights", "store", "internal/secret"}, "it joins facts about people with the rows that can be erased; HTTP and hosts ask it"},
-	{"web/...", []string{"accounts", "events", "command", "custody", "gateway", "identity/...", "integrations", "inventory", "notices", "policy/...", "projections", "rights", "seal", "siem", "store", "internal/secret", "internal/window", "kms", "ledger", "transparency/...", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
+	{"web/...", []string{"accounts", "events", "command", "custody", "gateway", "identity/...", "integrations", "inventory", "notices", "policy/...", "projections", "rights", "seal", "siem", "store", "internal/secret", "internal/trace", "internal/window", "kms", "ledger", "transparency/...", "web/..."}, "HTTP asks for decisions and views; it touches no broker, of keys it knows the errors, and of seal what signs and checks messages"},
 	{"cmd/...", []string{"..."}, "wiring is what a binary is for"},
 	{"test/...", []string{"..."}, "whole-system tests see everything"},
 }
@@ -98,6 +99,7 @@ var owners = []struct {
 	{"golang.org/x/mod/...", []string{"agent/witness", "backup", "transparency/...", "ledger/...", "projections", "store", "web", "cmd/...", "test/..."}, "trees of the log are hashed by one library"},
 	{"golang.org/x/sys/...", []string{"siem/syslog", "test/..."}, "what the system knows of a socket is asked where it is needed"},
 	{"github.com/prometheus/...", []string{"cmd/sb-server"}, "a binary is measured; rooms tell it figures, and know no monitoring system"},
+	{"go.opentelemetry.io/...", []string{"internal/trace/otlp", "test/..."}, "rooms say what is done within what, and know no tracing system"},
 	{"github.com/spf13/...", []string{"cmd/...", "internal/clidoc"}, "flags are a binary's, and one package describes them"},
 	{"cel.dev/...", []string{"policy"}, "conditions are policy's alone"},
 	{"github.com/go-webauthn/...", []string{"identity/factors"}, "passkeys are checked in one room"},
@@ -148,7 +150,7 @@ var (
 
 // standalone link the standard library and this module only: they are to be read, and
 // trusted, by themselves.
-var standalone = []string{"command", "events", "seal", "internal/erase", "internal/secret", "agent", "custody", "nats/subject"}
+var standalone = []string{"command", "events", "seal", "internal/erase", "internal/secret", "internal/trace", "agent", "custody", "nats/subject"}
 
 // serving are the functions and types with which a program listens. None may be named
 // in what an agent is made of. (Package net/http itself is linked: enrolment and

@@ -77,3 +77,9 @@ func (s *server) removeStaleLocks() error {
 	}
 	return nil
 }
+
+// memoryHeld reports whether the server refused to start because processes of one that was killed
+// still hold its memory. They notice within moments that it is dead, and end.
+func (s *server) memoryHeld() bool {
+	return strings.Contains(s.lastWords(), "pre-existing shared memory block")
+}

@@ -143,6 +143,7 @@ func (p *Private) Stop() {
 }
 
 func (p *Private) awaitReady(ctx context.Context) error {
+	ended := p.server.firstExit
 	for {
 		conn, err := pgx.Connect(ctx, fmt.Sprintf("host='%s' user=%s dbname=postgres", quote(p.host), superuser))
 		if err == nil {
@@ -151,8 +152,11 @@ func (p *Private) awaitReady(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait until it answers: %w", err)
-		case <-p.server.firstExit:
-			return errors.New("the server ended at once")
+		case <-ended:
+			if !p.server.memoryHeld() {
+				return errors.New("the server ended at once")
+			}
+			ended = nil // it is started again until ctx ends
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

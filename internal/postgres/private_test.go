@@ -120,6 +120,53 @@ func TestAKilledServerIsStartedAgainWithItsData(t *testing.T) {
 }
 
 // A stale postmaster.pid that names a living stranger must not stop a start.
+// A server that was killed leaves processes, which hold its memory until they notice.
+func TestTheRestOfAKilledServerIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := start(t, dir)
+	conn, err := pgx.Connect(t.Context(), first.OwnerDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rest, killed := int(conn.PgConn().PID()), postmaster(t, dir)
+	if err := errors.Join(syscall.Kill(rest, syscall.SIGSTOP), syscall.Kill(killed, syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	first.Stop()
+	type started struct {
+		private *postgres.Private
+		err     error
+	}
+	again := make(chan started, 1)
+	go func() {
+		private, err := postgres.StartPrivate(t.Context(), postgres.Config{Dir: dir})
+		again <- started{private, err}
+	}()
+	refused := func() bool {
+		words, _ := os.ReadFile(filepath.Join(dir, "postgres.log"))
+		return strings.Contains(string(words), "shared memory block")
+	}
+	for !refused() {
+		select {
+		case got := <-again:
+			t.Fatalf("the start ended before it met the rest: %v", got.err)
+		case <-t.Context().Done():
+			t.Fatal("the server does not meet the rest of the one before")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := syscall.Kill(rest, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	got := <-again
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	got.private.Stop()
+}
+
 func TestAStaleLockOfALivingStrangerIsRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

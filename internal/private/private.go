@@ -57,7 +57,7 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
+	case Exposed(info):
 		return nil, fmt.Errorf("others may read or write %s (mode %v): run chmod 600 on it", path, info.Mode().Perm())
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))

@@ -26,6 +26,10 @@ const (
 	CachesBucket      = "caches"      // <cache>.<id>: of whom something changed
 )
 
+// Traceparent is the header of a call that names the span which it is within (W3C Trace Context).
+// Nobody signs it: it counts for nothing.
+const Traceparent = "traceparent"
+
 // Wildcards over whole families of subjects.
 const (
 	AllEvents   = "evt.>"

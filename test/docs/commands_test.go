@@ -108,7 +108,10 @@ func exists(c docs.Command) string {
 		return "its help has no usage"
 	}
 	words := slices.DeleteFunc(slices.Clone(c.Args), func(word string) bool { return strings.HasPrefix(word, "-") })
-	if strings.Contains(string(line[1]), "[command]") && len(words) > 0 {
+	// A command that does something itself, and has others below it, takes flags and no words.
+	itself := regexp.MustCompile(`(?m)^\s+(\S+(?: \S+)*) \[flags\]$`).FindSubmatch(line[1])
+	alone := itself != nil && string(itself[1]) == strings.Join(append([]string{c.Program}, words...), " ") && len(words) < len(c.Args)
+	if strings.Contains(string(line[1]), "[command]") && !alone && len(words) > 0 {
 		return "there is no such command:\n" + string(line[1])
 	}
 	return ""

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// certify makes a CA, and one certificate for all who listen on the loopback.
+// certify makes a CA, and the first certificate.
 func (r *Rig) certify(t testing.TB) {
 	t.Helper()
 	key := newKey(t)
@@ -38,14 +38,23 @@ func (r *Rig) certify(t testing.TB) {
 	r.CA = r.path("tls", "ca.pem")
 	writePEM(t, r.CA, "CERTIFICATE", der)
 
+	r.issuer, r.issuerKey = authority, key
+	r.Issue(t, 2)
+}
+
+// Issue puts a fresh certificate in the place of the one that all who listen on the loopback show,
+// and its key. Nobody is told.
+func (r *Rig) Issue(t testing.TB, serial int64) {
+	t.Helper()
 	own := newKey(t)
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "the rig"},
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "the rig"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(12 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // nodes are clients of each other
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 	}
-	if der, err = x509.CreateCertificate(rand.Reader, leaf, authority, own.Public(), key); err != nil {
+	der, err := x509.CreateCertificate(rand.Reader, leaf, r.issuer, own.Public(), r.issuerKey)
+	if err != nil {
 		t.Fatal(err)
 	}
 	raw, err := x509.MarshalPKCS8PrivateKey(own)

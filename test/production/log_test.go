@@ -3,8 +3,11 @@ package production
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +16,10 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/nats"
 )
+
+// appendPause is what a writer waits between two commits: enough are under way when a node goes, and
+// the machine has time for the nodes.
+const appendPause = 5 * time.Millisecond
 
 // appender appends commits one after the other and remembers which were acknowledged.
 type appender struct {
@@ -41,6 +48,7 @@ func TestTheLogOfARealCluster(t *testing.T) {
 			writers.Go(func() {
 				for ctx.Err() == nil {
 					a.one()
+					time.Sleep(appendPause)
 				}
 			})
 		}
@@ -54,11 +62,47 @@ func TestTheLogOfARealCluster(t *testing.T) {
 			a.advance(t, 50)
 			p.Start(t)
 		}
+		r.Nodes[0].Stop(t)
+		if err := os.RemoveAll(r.Plan.Nodes[0].Store); err != nil { // its disk is lost
+			t.Fatal(err)
+		}
+		r.Nodes[0].Start(t)
+		r.Nodes[1].Stop(t) // now the new disk is needed
 		a.advance(t, 50)
+		r.Nodes[1].Start(t)
 		stop()
 		writers.Wait()
 		a.check(t)
 	})
+	t.Run("certificates are read again", func(t *testing.T) { r.renew(t) })
+}
+
+// renew replaces the certificate and has each node read it.
+func (r *Rig) renew(t *testing.T) {
+	r.Issue(t, 1000)
+	for i, p := range r.Nodes {
+		p.Signal(t, syscall.SIGHUP)
+		for end := time.Now().Add(loadPatience); r.shown(t, r.Plan.Nodes[i].Leaf) != 1000; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s still shows the certificate of before", p.Name)
+			}
+		}
+	}
+	nc, err := r.Cluster(t).Connect("after") // over the client port
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}
+
+// shown is the serial number of the certificate that agents are shown.
+func (r *Rig) shown(t *testing.T, addr string) int64 {
+	conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: r.Roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
 func provisioned(t *testing.T, cluster *nats.Cluster) *nats.Store {

@@ -57,7 +57,7 @@ func (p *Process) Start(t testing.TB) {
 	p.mu.Lock()
 	p.cmd, p.ended = cmd, ended
 	p.mu.Unlock()
-	for end := time.Now().Add(startTime); !p.Ready(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(startTime); !p.Ready(); time.Sleep(100 * time.Millisecond) {
 		select {
 		case <-ended:
 			t.Errorf("%s ended instead of starting:\n%s", p.Name, tail(p.Log(), 40))

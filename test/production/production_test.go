@@ -153,12 +153,13 @@ func TestProduction(t *testing.T) {
 		env := append(r.Env(0), "SB_DATABASE_OWNER_URL="+r.Postgres.OwnerURL())
 		r.run(t, env, "", "sb-server", "rebuild", "--verify")
 	})
+	t.Run("everything is restored into empty servers", r.restores)
 }
 
 // link waits until an agent's link stands so.
 func (r *Rig) link(t *testing.T, name, want string) {
 	t.Helper()
-	for end := time.Now().Add(loadPatience); r.LinkOf(name) != want; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(loadPatience); r.LinkOf(name) != want; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the link of %s is %q and not %q after %s", name, r.LinkOf(name), want, loadPatience)
 		}

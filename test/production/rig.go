@@ -19,6 +19,7 @@
 package production
 
 import (
+	"crypto/ecdsa"
 	"crypto/x509"
 	"net/http"
 	"os"
@@ -61,6 +62,9 @@ type Rig struct {
 
 	CA    string         // path of the CA's certificate, which signed all others
 	Roots *x509.CertPool // it alone
+
+	issuer    *x509.Certificate
+	issuerKey *ecdsa.PrivateKey
 
 	options Options
 	env     [][]string // of Servers
