@@ -27,13 +27,8 @@ func (st *stack) api() (*web.API, error) {
 		Ledger:       auditLog{st.ledger, store.Checkpoints{Pool: st.pool}, st.keys.checkpoints, st.store},
 		Tree:         projections.Tree{Pool: st.pool},
 		Integrations: st.integrations, Compare: st.comparer.compare,
-<<<<<<< HEAD
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool, Rows: st.rows},
-		Limits: st.windows, TrustedProxies: st.settings.Proxies, Factors: st.factors(),
-=======
-		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool},
 		Limits: countedLimits{st.windows, st.figures}, Watch: httpFigures{st.figures}, Tracer: st.tracer.Port(), TrustedProxies: st.settings.Proxies, Factors: st.factors(),
->>>>>>> main
 		Logger: st.log, Now: time.Now, Site: app.Site(),
 		Notices: store.Deliveries{Pool: st.pool}, Personal: st.integrations, Deliveries: deliveries{store.Deliveries{Pool: st.pool}},
 		Installation: web.Installation{Version: build.Version(), KeyManager: st.settings.KMS.Backend, Issuer: st.settings.OIDC.Issuer, Mail: st.settings.SMTP.Host != ""},

@@ -116,11 +116,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-<<<<<<< HEAD
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, refusedRows} {
-=======
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, followBehind, followLate, jobsQueued, byCluster} {
->>>>>>> main
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, followBehind, followLate, jobsQueued, byCluster, refusedRows} {
 		to <- d
 	}
 	for _, d := range proofDescs {

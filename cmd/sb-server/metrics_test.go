@@ -52,12 +52,9 @@ func measured() metrics {
 		looks: func() map[look]looked {
 			return map[look]looked{lookAll: {2, time.Unix(1_800_000_000, 0)}}
 		},
-<<<<<<< HEAD
 		refused: func() map[accounts.RowKind]uint64 {
 			return map[accounts.RowKind]uint64{{Table: "sessions", Why: "row_forged"}: 3}
 		},
-		logger: slog.New(slog.DiscardHandler),
-=======
 		clusters: func(context.Context) ([]projections.ClusterAgents, error) {
 			return []projections.ClusterAgents{{Cluster: "here", Online: 3, Enrolled: 4}, {Cluster: "there", Enrolled: 1}}, nil
 		},
@@ -66,7 +63,6 @@ func measured() metrics {
 		queued:  func(context.Context) (int, error) { return 7, nil },
 		logger:  slog.New(slog.DiscardHandler),
 		figures: newFigures(),
->>>>>>> main
 	}
 }
 
@@ -95,13 +91,10 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_cluster_agents{cluster="there",state="offline"} 1`, `sb_cluster_agents{cluster="there",state="online"} 0`,
 		`sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`,
 		`sb_distrusting_agents 1`,
-<<<<<<< HEAD
-		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
-=======
 		`sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
 		`sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
 		`sb_jobs_queued 7`,
->>>>>>> main
+		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,

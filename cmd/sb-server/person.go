@@ -25,13 +25,8 @@ const maxControlBody = 16 << 10
 // openAccounts makes what lets people in.
 func (st *stack) openAccounts() *accounts.Accounts {
 	return accounts.New(accounts.Config{
-<<<<<<< HEAD
-		Log: st.store, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool, Rows: st.rows}, Tokens: store.Tokens{Pool: st.pool, Rows: st.rows}, Sessions: st.sessions,
+		Log: st.facts, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool, Rows: st.rows}, Tokens: store.Tokens{Pool: st.pool, Rows: st.rows}, Sessions: st.sessions,
 		Rights: st.rights, URL: st.settings.publicURL(), Denounce: st.rows.Denounce, Logger: st.log, Now: time.Now,
-=======
-		Log: st.facts, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,
-		Rights: st.rights, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
->>>>>>> main
 	})
 }
 
