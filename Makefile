@@ -230,6 +230,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench . -benchtime 0.5s -count 3 ./policy && \
 	$(GO) test -run '^$$' -bench Expire -benchtime 1x -count 3 -timeout 30m ./test/ends && \
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
+	$(GO) test -run '^$$' -bench Restore -benchtime 1x -timeout 30m ./cmd/sb-server && \
 	$(GO) test -run '^$$' -bench PatchEndToEnd -benchtime 200x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench ThousandPatches -benchtime 1x -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench List -benchtime 1x -timeout 30m ./agent/vault ./agent/file && \
