@@ -51,7 +51,8 @@ type (
 		Add(ctx context.Context, a store.Account) (store.Account, error)
 		Account(ctx context.Context, id events.UserID) (store.Account, error)
 		Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
-		ChangePassword(ctx context.Context, id events.UserID, password secret.Value, keep events.SessionID, record func([]events.SessionID) error) error
+		Current(ctx context.Context, verified store.Person, newest events.CommandID) error
+		ChangePassword(ctx context.Context, id events.UserID, password secret.Value, by events.CommandID, keep events.SessionID, record func([]events.SessionID) error) error
 		ShutOut(ctx context.Context, id events.UserID, record func([]events.SessionID) error) error
 		SetDisabled(ctx context.Context, id events.UserID, disabled bool) error
 		Erase(ctx context.Context, id events.UserID) error
@@ -59,7 +60,7 @@ type (
 	Links interface {
 		Issue(ctx context.Context, person events.UserID, purpose events.LinkPurpose, until time.Time) (secret.Value, error)
 		Look(ctx context.Context, token secret.Value) (store.Link, error)
-		Redeem(ctx context.Context, token, password secret.Value, record func(store.Link, []events.SessionID) error) error
+		Redeem(ctx context.Context, token, password secret.Value, by events.CommandID, record func(store.Link, []events.SessionID) error) error
 	}
 	Tokens interface {
 		Issue(ctx context.Context, machine events.UserID, id events.TokenID, until time.Time) (secret.Value, error)
@@ -98,6 +99,9 @@ type Config struct {
 
 	// URL is where people find the server: the beginning of every link, without a slash.
 	URL string
+
+	// Denounce is told of rows that were put back.
+	Denounce func(context.Context, store.Denounced)
 
 	Logger *slog.Logger
 	Now    func() time.Time

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -180,20 +181,38 @@ func (a *Accounts) Redeem(ctx context.Context, meta command.Meta, token, passwor
 	}
 	meta.Actor = events.UserActor(id) // who has the link
 	var seq events.Seq
-	err = a.Links.Redeem(ctx, token, password, func(used store.Link, ended []events.SessionID) error {
+	err = a.Links.Redeem(ctx, token, password, meta.Command, func(used store.Link, ended []events.SessionID) error {
 		done, err := a.executeEnding(ctx, meta, id, ended, "password", func(u command.User) ([]events.Fact, error) {
 			if u.State != command.UserActive {
 				return nil, ErrLink
+			}
+			if !open(u, used) {
+				return nil, errPutBack
 			}
 			return []events.Fact{events.PasswordSet{By: string(used.Purpose)}}, nil
 		})
 		seq = done.Seq
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, errPutBack) {
+		a.Denounce(context.WithoutCancel(ctx), store.Denounced{Table: "links", Row: string(id), Why: store.RowPutBack})
+	}
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errPutBack) {
 		return "", 0, ErrLink
 	}
 	return id, seq, err
+}
+
+// errPutBack says that the log knows no open link that the row is of: it was used, or another one
+// took its place.
+var errPutBack = errors.New("the row of a link was put back")
+
+// open reports whether a link is the one of its purpose that the log knows as open. It is told from
+// another one by its end, which is as exact as Postgres.
+func open(u command.User, l store.Link) bool {
+	return slices.ContainsFunc(u.Links, func(issued events.LinkIssued) bool {
+		return issued.Purpose == l.Purpose && issued.Until.Truncate(time.Microsecond).Equal(l.Until)
+	})
 }
 
 // ChangePassword replaces a password by the old one, and ends every session but the one that
@@ -207,7 +226,10 @@ func (a *Accounts) ChangePassword(ctx context.Context, meta command.Meta, person
 	if err != nil || before.Took(meta.Command) {
 		return at, err
 	}
-	_, err = a.People.Verify(ctx, person.Email, old, network)
+	verified, err := a.People.Verify(ctx, person.Email, old, network)
+	if err == nil {
+		err = a.People.Current(ctx, verified, before.Password)
+	}
 	if errors.Is(err, store.ErrWrongPassword) || errors.Is(err, store.ErrLocked) || errors.Is(err, store.ErrDisabled) || errors.Is(err, store.ErrNotFound) {
 		return 0, ErrOldPassword
 	}
@@ -215,7 +237,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, meta command.Meta, person
 		return 0, err
 	}
 	var seq events.Seq
-	err = a.People.ChangePassword(ctx, person.ID, password, session, func(ended []events.SessionID) error {
+	err = a.People.ChangePassword(ctx, person.ID, password, meta.Command, session, func(ended []events.SessionID) error {
 		done, err := a.executeEnding(ctx, meta, person.ID, ended, "password", func(u command.User) ([]events.Fact, error) {
 			if u.State != command.UserActive {
 				return nil, ErrPersonOut

@@ -26,6 +26,9 @@ func (s Factors) Evolve(e events.Event) Factors {
 // Took implements [State].
 func (s Factors) Took(id events.CommandID) bool { return s.taken.has(id) }
 
+// Any reports whether there is one.
+func (s Factors) Any() bool { return len(s.there) > 0 }
+
 // Enrol decides that there is one more.
 func (s Factors) Enrol(id events.FactorID, kind events.FactorKind) []events.Fact {
 	if s.has(id) {

@@ -37,6 +37,10 @@ var (
 	ErrTooMany       = &Rejection{"too_many_delegations", fmt.Sprintf("at most %d delegations may be open; end some", MaxDelegations)}
 )
 
+// CauseCloned is why a factor is removed of which there may be a copy. The recovery codes stay then: they
+// are the way back.
+const CauseCloned = "cloned"
+
 // UserState is where somebody stands. The empty one was never added.
 type UserState string
 
@@ -63,6 +67,10 @@ type User struct {
 	Begun      []events.FactorBegun  // factors that wait to be confirmed
 	Links      []events.LinkIssued   // that nobody used; of each purpose one
 
+	Password events.CommandID // that told of the newest password; empty: none did
+	Codes    time.Time        // when the recovery codes that count were made; zero: none count
+	Weakened time.Time        // when a factor was last removed: no proof from before counts
+
 	taken taken
 }
 
@@ -82,6 +90,7 @@ func (u User) Evolve(e events.Event) User {
 	case events.UserErased:
 		u.State = UserErased
 		u.Grants, u.Groups, u.Tokens, u.Delegated, u.Factors, u.Notices, u.Begun, u.Links = nil, nil, nil, nil, nil, nil, nil, nil
+		u.Password, u.Codes = "", time.Time{}
 	case events.GrantGiven:
 		u.Grants = append(slices.Clip(u.Grants), f)
 	case events.GrantTaken:
@@ -107,7 +116,14 @@ func (u User) Evolve(e events.Event) User {
 	case events.NoticesChosen:
 		u.Notices = &f
 	case events.FactorRemoved:
-		u.Factors = without(u.Factors, func(g events.FactorEnrolled) bool { return g.Factor == f.Factor })
+		u.Factors, u.Weakened = without(u.Factors, func(g events.FactorEnrolled) bool { return g.Factor == f.Factor }), e.Time
+		if len(u.Factors) == 0 && f.Cause != CauseCloned {
+			u.Codes = time.Time{} // they went with the last one
+		}
+	case events.RecoveryCodesMade:
+		u.Codes = e.Time
+	case events.PasswordSet: // by a link or not, every link goes with it
+		u.Password, u.Links = e.Command, nil
 	default:
 		u = u.ends(e.Fact)
 	}

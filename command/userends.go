@@ -17,8 +17,6 @@ func (u User) ends(fact events.Fact) User {
 		u.Links = append(without(u.Links, func(l events.LinkIssued) bool { return l.Purpose == f.Purpose }), f)
 	case events.LinkExpired:
 		u.Links = without(u.Links, func(l events.LinkIssued) bool { return l.Purpose == f.Purpose })
-	case events.PasswordSet: // by a link or not, every link goes with it
-		u.Links = nil
 	case events.TokenExpired:
 		u.Tokens = without(u.Tokens, func(t events.TokenIssued) bool { return t.Token == f.Token })
 	case events.DelegationExpired:

@@ -1,5 +1,11 @@
 package events
 
+import "time"
+
+// SessionLife is how long a session lasts at most, whatever it is used for. Whose end came longer
+// ago nobody needs to remember.
+const SessionLife = 8 * time.Hour
+
 // SignedIn says that a person opened a session.
 type SignedIn struct {
 	User    UserID    `json:"user"`

@@ -160,6 +160,7 @@ var catalogue = []Kind{
 	kind[OwnershipRulesSet]("sb.setting.ownership_rules_set.v1", AggregateSetting, "somebody replaced the rules that say whose secrets are"),
 	kind[SigningKeyRotated]("sb.setting.signing_key_rotated.v1", AggregateSetting, "an operator gave the control plane a fresh signing key"),
 	kind[CheckpointKeyRotated]("sb.setting.checkpoint_key_rotated.v1", AggregateSetting, "an operator had another key sign checkpoints of the log"),
+	kind[RowsAdopted]("sb.setting.rows_adopted.v1", AggregateSetting, "from here on rows that let somebody in need a MAC of the control plane"),
 	kind[LogRestored]("sb.setting.log_restored.v1", AggregateSetting, "an operator restored the installation from a backup"),
 	kind[LegalHoldPlaced]("sb.setting.legal_hold_placed.v1", AggregateSetting, "somebody had nothing removed until further notice"),
 	kind[LegalHoldLifted]("sb.setting.legal_hold_lifted.v1", AggregateSetting, "a legal hold ended"),

@@ -202,6 +202,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.SessionExpired{User: events.UserID(s("user"))},
 		events.EnrolmentTokenExpired{},
 		events.KMSKeyRotated{KMSKey: s("kms")},
+		events.RowsAdopted{People: n, Tokens: n, Left: n},
 		events.RewrapStarted{KMSKey: s("kms"), Total: n},
 		events.RewrapFinished{KMSKey: s("kms"), Outcome: events.RewrapOutcome(s("outcome")), Moved: n, Failed: n},
 		events.AgentKeyRotated{BoxKey: s("box")},

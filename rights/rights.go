@@ -51,6 +51,8 @@ type Register struct {
 	powers     map[events.UserID]*policy.Powers // of the governance that counts; forgotten with it
 
 	delegators map[events.UserID]map[events.UserID]bool // to whom → who has a delegation, counting or not
+
+	ended endings
 }
 
 // New makes a register. It knows nothing before [Register.Run], and nobody may do anything.
@@ -101,9 +103,13 @@ func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
 	if err != nil {
 		return 0, err
 	}
+	ended, err := r.endingsUpTo(ctx, at)
+	if err != nil {
+		return 0, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.users, r.known = users, known
+	r.users, r.known, r.ended = users, known, ended
 	r.delegators = map[events.UserID]map[events.UserID]bool{}
 	for id, u := range users {
 		r.delegate(id, nil, u.Delegated)
@@ -141,6 +147,9 @@ func (r *Register) histories(ctx context.Context, named []command.User) (map[eve
 // take folds one commit. What a stream took before is not folded again, and neither is what was
 // to follow another commit than it follows. r.mu is held.
 func (r *Register) take(c events.Recorded) error {
+	if c.Seq > r.at {
+		r.ended.take(c)
+	}
 	switch {
 	case c.Seq <= r.at:
 		return nil

@@ -43,10 +43,8 @@ func scanAccount(row pgx.CollectableRow) (Account, error) {
 // the name of a machine, is taken, and then the account that has it.
 func (p People) Add(ctx context.Context, a Account) (Account, error) {
 	a.Email, a.Created = normalEmail(a.Email), p.now()
-	tag, err := p.Pool.Exec(ctx, `
-		INSERT INTO private.people (id, kind, email, name, description, break_glass, created_at)
-		VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7)
-		ON CONFLICT DO NOTHING`, a.ID, a.Kind, a.Email, a.Name, a.Description, a.BreakGlass, a.Created)
+	row := personRow{Person: Person{ID: a.ID, Email: a.Email, Name: a.Name}, Kind: a.Kind, BreakGlass: a.BreakGlass}
+	tag, err := p.Pool.Exec(ctx, insertPerson+" ON CONFLICT DO NOTHING", row.insert(p.Rows, a.Description, a.Created)...)
 	if err != nil {
 		return Account{}, fmt.Errorf("add somebody: %w", err)
 	}
@@ -108,13 +106,16 @@ func (p People) Accounts(ctx context.Context, kind events.UserKind, after Place,
 func (p People) ShutOut(ctx context.Context, id events.UserID, record func([]events.SessionID) error) error {
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
-			"UPDATE private.people SET disabled = true WHERE id = $1",
 			"DELETE FROM private.links WHERE person = $1",
 			"DELETE FROM private.tokens WHERE machine = $1",
 		} {
 			if _, err := tx.Exec(ctx, sql, id); err != nil {
 				return err
 			}
+		}
+		err := amendPerson(ctx, tx, p.Rows, id, func(row *personRow) error { row.Disabled = true; return nil })
+		if err != nil && !errors.Is(err, ErrNotFound) { // a row that is not ours opens nothing as it is
+			return err
 		}
 		ended, err := endSessions(ctx, tx, id, "")
 		if err != nil {

@@ -32,8 +32,8 @@ func TestALinkWorksOnceHoweverManyComeAtOnce(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
 	clock := newClock()
-	people := store.People{Pool: db.App, Now: clock.Now}
-	links, sessions := store.Links{Pool: db.App, Now: clock.Now}, store.Sessions{Pool: db.App, Now: clock.Now}
+	people := store.People{Pool: db.App, Rows: vouching, Now: clock.Now}
+	links, sessions := store.Links{Pool: db.App, Rows: vouching, Now: clock.Now}, store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}
 	person := ada(t, db.App)
 	opened, session, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 	if err != nil {
@@ -44,7 +44,7 @@ func TestALinkWorksOnceHoweverManyComeAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := errors.New("not recorded")
-	err = links.Redeem(t.Context(), token, text("battery staple"), func(store.Link, []events.SessionID) error { return refused })
+	err = links.Redeem(t.Context(), token, text("battery staple"), "c_test", func(store.Link, []events.SessionID) error { return refused })
 	wantErr(t, "what is not recorded does not happen", err, refused)
 	if _, err := sessions.Lookup(t.Context(), session); err != nil {
 		t.Errorf("a session ended by what did not happen: %v", err)
@@ -53,7 +53,7 @@ func TestALinkWorksOnceHoweverManyComeAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 16 {
 		group.Go(func() {
-			err := links.Redeem(t.Context(), token, text("battery staple"), func(l store.Link, ended []events.SessionID) error {
+			err := links.Redeem(t.Context(), token, text("battery staple"), "c_test", func(l store.Link, ended []events.SessionID) error {
 				if l.Person.ID != person.ID || l.Purpose != events.LinkReset || !slices.Equal(ended, []events.SessionID{opened.ID}) {
 					t.Errorf("redeemed %+v, ended %v", l, ended)
 				}
@@ -86,7 +86,7 @@ func TestALinkEndsByItsTimeByANewerOneAndWithItsPerson(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
 	clock := newClock()
-	people, links := store.People{Pool: db.App, Now: clock.Now}, store.Links{Pool: db.App, Now: clock.Now}
+	people, links := store.People{Pool: db.App, Rows: vouching, Now: clock.Now}, store.Links{Pool: db.App, Rows: vouching, Now: clock.Now}
 	person := ada(t, db.App)
 	issue := func(purpose events.LinkPurpose) secret.Value {
 		token, err := links.Issue(t.Context(), person.ID, purpose, clock.Now().Add(time.Hour))
@@ -111,7 +111,7 @@ func TestALinkEndsByItsTimeByANewerOneAndWithItsPerson(t *testing.T) {
 	}
 	clock.Add(time.Hour)
 	wantErr(t, "at its end", look(newer), store.ErrNotFound)
-	err := links.Redeem(t.Context(), newer, text("battery staple"), func(store.Link, []events.SessionID) error { return nil })
+	err := links.Redeem(t.Context(), newer, text("battery staple"), "c_test", func(store.Link, []events.SessionID) error { return nil })
 	wantErr(t, "redeemed at its end", err, store.ErrNotFound)
 	if _, err := links.Issue(t.Context(), machine(t, people, "ci").ID, events.LinkReset, clock.Now().Add(time.Hour)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a link for a machine: %v", err)
@@ -125,7 +125,7 @@ func TestAMachinesTokenEndsByItsTimeByRevocationAndWithItsMachine(t *testing.T) 
 	t.Parallel()
 	db := cluster.New(t)
 	clock := newClock()
-	people, tokens := store.People{Pool: db.App, Now: clock.Now}, store.Tokens{Pool: db.App, Now: clock.Now}
+	people, tokens := store.People{Pool: db.App, Rows: vouching, Now: clock.Now}, store.Tokens{Pool: db.App, Rows: vouching, Now: clock.Now}
 	ci := machine(t, people, "ci")
 	n := 0
 	issue := func() (events.TokenID, secret.Value) {
@@ -194,7 +194,7 @@ func TestAMachinesTokenEndsByItsTimeByRevocationAndWithItsMachine(t *testing.T) 
 func TestErasedPeopleLeaveNoRow(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	people := store.People{Pool: db.App}
+	people := store.People{Pool: db.App, Rows: vouching}
 	person := ada(t, db.App)
 	for range 5 {
 		_, _ = people.Verify(t.Context(), person.Email, text("wrong"), "n")
@@ -202,10 +202,10 @@ func TestErasedPeopleLeaveNoRow(t *testing.T) {
 	if _, err := people.Verify(t.Context(), person.Email, text("correct horse"), "home"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (store.Links{Pool: db.App}).Issue(t.Context(), person.ID, events.LinkReset, time.Now().Add(time.Hour)); err != nil {
+	if _, err := (store.Links{Pool: db.App, Rows: vouching}).Issue(t.Context(), person.ID, events.LinkReset, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := (store.Sessions{Pool: db.App}).Open(t.Context(), person.ID, seal.VerifyKey{}); err != nil {
+	if _, _, err := (store.Sessions{Pool: db.App, Rows: vouching}).Open(t.Context(), person.ID, seal.VerifyKey{}); err != nil {
 		t.Fatal(err)
 	}
 	left := func() (n int) {
@@ -230,7 +230,7 @@ func TestErasedPeopleLeaveNoRow(t *testing.T) {
 
 func TestEMailsAndNamesOfMachinesAreTakenOnce(t *testing.T) {
 	t.Parallel()
-	people := store.People{Pool: cluster.New(t).App, Now: newClock().Now}
+	people := store.People{Pool: cluster.New(t).App, Rows: vouching, Now: newClock().Now}
 	invited, err := people.Add(t.Context(), store.Account{ID: events.NewUserID(), Kind: events.UserPerson, Email: " EVE@example.org", Name: "Eve"})
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func TestAUseAtTheEndOfASessionAndItsEnd(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
 	clock := newClock()
-	sessions := store.Sessions{Pool: db.App, Now: clock.Now}
+	sessions := store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}
 	person := ada(t, db.App)
 	for range 20 {
 		session, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})

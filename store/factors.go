@@ -25,46 +25,80 @@ const (
 )
 
 // Factors are the second factors of people: [factors.Store] on Postgres.
-type Factors struct{ Pool *pgxpool.Pool }
-
-const factorColumns = `id, person, kind, name, credential, box, wrapped, kms_key, sign_count, last_step,
-	coalesce(locked_until, 'epoch'), created_at, coalesce(enrolled_at, 'epoch'), coalesce(used_at, 'epoch')`
+type Factors struct {
+	Pool *pgxpool.Pool
+	Rows *Rows
+}
 
 // counts is what a factor must be to prove anything.
 const counts = "enrolled_at IS NOT NULL AND removed_for IS NULL"
 
 func (s Factors) find(ctx context.Context, where string, args ...any) ([]factors.Factor, error) {
-	rows, err := s.Pool.Query(ctx, "SELECT "+factorColumns+" FROM private.factors WHERE "+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[factors.Factor])
-	for i := range found {
-		for _, t := range []*time.Time{&found[i].Locked, &found[i].Created, &found[i].Enrolled, &found[i].Used} {
-			if *t = t.UTC(); t.Unix() == 0 {
-				*t = time.Time{}
-			}
-		}
+	rows, err := findFactors(ctx, s.Pool, s.Rows, where, args...)
+	found := make([]factors.Factor, len(rows))
+	for i := range rows {
+		found[i] = rows[i].factor()
 	}
 	return found, err
 }
 
 // Standing implements [factors.Store].
-func (s Factors) Standing(ctx context.Context, user events.UserID) (factors.Standing, error) {
-	var standing factors.Standing
-	var err error
+func (s Factors) Standing(ctx context.Context, user events.UserID) (standing factors.Stored, err error) {
 	if standing.Factors, err = s.find(ctx, "person = $1 AND "+counts+" ORDER BY enrolled_at, id", user); err != nil {
-		return factors.Standing{}, fmt.Errorf("find the factors of %s: %w", user, err)
+		return factors.Stored{}, fmt.Errorf("find the factors of %s: %w", user, err)
 	}
-	err = s.Pool.QueryRow(ctx, `
-		SELECT count(*)
-		FROM   private.recovery_codes
-		WHERE  person = $1
-		AND    used_at IS NULL`, user).Scan(&standing.Codes)
+	codes, err := findCodes(ctx, s.Pool, s.Rows, "person = $1 AND used_at IS NULL", user)
 	if err != nil {
-		return factors.Standing{}, fmt.Errorf("count the recovery codes of %s: %w", user, err)
+		return factors.Stored{}, fmt.Errorf("count the recovery codes of %s: %w", user, err)
+	}
+	for _, c := range codes {
+		standing.Codes = append(standing.Codes, c.made.UTC())
 	}
 	return standing, nil
+}
+
+// Alone implements [factors.Store].
+func (s Factors) Alone(ctx context.Context, user events.UserID, do func() error) error {
+	return pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if err := lockFactors(ctx, tx, user); err != nil {
+			return err
+		}
+		return do()
+	})
+}
+
+// Denounce implements [factors.Store].
+func (s Factors) Denounce(ctx context.Context, table, row, why string) {
+	s.Rows.Denounce(ctx, Denounced{Table: table, Row: row, Why: why})
+}
+
+// recoveryCode is a row of recovery_codes. All of it decides.
+type recoveryCode struct {
+	user events.UserID
+	hash []byte
+	made time.Time
+	used *time.Time
+}
+
+func (c recoveryCode) macOf(rows *Rows) []byte { return rows.mac("recovery_codes", c.columns()...) }
+
+func (c recoveryCode) columns() []any { return []any{c.user, c.hash, c.made, c.used} }
+
+// findCodes reads those recovery codes that are ours.
+func findCodes(ctx context.Context, db querier, rows *Rows, where string, args ...any) (ours []recoveryCode, err error) {
+	read, err := db.Query(ctx, "SELECT person, hash, made_at, used_at, mac FROM private.recovery_codes WHERE "+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	var c recoveryCode
+	var mac []byte
+	_, err = pgx.ForEachRow(read, []any{&c.user, &c.hash, &c.made, &c.used, &mac}, func() error {
+		if rows.check(ctx, mac, "recovery_codes", string(c.user), c.columns()...) == nil {
+			ours = append(ours, c)
+		}
+		return nil
+	})
+	return ours, err
 }
 
 // Pending implements [factors.Store].
@@ -79,20 +113,6 @@ func (s Factors) Pending(ctx context.Context, user events.UserID, id events.Fact
 	return found[0], nil
 }
 
-const insertFactor = `
-	INSERT INTO private.factors (id, person, kind, name, credential, box, wrapped, kms_key, sign_count, last_step, created_at, enrolled_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-
-// columns are what insertFactor takes.
-func columns(f factors.Factor) []any {
-	var enrolled *time.Time
-	if !f.Enrolled.IsZero() {
-		at := stored(f.Enrolled)
-		enrolled = &at
-	}
-	return []any{f.ID, f.User, f.Kind, f.Name, f.Credential, f.Box, f.Wrapped, f.KMSKey, f.SignCount, f.LastStep, stored(f.Created), enrolled}
-}
-
 // AddPending implements [factors.Store].
 func (s Factors) AddPending(ctx context.Context, f factors.Factor) error {
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
@@ -103,7 +123,8 @@ func (s Factors) AddPending(ctx context.Context, f factors.Factor) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, insertFactor, columns(f)...)
+		row := rowOf(f)
+		_, err = tx.Exec(ctx, insertFactor, row.insert(s.Rows)...)
 		return err
 	})
 	if err != nil {
@@ -138,7 +159,7 @@ func (s Factors) Enrol(ctx context.Context, f factors.Factor, first bool, record
 		case has >= factors.MaxFactors:
 			return factors.ErrTooMany
 		}
-		if err := enrol(ctx, tx, f); err != nil {
+		if err := enrol(ctx, tx, s.Rows, f); err != nil {
 			return err
 		}
 		return record()
@@ -150,106 +171,103 @@ func (s Factors) Enrol(ctx context.Context, f factors.Factor, first bool, record
 }
 
 // enrol stores a passkey, which was not stored before, or lets a pending app count.
-func enrol(ctx context.Context, tx pgx.Tx, f factors.Factor) error {
+func enrol(ctx context.Context, tx pgx.Tx, rows *Rows, f factors.Factor) error {
 	if f.Kind == events.FactorPasskey {
-		_, err := tx.Exec(ctx, insertFactor, columns(f)...)
+		row := rowOf(f)
+		_, err := tx.Exec(ctx, insertFactor, row.insert(rows)...)
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) && refused.ConstraintName == "a_passkey_is_enrolled_once" {
 			return factors.ErrExists
 		}
 		return err
 	}
-	tag, err := tx.Exec(ctx, `
-		UPDATE private.factors
-		SET    enrolled_at = $3,
-		       last_step = $4
-		WHERE  id = $1
-		AND    person = $2
-		AND    enrolled_at IS NULL`, f.ID, f.User, stored(f.Enrolled), f.LastStep)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = factors.ErrUnknown
+	return amendFactor(ctx, tx, rows, f.User, f.ID, func(row *factorRow) error {
+		if row.enrolled != nil {
+			return factors.ErrUnknown
+		}
+		at := stored(f.Enrolled)
+		row.enrolled, row.LastStep = &at, f.LastStep
+		return nil
+	})
+}
+
+// amend changes a factor of somebody that is ours.
+func (s Factors) amend(ctx context.Context, f factors.Factor, change func(*factorRow) error) error {
+	return pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error { return amendFactor(ctx, tx, s.Rows, f.User, f.ID, change) })
+}
+
+// counts reports whether a factor proves anything.
+func (f *factorRow) counts() bool { return f.enrolled != nil && f.removed == nil }
+
+// lockedAt refuses while a factor is locked.
+func (f *factorRow) lockedAt(now time.Time) error {
+	if f.locked != nil && now.Before(*f.locked) {
+		return &factors.LockedError{Until: f.locked.UTC()}
 	}
-	return err
+	return nil
 }
 
 // UseStep implements [factors.Store]. It is the one moment that decides over a code.
 func (s Factors) UseStep(ctx context.Context, f factors.Factor, step int64, now time.Time) error {
-	tag, err := s.Pool.Exec(ctx, `
-		UPDATE private.factors
-		SET    last_step = $3,
-		       failures = 0,
-		       failing_since = NULL,
-		       locked_until = NULL,
-		       used_at = $4
-		WHERE  id = $1
-		AND    person = $2
-		AND    `+counts+`
-		AND    last_step < $3
-		AND    (locked_until IS NULL OR locked_until <= $4)`, f.ID, f.User, step, stored(now))
+	now = stored(now)
+	err := s.amend(ctx, f, func(row *factorRow) error {
+		if !row.counts() {
+			return factors.ErrUnknown
+		}
+		if err := row.lockedAt(now); err != nil {
+			return err
+		}
+		if row.LastStep >= step {
+			return factors.ErrUsedCode
+		}
+		row.LastStep, row.failures, row.failing, row.locked, row.used = step, 0, nil, nil, &now
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("use a code: %w", err)
 	}
-	if tag.RowsAffected() == 1 {
-		return nil
-	}
-	found, err := s.find(ctx, "id = $1 AND person = $2 AND "+counts, f.ID, f.User)
-	switch {
-	case err != nil:
-		return fmt.Errorf("use a code: %w", err)
-	case len(found) == 0:
-		return factors.ErrUnknown
-	case now.Before(found[0].Locked):
-		return &factors.LockedError{Until: found[0].Locked}
-	}
-	return factors.ErrUsedCode
+	return nil
 }
 
 // Fail implements [factors.Store]. Codes that come while the factor is locked do not count, so
 // no lock is longer than [longestCodeLock].
 func (s Factors) Fail(ctx context.Context, f factors.Factor, now time.Time) error {
-	var until time.Time
-	err := s.Pool.QueryRow(ctx, `
-		UPDATE private.factors
-		SET    failures = CASE WHEN failures <= $4 AND failing_since <= $3::timestamptz - $5 * interval '1 second' THEN 1 ELSE failures + 1 END,
-		       failing_since = CASE WHEN failures <= $4 AND failing_since <= $3::timestamptz - $5 * interval '1 second' THEN $3::timestamptz ELSE coalesce(failing_since, $3::timestamptz) END,
-		       locked_until = CASE
-		           WHEN failures < $4 OR failures = $4 AND failing_since <= $3::timestamptz - $5 * interval '1 second' THEN NULL
-		           ELSE $3::timestamptz + least($6 * 2 ^ least(failures - $4, 20), $7) * interval '1 second'
-		       END
-		WHERE  id = $1
-		AND    person = $2
-		AND    (locked_until IS NULL OR locked_until <= $3)
-		RETURNING coalesce(locked_until, 'epoch')`,
-		f.ID, f.User, stored(now), freeCodes, codeWindow.Seconds(), firstCodeLock.Seconds(), longestCodeLock.Seconds()).Scan(&until)
-	if errors.Is(err, pgx.ErrNoRows) { // locked, by those that came at the same time
-		found, err := s.find(ctx, "id = $1 AND person = $2", f.ID, f.User)
-		if err != nil || len(found) == 0 {
-			return err // removed: nothing is left to count
+	now = stored(now)
+	var locked error
+	err := s.amend(ctx, f, func(row *factorRow) error {
+		if err := row.lockedAt(now); err != nil { // by those that came at the same time
+			return err
 		}
-		return &factors.LockedError{Until: found[0].Locked}
+		if row.failing == nil || row.failures <= freeCodes && now.Sub(*row.failing) >= codeWindow {
+			row.failures, row.failing = 0, &now
+		}
+		row.failures, row.locked = row.failures+1, nil
+		if beyond := row.failures - freeCodes; beyond > 0 {
+			until := now.Add(min(firstCodeLock<<min(beyond-1, 20), longestCodeLock))
+			row.locked = &until
+		}
+		locked = row.lockedAt(now)
+		return nil
+	})
+	if errors.Is(err, factors.ErrUnknown) { // removed: nothing is left to count
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("count a wrong code: %w", err)
 	}
-	if now.Before(until) {
-		return &factors.LockedError{Until: until.UTC()}
-	}
-	return nil
+	return locked
 }
 
 // UseCounter implements [factors.Store].
 func (s Factors) UseCounter(ctx context.Context, f factors.Factor, count uint32, now time.Time) error {
-	tag, err := s.Pool.Exec(ctx, `
-		UPDATE private.factors
-		SET    sign_count = $4,
-		       used_at = $5
-		WHERE  id = $1
-		AND    person = $2
-		AND    `+counts+`
-		AND    sign_count = $3`, f.ID, f.User, f.SignCount, count, stored(now))
-	if err == nil && tag.RowsAffected() == 0 {
-		err = factors.ErrUnknown
-	}
+	now = stored(now)
+	err := s.amend(ctx, f, func(row *factorRow) error {
+		if !row.counts() || row.SignCount != f.SignCount {
+			return factors.ErrUnknown
+		}
+		row.SignCount, row.used = count, &now
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("move the counter of a passkey: %w", err)
 	}
@@ -262,23 +280,17 @@ func (s Factors) Retire(ctx context.Context, user events.UserID, id events.Facto
 		if err := lockFactors(ctx, tx, user); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE private.factors
-			SET    removed_for = $3
-			WHERE  id = $1
-			AND    person = $2
-			AND    `+counts, id, user, cause)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = factors.ErrUnknown
-		}
+		err := amendFactor(ctx, tx, s.Rows, user, id, func(row *factorRow) error {
+			if !row.counts() {
+				return factors.ErrUnknown
+			}
+			row.removed = &cause
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			UPDATE private.sessions
-			SET    stepped_up_at = NULL,
-			       stepped_up_by = NULL
-			WHERE  person = $1`, user)
+		err = stepDown(ctx, tx, s.Rows, user)
 		if err != nil || cause == factors.CauseCloned {
 			return err
 		}
@@ -296,17 +308,13 @@ func (s Factors) Retire(ctx context.Context, user events.UserID, id events.Facto
 
 // Retired implements [factors.Store].
 func (s Factors) Retired(ctx context.Context, user events.UserID) ([]factors.Removed, error) {
-	rows, err := s.Pool.Query(ctx, `
-		SELECT id, kind, removed_for
-		FROM   private.factors
-		WHERE  person = $1
-		AND    removed_for IS NOT NULL`, user)
+	rows, err := findFactors(ctx, s.Pool, s.Rows, "person = $1 AND removed_for IS NOT NULL", user)
 	if err != nil {
 		return nil, fmt.Errorf("find retired factors: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[factors.Removed])
-	if err != nil {
-		return nil, fmt.Errorf("find retired factors: %w", err)
+	var found []factors.Removed
+	for _, f := range rows {
+		found = append(found, factors.Removed{ID: f.ID, Kind: f.Kind, Cause: *f.removed})
 	}
 	return found, nil
 }
@@ -341,9 +349,14 @@ func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]by
 		if _, err := tx.Exec(ctx, "DELETE FROM private.recovery_codes WHERE person = $1", user); err != nil {
 			return err
 		}
+		macs := make([][]byte, len(hashes))
+		for i, hash := range hashes {
+			macs[i] = recoveryCode{user: user, hash: hash, made: stored(now)}.macOf(s.Rows)
+		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO private.recovery_codes (person, hash, made_at)
-			SELECT $1, unnest($2::bytea[]), $3`, user, hashes, stored(now))
+			INSERT INTO private.recovery_codes (person, hash, made_at, mac)
+			SELECT $1, hash, $3, mac
+			FROM   unnest($2::bytea[], $4::bytea[]) AS code (hash, mac)`, user, hashes, stored(now), macs)
 		if err != nil {
 			return err
 		}
@@ -356,16 +369,29 @@ func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]by
 }
 
 // UseCode implements [factors.Store].
-func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, now time.Time) error {
-	tag, err := s.Pool.Exec(ctx, `
-		UPDATE private.recovery_codes
-		SET    used_at = $3
-		WHERE  person = $1
-		AND    hash = $2
-		AND    used_at IS NULL`, user, hash, stored(now))
-	if err == nil && tag.RowsAffected() == 0 {
-		err = factors.ErrNoCode
-	}
+func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time) error {
+	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		found, err := findCodes(ctx, tx, s.Rows, "person = $1 AND hash = $2 AND used_at IS NULL FOR UPDATE", user, hash)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return factors.ErrNoCode
+		}
+		code, at := found[0], stored(now)
+		if !code.made.Equal(stored(made)) {
+			s.Rows.Denounce(ctx, Denounced{Table: "recovery_codes", Row: string(user), Why: RowPutBack})
+			return factors.ErrNoCode
+		}
+		code.used = &at
+		_, err = tx.Exec(ctx, `
+			UPDATE private.recovery_codes
+			SET    used_at = $3,
+			       mac = $4
+			WHERE  person = $1
+			AND    hash = $2`, user, hash, at, code.macOf(s.Rows))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("use a recovery code: %w", err)
 	}
@@ -374,12 +400,14 @@ func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, n
 
 // PutChallenge implements [factors.Store].
 func (s Factors) PutChallenge(ctx context.Context, session events.SessionID, purpose string, data []byte, expires time.Time) error {
+	expires = stored(expires)
 	_, err := s.Pool.Exec(ctx, `
-		INSERT INTO private.challenges (session, purpose, data, expires_at)
-		VALUES ($1, $2, $3, $4)
+		INSERT INTO private.challenges (session, purpose, data, expires_at, mac)
+		VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (session, purpose) DO UPDATE
 		SET    data = EXCLUDED.data,
-		       expires_at = EXCLUDED.expires_at`, session, purpose, data, stored(expires))
+		       expires_at = EXCLUDED.expires_at,
+		       mac = EXCLUDED.mac`, session, purpose, data, expires, s.Rows.mac("challenges", session, purpose, data, expires))
 	if err != nil {
 		return fmt.Errorf("store a challenge: %w", err)
 	}
@@ -388,14 +416,17 @@ func (s Factors) PutChallenge(ctx context.Context, session events.SessionID, pur
 
 // TakeChallenge implements [factors.Store]. One that has expired is destroyed, too.
 func (s Factors) TakeChallenge(ctx context.Context, session events.SessionID, purpose string, now time.Time) ([]byte, error) {
-	var data []byte
+	var data, mac []byte
 	var expires time.Time
 	err := s.Pool.QueryRow(ctx, `
 		DELETE FROM private.challenges
 		WHERE  session = $1
 		AND    purpose = $2
-		RETURNING data, expires_at`, session, purpose).Scan(&data, &expires)
+		RETURNING data, expires_at, mac`, session, purpose).Scan(&data, &expires, &mac)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && !now.Before(expires) {
+		err = factors.ErrChallenge
+	}
+	if err == nil && s.Rows.check(ctx, mac, "challenges", string(session), session, purpose, data, expires) != nil {
 		err = factors.ErrChallenge
 	}
 	if err != nil {

@@ -35,8 +35,13 @@ func TestFactorsMoveToAnotherKeyAndStillCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := &commandtest.Memory{}
+	added := command.Meta{Command: events.NewCommandID(), Actor: events.SystemActor("test"), Time: commandtest.Noon}
+	if _, err := command.Record(t.Context(), log, events.UserStream(person.ID), added, events.UserAdded{User: person.ID, Kind: events.UserPerson}); err != nil {
+		t.Fatal(err)
+	}
 	keeper := factors.New(factors.Config{
-		Log: &commandtest.Memory{}, Store: store.Factors{Pool: db.App}, Keys: keys, Party: party,
+		Log: log, Store: store.Factors{Pool: db.App, Rows: vouching}, Keys: keys, Party: party,
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return commandtest.Noon },
 	})
 	at := func(minutes int) command.Meta {
@@ -85,7 +90,7 @@ func TestASessionIsSteppedUpUntilAFactorGoes(t *testing.T) {
 	db := cluster.New(t)
 	clock := newClock()
 	person := ada(t, db.App)
-	sessions, rows := store.Sessions{Pool: db.App, Now: clock.Now}, store.Factors{Pool: db.App}
+	sessions, rows := store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}, store.Factors{Pool: db.App, Rows: vouching}
 	session, token, err := sessions.Open(t.Context(), person.ID, seal.VerifyKey{})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +129,7 @@ func TestAFactorThatCannotBeRecordedIsNotThere(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
 	person := ada(t, db.App)
-	rows := store.Factors{Pool: db.App}
+	rows := store.Factors{Pool: db.App, Rows: vouching}
 	f := factors.Factor{
 		ID: events.NewFactorID(), User: person.ID, Kind: events.FactorPasskey, Credential: []byte("credential"), Box: []byte("box"), Wrapped: []byte("key"),
 		KMSKey: "k", Created: commandtest.Noon, Enrolled: commandtest.Noon,
@@ -149,7 +154,7 @@ func TestAppsThatWereNotConfirmedInTimeAreDestroyed(t *testing.T) {
 	db := cluster.New(t)
 	clock := newClock()
 	person := ada(t, db.App)
-	rows := store.Factors{Pool: db.App}
+	rows := store.Factors{Pool: db.App, Rows: vouching}
 	pending := func() factors.Factor {
 		return factors.Factor{ID: events.NewFactorID(), User: person.ID, Kind: events.FactorTOTP, Box: []byte("box"), Wrapped: []byte("key"), KMSKey: "k", Created: clock.Now()}
 	}
@@ -169,7 +174,7 @@ func TestAppsThatWereNotConfirmedInTimeAreDestroyed(t *testing.T) {
 		t.Errorf("%d apps wait, want the newest alone", n)
 	}
 	clock.Add(factors.PendingLife - time.Second)
-	sessions := store.Sessions{Pool: db.App, Now: clock.Now}
+	sessions := store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}
 	for want := 1; want >= 0; want-- {
 		if err := sessions.DeleteStale(t.Context()); err != nil {
 			t.Fatal(err)

@@ -33,6 +33,7 @@ var (
 // the clock; nil means time.Now.
 type Identities struct {
 	Pool *pgxpool.Pool
+	Rows *Rows
 	Now  func() time.Time
 }
 
@@ -49,6 +50,10 @@ type Login struct {
 	Ends          time.Time
 }
 
+func (l Login) columns() []any {
+	return []any{l.State[:], l.Cookie[:], l.Nonce, l.Verifier, l.Return, l.Port, l.Challenge, l.Ends}
+}
+
 // Begin keeps a login until it is taken, or ends, and forgets what has ended. [ErrFull] if
 // there are too many.
 func (i Identities) Begin(ctx context.Context, l Login) error {
@@ -58,11 +63,11 @@ func (i Identities) Begin(ctx context.Context, l Login) error {
 			return fmt.Errorf("forget ended sign-ins: %w", err)
 		}
 	}
+	l.Ends = stored(l.Ends)
 	tag, err := i.Pool.Exec(ctx, `
-		INSERT INTO private.logins (state_hash, cookie_hash, nonce, verifier, return_to, cli_port, challenge, ends_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8
-		WHERE  (SELECT count(*) FROM private.logins) < $9`,
-		l.State[:], l.Cookie[:], l.Nonce, l.Verifier, l.Return, l.Port, l.Challenge, stored(l.Ends), maxLogins)
+		INSERT INTO private.logins (state_hash, cookie_hash, nonce, verifier, return_to, cli_port, challenge, ends_at, mac)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+		WHERE  (SELECT count(*) FROM private.logins) < $10`, append(l.columns(), i.Rows.mac("logins", l.columns()...), maxLogins)...)
 	switch {
 	case err != nil:
 		return fmt.Errorf("begin a sign-in: %w", err)
@@ -76,12 +81,12 @@ func (i Identities) Begin(ctx context.Context, l Login) error {
 // ended.
 func (i Identities) Take(ctx context.Context, state [32]byte) (Login, error) {
 	l := Login{State: state}
-	var cookie []byte
+	var cookie, mac []byte
 	err := i.Pool.QueryRow(ctx, `
 		DELETE FROM private.logins
 		WHERE  state_hash = $1
-		RETURNING cookie_hash, nonce, verifier, return_to, cli_port, challenge, ends_at`, state[:]).
-		Scan(&cookie, &l.Nonce, &l.Verifier, &l.Return, &l.Port, &l.Challenge, &l.Ends)
+		RETURNING cookie_hash, nonce, verifier, return_to, cli_port, challenge, ends_at, mac`, state[:]).
+		Scan(&cookie, &l.Nonce, &l.Verifier, &l.Return, &l.Port, &l.Challenge, &l.Ends, &mac)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Login{}, fmt.Errorf("take a sign-in: %w", ErrNotFound)
@@ -91,17 +96,31 @@ func (i Identities) Take(ctx context.Context, state [32]byte) (Login, error) {
 		return Login{}, fmt.Errorf("take a sign-in: %w", ErrNotFound)
 	}
 	copy(l.Cookie[:], cookie)
+	if err := i.Rows.check(ctx, mac, "logins", "", l.columns()...); err != nil {
+		return Login{}, fmt.Errorf("take a sign-in: %w", err)
+	}
 	return l, nil
 }
 
 // Find returns the person of an identity, or ErrNotFound.
 func (i Identities) Find(ctx context.Context, issuer, subject string) (Person, error) {
-	return People{Pool: i.Pool}.one(ctx, `
-		SELECT p.id, p.email, p.name, p.disabled
+	var mac []byte
+	var person personRow
+	err := i.Pool.QueryRow(ctx, "SELECT i.mac, "+personColumns+`
 		FROM   private.identities i
 		JOIN   private.people p ON p.id = i.person
 		WHERE  i.issuer = $1
-		AND    i.subject = $2`, issuer, subject)
+		AND    i.subject = $2`, issuer, subject).Scan(append([]any{&mac}, person.into()...)...)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = ErrNotFound
+	case err == nil:
+		err = errors.Join(i.Rows.check(ctx, mac, "identities", string(person.ID), issuer, subject, person.ID), person.check(ctx, i.Rows))
+	}
+	if err != nil {
+		return Person{}, fmt.Errorf("find the person of an identity: %w", err)
+	}
+	return person.Person, nil
 }
 
 // Create stores a person without a password, who comes in by an identity alone. ErrConflict if
@@ -109,17 +128,14 @@ func (i Identities) Find(ctx context.Context, issuer, subject string) (Person, e
 func (i Identities) Create(ctx context.Context, issuer, subject string, person Person) (Person, error) {
 	person.ID, person.Email = events.NewUserID(), normalEmail(person.Email)
 	err := pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO private.people (id, kind, email, name, disabled, created_at)
-			VALUES ($1, 'person', $2, $3, false, $4)`,
-			person.ID, person.Email, person.Name, i.now())
-		if err != nil {
+		row := personRow{Person: person, Kind: events.UserPerson}
+		if _, err := tx.Exec(ctx, insertPerson, row.insert(i.Rows, "", i.now())...); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO private.identities (issuer, subject, person, created_at)
-			VALUES ($1, $2, $3, $4)`,
-			issuer, subject, person.ID, i.now())
+		_, err := tx.Exec(ctx, `
+			INSERT INTO private.identities (issuer, subject, person, created_at, mac)
+			VALUES ($1, $2, $3, $4, $5)`,
+			issuer, subject, person.ID, i.now(), i.Rows.mac("identities", issuer, subject, person.ID))
 		return err
 	})
 	switch refusedBy(err) {
@@ -142,19 +158,15 @@ func (i Identities) Create(ctx context.Context, issuer, subject string, person P
 // Refresh takes over name and e-mail as the identity provider says them now. An e-mail that is
 // another person's is left.
 func (i Identities) Refresh(ctx context.Context, person Person) error {
-	_, err := i.Pool.Exec(ctx, `
-		UPDATE private.people
-		SET    name = $2
-		WHERE  id = $1
-		AND    name <> $2`, person.ID, person.Name)
-	if err != nil {
+	amend := func(change func(*personRow)) error {
+		return pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
+			return amendPerson(ctx, tx, i.Rows, person.ID, func(row *personRow) error { change(row); return nil })
+		})
+	}
+	if err := amend(func(row *personRow) { row.Name = person.Name }); err != nil {
 		return fmt.Errorf("refresh a person: %w", err)
 	}
-	_, err = i.Pool.Exec(ctx, `
-		UPDATE private.people
-		SET    email = $2
-		WHERE  id = $1
-		AND    email <> $2`, person.ID, normalEmail(person.Email))
+	err := amend(func(row *personRow) { row.Email = normalEmail(person.Email) })
 	if err != nil && refusedBy(err) != "an_email_belongs_to_one_person" {
 		return fmt.Errorf("refresh a person: %w", err)
 	}
@@ -176,12 +188,16 @@ type Code struct {
 	Ends      time.Time
 }
 
+func (c Code) columns(hash [32]byte) []any {
+	return []any{hash[:], c.Challenge, c.Person, c.Origin.Issuer, c.Origin.Subject, c.Origin.Session, c.Ends}
+}
+
 // KeepCode keeps a code by its SHA-256 until it is taken, or ends.
 func (i Identities) KeepCode(ctx context.Context, hash [32]byte, c Code) error {
+	c.Ends = stored(c.Ends)
 	_, err := i.Pool.Exec(ctx, `
-		INSERT INTO private.sign_in_codes (code_hash, challenge, person, issuer, subject, sid, ends_at)
-		VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7)`,
-		hash[:], c.Challenge, c.Person, c.Origin.Issuer, c.Origin.Subject, c.Origin.Session, stored(c.Ends))
+		INSERT INTO private.sign_in_codes (code_hash, challenge, person, issuer, subject, sid, ends_at, mac)
+		VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8)`, append(c.columns(hash), i.Rows.mac("sign_in_codes", c.columns(hash)...))...)
 	if err != nil {
 		return fmt.Errorf("keep a code: %w", err)
 	}
@@ -191,11 +207,12 @@ func (i Identities) KeepCode(ctx context.Context, hash [32]byte, c Code) error {
 // TakeCode returns what a code stands for, once. ErrNotFound as with [Identities.Take].
 func (i Identities) TakeCode(ctx context.Context, hash [32]byte) (Code, error) {
 	var c Code
+	var mac []byte
 	err := i.Pool.QueryRow(ctx, `
 		DELETE FROM private.sign_in_codes
 		WHERE  code_hash = $1
-		RETURNING challenge, person, issuer, subject, coalesce(sid, ''), ends_at`, hash[:]).
-		Scan(&c.Challenge, &c.Person, &c.Origin.Issuer, &c.Origin.Subject, &c.Origin.Session, &c.Ends)
+		RETURNING challenge, person, issuer, subject, coalesce(sid, ''), ends_at, mac`, hash[:]).
+		Scan(&c.Challenge, &c.Person, &c.Origin.Issuer, &c.Origin.Subject, &c.Origin.Session, &c.Ends, &mac)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Code{}, fmt.Errorf("take a code: %w", ErrNotFound)
@@ -204,32 +221,16 @@ func (i Identities) TakeCode(ctx context.Context, hash [32]byte) (Code, error) {
 	case !i.now().Before(c.Ends):
 		return Code{}, fmt.Errorf("take a code: %w", ErrNotFound)
 	}
+	if err := i.Rows.check(ctx, mac, "sign_in_codes", string(c.Person), c.columns(hash)...); err != nil {
+		return Code{}, fmt.Errorf("take a code: %w", err)
+	}
 	return c, nil
 }
 
 // Open starts a session as [Sessions.Open] does, or with the zero key one of a browser, and keeps
 // where it comes from.
 func (i Identities) Open(ctx context.Context, person events.UserID, key seal.VerifyKey, from Origin) (Session, secret.Value, error) {
-	session, token, err := Sessions(i).open(ctx, Session{Key: key, Browser: key == (seal.VerifyKey{})}, person)
-	if err != nil {
-		return session, token, err
-	}
-	sealed, err := sealIDToken(token, from.Token)
-	if err == nil {
-		// A crash before this leaves a session whose token nobody got.
-		_, err = i.Pool.Exec(ctx, `
-			UPDATE private.sessions
-			SET    oidc_issuer = $2,
-			       oidc_sub = $3,
-			       oidc_sid = nullif($4, ''),
-			       oidc_id_token = $5
-			WHERE  id = $1`, session.ID, from.Issuer, from.Subject, from.Session, sealed)
-	}
-	if err != nil {
-		token.Zero()
-		return Session{}, secret.Value{}, errors.Join(fmt.Errorf("keep where a session comes from: %w", err), Sessions(i).Revoke(context.WithoutCancel(ctx), session.ID))
-	}
-	return session, token, nil
+	return Sessions(i).open(ctx, Session{Key: key, Browser: key == (seal.VerifyKey{})}, person, from)
 }
 
 // IDToken returns the ID token that a session was opened with. It takes the session's own token

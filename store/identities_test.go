@@ -20,7 +20,7 @@ const issuer = "https://login.example"
 func TestAnIdentityIsOnePersonHoweverOftenItComesAtOnce(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	ids := store.Identities{Pool: db.App}
+	ids := store.Identities{Pool: db.App, Rows: vouching}
 	var made, linked atomic.Int32
 	var group sync.WaitGroup
 	for range 16 {
@@ -48,11 +48,11 @@ func TestAnIdentityIsOnePersonHoweverOftenItComesAtOnce(t *testing.T) {
 	wantErr(t, "the same e-mail by another issuer", err, store.ErrConflict)
 	_, err = ids.Find(t.Context(), "https://other.example", "ann")
 	wantErr(t, "the same subject by another issuer", err, store.ErrNotFound)
-	_, err = (store.People{Pool: db.App}).Verify(t.Context(), "ann@example.org", text(""), "192.0.2.1")
+	_, err = (store.People{Pool: db.App, Rows: vouching}).Verify(t.Context(), "ann@example.org", text(""), "192.0.2.1")
 	if err == nil {
 		t.Error("an empty password opens an account without one")
 	}
-	if err := (store.People{Pool: db.App}).Erase(t.Context(), person.ID); err != nil {
+	if err := (store.People{Pool: db.App, Rows: vouching}).Erase(t.Context(), person.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err = ids.Find(t.Context(), issuer, "ann")
@@ -63,7 +63,7 @@ func TestSignInsUnderWayAreTakenOnceAndHaveAnEnd(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
 	clock := newClock()
-	ids := store.Identities{Pool: db.App, Now: clock.Now}
+	ids := store.Identities{Pool: db.App, Rows: vouching, Now: clock.Now}
 	login := store.Login{
 		State: sha256.Sum256([]byte("state")), Cookie: sha256.Sum256([]byte("cookie")), Nonce: "n", Verifier: "v", Return: "/a", Port: 4000, Challenge: "c",
 		Ends: clock.Now().Add(10 * time.Minute),
@@ -112,7 +112,7 @@ func TestSignInsUnderWayAreTakenOnceAndHaveAnEnd(t *testing.T) {
 func TestAnIDTokenOpensWithItsSessionAlone(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	ids := store.Identities{Pool: db.App}
+	ids := store.Identities{Pool: db.App, Rows: vouching}
 	person, err := ids.Create(t.Context(), issuer, "ann", store.Person{Email: "ann@example.org", Name: "Ann"})
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestAnIDTokenOpensWithItsSessionAlone(t *testing.T) {
 func TestALogOutIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	ids, sessions := store.Identities{Pool: db.App}, store.Sessions{Pool: db.App}
+	ids, sessions := store.Identities{Pool: db.App, Rows: vouching}, store.Sessions{Pool: db.App, Rows: vouching}
 	person, err := ids.Create(t.Context(), issuer, "ann", store.Person{Email: "ann@example.org", Name: "Ann"})
 	if err != nil {
 		t.Fatal(err)

@@ -286,7 +286,7 @@ func TestRemovalDestroysAndSweepingMakesUpForIt(t *testing.T) {
 func TestAnAddressOfAPersonGoesWithThem(t *testing.T) {
 	t.Parallel()
 	r := newSealedRig(t)
-	people := store.People{Pool: r.rows.Pool}
+	people := store.People{Pool: r.rows.Pool, Rows: vouching}
 	ada, err := people.Create(t.Context(), store.Person{Email: "ada@example.org", Name: "Ada"}, value("correct horse battery"))
 	if err != nil {
 		t.Fatal(err)

@@ -70,22 +70,19 @@ func (p People) settle(ctx context.Context, id events.UserID, network string, ma
 		network = "unknown"
 	}
 	now := p.now()
-	var person Person
+	var settled Person
 	var refused error
 	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) (err error) {
-		var breakGlass bool
-		err = tx.QueryRow(ctx, `
-			SELECT id, coalesce(email, ''), name, disabled, break_glass
-			FROM   private.people
-			WHERE  id = $1
-			FOR NO KEY UPDATE`, id).Scan(append(person.fields(), &breakGlass)...)
-		if errors.Is(err, pgx.ErrNoRows) {
-			refused = ErrNotFound // erased this moment
+		row, err := personOf(ctx, tx, p.Rows, selectPerson+"p.id = $1 FOR NO KEY UPDATE", id)
+		if errors.Is(err, ErrNotFound) {
+			refused = ErrNotFound // erased this moment, or written by somebody else
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		person, breakGlass := row.Person, row.BreakGlass
+		settled = person
 		one, all, known, err := attemptsOf(ctx, tx, id, network, now)
 		if err != nil {
 			return err
@@ -109,7 +106,7 @@ func (p People) settle(ctx context.Context, id events.UserID, network string, ma
 	if err == nil {
 		err = refused
 	}
-	return person, err
+	return settled, err
 }
 
 // attemptsOf are the failures from a network and from anywhere, and whether the right password

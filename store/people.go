@@ -30,11 +30,16 @@ type Person struct {
 	Email    string        `json:"email"` // lower case
 	Name     string        `json:"name"`
 	Disabled bool          `json:"disabled"`
+
+	// PasswordBy is the command whose fact told of the password; empty if none did. The log knows
+	// the newest one: another password is an older row.
+	PasswordBy events.CommandID `json:"-"`
 }
 
 // People are those who can sign in. Now is the clock; nil means time.Now.
 type People struct {
 	Pool *pgxpool.Pool
+	Rows *Rows
 	Now  func() time.Time
 }
 
@@ -53,11 +58,8 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 	if err != nil {
 		return Person{}, err
 	}
-	tag, err := p.Pool.Exec(ctx, `
-		INSERT INTO private.people (id, kind, email, name, password_hash, disabled, created_at)
-		VALUES ($1, 'person', $2, $3, $4, $5, $6)
-		ON CONFLICT (email) DO NOTHING`,
-		person.ID, person.Email, person.Name, hash, person.Disabled, p.now())
+	row := personRow{Person: person, Kind: events.UserPerson, Hash: &hash}
+	tag, err := p.Pool.Exec(ctx, insertPerson+" ON CONFLICT (email) DO NOTHING", row.insert(p.Rows, "", p.now())...)
 	if err != nil {
 		return Person{}, fmt.Errorf("create a person: %w", err)
 	}
@@ -67,53 +69,52 @@ func (p People) Create(ctx context.Context, person Person, password secret.Value
 	return person, nil
 }
 
-const selectPerson = `
-	SELECT id, coalesce(email, ''), name, disabled
-	FROM   private.people
-	WHERE  `
-
 // ByID returns a person or ErrNotFound.
 func (p People) ByID(ctx context.Context, id events.UserID) (Person, error) {
-	return p.one(ctx, selectPerson+"id = $1", id)
+	return p.one(ctx, selectPerson+"p.id = $1", id)
 }
 
 // ByEmail returns a person or ErrNotFound. Case plays no part.
 func (p People) ByEmail(ctx context.Context, email string) (Person, error) {
-	return p.one(ctx, selectPerson+"email = $1", normalEmail(email))
+	return p.one(ctx, selectPerson+"p.email = $1", normalEmail(email))
 }
 
 func (p People) one(ctx context.Context, sql string, args ...any) (Person, error) {
-	rows, err := p.Pool.Query(ctx, sql, args...)
+	row, err := personOf(ctx, p.Pool, p.Rows, sql, args...)
 	if err != nil {
 		return Person{}, fmt.Errorf("find a person: %w", err)
 	}
-	person, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Person])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Person{}, fmt.Errorf("find a person: %w", ErrNotFound)
-	}
-	if err != nil {
-		return Person{}, fmt.Errorf("find a person: %w", err)
-	}
-	return person, nil
+	return row.Person, nil
 }
 
 // Names returns the names of people by id. Who was erased is missing.
 func (p People) Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error) {
-	rows, err := p.Pool.Query(ctx, `
-		SELECT id, name
-		FROM   private.people
-		WHERE  id = ANY ($1)`, ids)
+	found, err := p.all(ctx, selectPerson+"p.id = ANY ($1)", ids)
 	if err != nil {
 		return nil, fmt.Errorf("find names: %w", err)
 	}
-	names := make(map[events.UserID]string, len(ids))
-	var id events.UserID
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error { names[id] = name; return nil })
-	if err != nil {
-		return nil, fmt.Errorf("find names: %w", err)
+	names := make(map[events.UserID]string, len(found))
+	for _, person := range found {
+		names[person.ID] = person.Name
 	}
 	return names, nil
+}
+
+// all reads those rows that are ours.
+func (p People) all(ctx context.Context, sql string, args ...any) ([]Person, error) {
+	rows, err := p.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	var row personRow
+	var found []Person
+	_, err = pgx.ForEachRow(rows, row.into(), func() error {
+		if row.check(ctx, p.Rows) == nil {
+			found = append(found, row.Person)
+		}
+		return nil
+	})
+	return found, err
 }
 
 // Email returns somebody's address; empty if they have none, are disabled or were erased.
@@ -135,18 +136,9 @@ func (p People) Named(ctx context.Context, text string, limit int) ([]Person, er
 	if len(words) == 0 {
 		return nil, nil
 	}
-	rows, err := p.Pool.Query(ctx, `
-		SELECT   id, name
-		FROM     private.people
-		WHERE    to_tsvector('simple', private.words(name)) @@ to_tsquery('simple', $1)
-		ORDER BY name, id
+	found, err := p.all(ctx, selectPerson+`to_tsvector('simple', private.words(p.name)) @@ to_tsquery('simple', $1)
+		ORDER BY p.name, p.id
 		LIMIT    $2`, pgx.QueryExecModeCacheDescribe, strings.Join(words, ":* & ")+":*", limit)
-	if err != nil {
-		return nil, fmt.Errorf("find people by name: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found Person, err error) {
-		return found, row.Scan(&found.ID, &found.Name)
-	})
 	if err != nil {
 		return nil, fmt.Errorf("find people by name: %w", err)
 	}
@@ -168,15 +160,14 @@ func (p People) Verify(ctx context.Context, email string, password secret.Value,
 }
 
 func (p People) verify(ctx context.Context, email string, password secret.Value, network string) (Person, error) {
-	var person Person
-	var kept *string
-	err := p.Pool.QueryRow(ctx, `
-		SELECT id, password_hash
-		FROM   private.people
-		WHERE  email = $1`, normalEmail(email)).Scan(&person.ID, &kept)
-	unknown := errors.Is(err, pgx.ErrNoRows)
+	row, err := personOf(ctx, p.Pool, p.Rows, selectPerson+"p.email = $1", normalEmail(email))
+	unknown := errors.Is(err, ErrNotFound)
 	if err != nil && !unknown {
-		return person, err
+		return Person{}, err
+	}
+	person, kept := row.Person, row.Hash
+	if unknown { // or a row that is not ours
+		person, kept = Person{}, nil
 	}
 	hash, err := dummyHash()
 	if kept != nil {
@@ -200,50 +191,68 @@ func (p People) verify(ctx context.Context, email string, password secret.Value,
 	return person, nil
 }
 
-// SetPassword replaces a person's password and forgets their failed attempts. Sessions
-// that are open stay open.
+// Current refuses a password that was verified and is not the one that a command told of, which is
+// the newest that the log knows: an older row was put back. One that is being replaced in this
+// moment is waited for, and was the wrong one. Errors: ErrWrongPassword.
+func (p People) Current(ctx context.Context, person Person, newest events.CommandID) error {
+	if person.PasswordBy == newest {
+		return nil
+	}
+	row, err := personOf(ctx, p.Pool, p.Rows, selectPerson+"p.id = $1 FOR SHARE", person.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("look at a password: %w", err)
+	}
+	if err == nil && row.PasswordBy == person.PasswordBy {
+		p.Rows.Denounce(ctx, Denounced{Table: "people", Row: string(person.ID), Why: RowPutBack})
+	}
+	return fmt.Errorf("an older password: %w", ErrWrongPassword)
+}
+
+// SetPassword replaces a person's password without a fact, and forgets their failed attempts.
+// Sessions that are open stay open.
 func (p People) SetPassword(ctx context.Context, id events.UserID, password secret.Value) error {
 	hash, err := hashPassword(password)
 	if err != nil {
 		return err
 	}
-	return p.change(ctx, "set a password", `
-		WITH forgotten AS (
-			DELETE FROM private.failures
-			WHERE  person = $1
-		)
-		UPDATE private.people
-		SET    password_hash = $2
-		WHERE  id = $1`, id, hash)
+	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "DELETE FROM private.failures WHERE person = $1", id); err != nil {
+			return err
+		}
+		return amendPerson(ctx, tx, p.Rows, id, func(row *personRow) error { row.Hash = &hash; return nil })
+	})
+	if err != nil {
+		return fmt.Errorf("set a password: %w", err)
+	}
+	return nil
 }
 
 // SetDisabled keeps a person out, or lets them in again. It acts at once.
 func (p People) SetDisabled(ctx context.Context, id events.UserID, disabled bool) error {
-	return p.change(ctx, "disable a person", `
-		UPDATE private.people
-		SET    disabled = $2
-		WHERE  id = $1`, id, disabled)
+	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		return amendPerson(ctx, tx, p.Rows, id, func(row *personRow) error { row.Disabled = disabled; return nil })
+	})
+	if err != nil {
+		return fmt.Errorf("disable a person: %w", err)
+	}
+	return nil
 }
 
 // Erase removes somebody with their sessions, links, tokens and failures, the address by which
 // they had themselves told, and what they were told or were to be. Facts keep the opaque id.
 func (p People) Erase(ctx context.Context, id events.UserID) error {
-	return p.change(ctx, "erase a person", `
+	tag, err := p.Pool.Exec(ctx, `
 		WITH told AS (
 			DELETE FROM private.deliveries
 			WHERE  recipient = 'user:' || $1
 		)
 		DELETE FROM private.people
 		WHERE  id = $1`, id)
-}
-
-func (p People) change(ctx context.Context, doing, sql string, args ...any) error {
-	tag, err := p.Pool.Exec(ctx, sql, args...)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("erase a person: %w", err)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ var ErrCopied = errors.New("the token was replaced by another one")
 // OpenBrowser starts a session of a browser, as [Sessions.Open] does of others. It ends
 // [BrowserIdleEnd] after it was opened or renewed, whatever else it is used for.
 func (s Sessions) OpenBrowser(ctx context.Context, person events.UserID) (Session, secret.Value, error) {
-	return s.open(ctx, Session{Browser: true}, person)
+	return s.open(ctx, Session{Browser: true}, person, Origin{})
 }
 
 // Renew keeps a browser's session that was looked up open, and returns the token that counts from
@@ -59,37 +59,35 @@ func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value
 	return next, nil
 }
 
-func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, record func() error) (secret.Value, error) {
+func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, record func() error) (next secret.Value, err error) {
 	now := s.now()
-	var current, idToken []byte
-	var rotated time.Time
-	err := tx.QueryRow(ctx, `
-		UPDATE private.sessions
-		SET    touched_at = greatest(touched_at, $2)
-		WHERE  id = $1
-		AND    browser
-		AND    ends_at > $2
-		AND    touched_at > $3
-		RETURNING token_hash, rotated_at, oidc_id_token`, id, now, now.Add(-BrowserIdleEnd)).Scan(&current, &rotated, &idToken)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return secret.Value{}, ErrNotFound
-	case err != nil:
-		return secret.Value{}, err
-	case !bytes.Equal(hashOf(token), current):
-		return s.successor(ctx, tx, id, token, current)
-	case now.Sub(rotated) < rotateEvery:
-		return secret.New(bytes.Clone(token.Expose())), nil
-	}
-	next, err := s.rotate(ctx, tx, id, token, idToken)
-	if err != nil {
+	rotated := false
+	err = amendSession(ctx, tx, s.Rows, id, now, func(row *sessionRow) (_ bool, err error) {
+		if !row.Browser || !row.Touched.After(now.Add(-BrowserIdleEnd)) {
+			return false, ErrNotFound
+		}
+		if row.Touched.Before(now) {
+			row.Touched = now
+		}
+		switch {
+		case !bytes.Equal(hashOf(token), row.hash):
+			next, err = s.successor(ctx, tx, id, token, row.hash)
+		case now.Sub(*row.rotated) < rotateEvery:
+			next = secret.New(bytes.Clone(token.Expose()))
+		default:
+			next, err = s.rotate(ctx, tx, row, token)
+			rotated = true
+		}
+		return true, err
+	})
+	if err != nil || !rotated {
 		return next, err
 	}
 	return next, record()
 }
 
 // rotate replaces the token of a session. The row is locked.
-func (s Sessions) rotate(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, idToken []byte) (secret.Value, error) {
+func (s Sessions) rotate(ctx context.Context, tx pgx.Tx, row *sessionRow, token secret.Value) (secret.Value, error) {
 	now := s.now()
 	salt := make([]byte, tokenBytes)
 	_, _ = rand.Read(salt) // never fails: crypto/rand, Go 1.24
@@ -97,42 +95,52 @@ func (s Sessions) rotate(ctx context.Context, tx pgx.Tx, id events.SessionID, to
 	if err != nil {
 		return secret.Value{}, err
 	}
-	if len(idToken) > 0 {
-		if idToken, err = resealIDToken(token, next, idToken); err != nil {
+	if len(row.idToken) > 0 {
+		if row.idToken, err = resealIDToken(token, next, row.idToken); err != nil {
 			return next, err
 		}
 	}
+	former := formerToken{session: row.ID, salt: salt, until: now.Add(formerCounts)}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO private.former_tokens (token_hash, session, salt, counts_until)
-		VALUES ($1, $2, $3, $4)`, hashOf(token), id, salt, now.Add(formerCounts))
-	if err != nil {
-		return next, err
-	}
-	_, err = tx.Exec(ctx, `
-		UPDATE private.sessions
-		SET    token_hash = $2,
-		       rotated_at = $3,
-		       oidc_id_token = $4
-		WHERE  id = $1`, id, hashOf(next), now, idToken)
+		INSERT INTO private.former_tokens (token_hash, session, salt, counts_until, mac)
+		VALUES ($1, $2, $3, $4, $5)`, hashOf(token), former.session, former.salt, former.until, s.Rows.mac("former_tokens", former.columns(hashOf(token))...))
+	row.hash, row.rotated = hashOf(next), &now
 	return next, err
+}
+
+// formerToken is a token that a session had before.
+type formerToken struct {
+	session events.SessionID
+	salt    []byte
+	until   time.Time // exclusive; from then on it betrays a copy
+}
+
+func (f formerToken) columns(hash []byte) []any { return []any{hash, f.session, f.salt, f.until} }
+
+// formerToken finds the row of a former token that is ours, or returns pgx.ErrNoRows or ErrNotFound.
+func (s Sessions) formerToken(ctx context.Context, db reader, token secret.Value) (formerToken, error) {
+	var f formerToken
+	var mac []byte
+	err := db.QueryRow(ctx, `
+		SELECT session, salt, counts_until, mac
+		FROM   private.former_tokens
+		WHERE  token_hash = $1`, pgx.QueryExecModeCacheDescribe, hashOf(token)).Scan(&f.session, &f.salt, &f.until, &mac)
+	if err != nil {
+		return f, err
+	}
+	return f, s.Rows.check(ctx, mac, "former_tokens", string(f.session), f.columns(hashOf(token))...)
 }
 
 // successor is the token that took the place of a former one, while that one counts.
 func (s Sessions) successor(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, current []byte) (secret.Value, error) {
-	var salt []byte
-	err := tx.QueryRow(ctx, `
-		SELECT salt
-		FROM   private.former_tokens
-		WHERE  token_hash = $1
-		AND    session = $2
-		AND    counts_until > $3`, pgx.QueryExecModeCacheDescribe, hashOf(token), id, s.now()).Scan(&salt)
-	if errors.Is(err, pgx.ErrNoRows) {
+	former, err := s.formerToken(ctx, tx, token)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (former.session != id || !former.until.After(s.now())) {
 		return secret.Value{}, ErrNotFound
 	}
 	if err != nil {
 		return secret.Value{}, err
 	}
-	next, err := nextToken(token, salt)
+	next, err := nextToken(token, former.salt)
 	if err == nil && !bytes.Equal(hashOf(next), current) { // replaced as well: by a clock that jumped
 		err = ErrNotFound
 	}

@@ -25,7 +25,7 @@ type tab struct {
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	db, clock := cluster.New(t), newClock()
-	b := &tab{t: t, clock: clock, db: db, sessions: store.Sessions{Pool: db.App, Now: clock.Now}, person: ada(t, db.App)}
+	b := &tab{t: t, clock: clock, db: db, sessions: store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}, person: ada(t, db.App)}
 	opened, token, err := b.sessions.OpenBrowser(t.Context(), b.person.ID)
 	if err != nil || !opened.Browser {
 		t.Fatalf("%+v, %v", opened, err)
@@ -215,14 +215,19 @@ func TestTheDatabaseHasNoTokenOfABrowser(t *testing.T) {
 	if _, err := b.db.Owner.Exec(t.Context(), "UPDATE private.former_tokens SET salt = '\\x00'"); err != nil {
 		t.Fatal(err)
 	}
+	told := 0
+	b.sessions.Rows = rowsTelling(func(store.Denounced) { told++ })
 	_, err := b.renew(b.token)
 	wantErr(t, "made of other bytes it is another one", err, store.ErrNotFound)
+	if told != 1 {
+		t.Errorf("denounced %d times", told)
+	}
 }
 
 func TestAnIDTokenFollowsTheTokenOfItsSession(t *testing.T) {
 	t.Parallel()
 	db, clock := cluster.New(t), newClock()
-	ids, sessions := store.Identities{Pool: db.App, Now: clock.Now}, store.Sessions{Pool: db.App, Now: clock.Now}
+	ids, sessions := store.Identities{Pool: db.App, Rows: vouching, Now: clock.Now}, store.Sessions{Pool: db.App, Rows: vouching, Now: clock.Now}
 	person, err := ids.Create(t.Context(), issuer, "ann", store.Person{Email: "ann@example.org", Name: "Ann"})
 	if err != nil {
 		t.Fatal(err)

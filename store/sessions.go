@@ -23,7 +23,7 @@ import (
 // sooner, see [BrowserIdleEnd].
 const (
 	idleEnd     = 30 * time.Minute
-	AbsoluteEnd = 8 * time.Hour
+	AbsoluteEnd = events.SessionLife
 )
 
 // touchEvery is how often use is written down: a session may end up to this much
@@ -56,6 +56,7 @@ type Session struct {
 // which is enough for 256 random bits. Now is the clock; nil means time.Now.
 type Sessions struct {
 	Pool *pgxpool.Pool
+	Rows *Rows
 	Now  func() time.Time
 }
 
@@ -66,32 +67,33 @@ func (s Sessions) now() time.Time { return People{Now: s.Now}.now() }
 // ErrNotFound if there is no such person or they are disabled, [ErrKeyUsed] if the key has
 // a session.
 func (s Sessions) Open(ctx context.Context, person events.UserID, key seal.VerifyKey) (Session, secret.Value, error) {
-	return s.open(ctx, Session{Key: key}, person)
+	return s.open(ctx, Session{Key: key}, person, Origin{})
 }
 
-func (s Sessions) open(ctx context.Context, session Session, person events.UserID) (Session, secret.Value, error) {
+func (s Sessions) open(ctx context.Context, session Session, person events.UserID, from Origin) (Session, secret.Value, error) {
 	raw := make([]byte, tokenBytes)
 	_, _ = rand.Read(raw) // never fails: crypto/rand, Go 1.24
 	token := base64.RawURLEncoding.AppendEncode(nil, raw)
 	hash := sha256.Sum256(token)
 	session.ID, session.Created = events.NewSessionID(), s.now()
 	session.Ends, session.Touched = session.Created.Add(AbsoluteEnd), session.Created
-	err := s.Pool.QueryRow(ctx, `
-		WITH owner AS (
-			UPDATE private.people
-			SET    signed_in_at = $4
-			WHERE  id = $3
-			AND    kind = 'person'
-			AND    NOT disabled
-			RETURNING id, email, name, disabled
-		), opened AS (
-			INSERT INTO private.sessions (id, token_hash, person, created_at, touched_at, ends_at, public_key, browser, rotated_at)
-			SELECT $1, $2, id, $4, $4, $5, nullif($6, ''), $7, CASE WHEN $7 THEN $4::timestamptz END
-			FROM   owner
-		)
-		SELECT id, email, name, disabled
-		FROM   owner`,
-		session.ID, hash[:], person, session.Created, session.Ends, session.Key.String(), session.Browser).Scan(session.Person.fields()...)
+	session.Person.ID = person
+	row := sessionRow{
+		Session: session, hash: hash[:], key: given(session.Key.String()), issuer: given(from.Issuer), subject: given(from.Subject), sid: given(from.Session),
+	}
+	if session.Browser {
+		row.rotated = &session.Created
+	}
+	var owner personRow
+	var err error
+	if row.idToken, err = sealIDToken(secret.New(token), from.Token); err == nil {
+		err = s.Pool.QueryRow(ctx, insertSession, row.insert(s.Rows)...).Scan(owner.into()...)
+	}
+	if err == nil {
+		if err = owner.check(ctx, s.Rows); err != nil { // nobody has the token, and nobody gets it
+			err = errors.Join(err, s.Revoke(context.WithoutCancel(ctx), session.ID))
+		}
+	}
 	var refused *pgconn.PgError
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -100,15 +102,24 @@ func (s Sessions) open(ctx context.Context, session Session, person events.UserI
 		err = ErrKeyUsed
 	}
 	if err != nil {
+		clear(token)
 		return Session{}, secret.Value{}, fmt.Errorf("open a session: %w", err)
 	}
+	session.Person = owner.Person
 	return session, secret.New(token), nil
+}
+
+// given is a text, or nothing where it is empty.
+func given(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // selectSession is an open session, of whatever follows: $1 is now, $2 the last use that is too
 // long ago, and $3 that of a browser.
-const selectSession = `
-	SELECT s.id, s.created_at, s.ends_at, s.touched_at, s.browser, coalesce(s.public_key, ''), s.stepped_up_at, p.id, p.email, p.name, p.disabled
+const selectSession = "SELECT " + sessionColumns + ", " + personColumns + `
 	FROM   private.sessions s
 	JOIN   private.people p ON p.id = s.person
 	WHERE  s.ends_at > $1
@@ -145,17 +156,12 @@ func lookedUp(err error) error {
 
 // former returns the session that a token opened before.
 func (s Sessions) former(ctx context.Context, token secret.Value) (Session, error) {
-	var id events.SessionID
-	var until time.Time
-	err := s.Pool.QueryRow(ctx, `
-		SELECT session, counts_until
-		FROM   private.former_tokens
-		WHERE  token_hash = $1`, pgx.QueryExecModeCacheDescribe, hashOf(token)).Scan(&id, &until)
+	f, err := s.formerToken(ctx, s.Pool, token)
 	if err != nil {
 		return Session{}, err
 	}
-	session, err := s.one(ctx, "s.id = $4", id)
-	if err == nil && !s.now().Before(until) {
+	session, err := s.one(ctx, "s.id = $4", f.session)
+	if err == nil && !s.now().Before(f.until) {
 		err = ErrCopied
 	}
 	return session, err
@@ -163,22 +169,18 @@ func (s Sessions) former(ctx context.Context, token secret.Value) (Session, erro
 
 func (s Sessions) one(ctx context.Context, where string, arg any) (Session, error) {
 	now := s.now()
-	var session Session
-	var key string
-	var steppedUp *time.Time
+	var session sessionRow
+	var owner personRow
 	err := s.Pool.QueryRow(ctx, selectSession+where, now, now.Add(-idleEnd), now.Add(-BrowserIdleEnd), arg).
-		Scan(append([]any{&session.ID, &session.Created, &session.Ends, &session.Touched, &session.Browser, &key, &steppedUp}, session.Person.fields()...)...)
-	if err == nil && key != "" {
-		session.Key, err = seal.ParseVerifyKey(key) // a key that is none opens nothing
+		Scan(append(session.into(), owner.into()...)...)
+	if err == nil {
+		err = errors.Join(session.check(ctx, s.Rows), owner.check(ctx, s.Rows)) // a key that is none opens nothing
 	}
 	if err != nil {
 		return Session{}, err
 	}
-	session.Created, session.Ends, session.Touched = session.Created.UTC(), session.Ends.UTC(), session.Touched.UTC()
-	if steppedUp != nil {
-		session.SteppedUp = steppedUp.UTC()
-	}
-	return session, nil
+	session.Person = owner.Person
+	return session.Session, nil
 }
 
 // Touch says that a session that was looked up is used, which keeps it from ending idle. One of a
@@ -188,12 +190,14 @@ func (s Sessions) Touch(ctx context.Context, session Session) error {
 	if session.Browser || now.Sub(session.Touched) < touchEvery {
 		return nil
 	}
-	_, err := s.Pool.Exec(ctx, `
-		UPDATE private.sessions
-		SET    touched_at = $2
-		WHERE  id = $1
-		AND    touched_at < $2
-		AND    ends_at > $2`, session.ID, now) // one whose end was told stays ended
+	err := s.amend(ctx, session.ID, func(row *sessionRow) (bool, error) { // one whose end was told stays ended
+		later := row.Touched.Before(now)
+		row.Touched = now
+		return later, nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil // it ended this moment
+	}
 	if err != nil {
 		return fmt.Errorf("note the use of a session: %w", err)
 	}
@@ -203,23 +207,35 @@ func (s Sessions) Touch(ctx context.Context, session Session) error {
 // StepUp says that a session's owner proved a second factor in it. ErrNotFound if the session
 // has ended.
 func (s Sessions) StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error {
-	tag, err := s.Pool.Exec(ctx, `
-		UPDATE private.sessions
-		SET    stepped_up_at = $2,
-		       stepped_up_by = $3
-		WHERE  id = $1`, id, stored(at), kind)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrNotFound
-	}
+	err := s.amend(ctx, id, func(row *sessionRow) (bool, error) {
+		at, by := stored(at), string(kind)
+		row.proved, row.by = &at, &by
+		return true, nil
+	})
 	if err != nil {
 		return fmt.Errorf("step a session up: %w", err)
 	}
 	return nil
 }
 
+// amend changes a session that is open.
+func (s Sessions) amend(ctx context.Context, id events.SessionID, change func(*sessionRow) (bool, error)) error {
+	return pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error { return amendSession(ctx, tx, s.Rows, id, s.now(), change) })
+}
+
 // Revoke ends a session. One that has ended already is no error.
 func (s Sessions) Revoke(ctx context.Context, id events.SessionID) error {
 	_, err := s.delete(ctx, "revoke a session", "DELETE FROM private.sessions WHERE id = $1", id)
+	return err
+}
+
+// Bury removes the row of a session whose end is on record. One that ends in this moment is waited
+// for; else it was put back, or a crash kept it, and it is denounced.
+func (s Sessions) Bury(ctx context.Context, id events.SessionID) error {
+	n, err := s.delete(ctx, "bury a session", "DELETE FROM private.sessions WHERE id = $1", id)
+	if n > 0 {
+		s.Rows.Denounce(ctx, Denounced{Table: "sessions", Row: string(id), Why: RowPutBack})
+	}
 	return err
 }
 
@@ -235,6 +251,3 @@ func (s Sessions) delete(ctx context.Context, doing, sql string, args ...any) (i
 	}
 	return int(tag.RowsAffected()), nil
 }
-
-// fields are where the columns id, email, name, disabled go.
-func (p *Person) fields() []any { return []any{&p.ID, &p.Email, &p.Name, &p.Disabled} }

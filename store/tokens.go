@@ -17,6 +17,7 @@ import (
 // has it. Now is the clock; nil means time.Now.
 type Tokens struct {
 	Pool *pgxpool.Pool
+	Rows *Rows
 	Now  func() time.Time
 }
 
@@ -42,14 +43,14 @@ func (t Tokens) Issue(ctx context.Context, machine events.UserID, id events.Toke
 			WHERE  id = $2
 			AND    kind = 'machine'
 		), added AS (
-			INSERT INTO private.tokens (id, machine, token_hash, ends_at)
-			SELECT $1, id, $3, $4
+			INSERT INTO private.tokens (id, machine, token_hash, ends_at, mac)
+			SELECT $1, id, $3, $4, $5
 			FROM   machine
 			ON CONFLICT (id) DO NOTHING
 			RETURNING id
 		)
 		SELECT (SELECT count(*) FROM added)
-		FROM   machine`, id, machine, hashOf(token), stored(until)).Scan(&added)
+		FROM   machine`, id, machine, hashOf(token), stored(until), t.Rows.mac("tokens", id, machine, hashOf(token), stored(until))).Scan(&added)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = ErrNotFound
@@ -70,21 +71,29 @@ func (t Tokens) Lookup(ctx context.Context, token secret.Value) (MachineToken, e
 	}
 	var found MachineToken
 	var used *time.Time
+	var mac []byte
+	var machine personRow
 	err := t.Pool.QueryRow(ctx, `
-		SELECT t.id, t.ends_at, t.used_at, p.id, coalesce(p.email, ''), p.name, p.disabled
+		SELECT t.id, t.ends_at, t.used_at, t.mac, `+personColumns+`
 		FROM   private.tokens t
 		JOIN   private.people p ON p.id = t.machine
 		WHERE  t.token_hash = $1
 		AND    t.ends_at > $2
 		AND    NOT p.disabled`, hashOf(token), t.now()).
-		Scan(append([]any{&found.ID, &found.Ends, &used}, found.Machine.fields()...)...)
-	if errors.Is(err, pgx.ErrNoRows) {
+		Scan(append([]any{&found.ID, &found.Ends, &used, &mac}, machine.into()...)...)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		err = ErrNotFound
+	case err == nil:
+		err = t.Rows.check(ctx, mac, "tokens", string(found.ID), found.ID, machine.ID, hashOf(token), found.Ends)
+	}
+	if err == nil {
+		err = machine.check(ctx, t.Rows)
 	}
 	if err != nil {
 		return MachineToken{}, fmt.Errorf("look up a token: %w", err)
 	}
-	found.Ends = found.Ends.UTC()
+	found.Machine, found.Ends = machine.Person, found.Ends.UTC()
 	if used != nil {
 		found.Used = used.UTC()
 	}

@@ -259,9 +259,10 @@ func TestColleaguesAreFoundByTheirNames(t *testing.T) {
 	r := newRig(t)
 	named := func(name string) person {
 		p := r.join(policy.RoleApprover)
-		if _, err := r.db.Owner.Exec(t.Context(), "UPDATE private.people SET name = $2 WHERE id = $1", p.ID, name); err != nil {
+		if _, err := r.db.Owner.Exec(t.Context(), "UPDATE private.people SET name = $2, mac = NULL WHERE id = $1", p.ID, name); err != nil {
 			t.Fatal(err)
 		}
+		r.adopt()
 		return p
 	}
 	me, ada, gone := named("Ada Me"), named("Ada O'Lovelace-Byron"), named("Ada Gone")

@@ -91,7 +91,7 @@ func TestNothingOfWhoWasErasedIsLeft(t *testing.T) {
 	if got := r.holding(theirs...); len(got) > 0 {
 		t.Errorf("something of them is in %v", got)
 	}
-	if err := (store.Factors{Pool: r.pool}).PutCodes(t.Context(), who.ID, [][]byte{make([]byte, 32)}, r.clock.Now(), func() error { return nil }); err == nil {
+	if err := (store.Factors{Pool: r.pool, Rows: r.macs}).PutCodes(t.Context(), who.ID, [][]byte{make([]byte, 32)}, r.clock.Now(), func() error { return nil }); err == nil {
 		t.Error("codes were stored for nobody")
 	}
 	if err := r.vault.SetPersonal(t.Context(), who.ID, secret.New([]byte("https://hooks.example.org/theirs")), func() error { return nil }); err == nil {

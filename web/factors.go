@@ -54,6 +54,9 @@ func checkCode(code string) error {
 	return nil
 }
 
+// errFactorLost refuses who has a second factor by the log, and not in the database.
+var errFactorLost = errFactorMissing.because("the log says that you have a second factor, and the database has lost it or was changed; an operator of the server's host ends it with `sb-server person end-factors EMAIL`, and then you enrol another one")
+
 // requireStepUp refuses a call unless its caller proved a second factor in this session,
 // within that time. Errors: step_up_required, with the challenge of RFC 9470, and
 // factor_missing for somebody who has nothing to prove.
@@ -65,8 +68,11 @@ func (a *API) requireStepUp(c *call, within time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if !standing.Any() {
+	switch {
+	case !standing.Any():
 		return errFactorMissing
+	case len(standing.Factors) == 0 && standing.Codes == 0:
+		return errFactorLost
 	}
 	return c.reauthenticate(errStepUpRequired, within)
 }

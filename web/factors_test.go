@@ -31,7 +31,7 @@ func (r *rig) factors(logger *slog.Logger) *factors.Keeper {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return factors.New(factors.Config{Log: r.log, Store: store.Factors{Pool: r.pool}, Keys: r.keys, Party: party, Logger: logger, Now: r.clock.Now})
+	return factors.New(factors.Config{Log: r.log, Store: store.Factors{Pool: r.pool, Rows: r.macs}, Keys: r.keys, Party: party, Logger: logger, Now: r.clock.Now})
 }
 
 // fresh is somebody who signed in this moment.
@@ -481,8 +481,13 @@ func TestAFactorThatWasPutUnderAnotherPersonDoesNotOpen(t *testing.T) {
 	r.stepUp(theirs, api.StepUp{TOTPCode: a.shows(0)}).wants(t, 403, "step_up_failed")
 	exec(`UPDATE private.factors SET person = $1 WHERE id = $2`, theirs.ID, a.ID)
 	r.stepUp(theirs, api.StepUp{TOTPCode: a.shows(0)}).wants(t, 403, "step_up_failed")
+	asked := r.asked(theirs)
 	exec(`UPDATE private.factors SET person = $1 WHERE id = $2`, mine.ID, p.id)
-	r.stepUp(mine, p.answers(t, here, r.asked(mine))).wants(t, 403, "step_up_failed")
+	r.call(mine, "POST", "/me/step-up/passkey", nil).wants(t, 403, "factor_missing")
+	r.stepUp(mine, p.answers(t, here, asked)).wants(t, 403, "step_up_failed")
+	if got := r.denounced("factors/" + string(p.id)); got != "row_forged" {
+		t.Errorf("on record is %q", got)
+	}
 }
 
 // addPasskeyAfter enrols a passkey as one more factor.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
@@ -56,10 +57,29 @@ func (a *API) permit(c *call) error {
 			return err
 		}
 		c.powers = c.powers.Within(limit)
-	} else if user := a.Rights.User(c.person.ID); user.State != command.UserActive || user.Kind != events.UserPerson {
-		return errSessionExpired
+	} else if err := a.stands(c); err != nil {
+		return err
 	}
 	return c.enters(c.route)
+}
+
+// stands holds a session against the log: a row that was put back after its end opens nothing, and
+// a proof from before a factor was removed counts no more.
+func (a *API) stands(c *call) error {
+	user := a.Rights.User(c.person.ID)
+	if user.State != command.UserActive || user.Kind != events.UserPerson {
+		return errSessionExpired
+	}
+	if a.Rights.Ended(c.session) {
+		if err := a.Sessions.Bury(context.WithoutCancel(c.ctx()), c.session); err != nil {
+			return err
+		}
+		return errSessionExpired
+	}
+	if c.found.SteppedUp.Before(user.Weakened) {
+		c.found.SteppedUp = time.Time{}
+	}
+	return nil
 }
 
 // enters refuses who may not call a route at all.

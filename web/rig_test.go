@@ -52,6 +52,20 @@ var cluster = postgrestest.Cluster{Prepare: func(ctx context.Context, owner *pgx
 // The people of every rig, who are signed in since noon.
 var developer, other, approver, second, admin person
 
+// rowKey is what all rows of tests have their MACs under.
+var rowKey = make([]byte, 32)
+
+// vouching are the MACs of rows of people that are made before any rig.
+var vouching = rowsTelling(func(_ context.Context, d store.Denounced) { panic(d) })
+
+func rowsTelling(told func(context.Context, store.Denounced)) *store.Rows {
+	rows, err := store.NewRows(rowKey, told)
+	if err != nil {
+		panic(err)
+	}
+	return rows
+}
+
 // inhabit makes them, once for all databases: a password costs time.
 func inhabit(ctx context.Context, owner *pgx.Conn) error {
 	pool, err := pgxpool.New(ctx, owner.Config().ConnString())
@@ -64,7 +78,7 @@ func inhabit(ctx context.Context, owner *pgx.Conn) error {
 		&developer: policy.RoleDeveloper, &other: policy.RoleDeveloper,
 		&approver: policy.RoleApprover, &second: policy.RoleApprover, &admin: policy.RoleAdmin,
 	} {
-		if *who, err = join(ctx, store.People{Pool: pool, Now: noon}, store.Sessions{Pool: pool, Now: noon}, string(role)); err != nil {
+		if *who, err = join(ctx, store.People{Pool: pool, Rows: vouching, Now: noon}, store.Sessions{Pool: pool, Rows: vouching, Now: noon}, string(role)); err != nil {
 			return err
 		}
 	}
@@ -120,6 +134,8 @@ type rig struct {
 	gateway   *gateway.Gateway
 	inventory *inventory.Inventory
 	links     *links
+	denouncer *accounts.Denouncer
+	macs      *store.Rows
 	people    store.People
 	sessions  store.Sessions
 	rights    *rights.Register
@@ -173,8 +189,10 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	}
 	r.marks = &marks{now: r.clock.Now, all: map[string]*kept{}}
 	r.limits = &windowtest.Memory{Rates: window.Rates{Person: 100_000, Address: 1_000_000}, Now: r.clock.Now} // tests call fast
-	r.people, r.sessions = store.People{Pool: r.pool, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Now: r.clock.Now}
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.denouncer = accounts.NewDenouncer(func() command.Log { return r.log }, logger, r.clock.Now)
+	r.macs = rowsTelling(r.denouncer.Denounce)
+	r.people, r.sessions = store.People{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}
 	r.inventory = inventory.New(inventory.Config{
 		Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: store.Scans{Pool: r.pool}, Logger: logger, Now: r.clock.Now,
 	})
@@ -194,10 +212,10 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	}
 	r.vault = &integrations.Integrations{Log: r.log, Store: store.IntegrationSecrets{Pool: r.pool}, Keys: r.keys, Now: r.clock.Now}
 	cfg.Integrations, cfg.Deliveries = r.vault, &r.deliveries
-	tokens := store.Tokens{Pool: r.pool, Now: r.clock.Now}
+	tokens := store.Tokens{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}
 	r.accounts = accounts.New(accounts.Config{
-		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,
-		URL: "https://secrets.example.org", Logger: logger, Now: r.clock.Now,
+		Log: r.log, People: r.people, Links: store.Links{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}, Tokens: tokens, Sessions: r.sessions, Rights: r.rights,
+		URL: "https://secrets.example.org", Denounce: r.denouncer.Denounce, Logger: logger, Now: r.clock.Now,
 	})
 	cfg.Accounts, cfg.Directory, cfg.MachineTokens = r.accounts, r.people, tokens
 	r.ledger = newSigned(t, r.log)

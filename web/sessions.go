@@ -57,7 +57,7 @@ func (a *API) signIn(c *call) (reply, error) {
 	}
 	password := secret.New([]byte(m.Password))
 	defer password.Zero()
-	person, err := a.People.Verify(c.ctx(), email, password, a.network(c.r))
+	person, err := a.verifyPassword(c, email, password)
 	if code, refused := signInCode(err); refused {
 		return reply{}, a.refuseSignIn(c, person.ID, code)
 	}
@@ -90,6 +90,21 @@ func (a *API) signIn(c *call) (reply, error) {
 		answer.Token = string(token.Expose())
 	}
 	return reply{status: http.StatusCreated, seq: seq, body: answer}, nil
+}
+
+// verifyPassword finds whose e-mail and password it is, as the log knows them by now.
+func (a *API) verifyPassword(c *call, email string, password secret.Value) (store.Person, error) {
+	person, err := a.People.Verify(c.ctx(), email, password, a.network(c.r))
+	if err != nil {
+		return person, err
+	}
+	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
+	defer cancel()
+	if err := a.Rights.Fresh(ctx); err != nil {
+		a.Logger.Error("rights are not known", "call", c.id, "err", err)
+		return person, errUnavailable
+	}
+	return person, a.People.Current(c.ctx(), person, a.Rights.User(person.ID).Password)
 }
 
 func (a *API) openSession(c *call, person events.UserID, key seal.VerifyKey, cookie bool) (store.Session, secret.Value, error) {

@@ -77,9 +77,9 @@ func newSignOnRig(t *testing.T, change ...func(*oidc.Config)) *signOnRig {
 	}
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	s.rig = newRig(t, func(cfg *web.Config) {
-		pool := cfg.Sessions.(store.Sessions).Pool
-		s.ids = store.Identities{Pool: pool, Now: now}
-		cfg.Now, cfg.Sessions, cfg.People = now, store.Sessions{Pool: pool, Now: now}, store.People{Pool: pool, Now: now}
+		pool, rows := cfg.Sessions.(store.Sessions).Pool, cfg.Sessions.(store.Sessions).Rows
+		s.ids = store.Identities{Pool: pool, Rows: rows, Now: now}
+		cfg.Now, cfg.Sessions, cfg.People = now, store.Sessions{Pool: pool, Rows: rows, Now: now}, store.People{Pool: pool, Rows: rows, Now: now}
 		with := oidc.Config{
 			Issuer: op.Issuer, ClientID: s.client, Scopes: []string{"openid", "email", "profile", "groups"}, GroupsClaim: "groups", PublicURL: publicURL,
 			Secret:     func() (secret.Value, error) { return secret.New([]byte(clientSecret)), nil },

@@ -88,6 +88,10 @@ type People interface {
 	Verify(ctx context.Context, email string, password secret.Value, network string) (store.Person, error)
 	Names(ctx context.Context, ids []events.UserID) (map[events.UserID]string, error)
 
+	// Current refuses a password that was verified and is not the newest that the log knows, with
+	// [store.ErrWrongPassword].
+	Current(ctx context.Context, verified store.Person, newest events.CommandID) error
+
 	// ByEmail returns a person or [store.ErrNotFound]. Case plays no part.
 	ByEmail(ctx context.Context, email string) (store.Person, error)
 }
@@ -105,6 +109,8 @@ type Rights interface {
 
 	Users() []command.User
 	Governance() *policy.Governance
+
+	Ended(id events.SessionID) bool // of a session, on record
 }
 
 // Sessions are the open sessions. Package store has it.
@@ -119,6 +125,8 @@ type Sessions interface {
 	// Of browsers: see web/browser.go.
 	OpenBrowser(ctx context.Context, person events.UserID) (store.Session, secret.Value, error)
 	Renew(ctx context.Context, session store.Session, token secret.Value, record func() error) (secret.Value, error)
+
+	Bury(ctx context.Context, id events.SessionID) error // of which the end is on record, and the row there
 
 	StepUp(ctx context.Context, id events.SessionID, kind events.FactorKind, at time.Time) error
 	List(ctx context.Context, person events.UserID) ([]store.Session, error) // that are open

@@ -43,7 +43,7 @@ func TestWhoChangesAtOneServerChangesAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := cluster.New(t).App
-	people := store.People{Pool: pool}
+	people := store.People{Pool: pool, Rows: vouching}
 	noon := func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }
 
 	var caches []*nats.Caches
@@ -100,7 +100,7 @@ func TestWhoChangesAtOneServerChangesAtAll(t *testing.T) {
 		}, "Ana", ""},
 		"renamed": {func(p store.Person) error {
 			p.Name, p.Email = "Anna", "anna@example.org"
-			return forgottenIdentities{store.Identities{Pool: pool}, changing.forgetting}.Refresh(t.Context(), p)
+			return forgottenIdentities{store.Identities{Pool: pool, Rows: vouching}, changing.forgetting}.Refresh(t.Context(), p)
 		}, "Anna", "anna@example.org"},
 	} {
 		who, err := people.Create(t.Context(), store.Person{Email: string(events.NewUserID()) + "@example.org", Name: "Ana"}, secret.New([]byte("a password of hers")))

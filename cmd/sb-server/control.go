@@ -40,7 +40,8 @@ type control struct {
 	logger   *slog.Logger
 	ring     keyring // has the probe, which moves with everything else
 
-	invite func(context.Context, guest) (guestLink, error)
+	invite     func(context.Context, guest) (guestLink, error)
+	endFactors func(context.Context, string) (endedFactors, error)
 
 	backUp func(context.Context, io.Writer, backup.Recipients) (backup.Manifest, error)
 
@@ -51,7 +52,7 @@ type control struct {
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, ring: st.keys.ring, invite: st.invite, backUp: st.backUp,
+		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp,
 	}
 }
 
@@ -107,6 +108,7 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("POST /kms/rotate", c.rotate)
 	mux.HandleFunc("POST /kms/rewrap", c.rewrap)
 	mux.HandleFunc("POST /people/invite", c.invitePerson)
+	mux.HandleFunc("POST /people/end-factors", c.endPersonFactors)
 	mux.HandleFunc("POST /backup", c.backup)
 	return mux
 }
@@ -164,6 +166,7 @@ type controlAnswer struct {
 	Done     *custody.Rewrapped `json:"done,omitempty"`
 	Error    string             `json:"error,omitempty"`
 	Link     *guestLink         `json:"link,omitempty"`
+	Factors  *endedFactors      `json:"factors,omitempty"`
 }
 
 func say(w http.ResponseWriter, status int, a controlAnswer) {

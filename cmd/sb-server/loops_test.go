@@ -305,7 +305,7 @@ func (f *fleet) server(nc *natsgo.Conn, authority *nats.Authority, keep custody.
 		Inventory: inventory.New(inventory.Config{
 			Log: log, Feed: log, Views: known{views}, Scans: store.Scans{Pool: f.db.App}, Logger: keep.Logger, Now: time.Now,
 		}),
-		Sessions: ended{store.Sessions{Pool: f.db.App}}, Presence: presence, Links: nats.NewCredentials(authority, f.hub, 0), Signer: keep.Signer,
+		Sessions: ended{store.Sessions{Pool: f.db.App, Rows: vouching}}, Presence: presence, Links: nats.NewCredentials(authority, f.hub, 0), Signer: keep.Signer,
 		Logger: keep.Logger, Now: time.Now, LookEach: time.Minute, Leases: sleepingLeases{leases, s.sleeper}, Positions: positions,
 		Loops: []worker.Loop{
 			{Name: "rows", Run: worker.Fold(log, positions, "rows", func(ctx context.Context, t *worker.Term, commits []events.Recorded) error {

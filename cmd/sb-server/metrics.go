@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/internal/build"
@@ -40,6 +41,7 @@ type metrics struct {
 	distrusting func() int                                    // agents that take this log for another one
 	proof       func() ledger.Stats
 	looks       func() map[look]looked // comparisons with the log that this server made
+	refused     func() map[accounts.RowKind]uint64
 	logger      *slog.Logger
 
 	figures *figures
@@ -114,7 +116,7 @@ func (m metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range perLoop {
 		to <- l.desc
 	}
-	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, followBehind, followLate, jobsQueued, byCluster} {
+	for _, d := range []*prometheus.Desc{buildInfo, partUp, logLast, logAlarm, viewsAt, viewsBehind, outboxDepth, outboxLate, watchesOpen, watchedFor, comparedDiff, comparedAt, agentsByHear, witnessed, distrusting, followBehind, followLate, jobsQueued, byCluster, refusedRows} {
 		to <- d
 	}
 	for _, d := range proofDescs {
@@ -150,6 +152,9 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	for what, s := range m.looks() {
 		gauge(comparedDiff, float64(s.differences), string(what))
 		gauge(comparedAt, float64(s.at.Unix()), string(what))
+	}
+	for kind, n := range m.refused() {
+		to <- prometheus.MustNewConstMetric(refusedRows, prometheus.CounterValue, float64(n), kind.Table, kind.Why)
 	}
 	found, _ := command.AlarmOf(m.halted())
 	for _, alarm := range command.Alarms {
@@ -256,9 +261,9 @@ func (st *stack) measures() metrics {
 		outbox: func(ctx context.Context) (int, time.Duration, error) {
 			return store.Deliveries{Pool: st.pool}.Depth(ctx, time.Now())
 		},
-		open:   projections.Rollouts{Pool: st.pool}.Count,
-		proof:  st.ledger.Stats,
-		looks:  st.comparer.looked,
+		open:  projections.Rollouts{Pool: st.pool}.Count,
+		proof: st.ledger.Stats,
+		looks: st.comparer.looked, refused: st.denouncer.Counted,
 		logger: st.log,
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
+	"secretsbridge/accounts"
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/ledger"
@@ -50,6 +51,9 @@ func measured() metrics {
 		},
 		looks: func() map[look]looked {
 			return map[look]looked{lookAll: {2, time.Unix(1_800_000_000, 0)}}
+		},
+		refused: func() map[accounts.RowKind]uint64 {
+			return map[accounts.RowKind]uint64{{Table: "sessions", Why: "row_forged"}: 3}
 		},
 		clusters: func(context.Context) ([]projections.ClusterAgents, error) {
 			return []projections.ClusterAgents{{Cluster: "here", Online: 3, Enrolled: 4}, {Cluster: "there", Enrolled: 1}}, nil
@@ -90,6 +94,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
 		`sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
 		`sb_jobs_queued 7`,
+		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,

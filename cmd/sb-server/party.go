@@ -41,6 +41,6 @@ func (s settings) relyingParty() (*factors.Party, error) {
 // factors keeps the second factors of people.
 func (st *stack) factors() *factors.Keeper {
 	return factors.New(factors.Config{
-		Log: st.facts, Store: store.Factors{Pool: st.pool}, Keys: st.keyManager(), Party: st.settings.Party, Logger: st.log, Now: time.Now,
+		Log: st.facts, Store: store.Factors{Pool: st.pool, Rows: st.rows}, Keys: st.keyManager(), Party: st.settings.Party, Logger: st.log, Now: time.Now,
 	})
 }

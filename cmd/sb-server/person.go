@@ -25,8 +25,8 @@ const maxControlBody = 16 << 10
 // openAccounts makes what lets people in.
 func (st *stack) openAccounts() *accounts.Accounts {
 	return accounts.New(accounts.Config{
-		Log: st.facts, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool}, Tokens: store.Tokens{Pool: st.pool}, Sessions: st.sessions,
-		Rights: st.rights, Turns: store.Turns{Pool: st.pool}, URL: st.settings.publicURL(), Logger: st.log, Now: time.Now,
+		Log: st.facts, People: forgottenPeople{st.people, forgetting{st.caches, st.log}}, Links: store.Links{Pool: st.pool, Rows: st.rows}, Tokens: store.Tokens{Pool: st.pool, Rows: st.rows}, Sessions: st.sessions,
+		Rights: st.rights, Turns: store.Turns{Pool: st.pool}, URL: st.settings.publicURL(), Denounce: st.rows.Denounce, Logger: st.log, Now: time.Now,
 	})
 }
 
@@ -115,7 +115,7 @@ func personCommand() *cobra.Command {
 	invite.Flags().StringVar(&g.Role, "role", "", "a role to have everywhere, such as admin")
 	invite.Flags().BoolVar(&g.BreakGlass, "break-glass", false, "an account for emergencies, which no guessing elsewhere locks")
 	_ = invite.MarkFlagRequired("name")
-	root.AddCommand(invite)
+	root.AddCommand(invite, endFactorsCommand())
 	return root
 }
 

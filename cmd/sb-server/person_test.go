@@ -28,10 +28,10 @@ func (nobodyYet) Users(context.Context) ([]command.User, events.Seq, error) { re
 func newHost(t *testing.T) (settings, *stack, *commandtest.Memory, *bytes.Buffer) {
 	t.Helper()
 	log, said, pool := &commandtest.Memory{}, &bytes.Buffer{}, cluster.New(t).App
-	st := &stack{log: slog.New(slog.NewTextHandler(said, nil)), people: store.People{Pool: pool}, rights: rights.New(log, log, nobodyYet{})}
+	st := &stack{log: slog.New(slog.NewTextHandler(said, nil)), people: store.People{Pool: pool, Rows: vouching}, rights: rights.New(log, log, nobodyYet{})}
 	st.accounts = accounts.New(accounts.Config{
-		Log: log, People: st.people, Links: store.Links{Pool: pool}, Tokens: store.Tokens{Pool: pool}, Sessions: store.Sessions{Pool: pool},
-		Rights: st.rights, URL: "https://secrets.example.org", Logger: st.log, Now: time.Now,
+		Log: log, People: st.people, Links: store.Links{Pool: pool, Rows: vouching}, Tokens: store.Tokens{Pool: pool, Rows: vouching}, Sessions: store.Sessions{Pool: pool, Rows: vouching},
+		Rights: st.rights, URL: "https://secrets.example.org", Denounce: vouching.Denounce, Logger: st.log, Now: time.Now,
 	})
 	s := settings{DataDir: t.TempDir()}
 	ctx, stop := context.WithCancel(t.Context())

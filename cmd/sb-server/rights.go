@@ -37,15 +37,12 @@ func (st *stack) followRights(ctx context.Context) error {
 	}
 }
 
-// settleRights moves what an older installation kept in rows, and waits until everybody's rights
-// are known.
+// settleRights takes over what an older installation kept in rows, and waits until everybody's
+// rights are known.
 func (st *stack) settleRights(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
 	defer cancel()
-	if err := moveRoles(ctx, st.store, store.FormerRoles{Pool: st.pool}, time.Now); err != nil {
-		return err
-	}
-	return st.rights.Fresh(ctx)
+	return st.adoptRows(ctx)
 }
 
 // moveRoles makes facts of the roles that rows of people had before rights were facts. Who has

@@ -79,7 +79,7 @@ func (st *stack) signOn() (*oidc.Provider, error) {
 	}
 	provider, err := oidc.New(oidc.Config{
 		Issuer: s.OIDC.Issuer, ClientID: s.OIDC.ClientID, Secret: s.clientSecret, Scopes: s.OIDC.Scopes, GroupsClaim: s.OIDC.GroupsClaim,
-		PublicURL: s.PublicURL, Trust: trust, Identities: forgottenIdentities{store.Identities{Pool: st.pool}, forgetting{st.caches, st.log}}, Groups: st.groups, Log: st.facts, Now: time.Now,
+		PublicURL: s.PublicURL, Trust: trust, Identities: forgottenIdentities{store.Identities{Pool: st.pool, Rows: st.rows}, forgetting{st.caches, st.log}}, Groups: st.groups, Log: st.facts, Now: time.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("SB_OIDC_ISSUER, SB_OIDC_SCOPES or SB_PUBLIC_URL: %w", err)

@@ -77,6 +77,8 @@ type stack struct {
 	argocd       *argocd.Reader // nil unless rollouts are watched
 	comparer     *comparer
 	watcher      *gitops.Watcher // likewise
+	rows         *store.Rows
+	denouncer    *accounts.Denouncer
 	people       store.People
 	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
@@ -105,7 +107,10 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, g ground) (_ *
 	if st.keys, err = openKeyring(ctx, s, st.database, log, g.fresh); err != nil {
 		return nil, err
 	}
-	st.people, st.sessions = store.People{Pool: st.pool}, store.Sessions{Pool: st.pool}
+	if err = st.openRows(ctx); err != nil {
+		return nil, err
+	}
+	st.people, st.sessions = store.People{Pool: st.pool, Rows: st.rows}, store.Sessions{Pool: st.pool, Rows: st.rows}
 	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
 	if err = st.openNATS(ctx); err != nil {

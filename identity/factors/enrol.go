@@ -94,7 +94,7 @@ func (k *Keeper) ConfirmTOTP(ctx context.Context, meta command.Meta, id events.F
 // StartPasskey returns what a browser needs to make a passkey, and until when. It is recorded
 // first. The challenge is kept behind the id of the factor that it will be.
 func (k *Keeper) StartPasskey(ctx context.Context, meta command.Meta, session events.SessionID, holder Holder) (options []byte, until time.Time, err error) {
-	had, err := k.Store.Standing(ctx, holder.User)
+	had, err := k.Standing(ctx, holder.User)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -158,6 +158,9 @@ func (k *Keeper) enrol(ctx context.Context, meta command.Meta, f Factor, first b
 	f.Enrolled = meta.Time
 	err = k.Store.Enrol(ctx, f, first, func() error {
 		done, err := command.Execute(ctx, k.Log, events.UserStream(f.User), meta, func(s command.Factors) ([]events.Fact, error) {
+			if first && s.Any() { // whose row is gone, maybe
+				return nil, ErrNotFirst
+			}
 			return s.Enrol(f.ID, f.Kind), nil
 		})
 		seq = done.Seq
@@ -181,6 +184,12 @@ func (k *Keeper) Remove(ctx context.Context, meta command.Meta, user events.User
 			return 0, err
 		}
 		return k.bury(ctx, meta, user, Removed{id, f.Kind, cause})
+	}
+	for _, lost := range had.Lost { // nothing counts that could be retired
+		if lost.ID == id {
+			lost.Cause = cause
+			return k.bury(ctx, meta, user, lost)
+		}
 	}
 	return 0, ErrUnknown
 }

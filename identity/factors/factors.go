@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -36,7 +37,7 @@ const (
 const (
 	CauseOwner    = "owner"
 	CauseOperator = "operator"
-	CauseCloned   = "cloned"
+	CauseCloned   = command.CauseCloned
 )
 
 // What is refused by the rules.
@@ -94,10 +95,24 @@ type Factor struct {
 type Standing struct {
 	Factors []Factor // that count, the oldest first
 	Codes   int      // recovery codes that open something
+
+	// Lost are the factors that the log knows of and nobody has the rows of, or not as they were
+	// written. They prove nothing; until they are removed they are not made up for, either.
+	Lost []Removed
 }
 
-// Any reports whether there is anything that somebody can step up with.
-func (s Standing) Any() bool { return len(s.Factors) > 0 || s.Codes > 0 }
+// Any reports whether there is anything that somebody can step up with, or must be able to: who
+// has a factor by the log has one, whatever became of its row.
+func (s Standing) Any() bool { return len(s.Factors) > 0 || s.Codes > 0 || len(s.Lost) > 0 }
+
+// Stored is what rows say that somebody has.
+type Stored struct {
+	Factors []Factor    // that count, the oldest first
+	Codes   []time.Time // when each of the recovery codes was made that were not used
+}
+
+// Any reports whether there is any row.
+func (s Stored) Any() bool { return len(s.Factors) > 0 || len(s.Codes) > 0 }
 
 // Removed is a factor that counts no more, and whose end is not recorded yet.
 type Removed struct {
@@ -109,8 +124,14 @@ type Removed struct {
 // Store keeps factors. Package store has it on Postgres. A factor of somebody else is one that
 // is not there: [ErrUnknown].
 type Store interface {
-	// Standing returns what somebody has.
-	Standing(ctx context.Context, user events.UserID) (Standing, error)
+	// Standing returns what somebody has by rows that are as they were written.
+	Standing(ctx context.Context, user events.UserID) (Stored, error)
+
+	// Alone does something while nobody else enrols or retires a factor of somebody.
+	Alone(ctx context.Context, user events.UserID, do func() error) error
+
+	// Denounce says that a row opens nothing: package store has the words.
+	Denounce(ctx context.Context, table, row, why string)
 
 	// Pending returns an app that is not confirmed and was made after a time.
 	Pending(ctx context.Context, user events.UserID, id events.FactorID, after time.Time) (Factor, error)
@@ -152,8 +173,8 @@ type Store interface {
 	// ForgetCodes destroys the recovery codes of somebody.
 	ForgetCodes(ctx context.Context, user events.UserID) error
 
-	// UseCode marks a recovery code as used, or returns ErrNoCode.
-	UseCode(ctx context.Context, user events.UserID, hash []byte, now time.Time) error
+	// UseCode marks a recovery code as used that was made at a time, or returns ErrNoCode.
+	UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time) error
 
 	// PutChallenge stores what a session was asked, in place of what it was asked before for
 	// that purpose. TakeChallenge destroys it and returns it, or ErrChallenge.
@@ -191,7 +212,60 @@ func (k *Keeper) Standing(ctx context.Context, user events.UserID) (Standing, er
 			return Standing{}, err
 		}
 	}
-	return k.Store.Standing(ctx, user)
+	standing, err := k.standing(ctx, user)
+	if err == nil && len(standing.Lost) > 0 { // or another one enrols it in this moment
+		err = k.Store.Alone(ctx, user, func() (err error) {
+			standing, err = k.standing(ctx, user)
+			return err
+		})
+	}
+	if err != nil {
+		return Standing{}, err
+	}
+	for _, lost := range standing.Lost {
+		k.Store.Denounce(ctx, "factors", string(lost.ID), "row_missing")
+	}
+	return standing, nil
+}
+
+// standing holds what rows say against the log. A row that the log knows nothing of was put back
+// after its end, and counts no more. Rows are read first: whatever counts is in the log by then.
+func (k *Keeper) standing(ctx context.Context, user events.UserID) (Standing, error) {
+	rows, err := k.Store.Standing(ctx, user)
+	if err != nil {
+		return Standing{}, err
+	}
+	told, _, err := command.Load[command.User](ctx, k.Log, events.UserStream(user))
+	if err != nil {
+		return Standing{}, err
+	}
+	retired, err := k.Store.Retired(ctx, user)
+	if err != nil {
+		return Standing{}, err
+	}
+	var standing Standing
+	there := map[events.FactorID]bool{}
+	for _, f := range rows.Factors {
+		if !slices.ContainsFunc(told.Factors, func(t events.FactorEnrolled) bool { return t.Factor == f.ID }) {
+			k.Store.Denounce(ctx, "factors", string(f.ID), "row_put_back")
+			continue
+		}
+		standing.Factors, there[f.ID] = append(standing.Factors, f), true
+	}
+	for _, r := range retired {
+		there[r.ID] = true
+	}
+	for _, t := range told.Factors {
+		if !there[t.Factor] {
+			standing.Lost = append(standing.Lost, Removed{ID: t.Factor, Kind: t.Kind})
+		}
+	}
+	for _, made := range rows.Codes {
+		if made.Equal(told.Codes.Truncate(time.Microsecond)) {
+			standing.Codes++
+		}
+	}
+	return standing, nil
 }
 
 // person is who acts.

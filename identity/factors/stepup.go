@@ -77,7 +77,11 @@ func (k *Keeper) ByRecoveryCode(ctx context.Context, meta command.Meta, code str
 	if !ok {
 		return ErrNoCode
 	}
-	return k.Store.UseCode(ctx, user, hash, meta.Time)
+	told, _, err := command.Load[command.User](ctx, k.Log, events.UserStream(user))
+	if err != nil {
+		return err
+	}
+	return k.Store.UseCode(ctx, user, hash, told.Codes, meta.Time)
 }
 
 // StartAssertion returns what a browser needs to use a passkey, and until when. Errors:

@@ -124,6 +124,10 @@ export const settings: Table = {
     label: 'Checkpoint key renewed',
     says: (fact) => <>{fact.who} had another key sign checkpoints of the log</>,
   },
+  'rows_adopted.v1': {
+    label: 'Rows sealed',
+    says: () => <>from here on, a row of the database that lets somebody in needs the control plane&apos;s MAC</>,
+  },
   'log_restored.v1': {
     label: 'Restored from a backup',
     says: (fact) => (
