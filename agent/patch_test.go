@@ -156,7 +156,8 @@ func TestAnyPatchOfAnySecret(t *testing.T) {
 	key := rapid.OneOf(rapid.SampledFrom([]string{"a", "b", "c", "5"}), rapid.StringN(1, 20, 60).Filter(usable))
 	value := rapid.OneOf(
 		rapid.Map(rapid.String().Filter(usable), func(s string) edit { return set("", s) }),
-		rapid.Map(rapid.SampledFrom([]string{"5", "5.0", "-1e9", "true", "null", "[]", "{}", `{"a":{"b":[1,"x"]}}`, `[[],[{}]]`}), func(s string) edit { return setJSON("", s) }),
+		// No two of them are one value: another spelling of the same number changes nothing.
+		rapid.Map(rapid.SampledFrom([]string{"5", "5.5", "-1e9", "true", "null", "[]", "{}", `{"a":{"b":[1,"x"]}}`, `[[],[{}]]`}), func(s string) edit { return setJSON("", s) }),
 	)
 	rapid.Check(t, func(rt *rapid.T) {
 		before := rapid.MapOfN(key, value, 1, 6).Draw(rt, "secret")
