@@ -174,6 +174,7 @@ var meanings = map[string]meaning{
 	"sb.setting.ownership_rules_set.v1":    {entityManagement, entityUpdate, low, false},
 	"sb.setting.signing_key_rotated.v1":    {entityManagement, entityUpdate, medium, false},
 	"sb.setting.checkpoint_key_rotated.v1": {entityManagement, entityUpdate, medium, false},
+	"sb.setting.log_restored.v1":           {entityManagement, entityUpdate, high, false},
 	"sb.setting.rows_adopted.v1":           {entityManagement, entityUpdate, medium, false},
 	"sb.setting.legal_hold_placed.v1":      {entityManagement, entityCreate, medium, false},
 	"sb.setting.legal_hold_lifted.v1":      {entityManagement, entityDelete, high, false},
