@@ -94,7 +94,6 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
 		`sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
 		`sb_jobs_queued 7`,
-		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,
 		`sb_log_alarm{name="log_sequence_reused"} 0`, `sb_log_alarm{name="log_store_failed"} 0`, `sb_log_alarm{name="log_truncated"} 0`,
@@ -109,6 +108,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_loop_terms_total{loop="dispatch"} 2`, `sb_loop_terms_total{loop="ends"} 0`,
 		`sb_outbox_late_seconds 2.5`, `sb_outbox_waiting 6`,
 		`sb_part_up{part="database"} 1`, `sb_part_up{part="log"} 1`,
+		`sb_refused_rows_total{table="sessions",why="row_forged"} 3`,
 		`sb_scrub_commits 37`, `sb_scrub_done_commits 20`, `sb_scrub_last_run_timestamp_seconds 1.7e+09`, `sb_tiles_size 36`, `sb_tree_size 41`,
 		`sb_views_lag_commits 2`, `sb_views_position 40`,
 		`sb_watched_requests 2`, `sb_watches_open 14`,
@@ -217,7 +217,7 @@ func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 		"type": "events registry", "operation": "events.Operation, events.CallOperation or the port of key managers", "service": "events.Services",
 		"provider": "events.ProviderKinds", "follower": "two words", "cluster": "named by operators for whole networks, and at most 500 of them",
 		"loop": "worker.LoopName: small letters and hyphens", "look": "two words", "part": "two words", "name": "command.Alarms", "state": "two words",
-		"version": "of the build", "go": "of the build",
+		"table": "tables of schema private", "why": "words", "version": "of the build", "go": "of the build",
 	}
 	for name, labels := range exported(t) {
 		for _, label := range labels {
