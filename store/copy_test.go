@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/ledger"
 	"secretsbridge/store"
@@ -186,7 +187,10 @@ func TestASchemaIsMadeAsAnOlderVersionHadIt(t *testing.T) {
 		if err := owner.Close(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := (store.People{Pool: db.App}).ByID(ctx, "u_1"); err != nil {
+		if _, err := store.Adopt(ctx, db.App, vouching, time.Now(), func(events.UserID) command.User { return command.User{} }); err != nil {
+			t.Errorf("rows of version %d: %v", version, err)
+		}
+		if _, err := (store.People{Pool: db.App, Rows: vouching}).ByID(ctx, "u_1"); err != nil {
 			t.Errorf("the person of version %d: %v", version, err)
 		}
 	}
