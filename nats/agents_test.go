@@ -119,9 +119,7 @@ func (n *network) enrol(t testing.TB, cluster events.ClusterID) *testAgent {
 	n.mu.Unlock()
 	a.renew(t, n, time.Hour)
 	if n.field != nil {
-		if err := n.field.cluster.Admit(t.Context(), a.Agent); err != nil {
-			t.Fatal(err)
-		}
+		eventually(t, "admit an agent", func(ctx context.Context) error { return n.field.cluster.Admit(ctx, a.Agent) })
 	}
 	if err := n.jobs.EnsureCluster(t.Context(), cluster); err != nil {
 		t.Fatal(err)

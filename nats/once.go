@@ -25,22 +25,26 @@ func (m *Marks) Take(ctx context.Context, what string, remember time.Duration) (
 	return true, nil
 }
 
-// Share returns what all servers have under a name: what the first of them brought. It is forgotten
-// after a time, of whole seconds, and must be worth nothing by itself.
-func (m *Marks) Share(ctx context.Context, name string, mine []byte, remember time.Duration) ([]byte, error) {
+// IntakeSalt returns the salt that all servers have of an epoch: what the first of them brought. It
+// is forgotten after a time, of whole seconds. It is random, and opens nothing by itself (decision 0142).
+func (m *Marks) IntakeSalt(ctx context.Context, epoch time.Time, mine [32]byte, remember time.Duration) ([32]byte, error) {
+	name := "intake " + epoch.UTC().Format(time.RFC3339)
 	key := subject.Once("share " + name)
-	_, err := m.kv.Create(ctx, key, mine, jetstream.KeyTTL(wholeSeconds(remember)))
+	_, err := m.kv.Create(ctx, key, mine[:], jetstream.KeyTTL(wholeSeconds(remember)))
 	if err == nil {
 		return mine, nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) && !isConflict(err) {
-		return nil, fmt.Errorf("share %s: %w: %w", name, command.ErrLogAway, err)
+		return [32]byte{}, fmt.Errorf("share the salt of %s: %w: %w", name, command.ErrLogAway, err)
 	}
 	entry, err := m.kv.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("share %s: %w: %w", name, command.ErrLogAway, err)
+		return [32]byte{}, fmt.Errorf("share the salt of %s: %w: %w", name, command.ErrLogAway, err)
 	}
-	return entry.Value(), nil
+	if len(entry.Value()) != len(mine) {
+		return [32]byte{}, fmt.Errorf("the salt of %s has %d bytes and must have %d: it was written by somebody else", name, len(entry.Value()), len(mine))
+	}
+	return [32]byte(entry.Value()), nil
 }
 
 func wholeSeconds(d time.Duration) time.Duration {

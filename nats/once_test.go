@@ -2,7 +2,6 @@ package nats
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,24 +56,25 @@ func TestOfManyOneTakes(t *testing.T) {
 func TestAllShareWhatTheFirstBrought(t *testing.T) {
 	_, marks := newMarks(t)
 	var mu sync.Mutex
-	got := map[string]bool{}
+	got := map[[32]byte]bool{}
+	epoch := time.Date(2026, 11, 28, 7, 0, 0, 0, time.UTC)
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
-			share, err := marks.Share(t.Context(), "epoch", fmt.Appendf(nil, "of %d", i), time.Hour)
+			share, err := marks.IntakeSalt(t.Context(), epoch, [32]byte{byte(i)}, time.Hour)
 			if err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			got[string(share)] = true
+			got[share] = true
 		})
 	}
 	group.Wait()
 	if len(got) != 1 {
 		t.Errorf("servers have %v", got)
 	}
-	if other, err := marks.Share(t.Context(), "next epoch", []byte("mine"), time.Hour); err != nil || string(other) != "mine" {
-		t.Errorf("another name: %q, %v", other, err)
+	if other, err := marks.IntakeSalt(t.Context(), epoch.Add(time.Hour), [32]byte{99}, time.Hour); err != nil || other != [32]byte{99} {
+		t.Errorf("another epoch: %v, %v", other, err)
 	}
 }

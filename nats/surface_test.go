@@ -20,10 +20,13 @@ var carriers = map[string]string{
 	"Jobs.DeadLetters": "hands dead letters out",
 	"Jobs.Publish":     "a ticket, signed, under the subject of its job: names of things alone",
 	"Marks.Finish":     "the answer to a command, under the mark that Begin made: web never marks what reveals",
+	"NewCredentials":   "what links agents; it is not stored",
 	"NewWriter":        "the key of the log's MACs; it is not stored",
 	"OpenWindows":      "the key that hides who is counted; it is not stored",
+	"Refill.Put":       "commits of a backup, into an empty log, as they were",
 	"Services.Serve":   "answers calls of agents: passes envelopes on as replies, and keeps nothing",
 	"Store.Append":     "facts, which have types and a catalogue",
+	"Store.Export":     "hands commits out, for a backup",
 	"Store.Follow":     "hands facts out",
 	"Streams.Watch":    "the store that it watches",
 }

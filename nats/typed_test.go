@@ -23,9 +23,11 @@ var purposes = []struct {
 	{&Leases{}, map[string]string{"Take": "", "Vacate": ""}},
 	{&Lease{}, map[string]string{"Fence": "", "Until": "", "Renew": "", "Release": ""}},
 	{&Marks{}, map[string]string{
-		"Begin":   "string", // the caller's key; of it and the actor a hash is kept
-		"Finish":  "bytes",  // the answer, which holds no value: TestSecretsAreWhereTheyMustBeAndNowhereElse in web
-		"Abandon": "",
+		"Begin":      "string", // the caller's key; of it and the actor a hash is kept
+		"Finish":     "bytes",  // the answer, which holds no value: TestSecretsAreWhereTheyMustBeAndNowhereElse in web
+		"Abandon":    "",
+		"Take":       "string", // what counts once: a digest of it is kept
+		"IntakeSalt": "",       // of an hour; 32 bytes that are random
 	}},
 	{&Windows{}, map[string]string{
 		"Limit": "",

@@ -37,6 +37,7 @@ func (c *control) scrape(t *testing.T) string {
 var unseen = map[string]string{
 	"sb_witness_failing":      "it has no outside witness",
 	"sb_compared_differences": "it has not compared anything yet",
+	"sb_refused_rows_total":   "nobody has forged a row there",
 }
 
 // checkScrape asks a server that was used for every metric that the dashboard and the alerts read, and
