@@ -73,6 +73,10 @@ var cases = []struct {
 		sb_checkpoint_timestamp_seconds{instance="a"} 0+60x4 240x9 900+60x40`, 5, 8, 18, `{}`, nil},
 	{"SecretsBridgeWitnessSilent", `
 		sb_witness_failing{witness="w",instance="a"} 0x4 1x24 0x20`, 19, 21, 32, `{witness="w"}`, nil},
+	{"SecretsBridgeRowsRefused", `
+		sb_refused_rows_total{table="sessions",why="row_forged",instance="a"} _x4 1x60`, 3, 6, 25, `{table="sessions", why="row_forged"}`, nil},
+	{"SecretsBridgeRowsRefused", `
+		sb_refused_rows_total{table="links",why="row_missing",instance="a"} 3x30 4x60`, 28, 32, 50, `{table="links", why="row_missing"}`, nil},
 	{"SecretsBridgeScrubStands", `
 		sb_scrub_commits{instance="a"} 1000x120
 		sb_scrub_done_commits{instance="a"} 0+10x4 50x59 60+10x60`, 30, 50, 66, `{instance="a"}`, nil},
