@@ -12,7 +12,7 @@ BUILD := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags gr
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps site test-site app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images test-deploy sbom licences reproducible vulnerabilities verify
+.PHONY: help deps site test-site app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images deps-deploy test-deploy sbom licences reproducible vulnerabilities verify
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -140,7 +140,14 @@ images: binaries ## build container images into dist/images/, without a daemon (
 	cd deploy && $(GO) run ./cmd/images --binaries ../dist/binaries --out ../dist/images --notices ../dist/LICENCES --arch "$$(echo $(ARCHES) | tr ' ' ,)" \
 		--version "$(RELEASE)" --revision "$(REVISION)" --created "$(CREATED)"
 
-test-deploy: build ## test images, charts, Compose files, units and the lists of what is linked (needs root, for mounts)
+# Units are checked by systemd's own tool.
+deps-deploy:
+	@if ! command -v systemd-analyze >/dev/null; then \
+		echo "installing systemd" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends systemd >/dev/null; \
+	fi
+
+test-deploy: build deps-deploy ## test images, charts, Compose files, units and the lists of what is linked (needs root, for mounts)
 	cd deploy && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd deploy/supply && $(GO) vet ./... && $(GO) test -count=1 ./...
 
