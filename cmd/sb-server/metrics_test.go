@@ -283,7 +283,7 @@ type ruleFile struct {
 }
 
 var (
-	matchers = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring)\s*\([^)]*\)|"[^"]*"`)
+	matchers = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring)\s*\([^)]*\)|"[^"]*"|\boffset\s+\w+`)
 	word     = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*\s*\(?`)
 )
 
@@ -293,7 +293,7 @@ func readBy(expr string) []string {
 	for _, w := range word.FindAllString(matchers.ReplaceAllString(expr, " "), -1) {
 		switch w = strings.TrimSpace(w); {
 		case strings.HasSuffix(w, "("): // a function
-		case slices.Contains([]string{"and", "or", "unless", "bool", "offset", "sum", "max", "min"}, w): // before by
+		case slices.Contains([]string{"and", "or", "unless", "bool", "sum", "max", "min"}, w): // before by
 		default:
 			names = append(names, w)
 		}
