@@ -49,17 +49,6 @@ func (a Audit) Stream(ctx context.Context, stream events.Stream) ([]AuditEvent, 
 	return found, nil
 }
 
-// Commit returns the exact bytes of one commit and their hash as they were recorded,
-// or [ErrNotFound].
-func (a Audit) Commit(ctx context.Context, seq events.Seq) (raw, hash []byte, err error) {
-	type commit struct{ Raw, Hash []byte }
-	c, err := fetchOne[commit](ctx, a.Pool, "SELECT raw, hash FROM audit.commits WHERE seq = $1", seq)
-	if err != nil {
-		return nil, nil, fmt.Errorf("load commit %d: %w", seq, err)
-	}
-	return c.Raw, c.Hash, nil
-}
-
 func (a Audit) fetch(ctx context.Context, sql string, args ...any) ([]AuditEvent, error) {
 	rows, err := a.Pool.Query(ctx, sql, append([]any{planned}, args...)...)
 	if err != nil {

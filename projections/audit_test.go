@@ -96,7 +96,8 @@ func TestTheAuditHoldsTheStoredBytesAndEveryEvent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, hash, err := audit.Commit(t.Context(), seq)
+		var raw, hash []byte
+		err = db.App.QueryRow(t.Context(), "SELECT raw, hash FROM audit.commits WHERE seq = $1", seq).Scan(&raw, &hash)
 		if want := transparency.LeafHash(commit.Raw); err != nil || string(raw) != string(commit.Raw) || string(hash) != string(want[:]) {
 			t.Fatalf("commit %d: stored bytes or hash differ, %v", seq, err)
 		}
@@ -125,10 +126,6 @@ func TestTheAuditHoldsTheStoredBytesAndEveryEvent(t *testing.T) {
 	}
 	if len(got) > 0 {
 		t.Errorf("%d events too many", len(got))
-	}
-	_, _, err := audit.Commit(t.Context(), 121)
-	if !errors.Is(err, projections.ErrNotFound) {
-		t.Errorf("a commit that is not there: %v", err)
 	}
 }
 

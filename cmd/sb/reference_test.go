@@ -1,37 +1,18 @@
 package main
 
 import (
-	stdflag "flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"secretsbridge/internal/clidoc"
+	"secretsbridge/internal/clidoc/clidoctest"
 )
-
-var update = stdflag.Bool("update", false, "write docs/reference/cli.md")
-
-const referencePath = "../../docs/reference/cli.md"
 
 // TestReferenceIsCurrent compares the reference with the command tree. go generate
 // writes it.
 func TestReferenceIsCurrent(t *testing.T) {
-	want := reference()
-	if *update {
-		if err := os.WriteFile(referencePath, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(referencePath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("docs/reference/cli.md is out of date, run go generate (-want +got):\n%s", diff)
-	}
+	clidoctest.IsCurrent(t, "../../docs/reference/cli.md", reference())
 }
 
 func reference() string {

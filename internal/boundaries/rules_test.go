@@ -19,6 +19,7 @@ var rooms = []struct {
 	{"internal/build", nil, "every binary says which build it is"},
 	{"internal/harden", nil, "it concerns the process only"},
 	{"internal/clidoc", nil, "it writes down commands, whatever they do"},
+	{"internal/clidoc/clidoctest", nil, "it compares pages, whatever they are about"},
 	{"internal/socket", nil, "it knows what the system calls a socket, and nothing else"},
 	{"internal/singlecall", nil, "it carries bytes, whatever they are"},
 	{"internal/vaulthttp", []string{"internal/endpoint", "internal/patience"}, "it calls Vault for whoever has a reason to"},

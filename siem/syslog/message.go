@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"secretsbridge/events"
 	"secretsbridge/siem"
 )
 
@@ -117,14 +116,4 @@ func frame(to, message []byte) []byte {
 	to = strconv.AppendInt(to, int64(len(message)), 10)
 	to = append(to, ' ')
 	return append(to, message...)
-}
-
-// Position is where a message's fact stands in the log, for receivers that are written with this
-// package.
-func Position(message []byte) (seq events.Seq, place int, err error) {
-	_, err = fmt.Sscanf(string(message[max(0, strings.Index(string(message), "[fact@")):]), `[fact@`+Enterprise+` seq="%d" place="%d"`, &seq, &place)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read where a message stands: %w", err)
-	}
-	return seq, place, nil
 }
