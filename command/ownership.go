@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 
 	"secretsbridge/events"
@@ -76,6 +77,34 @@ func (o Ownership) Evolve(e events.Event) Ownership {
 
 // Took implements [State].
 func (o Ownership) Took(id events.CommandID) bool { return o.taken.has(id) }
+
+// OwnerOf is whose a secret is by the rules: the first that fits it and says an owner counts. It is
+// empty if none does. What people said of the secret by hand comes before.
+func (o Ownership) OwnerOf(connection events.ConnectionID, ref string, labels map[string]string) string {
+	for _, r := range o.Rules {
+		owner := r.Owner
+		if owner == "" && r.OwnerLabel != "" {
+			owner = labels[r.OwnerLabel]
+		}
+		if owner != "" && concerns(r, connection, ref, labels) {
+			return owner
+		}
+	}
+	return ""
+}
+
+// concerns reports whether a rule of ownership is about a secret.
+func concerns(r events.OwnershipRule, connection events.ConnectionID, ref string, labels map[string]string) bool {
+	if r.Connection != "" && r.Connection != connection || !strings.HasPrefix(ref, r.Prefix) {
+		return false
+	}
+	for name, want := range r.Labels {
+		if value, there := labels[name]; !there || value != want {
+			return false
+		}
+	}
+	return true
+}
 
 // Set decides other rules, on top of the version that the caller has read.
 func (o Ownership) Set(_ Meta, on int, rules []events.OwnershipRule) ([]events.Fact, error) {

@@ -1,9 +1,7 @@
 package command
 
 import (
-	"maps"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -137,17 +135,19 @@ func (p InventoryPage) Evolve(e events.Event) InventoryPage {
 // Took implements [State].
 func (p InventoryPage) Took(id events.CommandID) bool { return p.taken.has(id) }
 
-// Compare says what is new about listed secrets. Known are those that are in the inventory
-// now, by id. Labels that are empty and none are the same.
-func (p InventoryPage) Compare(scan events.JobID, connection events.ConnectionID, listed []events.SecretMetadata, known map[events.SecretID]events.SecretMetadata) []events.Fact {
+// Known tells of a listed secret whether the inventory has it now, and whether it says the same of
+// it: labels that are empty and none are the same, and so are times of one microsecond.
+type Known func(connection events.ConnectionID, listed events.SecretMetadata) (there, same bool)
+
+// Compare says what is new about listed secrets.
+func (p InventoryPage) Compare(scan events.JobID, connection events.ConnectionID, listed []events.SecretMetadata, known Known) []events.Fact {
 	found := events.SecretsFound{Scan: scan, Connection: connection}
 	changed := events.SecretsChanged{Scan: scan, Connection: connection}
 	for _, s := range listed {
-		before, there := known[events.SecretOf(connection, s.Ref)]
-		switch {
+		switch there, same := known(connection, s); {
 		case !there:
 			found.Secrets = append(found.Secrets, s)
-		case !sameSecret(before, s):
+		case !same:
 			changed.Secrets = append(changed.Secrets, s)
 		}
 	}
@@ -159,14 +159,4 @@ func (p InventoryPage) Compare(scan events.JobID, connection events.ConnectionID
 		facts = append(facts, changed)
 	}
 	return facts
-}
-
-// sameSecret compares times by the microsecond: finer ones are not kept.
-func sameSecret(a, b events.SecretMetadata) bool {
-	return a.Ref == b.Ref && a.Version == b.Version && maps.Equal(a.Labels, b.Labels) &&
-		sameTime(a.Created, b.Created) && sameTime(a.Updated, b.Updated)
-}
-
-func sameTime(a, b time.Time) bool {
-	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
 }

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -197,7 +198,11 @@ func TestComparingAPageTellsEveryDifferenceOnce(t *testing.T) {
 			known[events.SecretOf("c", m.Ref)] = m
 		}
 		page := listed("page")
-		facts := command.InventoryPage{}.Compare("j", "c", page, known)
+		are := func(c events.ConnectionID, s events.SecretMetadata) (there, same bool) {
+			before, there := known[events.SecretOf(c, s.Ref)]
+			return there, reflect.DeepEqual(before, s)
+		}
+		facts := command.InventoryPage{}.Compare("j", "c", page, are)
 		for _, f := range facts {
 			switch f := f.(type) {
 			case events.SecretsFound:
@@ -218,7 +223,7 @@ func TestComparingAPageTellsEveryDifferenceOnce(t *testing.T) {
 				}
 			}
 		}
-		if again := (command.InventoryPage{}).Compare("j", "c", page, known); len(again) != 0 {
+		if again := (command.InventoryPage{}).Compare("j", "c", page, are); len(again) != 0 {
 			t.Fatalf("the same page again: %+v", again)
 		}
 	})

@@ -72,7 +72,7 @@ func newRig(t *testing.T) *rig {
 		Log:     r.log,
 		Custody: custody.New(custody.Config{Log: r.log, Keys: keys, Envelopes: rows{r: r}, Signer: signer, Logger: logger, Now: now}),
 		Inventory: inventory.New(inventory.Config{
-			Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: inventorytest.NewScans(), Logger: logger, Now: now,
+			Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Told: &inventorytest.Told{Log: r.log}, Scans: inventorytest.NewScans(), Logger: logger, Now: now,
 		}),
 		Credentials: r.links, Presence: r.links, Directory: r.links, Clusters: r.links,
 		Link:    func() gateway.Link { return gateway.Link{URLs: []string{"tls://127.0.0.1:1"}, CA: "pem"} },

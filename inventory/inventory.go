@@ -2,7 +2,7 @@
 // known, and records what is new, changed or gone. It opens the jobs that no request stands
 // behind, and brings them to their end.
 //
-// A page costs one look at the views for its secrets, one commit if something is new, and
+// A page costs one look into memory for its secrets, one commit if something is new, and
 // one transaction that moves the checkpoint on. All of them are the same if they happen
 // twice, in that order, on any server: a crash in between only repeats the page.
 package inventory
@@ -30,9 +30,6 @@ type Name struct {
 type Views interface {
 	WaitFor(ctx context.Context, seq events.Seq) error
 
-	// Known are those of the secrets that are there now.
-	Known(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error)
-
 	// PresentAfter are secrets of a connection that are there now, in the byte order of
 	// their ids, after one.
 	PresentAfter(ctx context.Context, connection events.ConnectionID, after events.SecretID, limit int) ([]Name, error)
@@ -45,6 +42,14 @@ type Views interface {
 
 	// Schedules are the connections that are scanned by themselves.
 	Schedules(ctx context.Context) ([]Schedule, error)
+}
+
+// Told is what the log says of secrets, in memory. Package circumstances has it.
+type Told interface {
+	WaitFor(ctx context.Context, seq events.Seq) error
+
+	// Known is a [command.Known].
+	Known(connection events.ConnectionID, listed events.SecretMetadata) (there, same bool)
 }
 
 // Schedule is how often a connection is scanned, and when the last scan was over.
@@ -62,7 +67,7 @@ type Checkpoint struct {
 	Pages   int        // kept so far
 	Cursor  string     // where the list goes on
 	Digest  []byte     // SHA-256 of the last page's content; empty before the first
-	Seq     events.Seq // what the views must hold before a page is compared: all that was there when the attempt began
+	Seq     events.Seq // what must be known of the log before a page is compared: all that was there when the attempt began
 	Tally   events.ScanTally
 	Changed time.Time
 }
@@ -117,6 +122,7 @@ type Config struct {
 		Last(context.Context) (events.Seq, error)
 	}
 	Views  Views
+	Told   Told
 	Scans  Scans
 	Logger *slog.Logger
 	Now    func() time.Time

@@ -85,7 +85,7 @@ func newRig(t fatal) *rig {
 	r.views = inventorytest.Views{Log: r.log}
 	r.scans = &breakable{Scans: inventorytest.NewScans()}
 	r.Inventory = inventory.New(inventory.Config{
-		Log: r.log, Feed: r.log, Views: r.views, Scans: r.scans, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
+		Log: r.log, Feed: r.log, Views: r.views, Told: &inventorytest.Told{Log: r.log}, Scans: r.scans, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return r.now },
 	})
 	for _, name := range []events.ConnectionID{"vault", "file"} {
 		if _, err := command.Record(context.Background(), r.log, events.ConnectionStream(name), r.meta(), events.ConnectionCreated{

@@ -139,17 +139,13 @@ func (i *Inventory) compare(ctx context.Context, meta command.Meta, job command.
 	if err != nil {
 		return step{}, err
 	}
-	if err := i.Views.WaitFor(ctx, max(at.Seq, before)); err != nil {
-		return step{}, fmt.Errorf("wait for the inventory: %w", err)
-	}
-	known, err := i.Views.Known(ctx, s.met)
-	if err != nil {
-		return step{}, fmt.Errorf("look up a page: %w", err)
+	if err := i.Told.WaitFor(ctx, max(at.Seq, before)); err != nil {
+		return step{}, fmt.Errorf("wait for what the log says of secrets: %w", err)
 	}
 	meta.Command = events.DeriveCommandID("page", string(m.Job), strconv.Itoa(m.Number), strconv.Itoa(m.Attempt))
 	meta.Correlation = events.CorrelationID(m.Job)
 	done, err := command.Execute(ctx, i.Log, stream, meta, func(p command.InventoryPage) ([]events.Fact, error) {
-		return p.Compare(m.Job, connection, m.Secrets, known), nil
+		return p.Compare(m.Job, connection, m.Secrets, i.Told.Known), nil
 	})
 	if err != nil {
 		return step{}, err

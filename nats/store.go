@@ -203,7 +203,7 @@ func (s *Store) Load(ctx context.Context, stream events.Stream) ([]events.Record
 		history, at = append(history, commit), commit.Seq
 	}
 	history = append(history, newest)
-	if err := chained(history, fresh); err != nil {
+	if err := command.Chained(history, fresh); err != nil {
 		return nil, s.judged(err)
 	}
 	s.loaded.put(stream, links, history)

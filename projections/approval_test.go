@@ -129,19 +129,6 @@ func TestWhatWentWithoutApprovalIsFoundUntilItIsReviewed(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	for name, tt := range map[string]struct {
-		of   events.UserID
-		at   time.Duration
-		want int
-	}{
-		"in time":                  {"u_1", 24*time.Hour - time.Microsecond, 0},
-		"whatever the worker said": {"u_1", 24 * time.Hour, 2},
-		"of that person, and only": {"u_2", 24 * time.Hour, 0},
-	} {
-		if n, err := requests.OverdueReviews(t.Context(), tt.of, at(tt.at)); err != nil || n != tt.want {
-			t.Errorf("%s: %d overdue, %v; want %d", name, n, err, tt.want)
-		}
-	}
 	r, err := requests.Get(t.Context(), "r_reviewed_late")
 	want := &projections.Glass{
 		Reason: "the shop is down", ReviewUntil: at(24 * time.Hour), Overdue: true, Outcome: events.ReviewJustified, By: "u_2", At: pointer(at(4 * time.Second)), Comment: "it was down",

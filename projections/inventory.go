@@ -115,7 +115,7 @@ func (v *inventory) met(f *findings, seq events.Seq, index *int64, at time.Time,
 		*index++
 		id := events.SecretOf(connection, m.Ref)
 		row := f.touch(id)
-		m = Kept(m)
+		m = kept(m)
 		change := &versionChange{Place: place, Secret: id, To: m.Version, SeenAt: at, Scan: clean(scan)}
 		switch {
 		case row.now == nil:

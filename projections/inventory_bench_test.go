@@ -247,13 +247,6 @@ func BenchmarkInventory(b *testing.B) {
 		}
 		return len(page.Items)
 	})
-	measure("known=500", 90, func(b *testing.B, i int) int {
-		known, err := views.KnownSecrets(b.Context(), ids[i*500:i*500+500])
-		if err != nil {
-			b.Fatal(err)
-		}
-		return len(known)
-	})
 	measure("present-after=500", 300, func(b *testing.B, i int) int {
 		names, err := views.PresentAfter(b.Context(), "store-07", ids[i], 500)
 		if err != nil {

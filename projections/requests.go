@@ -159,35 +159,6 @@ func (r Requests) History(ctx context.Context, id events.RequestID) ([]AuditEven
 // openStates are those that a request can leave.
 var openStates = []events.RequestState{events.StateAwaiting, events.StatePending, events.StateApproved, events.StateRunning, events.StateUnknown}
 
-// OpenOf counts the open requests of one person.
-func (r Requests) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
-	var n int
-	err := r.Pool.QueryRow(ctx, `
-		SELECT count(*)
-		FROM   views.requests
-		WHERE  requester = $1
-		AND    state = ANY ($2)`, requester, openStates).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count open requests: %w", err)
-	}
-	return n, nil
-}
-
-// OverdueReviews counts what one person did without approval and nobody reviewed by a time.
-func (r Requests) OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error) {
-	var n int
-	err := r.Pool.QueryRow(ctx, `
-		SELECT count(*)
-		FROM   views.requests
-		WHERE  review IN ('pending', 'overdue')
-		AND    review_until <= $2
-		AND    requester = $1`, requester, now).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count overdue reviews: %w", err)
-	}
-	return n, nil
-}
-
 // Open returns requests that await values, are pending, approved, running or unknown, oldest first, that were
 // submitted after a commit: 0, then the Seq of the last one returned, until there is
 // none. It is how whoever drives them finds its work after a start.

@@ -52,9 +52,9 @@ const (
 	ByRule AssignedFrom = "rule"
 )
 
-// Kept is metadata as the views hold it: what a scan compares with [Secrets.Known] must
-// have gone through it, or times finer than a microsecond differ for ever.
-func Kept(m events.SecretMetadata) events.SecretMetadata {
+// kept is metadata as the views hold it: in texts that Postgres takes, and times of whole
+// microseconds.
+func kept(m events.SecretMetadata) events.SecretMetadata {
 	m.Ref, m.Version, m.Labels = clean(m.Ref), clean(m.Version), cleanLabels(m.Labels)
 	if !m.Created.IsZero() {
 		m.Created = stored(m.Created)
@@ -98,7 +98,7 @@ type secretRow struct {
 	LastSeq     events.Seq          `db:"last_seq"`
 }
 
-// set takes what a provider says, already cleaned by [Kept].
+// set takes what a provider says, already cleaned by [kept].
 func (s *secretRow) set(m events.SecretMetadata, seq events.Seq, at time.Time) {
 	s.Ref, s.Labels, s.Version = m.Ref, m.Labels, m.Version
 	if m.Version != "" {

@@ -133,49 +133,6 @@ func (s Secrets) Get(ctx context.Context, id events.SecretID) (Secret, error) {
 	return secret, nil
 }
 
-// Known returns what the views have of those secrets that are present, as [Kept].
-func (s Secrets) Known(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error) {
-	type row struct {
-		ID        events.SecretID
-		Ref       string
-		Labels    map[string]string
-		Version   string
-		CreatedAt *time.Time
-		UpdatedAt *time.Time
-		Status    SecretStatus
-	}
-	// By id alone: without statistics, the server would take those that are there for the few,
-	// and look through all of them.
-	rows, err := fetch[row](ctx, s.Pool, `
-		SELECT id,
-		       ref,
-		       labels,
-		       version,
-		       created_at,
-		       updated_at,
-		       status
-		FROM   views.secrets
-		WHERE  id = ANY ($1)`, planned, ids)
-	if err != nil {
-		return nil, fmt.Errorf("load %d secrets: %w", len(ids), err)
-	}
-	known := make(map[events.SecretID]events.SecretMetadata, len(rows))
-	for _, r := range rows {
-		if r.Status != SecretPresent {
-			continue
-		}
-		m := events.SecretMetadata{Ref: r.Ref, Labels: r.Labels, Version: r.Version}
-		if r.CreatedAt != nil {
-			m.Created = r.CreatedAt.UTC()
-		}
-		if r.UpdatedAt != nil {
-			m.Updated = r.UpdatedAt.UTC()
-		}
-		known[r.ID] = m
-	}
-	return known, nil
-}
-
 // Standing is what is known of whether a secret is there.
 type Standing struct {
 	ID         events.SecretID

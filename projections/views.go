@@ -53,14 +53,6 @@ func (v Views) Openable(ctx context.Context, ids []events.RequestID) ([]Envelope
 	return Requests{Pool: v.Pool}.Openable(ctx, ids)
 }
 
-func (v Views) OpenOf(ctx context.Context, requester events.UserID) (int, error) {
-	return Requests{Pool: v.Pool}.OpenOf(ctx, requester)
-}
-
-func (v Views) OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error) {
-	return Requests{Pool: v.Pool}.OverdueReviews(ctx, requester, now)
-}
-
 func (v Views) History(ctx context.Context, id events.RequestID) ([]AuditEvent, error) {
 	return Requests{Pool: v.Pool}.History(ctx, id)
 }
@@ -123,10 +115,6 @@ func (v Views) Secrets(ctx context.Context, f SecretFilter) (Page[Secret], error
 
 func (v Views) Secret(ctx context.Context, id events.SecretID) (Secret, error) {
 	return Secrets{Pool: v.Pool}.Get(ctx, id)
-}
-
-func (v Views) KnownSecrets(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error) {
-	return Secrets{Pool: v.Pool}.Known(ctx, ids)
 }
 
 func (v Views) SecretStandings(ctx context.Context, ids []events.SecretID) (map[events.SecretID]Standing, error) {

@@ -18,6 +18,7 @@ import (
 
 	"secretsbridge/command"
 	"secretsbridge/events"
+	"secretsbridge/internal/reach"
 	"secretsbridge/policy"
 )
 
@@ -39,10 +40,9 @@ type Register struct {
 	feed  command.Feed
 	start Start
 
+	reached reach.Point // moved under mu, once what it says is held
+
 	mu         sync.Mutex
-	loaded     bool
-	at         events.Seq
-	moved      chan struct{}                // closed and made anew with each move of at
 	governed   events.Seq                   // the commit that history holds at least
 	known      map[events.UserID]events.Seq // likewise of each user, 0 of one who never was
 	history    command.Governance
@@ -58,7 +58,7 @@ type Register struct {
 // New makes a register. It knows nothing before [Register.Run], and nobody may do anything.
 func New(log command.Log, feed command.Feed, start Start) *Register {
 	return &Register{
-		log: log, feed: feed, start: start, moved: make(chan struct{}),
+		log: log, feed: feed, start: start,
 		governance: policy.Compile(0, nil), users: map[events.UserID]command.User{}, known: map[events.UserID]events.Seq{}, powers: map[events.UserID]*policy.Powers{},
 	}
 }
@@ -67,9 +67,7 @@ func New(log command.Log, feed command.Feed, start Start) *Register {
 // stays true, so it goes on from there. To start from the views once more could take it back,
 // and with it a right that was taken meanwhile.
 func (r *Register) Run(ctx context.Context) error {
-	r.mu.Lock()
-	at, loaded := r.at, r.loaded
-	r.mu.Unlock()
+	at, loaded := r.reached.At()
 	if !loaded {
 		var err error
 		if at, err = r.load(ctx); err != nil {
@@ -116,8 +114,7 @@ func (r *Register) load(ctx context.Context) (at events.Seq, err error) {
 	}
 	r.history, r.governed = history, seq
 	r.compile()
-	r.loaded = true
-	r.reach(at)
+	r.reached.Reach(at)
 	return at, nil
 }
 
@@ -147,12 +144,12 @@ func (r *Register) histories(ctx context.Context, named []command.User) (map[eve
 // take folds one commit. What a stream took before is not folded again, and neither is what was
 // to follow another commit than it follows. r.mu is held.
 func (r *Register) take(c events.Recorded) error {
-	if c.Seq > r.at {
-		r.ended.take(c)
-	}
-	switch {
-	case c.Seq <= r.at:
+	at, _ := r.reached.At()
+	if c.Seq <= at {
 		return nil
+	}
+	r.ended.take(c)
+	switch {
 	case c.Stream == events.GovernanceStream() && c.Seq > r.governed:
 		if err := follows(c, r.governed, r.history.Took); err != nil {
 			return err
@@ -179,7 +176,7 @@ func (r *Register) take(c events.Recorded) error {
 		r.users[id], r.known[id] = user, c.Seq
 		delete(r.powers, id)
 	}
-	r.reach(c.Seq)
+	r.reached.Reach(c.Seq)
 	return nil
 }
 
@@ -209,7 +206,7 @@ func (r *Register) delegate(from events.UserID, before, after []events.Delegatio
 }
 
 func (r *Register) compile() {
-	if r.loaded && r.governance.Version == r.history.Version {
+	if _, loaded := r.reached.At(); loaded && r.governance.Version == r.history.Version {
 		return // an amendment moved, and nothing that counts
 	}
 	objects := r.history.Objects
@@ -219,36 +216,18 @@ func (r *Register) compile() {
 	r.governance, r.powers = policy.Compile(r.history.Version, objects), map[events.UserID]*policy.Powers{}
 }
 
-func (r *Register) reach(seq events.Seq) {
-	if seq > r.at {
-		r.at = seq
-	}
-	close(r.moved)
-	r.moved = make(chan struct{})
-}
-
 // WaitFor returns once the register holds a commit, or [ErrBehind] when ctx ends before.
 func (r *Register) WaitFor(ctx context.Context, seq events.Seq) error {
-	for {
-		r.mu.Lock()
-		at, moved, ready := r.at, r.moved, r.loaded
-		r.mu.Unlock()
-		if ready && at >= seq {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: at %d, waiting for %d", ErrBehind, at, seq)
-		}
+	if err := r.reached.WaitFor(ctx, seq); err != nil {
+		return fmt.Errorf("%w: %w", ErrBehind, err)
 	}
+	return nil
 }
 
 // Position is the newest commit that the register holds, 0 before it holds any.
 func (r *Register) Position() events.Seq {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.at
+	at, _ := r.reached.At()
+	return at
 }
 
 // Fresh waits until the register holds all that the log held when it was asked.

@@ -128,20 +128,51 @@ func (r *rig) refusedBy(a agent, m events.StartJob) string {
 	return reply.Error.Code
 }
 
-// TestForgedLabelsLeadToAnotherRule: conditions of rules look at labels, and those are looked up in
-// the inventory's view. docs/security/limits.md says so.
-func TestForgedLabelsLeadToAnotherRule(t *testing.T) {
+// TestForgedCircumstancesLeadToNoOtherRule forges what rules look at besides rights: labels and
+// owners of secrets, how much somebody has open, and what of theirs was not reviewed.
+func TestForgedCircumstancesLeadToNoOtherRule(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.govern(aRule("critical", events.Rule{Priority: 20, Effect: events.EffectDeny, When: `"critical" in secret.labels`}))
-	r.record(events.PageStream(events.ScanOf("file", events.OperationDiscover, 1000), 1), events.SecretsFound{
-		Scan: events.ScanOf("file", events.OperationDiscover, 1000), Connection: "file", Secrets: []events.SecretMetadata{listed("prod/db", "critical", "yes")},
-	})
+	r.api.OpenRequests = 2
+	r.govern(
+		aRule("critical", events.Rule{Priority: 20, Effect: events.EffectDeny, When: `"critical" in secret.labels`}),
+		aRule("theirs", events.Rule{Priority: 20, Effect: events.EffectDeny, When: `secret.owner == "payments"`}),
+	)
+	scan := events.ScanOf("file", events.OperationDiscover, 1000)
+	page := func(n int, secrets ...events.SecretMetadata) {
+		r.record(events.PageStream(scan, n), events.SecretsFound{Scan: scan, Connection: "file", Secrets: secrets})
+	}
+	page(1, listed("prod/db", "critical", "yes"), listed("prod/api", "team", "payments"), listed("prod/pay"), listed("prod/free"))
+	r.record(events.SettingOwnership(), events.OwnershipRulesSet{Version: 1, Rules: []events.OwnershipRule{{OwnerLabel: "team"}}})
+	r.record(events.SecretStream(secretID("prod/pay")), events.SecretAssigned{Secret: secretID("prod/pay"), Connection: "file", Ref: "prod/pay", Owner: "payments"})
 	r.settled()
-	ask := api.Submit{Secret: "file/prod/db", Keys: []string{"password"}, Reason: "deploy"}
-	r.call(r.developer, "POST", "/requests", ask).wants(t, 403, "policy_denied")
-	r.forge("UPDATE views.secrets SET labels = '{}' WHERE id = $1", secretID("prod/db"))
-	r.call(r.developer, "POST", "/requests", ask).wants(t, 201, "")
+	asks := func(ref string) answer {
+		return r.call(r.developer, "POST", "/requests", api.Submit{Secret: "file/" + ref, Keys: []string{"password"}, Reason: "deploy"})
+	}
+	for name, test := range map[string]struct{ ref, forge string }{
+		"without the label":         {"prod/db", "UPDATE views.secrets SET labels = '{}' WHERE ref = 'prod/db'"},
+		"without the label's owner": {"prod/api", "UPDATE views.secret_owners o SET owner = '' FROM views.secrets s WHERE s.place = o.place AND s.ref = 'prod/api'"},
+		"without the owner by hand": {"prod/pay", "DELETE FROM views.secret_assignments"},
+		"without rules":             {"prod/api", "DELETE FROM views.ownership_rules"},
+		"gone":                      {"prod/db", "UPDATE views.secrets SET status = 'gone', gone_at = now() WHERE ref = 'prod/db'"},
+		"never seen":                {"prod/pay", "DELETE FROM views.secrets WHERE ref = 'prod/pay'"},
+	} {
+		asks(test.ref).wants(t, 403, "policy_denied")
+		r.forge(test.forge)
+		if got := asks(test.ref); got.problem.Code != "policy_denied" {
+			t.Errorf("%s: %q", name, got.problem.Code)
+		}
+	}
+	// A row that says already what the provider will say hides nothing from the log.
+	r.forge("UPDATE views.secrets SET labels = '{\"critical\": \"yes\"}' WHERE ref = 'prod/free'")
+	if there, same := r.inventory.Told.Known("file", listed("prod/free", "critical", "yes")); !there || same {
+		t.Errorf("the scan takes the row's word: there %t, the same %t", there, same)
+	}
+	asks("prod/free").wants(t, 201, "")
+	asks("prod/free").wants(t, 201, "")
+	asks("prod/free").wants(t, 409, "too_many_open_requests")
+	r.forge("UPDATE views.requests SET requester = $1 WHERE requester = $2", r.other.ID, r.developer.ID)
+	asks("prod/free").wants(t, 409, "too_many_open_requests")
 	if named, _ := r.compare(); len(named) == 0 {
 		t.Error("the comparison names nothing")
 	}

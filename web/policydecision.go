@@ -1,12 +1,12 @@
 package web
 
 import (
+	"context"
 	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
 	"secretsbridge/policy"
-	"secretsbridge/projections"
 )
 
 // refusals say in words why policy refuses an ask.
@@ -21,31 +21,44 @@ var refusals = map[string]string{
 	policy.RefusedWorkflowMissing: "the rule for this leads to a workflow that does not exist; ask whoever manages rules",
 }
 
-// askAbout is what the rules look at of a secret, as the inventory lists it.
-func (a *API) askAbout(c *call, connection events.ConnectionID, ref string) (policy.Ask, error) {
-	ask := policy.Ask{Powers: c.powers, Connection: connection, Ref: ref, Now: c.now}
-	listed, err := a.Views.Secret(c.ctx(), events.SecretOf(connection, ref))
-	switch {
-	case isNotFound(err):
-		return ask, nil
-	case err != nil:
-		return ask, err
-	case listed.Status == projections.SecretPresent:
-		ask.Labels, ask.Owner = listed.Labels, listed.Owner
+// knows waits until what rules look at is what the log holds now.
+func (a *API) knows(c *call) error {
+	ctx, cancel := context.WithTimeout(c.ctx(), viewPatience)
+	defer cancel()
+	if err := a.Circumstances.Fresh(ctx); err != nil {
+		a.Logger.ErrorContext(c.ctx(), "what rules look at is not known", "call", c.id, "err", err)
+		return errUnavailable
 	}
-	ask.Provider, ask.Cluster = string(listed.Provider), string(listed.Cluster)
-	return ask, nil
+	return nil
+}
+
+// describe adds what rules look at of a secret, as the log tells it: rows of the inventory decide
+// nothing.
+func (a *API) describe(c *call, ask *policy.Ask) error {
+	found, err := a.Circumstances.Secret(c.ctx(), ask.Connection, ask.Ref)
+	ask.Labels, ask.Owner = found.Labels, found.Owner
+	return err
+}
+
+// askAbout is what somebody asks for, with what rules look at of the secret.
+func (a *API) askAbout(c *call, connection command.Connection, ref string) (policy.Ask, error) {
+	ask := policy.Ask{
+		Powers: c.powers, Connection: connection.ID, Provider: string(connection.Provider), Cluster: string(connection.Cluster), Ref: ref, Now: c.now,
+	}
+	if err := a.knows(c); err != nil {
+		return ask, err
+	}
+	return ask, a.describe(c, &ask)
 }
 
 // decideAsk asks policy about a submit and takes what it says into the command. What it refuses
 // has a sentence and the next step.
 func (a *API) decideAsk(c *call, operation events.Operation, keys []string, cmd *command.Submit) error {
-	ask, err := a.askAbout(c, cmd.Connection.ID, cmd.Ref)
+	ask, err := a.askAbout(c, cmd.Connection, cmd.Ref)
 	if err != nil {
 		return err
 	}
 	ask.Operation, ask.Create, ask.Keys = operation, cmd.Create, keys
-	ask.Provider, ask.Cluster = string(cmd.Connection.Provider), string(cmd.Connection.Cluster)
 	d := c.powers.Governance().Decide(ask)
 	for _, rule := range d.Withheld {
 		withheld := events.DirectRevealWithheld{Rule: rule, Connection: cmd.Connection.ID, Ref: cmd.Ref}
@@ -74,9 +87,7 @@ func (a *API) decideAsk(c *call, operation events.Operation, keys []string, cmd 
 	if cmd.BreakGlass != nil {
 		glass := cmd.Workflow.BreakGlass
 		cmd.BreakGlass.Fits = glass != nil && c.may(policy.RequestBreakGlass, d.Spot) && c.powers.Fit(glass.From, d.Spot, c.now)
-		if cmd.OverdueReviews, err = a.Views.OverdueReviews(c.ctx(), c.person.ID, c.now); err != nil {
-			return err
-		}
+		cmd.OverdueReviews = a.Circumstances.OverdueReviews(c.person.ID, c.now)
 		if cmd.BreakGlass.Fits && c.powers.Governance().StepUp(policy.RequestBreakGlass) {
 			return a.stepUp(c)
 		}

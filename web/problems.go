@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"secretsbridge/accounts"
+	"secretsbridge/circumstances"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -273,7 +274,7 @@ func explain(err error) (p *problem, known bool) {
 	case errors.Is(err, command.ErrOutcomeUnknown), errors.Is(err, command.ErrConflict),
 		errors.Is(err, command.ErrNotStored), errors.Is(err, command.ErrLogAway), errors.Is(err, command.ErrLogUnsafe),
 		errors.Is(err, kms.ErrUnavailable), errors.Is(err, kms.ErrRefused), errors.Is(err, kms.ErrUnknownKey),
-		errors.Is(err, projections.ErrBehind), errors.Is(err, projections.ErrNoOwner), errors.Is(err, rights.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, projections.ErrBehind), errors.Is(err, projections.ErrNoOwner), errors.Is(err, rights.ErrBehind), errors.Is(err, circumstances.ErrBehind), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		unreachable(err):
 		return errUnavailable, false
 	}

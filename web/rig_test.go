@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"secretsbridge/accounts"
+	"secretsbridge/circumstances"
 	"secretsbridge/command"
 	"secretsbridge/command/commandtest"
 	"secretsbridge/custody"
@@ -194,13 +195,14 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	r.macs = rowsTelling(r.denouncer.Denounce)
 	r.people, r.sessions = store.People{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}
 	r.inventory = inventory.New(inventory.Config{
-		Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: store.Scans{Pool: r.pool}, Logger: logger, Now: r.clock.Now,
+		Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Told: r.circumstances(), Scans: store.Scans{Pool: r.pool}, Logger: logger, Now: r.clock.Now,
 	})
 	held := r.hold(logger)
 	progress := r.follow()
 	r.rights = r.register()
 	cfg := web.Config{
-		Log: r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
+		Circumstances: r.inventory.Told.(*circumstances.Register),
+		Log:           r.log, Views: projections.Views{Pool: r.pool, Progress: progress}, People: r.people, Sessions: r.sessions, Rights: r.rights, Marks: r.marks, Limits: r.limits,
 		Custody: held, Fleet: r.gateway, Cosignatures: store.Checkpoints{Pool: r.pool}, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
@@ -294,6 +296,19 @@ func (r *rig) follow() *projections.Progress {
 // register follows the log until the test ends.
 func (r *rig) register() *rights.Register {
 	register := rights.New(r.log, r.log, projections.Users{Pool: r.pool})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = register.Run(ctx)
+	}()
+	r.t.Cleanup(func() { cancel(); <-done })
+	return register
+}
+
+// circumstances follow the log until the test ends.
+func (r *rig) circumstances() *circumstances.Register {
+	register := circumstances.New(r.log, r.log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

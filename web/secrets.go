@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -93,6 +94,9 @@ func (a *API) secret(c *call, id string, needs policy.Permission) (projections.S
 	if isNotFound(err) {
 		err = command.ErrSecretUnlisted
 	}
+	if err == nil && events.SecretOf(found.Connection, found.Ref) != found.ID {
+		err = fmt.Errorf("the row of %s is of another secret", found.ID)
+	}
 	if err != nil {
 		return found, err
 	}
@@ -171,7 +175,11 @@ func (a *API) assignSecret(c *call) (reply, error) {
 
 // mayListKeys reports whether the caller may learn the names of a secret's keys: whoever
 // may ask to read it.
-func (a *API) mayListKeys(c *call, connection events.ConnectionID, ref string) (bool, error) {
+func (a *API) mayListKeys(c *call, name events.ConnectionID, ref string) (bool, error) {
+	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(name))
+	if err != nil {
+		return false, err
+	}
 	ask, err := a.askAbout(c, connection, ref)
 	if err != nil {
 		return false, err

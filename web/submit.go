@@ -60,8 +60,8 @@ func (a *API) submit(c *call) (reply, error) {
 		if err := a.allow(c, operation, m, &cmd); err != nil {
 			return reply{}, err
 		}
-		if err := a.mayOpen(c); err != nil {
-			return reply{}, err
+		if a.Circumstances.Open(c.person.ID) >= a.OpenRequests { // as fresh as what was just decided
+			return reply{}, errTooManyOpen
 		}
 		if operation == events.OperationPatch {
 			if cmd.Changes, err = a.propose(c, m, cmd, before, id); err != nil {
@@ -123,15 +123,6 @@ func (a *API) asked(c *call, secret string) (command.Connection, string, error) 
 	}
 	connection, _, err := command.Load[command.Connection](c.ctx(), a.Log, events.ConnectionStream(events.ConnectionID(name)))
 	return connection, ref, err
-}
-
-// mayOpen refuses one open request more than somebody may have.
-func (a *API) mayOpen(c *call) error {
-	open, err := a.Views.OpenOf(c.ctx(), c.person.ID)
-	if err == nil && open >= a.OpenRequests {
-		err = errTooManyOpen
-	}
-	return err
 }
 
 func operationOf(m api.Submit) (events.Operation, error) {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"secretsbridge/circumstances"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -53,8 +54,6 @@ type Views interface {
 	DecidedBy(ctx context.Context, who events.UserID, filter projections.RequestFilter) (projections.Page[projections.Request], error)
 	UsualWait(ctx context.Context, workflow string) (median time.Duration, of int, err error)
 	Openable(ctx context.Context, ids []events.RequestID) ([]projections.Envelope, error)
-	OpenOf(ctx context.Context, requester events.UserID) (int, error)
-	OverdueReviews(ctx context.Context, requester events.UserID, now time.Time) (int, error)
 	History(ctx context.Context, id events.RequestID) ([]projections.AuditEvent, error)
 	Connections(ctx context.Context, filter projections.ConnectionFilter) (projections.Page[projections.Connection], error)
 	Connection(ctx context.Context, name events.ConnectionID) (projections.Connection, error)
@@ -111,6 +110,18 @@ type Rights interface {
 	Governance() *policy.Governance
 
 	Ended(id events.SessionID) bool // of a session, on record
+}
+
+// Circumstances are what is looked at of a request besides rights, as the log tells it. Package
+// circumstances has them.
+type Circumstances interface {
+	// Fresh waits until all counts that the log holds now. Errors: [circumstances.ErrBehind], and
+	// what is wrong with the log.
+	Fresh(ctx context.Context) error
+
+	Secret(ctx context.Context, connection events.ConnectionID, ref string) (circumstances.Secret, error)
+	Open(requester events.UserID) int // requests that have not ended
+	OverdueReviews(requester events.UserID, now time.Time) int
 }
 
 // Sessions are the open sessions. Package store has it.
@@ -211,14 +222,15 @@ type Scans interface {
 
 // Config is what the API works with. Every field is needed but those that say what nil means.
 type Config struct {
-	Log      command.Log
-	Views    Views
-	People   People
-	Sessions Sessions
-	Rights   Rights
-	Marks    Marks
-	Custody  Custody
-	Fleet    Fleet
+	Log           command.Log
+	Views         Views
+	People        People
+	Sessions      Sessions
+	Rights        Rights
+	Circumstances Circumstances
+	Marks         Marks
+	Custody       Custody
+	Fleet         Fleet
 
 	Cosignatures Cosignatures // of agents
 	Inventory    Inventory

@@ -17,7 +17,7 @@ import (
 
 func inventoryOf(w *world) *inventory.Inventory {
 	return inventory.New(inventory.Config{
-		Log: &w.Memory, Feed: &w.Memory, Views: inventorytest.Views{Log: &w.Memory}, Scans: inventorytest.NewScans(),
+		Log: &w.Memory, Feed: &w.Memory, Views: inventorytest.Views{Log: &w.Memory}, Told: &inventorytest.Told{Log: &w.Memory}, Scans: inventorytest.NewScans(),
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 }

@@ -18,6 +18,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"secretsbridge/circumstances"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -303,7 +304,7 @@ func (f *fleet) server(nc *natsgo.Conn, authority *nats.Authority, keep custody.
 	s.worker = worker.New(worker.Config{
 		Log: sleepingLog{log, s.sleeper}, Feed: log, Views: views, Jobs: sleepingJobs{queue{jobs}, s.sleeper}, Custody: custody.New(keep),
 		Inventory: inventory.New(inventory.Config{
-			Log: log, Feed: log, Views: known{views}, Scans: store.Scans{Pool: f.db.App}, Logger: keep.Logger, Now: time.Now,
+			Log: log, Feed: log, Views: known{views}, Told: circumstances.New(log, log), Scans: store.Scans{Pool: f.db.App}, Logger: keep.Logger, Now: time.Now,
 		}),
 		Sessions: ended{store.Sessions{Pool: f.db.App, Rows: vouching}}, Presence: presence, Links: nats.NewCredentials(authority, f.hub, 0), Signer: keep.Signer,
 		Logger: keep.Logger, Now: time.Now, LookEach: time.Minute, Leases: sleepingLeases{leases, s.sleeper}, Positions: positions,

@@ -25,17 +25,18 @@ import (
 // program, and the names of clusters: no name of a person, a secret, a connection or an agent is one,
 // so whoever reads metrics learns nothing that the audit protects (decisions 0109 and 0143).
 type metrics struct {
-	loops    func() []worker.LoopStats
-	log      func(context.Context) (events.Seq, error)                  // its end
-	halted   func() error                                               // what the log is not trusted for any more; nil if it is
-	views    func(context.Context) (events.Seq, error)                  // what they hold
-	agents   func(context.Context) (online, enrolled int, err error)    // by the views
-	clusters func(context.Context) ([]projections.ClusterAgents, error) // likewise
-	rights   func() events.Seq                                          // what the rights in memory hold
-	age      func(context.Context, events.Seq) (time.Duration, error)   // of a commit
-	queued   func(context.Context) (int, error)                         // jobs
-	outbox   func(context.Context) (waiting int, late time.Duration, err error)
-	open     func(context.Context) (watches, requests int, err error) // by the views
+	loops         func() []worker.LoopStats
+	log           func(context.Context) (events.Seq, error)                  // its end
+	halted        func() error                                               // what the log is not trusted for any more; nil if it is
+	views         func(context.Context) (events.Seq, error)                  // what they hold
+	agents        func(context.Context) (online, enrolled int, err error)    // by the views
+	clusters      func(context.Context) ([]projections.ClusterAgents, error) // likewise
+	rights        func() events.Seq                                          // what the rights in memory hold
+	circumstances func() events.Seq                                          // likewise
+	age           func(context.Context, events.Seq) (time.Duration, error)   // of a commit
+	queued        func(context.Context) (int, error)                         // jobs
+	outbox        func(context.Context) (waiting int, late time.Duration, err error)
+	open          func(context.Context) (watches, requests int, err error) // by the views
 
 	witnessed   func(context.Context) (size int64, err error) // the most that any agent vouches for
 	distrusting func() int                                    // agents that take this log for another one
@@ -170,6 +171,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	if up("log", logErr) {
 		gauge(logLast, float64(last))
 		m.collectFollower(ctx, gauge, "rights", m.rights(), last)
+		m.collectFollower(ctx, gauge, "circumstances", m.circumstances(), last)
 		if depth, err := m.queued(ctx); err == nil {
 			gauge(jobsQueued, float64(depth))
 		} else {
@@ -255,7 +257,7 @@ func (st *stack) measures() metrics {
 		clusters: func(ctx context.Context) ([]projections.ClusterAgents, error) {
 			return projections.Agents{Pool: st.pool}.ByCluster(ctx, maxClusters)
 		},
-		rights: st.rights.Position, age: st.age, queued: st.jobs.Depth,
+		rights: st.rights.Position, circumstances: st.circumstances.Position, age: st.age, queued: st.jobs.Depth,
 		figures:   st.figures,
 		witnessed: st.witnesses.largest, distrusting: func() int { return len(st.witnesses.Refusing()) },
 		outbox: func(ctx context.Context) (int, time.Duration, error) {

@@ -123,7 +123,7 @@ func personCommand() *cobra.Command {
 func (st *stack) withRights(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	followed := make(chan error, 1)
-	go func() { followed <- st.followRights(ctx) }()
+	go func() { followed <- st.followInMemory(ctx, "rights", st.rights.Run) }()
 	err := st.settleRights(ctx)
 	if err == nil {
 		err = do(ctx)

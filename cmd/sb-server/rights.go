@@ -14,11 +14,12 @@ import (
 // migration is the actor of what an older installation kept in rows, and facts tell now.
 var migration = events.SystemActor("migration")
 
-// followRights keeps what people may do up to date. What is wrong with the log ends the server;
-// what is wrong with Postgres, which it starts from, is waited out.
-func (st *stack) followRights(ctx context.Context) error {
+// followInMemory keeps up to date what a register folds from the log: what people may do, and what
+// rules look at besides. What is wrong with the log ends the server; what is wrong with Postgres,
+// which rights start from, is waited out.
+func (st *stack) followInMemory(ctx context.Context, what string, run func(context.Context) error) error {
 	for {
-		err := st.rights.Run(ctx)
+		err := run(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -28,7 +29,7 @@ func (st *stack) followRights(ctx context.Context) error {
 		if newer := newerLog(err); newer != nil {
 			return newer
 		}
-		st.log.Warn("rights stand still and are tried again", "err", err)
+		st.log.Warn("a register stands still and is tried again", "part", what, "err", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

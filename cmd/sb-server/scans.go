@@ -30,10 +30,6 @@ type known struct{ views }
 
 func (k known) OpenJobs(ctx context.Context) ([]events.JobID, error) { return k.OpenScans(ctx) }
 
-func (k known) Known(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error) {
-	return projections.Secrets{Pool: k.pool}.Known(ctx, ids)
-}
-
 func (k known) PresentAfter(ctx context.Context, connection events.ConnectionID, after events.SecretID, limit int) ([]inventory.Name, error) {
 	found, err := projections.Secrets{Pool: k.pool}.PresentAfter(ctx, connection, after, limit)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"secretsbridge/accounts"
+	"secretsbridge/circumstances"
 	"secretsbridge/command"
 	"secretsbridge/custody"
 	"secretsbridge/events"
@@ -63,15 +64,16 @@ type stack struct {
 	figures *figures
 	tracer  *otlp.Tracer // nil: nobody traces
 
-	progress  *projections.Progress
-	ledger    *ledger.Keeper
-	witnesses *witnesses
-	custody   *custody.Custody
-	inventory *inventory.Inventory
-	gateway   *gateway.Gateway
-	worker    *worker.Worker
-	rights    *rights.Register
-	accounts  *accounts.Accounts
+	progress      *projections.Progress
+	ledger        *ledger.Keeper
+	witnesses     *witnesses
+	custody       *custody.Custody
+	inventory     *inventory.Inventory
+	gateway       *gateway.Gateway
+	worker        *worker.Worker
+	rights        *rights.Register
+	circumstances *circumstances.Register
+	accounts      *accounts.Accounts
 
 	integrations *integrations.Integrations
 	argocd       *argocd.Reader // nil unless rollouts are watched
@@ -265,8 +267,9 @@ func (st *stack) assemble() {
 	})
 	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}
+	st.circumstances = circumstances.New(st.facts, st.store)
 	st.inventory = inventory.New(inventory.Config{
-		Log: st.facts, Feed: st.store, Views: known{views}, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
+		Log: st.facts, Feed: st.store, Views: known{views}, Told: st.circumstances, Scans: store.Scans{Pool: st.pool}, Logger: st.log, Now: time.Now,
 	})
 	st.integrations = &integrations.Integrations{
 		Log: st.facts, Store: store.IntegrationSecrets{Pool: st.pool}, Keys: st.keyManager(), Now: time.Now,
@@ -326,7 +329,8 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	}
 	group.Go(func() error { return st.progress.Run(ctx) })
 	group.Go(func() error { return st.guarded(st.fold(ctx)) })
-	group.Go(func() error { return st.guarded(st.followRights(ctx)) })
+	group.Go(func() error { return st.guarded(st.followInMemory(ctx, "rights", st.rights.Run)) })
+	group.Go(func() error { return st.guarded(st.followInMemory(ctx, "circumstances", st.circumstances.Run)) })
 	group.Go(func() error { return followContacts(ctx, st.caches, st.contacts) })
 	group.Go(func() error { erase.Run(ctx); return nil })
 	group.Go(func() error {

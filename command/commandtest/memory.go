@@ -48,6 +48,9 @@ func (m *Memory) Load(ctx context.Context, stream events.Stream) ([]events.Recor
 			history = append(history, c)
 		}
 	}
+	if err := command.Chained(history, 0); err != nil {
+		return nil, err
+	}
 	return history, nil
 }
 

@@ -55,17 +55,6 @@ func (v Views) Present(ctx context.Context) map[events.SecretID]events.SecretMet
 	return there
 }
 
-// Known implements [inventory.Views].
-func (v Views) Known(ctx context.Context, ids []events.SecretID) (map[events.SecretID]events.SecretMetadata, error) {
-	known := map[events.SecretID]events.SecretMetadata{}
-	for id, s := range v.Present(ctx) {
-		if slices.Contains(ids, id) {
-			known[id] = s
-		}
-	}
-	return known, nil
-}
-
 // PresentAfter implements [inventory.Views].
 func (v Views) PresentAfter(ctx context.Context, connection events.ConnectionID, after events.SecretID, limit int) ([]inventory.Name, error) {
 	var names []inventory.Name

@@ -1,10 +1,9 @@
-package nats
+package command
 
 import (
 	"fmt"
 	"slices"
 
-	"secretsbridge/command"
 	"secretsbridge/events"
 )
 
@@ -12,11 +11,11 @@ import (
 // commands is made for more.
 const scanned = 4
 
-// chained checks that a history hangs together from its commit number fresh on, those before
+// Chained checks that a history hangs together from its commit number fresh on, those before
 // being checked: a commit that was to follow another stands next behind it, and no command
-// decided twice. The error is [command.LogReplayed], or [command.LogDamaged] where a commit that
+// decided twice. The error is [LogReplayed], or [LogDamaged] where a commit that
 // another was to follow is not there.
-func chained(history []events.Recorded, fresh int) error {
+func Chained(history []events.Recorded, fresh int) error {
 	var taken map[events.CommandID]events.Seq
 	if len(history)-fresh > scanned {
 		taken = make(map[events.CommandID]events.Seq, len(history))
@@ -30,10 +29,10 @@ func chained(history []events.Recorded, fresh int) error {
 			before = history[i-1].Seq
 		}
 		if c.After != events.AnySeq && c.After > before {
-			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d, which is missing", command.LogDamaged, c.Seq, c.Stream, before, c.After)
+			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d, which is missing", LogDamaged, c.Seq, c.Stream, before, c.After)
 		}
 		if c.After != events.AnySeq && c.After < before {
-			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d", command.LogReplayed, c.Seq, c.Stream, before, c.After)
+			return fmt.Errorf("%w: commit %d of %s stands behind %d and was written to stand behind %d", LogReplayed, c.Seq, c.Stream, before, c.After)
 		}
 		id := c.Events[0].Command
 		first, twice := taken[id]
@@ -43,7 +42,7 @@ func chained(history []events.Recorded, fresh int) error {
 			first, twice = history[at].Seq, true
 		}
 		if twice {
-			return fmt.Errorf("%w: commits %d and %d of %s are both of command %s", command.LogReplayed, first, c.Seq, c.Stream, id)
+			return fmt.Errorf("%w: commits %d and %d of %s are both of command %s", LogReplayed, first, c.Seq, c.Stream, id)
 		}
 	}
 	return nil
