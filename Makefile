@@ -227,6 +227,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	echo "== approve to ready (beyond-ms, aim 15), idle agent (MB-resident, aim 40)," && \
 	echo "== 100,000 requests that end at one moment (stored-s and seen-s, aim 60; ratio to bare batches)," && \
 	echo "== decisions by 1,000 rules (µs/decision, aim 50), permissions by 10,000 grants (µs/check, aim 5)," && \
+	echo "== a million secrets in memory for rules (secrets/s, B/secret, ratio to decoding), and one of them (ns/op)," && \
 	echo "== sign-ins (sign-ins/s, ms and MiB each)," && \
 	echo "== approve to patched (beyond-ms), 1,000 patches of one secret (patches/s; lost, aim 0)," && \
 	echo "== 1,000 applications of Argo CD looked at (s/period, aim 15; ratio to the same GETs unread)," && \
@@ -239,6 +240,7 @@ bench: deps ## measure in about fifteen minutes; "ratio" compares with a raw bas
 	$(GO) test -run '^$$' -bench 'Refold|Rebuild|Inventory' -benchtime 1x -timeout 30m ./projections && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.2s ./seal ./kms/... && \
 	$(GO) test -run '^$$' -bench . -benchtime 0.5s -count 3 ./policy && \
+	$(GO) test -run '^$$' -bench . -benchtime 300x -count 3 ./circumstances && \
 	$(GO) test -run '^$$' -bench Expire -benchtime 1x -count 3 -timeout 30m ./test/ends && \
 	$(GO) test -run '^$$' -bench ApproveToReady -benchtime 300x -count 3 -timeout 30m ./test/e2e && \
 	$(GO) test -run '^$$' -bench Restore -benchtime 1x -timeout 30m ./cmd/sb-server && \

@@ -58,11 +58,12 @@ func measured() metrics {
 		clusters: func(context.Context) ([]projections.ClusterAgents, error) {
 			return []projections.ClusterAgents{{Cluster: "here", Online: 3, Enrolled: 4}, {Cluster: "there", Enrolled: 1}}, nil
 		},
-		rights:  func() events.Seq { return 42 },
-		age:     func(context.Context, events.Seq) (time.Duration, error) { return 1500 * time.Millisecond, nil },
-		queued:  func(context.Context) (int, error) { return 7, nil },
-		logger:  slog.New(slog.DiscardHandler),
-		figures: newFigures(),
+		rights:        func() events.Seq { return 42 },
+		circumstances: func() events.Seq { return 42 },
+		age:           func(context.Context, events.Seq) (time.Duration, error) { return 1500 * time.Millisecond, nil },
+		queued:        func(context.Context) (int, error) { return 7, nil },
+		logger:        slog.New(slog.DiscardHandler),
+		figures:       newFigures(),
 	}
 }
 
@@ -91,8 +92,8 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_cluster_agents{cluster="there",state="offline"} 1`, `sb_cluster_agents{cluster="there",state="online"} 0`,
 		`sb_compared_differences{look="all"} 2`, `sb_compared_timestamp_seconds{look="all"} 1.8e+09`,
 		`sb_distrusting_agents 1`,
-		`sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
-		`sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
+		`sb_follower_lag_commits{follower="circumstances"} 0`, `sb_follower_lag_commits{follower="rights"} 0`, `sb_follower_lag_commits{follower="views"} 2`,
+		`sb_follower_lag_seconds{follower="circumstances"} 0`, `sb_follower_lag_seconds{follower="rights"} 0`, `sb_follower_lag_seconds{follower="views"} 1.5`,
 		`sb_jobs_queued 7`,
 		`sb_log_alarm{name="log_damaged"} 0`, `sb_log_alarm{name="log_foreign_fact"} 0`, `sb_log_alarm{name="log_forked"} 0`,
 		`sb_log_alarm{name="log_reconfigured"} 0`, `sb_log_alarm{name="log_recreated"} 0`, `sb_log_alarm{name="log_replayed_fact"} 0`,

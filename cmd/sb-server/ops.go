@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"secretsbridge/events"
 )
 
 // opsTimeout bounds one look at whether the server can work.
@@ -41,7 +43,7 @@ func (st *stack) serveOps(ctx context.Context) error {
 }
 
 // ready reports what keeps this server from working: Postgres, the log, its settings or
-// its store, or views that do not follow.
+// its store, or views and registers that do not follow.
 func (st *stack) ready(ctx context.Context) error {
 	if st.draining.Load() {
 		return errDraining
@@ -56,5 +58,10 @@ func (st *stack) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return st.progress.WaitFor(ctx, last)
+	for _, wait := range []func(context.Context, events.Seq) error{st.progress.WaitFor, st.rights.WaitFor, st.circumstances.WaitFor} {
+		if err := wait(ctx, last); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -126,5 +126,6 @@ var cases = []struct {
 		sb_agent_reports_refused_total{instance="a"} 0x4 1x120`, 4, 10, 70, `{}`, nil},
 	{"SecretsBridgeRightsBehind", `
 		sb_follower_lag_seconds{follower="rights",instance="a"} 0x4 60x9 0x20
+		sb_follower_lag_seconds{follower="circumstances",instance="a"} 0x34 60x5
 		sb_follower_lag_seconds{follower="views",instance="a"} 90x60`, 5, 7, 18, `{instance="a"}`, nil},
 }
