@@ -2,7 +2,7 @@
 // starts one sb-server on this machine, a fleet of real agents in this process, and takes real
 // requests and scans through them over the real API and the real links.
 //
-//	go run ./test/scale [-size small|full] [-agents N] [-for DURATION] [-json FILE]
+//	go run ./test/scale [-size small|full] [-only STEP,...] [-agents N] [-for DURATION] [-json FILE]
 //
 // It prints a table, and writes the same figures as JSON. Everything shares this machine: the
 // fleet and the callers use processor time that a server of its own would have.
@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,14 +32,16 @@ type plan struct {
 	stores   int   // that are scanned
 	secrets  []int // of all stores together
 	requests []int // whole lives, by as many callers as were best
+	history  []int // requests that no agent has a part in
 	idle     time.Duration
+	repeat   int // of callers: the median is reported
 	bound    time.Duration
 }
 
 var plans = map[string]plan{
-	"small": {agents: []int{10, 50}, together: []int{1, 8}, stores: 5, secrets: []int{1_000, 5_000}, requests: []int{600}, idle: 3 * time.Second, bound: 10 * time.Minute},
+	"small": {agents: []int{10, 50}, together: []int{1, 8}, repeat: 1, stores: 5, secrets: []int{1_000, 5_000}, requests: []int{600}, history: []int{500}, idle: 3 * time.Second, bound: 10 * time.Minute},
 	"full": {
-		agents: []int{100, 300, 1_000, 3_000, 10_000}, together: []int{1, 4, 16, 64},
+		agents: []int{100, 300, 1_000, 3_000, 10_000}, together: []int{1, 2, 4, 8, 16}, repeat: 3, history: []int{1_000, 10_000, 100_000},
 		stores: 20, secrets: []int{10_000, 100_000, 1_000_000}, requests: []int{10_000, 30_000, 100_000}, idle: 20 * time.Second, bound: 45 * time.Minute,
 	},
 }
@@ -50,6 +53,7 @@ type report struct {
 	Together []livesFigure   `json:"together"`
 	Requests []livesFigure   `json:"requests"`
 	Secrets  []secretsFigure `json:"secrets"`
+	History  []historyFigure `json:"history"`
 	CutShort []string        `json:"cut_short"` // what the time did not suffice for
 	Repeated int64           `json:"repeated"`  // calls that were made again, because no answer came or 503
 }
@@ -66,7 +70,13 @@ func main() {
 	into := flag.String("json", "", "file that the figures are written to")
 	keep := flag.String("agents", "", "most agents, where memory is short; empty: those of the size")
 	bound := flag.Duration("for", 0, "what it may take, where that is not the size's own; what does not fit is left out and named")
+	chosen := flag.String("only", "", "steps to take, with commas between them: agents, callers, secrets, requests, history; empty: all")
 	flag.Parse()
+	only, err := namesOf(*chosen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		os.Exit(2)
+	}
 	p, ok := plans[*size]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "scale: size %q: write small or full\n", *size)
@@ -87,7 +97,7 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, p.bound)
 	defer cancel()
-	r, err := measure(ctx, p)
+	r, err := measure(ctx, p, only)
 	fmt.Print(r)
 	if *into != "" {
 		raw, encoding := json.MarshalIndent(r, "", "  ")
@@ -105,6 +115,24 @@ func main() {
 	}
 }
 
+// namesOf are the steps that were chosen.
+func namesOf(list string) (only []string, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		known := false
+		for _, step := range steps {
+			known = known || step.name == name
+		}
+		if !known {
+			return nil, fmt.Errorf("there is no step %q: choose of agents, callers, secrets, requests and history", name)
+		}
+		only = append(only, name)
+	}
+	return only, nil
+}
+
 func below(all []int, most int) (kept []int) {
 	for _, n := range all {
 		if n < most {
@@ -114,7 +142,17 @@ func below(all []int, most int) (kept []int) {
 	return kept
 }
 
-func measure(ctx context.Context, p plan) (*report, error) {
+// steps come in this order.
+var steps = []struct {
+	name  string
+	share float64 // of the whole time that it may use, where all are taken
+	take  func(*report, context.Context, plan, *server, *fleet) error
+}{
+	{"agents", 0.35, (*report).growFleet}, {"callers", 0.15, (*report).callTogether}, {"secrets", 0.25, (*report).fillInventory},
+	{"requests", 0.15, (*report).growHistory}, {"history", 1, (*report).growRecord}, // which stops the server, so it is the last
+}
+
+func measure(ctx context.Context, p plan, only []string) (*report, error) {
 	r := &report{Machine: thisMachine()}
 	dir, err := os.MkdirTemp("", "sb-scale-")
 	if err != nil {
@@ -145,12 +183,22 @@ func measure(ctx context.Context, p plan) (*report, error) {
 	f := &fleet{server: s, ctx: working}
 	defer f.wait.Wait()
 	defer rest()
-	for _, step := range []struct {
-		share float64 // of the whole time that it may use
-		take  func(context.Context, plan, *server, *fleet) error
-	}{{0.45, r.growFleet}, {0.1, r.callTogether}, {0.25, r.fillInventory}, {1, r.growHistory}} {
-		within, cancel := context.WithTimeout(ctx, time.Duration(step.share*float64(p.bound)))
-		err = step.take(within, p, s, f)
+	if len(only) > 0 && !slices.Contains(only, "agents") { // the others need some
+		if _, err := f.grow(ctx, p.agents[0]); err != nil {
+			return r, err
+		}
+	}
+	for _, step := range steps {
+		share := step.share
+		switch {
+		case len(only) == 0:
+		case !slices.Contains(only, step.name):
+			continue
+		default:
+			share = 1
+		}
+		within, cancel := context.WithTimeout(ctx, time.Duration(share*float64(p.bound)))
+		err = step.take(r, within, p, s, f)
 		cancel()
 		if err != nil {
 			return r, err

@@ -31,7 +31,8 @@ const password = "demo-password-of-the-scale"
 
 // server is one sb-server with a private Postgres and embedded NATS, in a folder of its own.
 type server struct {
-	dir  string
+	dir, bin, log string
+
 	cmd  *exec.Cmd
 	url  string
 	ops  string
@@ -51,14 +52,19 @@ func startServer(bin, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.ops = ops.Addr().String()
+	s.ops, s.bin, s.log = ops.Addr().String(), filepath.Join(bin, "sb-server"), filepath.Join(dir, "server.log")
 	_ = ops.Close()
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	return s, s.start()
+}
+
+// start starts it, or starts it again after stop.
+func (s *server) start() error {
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(filepath.Join(bin, "sb-server"), "dev")
+	s.cmd = exec.Command(s.bin, "dev")
 	s.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "SB_DATA_DIR=" + s.dir, "SB_HTTP_ADDR=127.0.0.1:0", "SB_OPS_ADDR=" + s.ops,
 		"SB_DEMO_PASSWORD=" + password, "SB_LOG_LEVEL=WARN", "SB_TRUSTED_PROXIES=127.0.0.1", "SB_OPEN_REQUESTS=10000", "SB_CALLS_PER_PERSON=100000", "SB_CALLS_PER_ADDRESS=1000000",
@@ -66,10 +72,10 @@ func startServer(bin, dir string) (*server, error) {
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	url := make(chan string, 1)
 	go func() {
@@ -84,16 +90,16 @@ func startServer(bin, dir string) (*server, error) {
 	case s.url = <-url:
 	case <-time.After(2 * time.Minute):
 		s.stop()
-		return nil, fmt.Errorf("the server does not start; see %s", log.Name())
+		return fmt.Errorf("the server does not start; see %s", log.Name())
 	}
 	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 64}}
-	return s, nil
+	return nil
 }
 
 func (s *server) stop() {
@@ -110,20 +116,26 @@ func (s *server) stop() {
 
 // call is one call as one of the demo people; an answer that is no success is an error.
 func (s *server) call(who, method, path string, body, into any) error {
-	s.mu.Lock()
-	token := s.tokens[who]
-	s.mu.Unlock()
-	if token == "" {
-		var opened api.Session
-		if err := s.send("", "", "POST", "/sessions", api.SignIn{Email: who + "@demo.local", Password: password}, &opened); err != nil {
-			return err
-		}
-		token = opened.Token
-		s.mu.Lock()
-		s.tokens[who] = token
-		s.mu.Unlock()
+	token, err := s.token(who)
+	if err != nil {
+		return err
 	}
 	return s.send("", token, method, path, body, into)
+}
+
+// token is that of somebody's only session.
+func (s *server) token(who string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token := s.tokens[who]; token != "" {
+		return token, nil
+	}
+	var opened api.Session
+	if err := s.send("", "", "POST", "/sessions", api.SignIn{Email: who + "@demo.local", Password: password}, &opened); err != nil {
+		return "", err
+	}
+	s.tokens[who] = opened.Token
+	return opened.Token, nil
 }
 
 // callPatience is for how long a call is repeated that was not answered, or 503.
