@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +60,11 @@ const clockSetting = "FAULT_CLOCK"
 // outside of a process can change for that process alone.
 func clocked(t *testing.T) (bin string) {
 	t.Helper()
-	source := filepath.Join(runtime.GOROOT(), "src", "time")
+	root, err := output(t, time.Minute, "go", "env", "GOROOT")
+	if err != nil {
+		t.Fatalf("go env: %v: %s", err, root)
+	}
+	source := filepath.Join(strings.TrimSpace(root), "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
 	if err != nil {
 		t.Fatal(err)
