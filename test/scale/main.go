@@ -28,6 +28,7 @@ import (
 type plan struct {
 	// Steps come in this order. The last one takes what time is left.
 	agents   []int // linked at the same time
+	real     int   // of them have a NATS server inside, as agents have; the links of the others are modelled
 	together []int // callers at the same time
 	stores   int   // that are scanned
 	secrets  []int // of all stores together
@@ -39,9 +40,9 @@ type plan struct {
 }
 
 var plans = map[string]plan{
-	"small": {agents: []int{10, 50}, together: []int{1, 8}, repeat: 1, stores: 5, secrets: []int{1_000, 5_000}, requests: []int{600}, history: []int{500}, idle: 3 * time.Second, bound: 10 * time.Minute},
+	"small": {agents: []int{10, 50}, real: 40, together: []int{1, 8}, repeat: 1, stores: 5, secrets: []int{1_000, 5_000}, requests: []int{600}, history: []int{500}, idle: 3 * time.Second, bound: 10 * time.Minute},
 	"full": {
-		agents: []int{100, 300, 1_000, 3_000, 10_000}, together: []int{1, 2, 4, 8, 16}, repeat: 3, history: []int{1_000, 10_000, 100_000},
+		agents: []int{100, 300, 1_000, 3_000, 10_000}, real: 300, together: []int{1, 2, 4, 8, 16}, repeat: 3, history: []int{1_000, 10_000, 100_000},
 		stores: 20, secrets: []int{10_000, 100_000, 1_000_000}, requests: []int{10_000, 30_000, 100_000}, idle: 20 * time.Second, bound: 45 * time.Minute,
 	},
 }
@@ -69,6 +70,7 @@ func main() {
 	size := flag.String("size", "full", "small or full")
 	into := flag.String("json", "", "file that the figures are written to")
 	keep := flag.String("agents", "", "most agents, where memory is short; empty: those of the size")
+	real := flag.Int("real", 0, "agents whose links are real and not modelled, where they are not to be those of the size")
 	bound := flag.Duration("for", 0, "what it may take, where that is not the size's own; what does not fit is left out and named")
 	chosen := flag.String("only", "", "steps to take, with commas between them: agents, callers, secrets, requests, history; empty: all")
 	flag.Parse()
@@ -89,6 +91,9 @@ func main() {
 			os.Exit(2)
 		}
 		p.agents = append(below(p.agents, most), most)
+	}
+	if *real > 0 {
+		p.real = *real
 	}
 	if *bound > 0 {
 		p.bound = *bound
@@ -180,7 +185,7 @@ func measure(ctx context.Context, p plan, only []string) (*report, error) {
 		}
 	}()
 	working, rest := context.WithCancel(context.WithoutCancel(ctx))
-	f := &fleet{server: s, ctx: working}
+	f := &fleet{server: s, ctx: working, real: p.real}
 	defer f.wait.Wait()
 	defer rest()
 	if len(only) > 0 && !slices.Contains(only, "agents") { // the others need some

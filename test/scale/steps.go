@@ -20,6 +20,7 @@ import (
 // agentsFigure is a server with so many agents that have nothing to do.
 type agentsFigure struct {
 	Agents     int     `json:"agents"`
+	Modelled   int     `json:"modelled"`     // of them
 	GrowthS    float64 `json:"growth_s"`     // since the figure before: to invite, enrol and link
 	ServerMB   int64   `json:"server_mb"`    // resident
 	KBPerAgent int64   `json:"kb_per_agent"` // of the server, beyond that without agents
@@ -48,7 +49,7 @@ func (r *report) growFleet(ctx context.Context, p plan, s *server, f *fleet) err
 			n, ctx = have, context.WithoutCancel(ctx) // what there is, is measured
 		}
 		debug.FreeOSMemory()
-		figure := agentsFigure{Agents: n, GrowthS: took.Seconds()}
+		figure := agentsFigure{Agents: n, Modelled: max(0, n-f.real), GrowthS: took.Seconds()}
 		before, began := self().CPU, time.Now()
 		figure.Server, figure.Postgres = s.idle(ctx, p.idle)
 		figure.Fleet = (self().CPU - before).Seconds() / time.Since(began).Seconds()
@@ -387,9 +388,9 @@ func (r *report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cores, %d MB, %s; load before the run %s; server, Postgres, agents and callers share them\n", r.Machine.Cores, r.Machine.Memory, r.Machine.Go, r.Machine.Load)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nagents\tgrown in s\tserver MB\tKB/agent\tfleet KB/agent\tserver cores\tPostgres cores\tfleet cores\tonline\tready p50 ms\t")
+	fmt.Fprintln(w, "\nagents\tmodelled\tgrown in s\tserver MB\tKB/agent\tfleet KB/agent\tserver cores\tPostgres cores\tfleet cores\tonline\tready p50 ms\t")
 	for _, f := range r.Agents {
-		fmt.Fprintf(w, "%d\t%.0f\t%d\t%d\t%d\t%.3f\t%.3f\t%.2f\t%d\t%.0f\t\n", f.Agents, f.GrowthS, f.ServerMB, f.KBPerAgent, f.FleetKB, f.Server, f.Postgres, f.Fleet, f.Online, f.P50ms)
+		fmt.Fprintf(w, "%d\t%d\t%.0f\t%d\t%d\t%d\t%.3f\t%.3f\t%.2f\t%d\t%.0f\t\n", f.Agents, f.Modelled, f.GrowthS, f.ServerMB, f.KBPerAgent, f.FleetKB, f.Server, f.Postgres, f.Fleet, f.Online, f.P50ms)
 	}
 	for _, part := range []struct {
 		what string
