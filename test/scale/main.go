@@ -37,6 +37,7 @@ type plan struct {
 	idle     time.Duration
 	repeat   int // of callers: the median is reported
 	bound    time.Duration
+	bin      string // folder of sb-server and sb-agent; "": they are built
 }
 
 var plans = map[string]plan{
@@ -71,6 +72,7 @@ func main() {
 	into := flag.String("json", "", "file that the figures are written to")
 	keep := flag.String("agents", "", "most agents, where memory is short; empty: those of the size")
 	real := flag.Int("real", 0, "agents whose links are real and not modelled, where they are not to be those of the size")
+	bin := flag.String("bin", "", "folder with sb-server and sb-agent; empty: they are built")
 	bound := flag.Duration("for", 0, "what it may take, where that is not the size's own; what does not fit is left out and named")
 	chosen := flag.String("only", "", "steps to take, with commas between them: agents, callers, secrets, requests, history; empty: all")
 	flag.Parse()
@@ -95,6 +97,7 @@ func main() {
 	if *real > 0 {
 		p.real = *real
 	}
+	p.bin = *bin
 	if *bound > 0 {
 		p.bound = *bound
 	}
@@ -167,12 +170,16 @@ func measure(ctx context.Context, p plan, only []string) (*report, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // the user postgres passes through
 		return r, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-o", dir+"/", "secretsbridge/cmd/sb-server", "secretsbridge/cmd/sb-agent")
-	build.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret")
-	if out, err := build.CombinedOutput(); err != nil {
-		return r, fmt.Errorf("build: %w: %s", err, out)
+	bin := p.bin
+	if bin == "" {
+		bin = dir
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-o", dir+"/", "secretsbridge/cmd/sb-server", "secretsbridge/cmd/sb-agent")
+		build.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret")
+		if out, err := build.CombinedOutput(); err != nil {
+			return r, fmt.Errorf("build: %w: %s", err, out)
+		}
 	}
-	s, err := startServer(dir, dir)
+	s, err := startServer(bin, dir)
 	if err != nil {
 		return r, err
 	}

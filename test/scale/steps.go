@@ -302,6 +302,11 @@ type secretsFigure struct {
 
 func (r *report) fillInventory(ctx context.Context, p plan, s *server, f *fleet) error {
 	stores := min(p.stores, len(f.links))
+	for n := range stores {
+		if err := s.connect(n); err != nil {
+			return err
+		}
+	}
 	before := 0
 	for _, n := range p.secrets {
 		if r.out(ctx, "%d secrets", n) {
