@@ -171,8 +171,9 @@ func requests(c caller) (map[string]int, error) {
 	}
 }
 
-// askPatience is how long a question to a server that has just come back may take.
-const askPatience = 30 * time.Second
+// askPatience is how long a question may take: to a server that has just come back, or, after its clock was ahead, until a
+// window of a minute lets people in again.
+const askPatience = 90 * time.Second
 
 // ask reads something as the admin, and repeats that until it is answered.
 func ask(c caller, path string, into any) int {

@@ -27,13 +27,22 @@ import (
 // modelled is a link without the NATS server that an agent has inside it: it speaks the protocol of leaf nodes
 // itself, over TLS, with the account and the credentials of its agent. For the server there is
 // no difference; the machine of the fleet holds ten times as many. Its agent is a real one, with all duties but
-// jobs: whoever gives it one has asked the wrong agent.
+// jobs: whoever gives it one has asked the wrong agent. A link that is lost comes back, as real ones do.
 type modelled struct {
-	account string
-	conn    net.Conn
-	inbox   string
-	next    atomic.Int64
-	ended   chan struct{} // closed when the link is lost
+	config leaf.Config
+	done   chan struct{} // closed by Close
+	close  sync.Once
+
+	mu  sync.Mutex
+	now *linked
+}
+
+// linked is a link from its greeting to its loss.
+type linked struct {
+	conn  net.Conn
+	inbox string
+	next  atomic.Int64
+	ended chan struct{} // closed when it is lost
 
 	write sync.Mutex // lines of conn
 
@@ -50,10 +59,60 @@ type answer struct {
 const (
 	modelledCall = 20 * time.Second
 	modelledPull = 10 * time.Second
+	modelledBack = time.Second // until a lost link is tried again
 )
 
-// dialModelled links with the first of the URLs.
+// dialModelled links, and keeps the link until Close.
 func dialModelled(c leaf.Config) (*modelled, error) {
+	first, err := dial(c)
+	if err != nil {
+		return nil, err
+	}
+	m := &modelled{config: c, done: make(chan struct{}), now: first}
+	go m.keep()
+	return m, nil
+}
+
+// keep brings a link back that is lost.
+func (m *modelled) keep() {
+	for {
+		select {
+		case <-m.done:
+			return
+		case <-m.session().ended:
+		}
+		select {
+		case <-m.done:
+			return
+		case <-time.After(modelledBack):
+		}
+		again, err := dial(m.config)
+		if err != nil {
+			continue // the session of now has ended, so it is tried again
+		}
+		m.mu.Lock()
+		m.now = again
+		m.mu.Unlock()
+	}
+}
+
+func (m *modelled) session() *linked {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// Connected reports whether the link stands.
+func (m *modelled) Connected() bool { return m.session().stands() }
+
+// Close ends the link.
+func (m *modelled) Close() {
+	m.close.Do(func() { close(m.done) })
+	_ = m.session().conn.Close()
+}
+
+// dial links with the first of the URLs.
+func dial(c leaf.Config) (*linked, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(c.CA) {
 		return nil, errors.New("the CA holds no certificate")
@@ -62,7 +121,7 @@ func dialModelled(c leaf.Config) (*modelled, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &modelled{account: c.Account, conn: conn, inbox: "_INBOX." + rand.Text() + ".", ended: make(chan struct{}), waiting: map[string]chan answer{}}
+	m := &linked{conn: conn, inbox: "_INBOX." + rand.Text() + ".", ended: make(chan struct{}), waiting: map[string]chan answer{}}
 	r := bufio.NewReaderSize(conn, 1<<10)
 	line, err := r.ReadString('\n')
 	if err != nil {
@@ -90,15 +149,14 @@ func dialModelled(c leaf.Config) (*modelled, error) {
 	return m, nil
 }
 
-func (m *modelled) say(format string, v ...any) error {
+func (m *linked) say(format string, v ...any) error {
 	m.write.Lock()
 	defer m.write.Unlock()
 	_, err := fmt.Fprintf(m.conn, format, v...)
 	return err
 }
 
-// Connected reports whether the link stands.
-func (m *modelled) Connected() bool {
+func (m *linked) stands() bool {
 	select {
 	case <-m.ended:
 		return false
@@ -107,12 +165,10 @@ func (m *modelled) Connected() bool {
 	}
 }
 
-// Close ends the link.
-func (m *modelled) Close() { _ = m.conn.Close() }
-
 // listen takes what comes to whoever waits for it, until the link ends.
-func (m *modelled) listen(r *bufio.Reader) {
+func (m *linked) listen(r *bufio.Reader) {
 	defer close(m.ended)
+	defer m.conn.Close()
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -165,7 +221,7 @@ func readAnswer(r io.Reader, args []string) (got answer, err error) {
 }
 
 // ask sends a message and waits for one answer.
-func (m *modelled) ask(ctx context.Context, to string, data []byte, limit time.Duration) (answer, error) {
+func (m *linked) ask(ctx context.Context, to string, data []byte, limit time.Duration) (answer, error) {
 	inbox, wait := m.inbox+strconv.FormatInt(m.next.Add(1), 36), make(chan answer, 1)
 	m.mu.Lock()
 	m.waiting[inbox] = wait
@@ -194,7 +250,7 @@ func (m *modelled) ask(ctx context.Context, to string, data []byte, limit time.D
 
 // Call implements [agent.Link].
 func (m *modelled) Call(ctx context.Context, service events.Service, request []byte) ([]byte, error) {
-	got, err := m.ask(ctx, subject.Service(m.account, service), request, modelledCall)
+	got, err := m.session().ask(ctx, subject.Service(m.config.Account, service), request, modelledCall)
 	switch {
 	case err != nil:
 		return nil, err
@@ -208,15 +264,13 @@ func (m *modelled) Call(ctx context.Context, service events.Service, request []b
 func (m *modelled) Next(ctx context.Context) (agent.Delivery, error) {
 	request := fmt.Appendf(nil, `{"batch":1,"expires":%d}`, modelledPull)
 	for {
-		got, err := m.ask(ctx, subject.LocalPull, request, modelledPull+3*time.Second)
+		got, err := m.session().ask(ctx, subject.LocalPull, request, modelledPull+3*time.Second)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case !m.Connected():
-			return nil, errors.New("a modelled link is lost")
 		case err == nil && got.status == "":
 			return nil, errors.New("a modelled agent was given a job")
-		case err == nil && !strings.HasPrefix(got.status, "40"): // nobody is there yet
+		case err != nil, !strings.HasPrefix(got.status, "40"): // the link is lost, or nobody is there yet
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
