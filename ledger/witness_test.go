@@ -257,11 +257,11 @@ func TestAQuorumThatSawAnotherHistoryStopsTheServer(t *testing.T) {
 }
 
 // lies are what a witness may answer to any checkpoint, without a signature, to stop the server.
-var lies = map[string]func(*rig, []byte) *http.Response{
-	"says that it saw more":         func(*rig, []byte) *http.Response { return answer(http.StatusConflict, "999999\n") },
-	"takes no proof":                func(*rig, []byte) *http.Response { return answer(http.StatusUnprocessableEntity, "") },
-	"saw another tree of this size": func(r *rig, _ []byte) *http.Response { return answer(http.StatusConflict, "9\n") },
-	"says that it saw more each time": func(_ *rig, body []byte) *http.Response {
+var lies = map[string]func() *http.Response{
+	"says that it saw more":         func() *http.Response { return answer(http.StatusConflict, "999999\n") },
+	"takes no proof":                func() *http.Response { return answer(http.StatusUnprocessableEntity, "") },
+	"saw another tree of this size": func() *http.Response { return answer(http.StatusConflict, "9\n") },
+	"says that it saw more each time": func() *http.Response {
 		return answer(http.StatusConflict, fmt.Sprintf("%d\n", 1_000_000+time.Now().Unix()))
 	},
 }
@@ -282,12 +282,8 @@ func TestAWitnessThatLiesStopsNothing(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					r := newRig(t)
 					one, two := newWitness(t, r, "one"), newWitness(t, r, "two")
-					says := func(req http.Request) *http.Response {
-						body, _ := io.ReadAll(req.Body)
-						return lie(r, body)
-					}
 					for _, w := range []*witness{one, two}[:c.liars] {
-						w.says(says)
+						w.says(func(http.Request) *http.Response { return lie() })
 					}
 					witnesses := map[string]*witness{"one.example": one, "two.example": two}
 					r.fill(9)
