@@ -165,12 +165,14 @@ licences: ## write docs/reference/licences.md again; fails at a kind of licence 
 reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (two cold builds)
 	deploy/reproducible.sh "$(VERSION)" "$(REVISION)" "$(CREATED)"
 
-vulnerabilities: ## ask the Go team's database which known holes can be reached from here (needs vuln.go.dev)
-	cd deploy/supply && $(GO) build -o ../../.cache/govulncheck golang.org/x/vuln/cmd/govulncheck
-	.cache/govulncheck -tags grpcnotrace ./cmd/...
+# VULNDB is where the database is, or "module": what Go's module proxy has of it.
+VULNDB ?= https://vuln.go.dev
+
+vulnerabilities: ## ask the Go team's database which known holes can be reached from here (VULNDB=module: without vuln.go.dev)
+	deploy/vulnerabilities.sh "$(VULNDB)"
 
 verify: ## check that modules are what go.sum says, in every go.mod here
-	@for file in $$(git ls-files '*go.mod'); do echo "$$file" && (cd $$(dirname $$file) && $(GO) mod verify) || exit 1; done
+	deploy/verify.sh
 
 # FAULTS_MOST bounds the trials of each line, FAULTS_SEED tries a run again, FAULTS_TABLE is a file for the table.
 faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about an hour)
