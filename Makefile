@@ -162,7 +162,7 @@ sbom: binaries ## list what the programs link and the application bundles, as Cy
 licences: ## write docs/reference/licences.md again; fails at a kind of licence that nobody agreed to
 	cd deploy/supply && $(GO) run ./licences
 
-reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (two cold builds)
+reproducible: ## build everything twice, in two folders, once from an empty cache, and compare (one cold build)
 	deploy/reproducible.sh "$(VERSION)" "$(REVISION)" "$(CREATED)"
 
 # VULNDB is where the database is, or "module": what Go's module proxy has of it.

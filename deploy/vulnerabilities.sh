@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 database=$1
 if [ "$database" = module ]; then
-	read -r dir version <<<"$(cd "$(mktemp -d)" && go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"\(Dir\|Version\)": "\(.*\)",\{0,1\}$/\2/p' | sort | tr '\n' ' ')"
+	read -r dir version <<<"$(cd / && go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"\(Dir\|Version\)": "\(.*\)",\{0,1\}$/\2/p' | sort | tr '\n' ' ')"
 	[ -d "${dir:-}/data/osv" ] || { echo "the module proxy gives no database: nothing was checked" >&2 && exit 1; }
 	echo "the database is golang.org/x/vulndb $version, with $(find "$dir/data/osv" -name '*.json' | wc -l) entries"
 	database=file://$dir/data/osv
