@@ -20,9 +20,10 @@ import (
 
 // around is what an operator brings.
 type around struct {
-	vault, token, database string
-	ca, cert, key          string
-	root                   container.Container // the server's image
+	vault         ground.KeyManager
+	database      string // its address
+	ca, cert, key string
+	root          container.Container // the server's image
 }
 
 // TestTheChartsInstall runs what the charts render, in a network of its own, because the charts' ports are
@@ -32,7 +33,7 @@ func TestTheChartsInstall(t *testing.T) {
 		return
 	}
 	var w around
-	w.vault, w.token = ground.Vault(t)
+	w.vault = ground.Vault(t)
 	w.database = ground.Postgres(t, "bridge", "several")
 	w.ca, w.cert, w.key = ground.Certificate(t)
 	w.root = ground.Unpack(t, "sb-server")
@@ -47,7 +48,7 @@ func (w *around) render(t *testing.T, database string, more map[string]any) *nod
 		"database": map[string]any{"secret": "database", "ownerSecret": "owner"},
 		"tls":      map[string]any{"secret": "tls"},
 		"settings": map[string]any{
-			"SB_KMS": "vault-transit", "SB_KMS_TRANSIT_ADDR": w.vault, "SB_KMS_TRANSIT_KEY": "bridge",
+			"SB_KMS": "vault-transit", "SB_KMS_TRANSIT_ADDR": w.vault.Address, "SB_KMS_TRANSIT_KEY": "bridge",
 			"SB_KMS_TRANSIT_TOKEN_FILE": "/etc/secrets-bridge/files/kms/token", "SB_PUBLIC_URL": "https://127.0.0.1:8443", "SB_WEBAUTHN_RP_ID": "localhost",
 		},
 		"files":         map[string]any{"kms": map[string]any{"secret": "kms"}},
@@ -72,7 +73,7 @@ func (w *around) render(t *testing.T, database string, more map[string]any) *nod
 			"database": {"url": "postgres://sb_app@" + w.database + "/" + database + "?sslmode=disable"},
 			"owner":    {"url": "postgres://postgres@" + w.database + "/" + database + "?sslmode=disable"},
 			"tls":      {"tls.crt": w.cert, "tls.key": w.key},
-			"kms":      {"token": w.token},
+			"kms":      {"token": w.vault.Token},
 		},
 	}
 }
@@ -149,7 +150,7 @@ func (w *around) oneServer(t *testing.T) {
 			t.Errorf("the first person: %s", out)
 		}
 		p.stop()
-		for what, secret := range map[string]string{"token": w.token, "key": w.key} {
+		for what, secret := range map[string]string{"token": w.vault.Token, "key": w.key} {
 			if strings.Contains(p.log.String(), secret) {
 				t.Errorf("the log has the %s", what)
 			}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Certificate is one for this machine's loopback, of a CA of its own, each in PEM.
-func Certificate(t *testing.T) (ca, cert, key string) {
+// Certificate is one for this machine's loopback, and for names, of a CA of its own, each in PEM.
+func Certificate(t *testing.T, names ...string) (ca, cert, key string) {
 	t.Helper()
 	text := func(kind string, der []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
@@ -37,7 +37,7 @@ func Certificate(t *testing.T) (ca, cert, key string) {
 	}
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "bridge"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(12 * time.Hour),
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // nodes are clients of each other
+		DNSNames: append(names, "localhost"), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // nodes are clients of each other
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, leafKey.Public(), caKey)
 	if err != nil {

@@ -12,9 +12,15 @@ import (
 	"testing"
 )
 
-// Vault starts a Vault with Transit as docs/kms.md sets it up, and returns its address and a token
-// for the server.
-func Vault(t *testing.T) (address, token string) {
+// KeyManager is a Vault with Transit as docs/kms.md sets it up, key "bridge", and what the server signs
+// in with: a token, or an AppRole.
+type KeyManager struct {
+	Address, Token   string
+	RoleID, SecretID string
+}
+
+// Vault starts one.
+func Vault(t *testing.T) KeyManager {
 	t.Helper()
 	cmd := exec.Command(os.Getenv(vaultIs), "--listen", "127.0.0.1:0")
 	cmd.Env = []string{"HOME=" + os.TempDir()}
@@ -44,7 +50,11 @@ func Vault(t *testing.T) (address, token string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := http.NewRequest("POST", ready.Address+"/v1/"+path, bytes.NewReader(raw))
+		method := "POST"
+		if body == nil {
+			method = "GET"
+		}
+		req, err := http.NewRequest(method, ready.Address+"/v1/"+path, bytes.NewReader(raw))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,9 +80,20 @@ func Vault(t *testing.T) (address, token string) {
 		policy += fmt.Sprintf("path \"transit/%s\" { capabilities = [%q] }\n", path, right)
 	}
 	call("sys/policies/acl/bridge", map[string]any{"policy": policy})
-	auth, ok := call("auth/token/create", map[string]any{"policies": []string{"bridge"}, "ttl": "1h"})["auth"].(map[string]any)
-	if !ok {
-		t.Fatal("Vault gives no token")
+	call("sys/auth/approle", map[string]any{"type": "approle"})
+	call("auth/approle/role/bridge", map[string]any{"token_policies": []string{"bridge"}})
+	field := func(answer map[string]any, part, name string) string {
+		t.Helper()
+		text, ok := answer[part].(map[string]any)[name].(string)
+		if !ok {
+			t.Fatalf("Vault gives no %s", name)
+		}
+		return text
 	}
-	return ready.Address, auth["client_token"].(string)
+	return KeyManager{
+		Address:  ready.Address,
+		Token:    field(call("auth/token/create", map[string]any{"policies": []string{"bridge"}, "ttl": "1h"}), "auth", "client_token"),
+		RoleID:   field(call("auth/approle/role/bridge/role-id", nil), "data", "role_id"),
+		SecretID: field(call("auth/approle/role/bridge/secret-id", map[string]any{}), "data", "secret_id"),
+	}
 }
