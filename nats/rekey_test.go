@@ -75,7 +75,7 @@ func keysRotate(t *testing.T, n *network) {
 	doc, err := a.Prepared(AccountKeys)
 	n.rekey(t, doc, err)
 	works("j_prepared")
-	doc, err = a.Promoted(AccountKeys, time.Now())
+	doc, err = a.Promoted(AccountKeys, time.Now(), time.Now())
 	n.rekey(t, doc, err)
 	busy.renew(t, n, time.Hour)
 	works("j_promoted")
@@ -120,7 +120,7 @@ func keysRotate(t *testing.T, n *network) {
 		t.Fatalf("the test proves nothing: seeds count no more before the operator's key is rotated: %v", err)
 	}
 	nc.Close()
-	doc, err = a.Promoted(OperatorKeys, time.Now())
+	doc, err = a.Promoted(OperatorKeys, time.Now(), time.Now())
 	n.rekey(t, doc, err)
 	roll()
 	doc, err = a.Dropped(OperatorKeys, time.Now())
@@ -138,7 +138,7 @@ func keysRotate(t *testing.T, n *network) {
 	defer inside.Close()
 	doc, err = a.Prepared(AccountKeys)
 	n.rekey(t, doc, err)
-	doc, err = a.Promoted(AccountKeys, time.Now())
+	doc, err = a.Promoted(AccountKeys, time.Now(), time.Now())
 	n.rekey(t, doc, err)
 	busy.renew(t, n, time.Hour)
 	if !inside.IsConnected() {
@@ -155,6 +155,87 @@ func keysRotate(t *testing.T, n *network) {
 	n.robs(t, former, false)
 	works("j_after")
 	w.check(t)
+}
+
+// TestAnEmbeddedServerTakesRotatedKeys has a hub run over a rotation: who came by former keys is cut
+// when they are dropped, and nobody else.
+func TestAnEmbeddedServerTakesRotatedKeys(t *testing.T) {
+	n := newNetwork(t, time.Second)
+	a := n.authority
+	busy, idle := n.enrol(t, "busy"), n.enrol(t, "idle")
+	l, other := n.link(t, busy), n.link(t, idle)
+	former := &Hub{config: HubConfig{Authority: copyOf(t, a), Logger: testLogger(t)}} // which asks the same server
+	thief, err := former.connect(n.hub(), "thief", false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer thief.Close()
+	step := func(doc []byte, err error) {
+		t.Helper()
+		if err == nil {
+			err = a.Use(doc)
+		}
+		if err == nil {
+			err = n.hub().Rekey()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	step(a.Prepared(AccountKeys))
+	step(a.Promoted(AccountKeys, time.Now(), time.Now()))
+	busy.renew(t, n, time.Hour)
+	if !l.Connected() || !other.Connected() {
+		t.Error("an agent is cut before the end of the former key")
+	}
+	step(a.Dropped(AccountKeys, time.Now()))
+	eventually(t, "who has credentials by the former key is out", func(context.Context) error {
+		if other.Connected() {
+			return errors.New("connected")
+		}
+		return nil
+	})
+	n.publish(t, "busy", "j_after")
+	eventually(t, "acknowledge", next(t, l, "j_after").Done)
+
+	// The seed of CORE lets in until the operator's signing key makes servers strict, at a start.
+	if !thief.IsConnected() {
+		t.Error("the test proves nothing")
+	}
+	step(a.Prepared(OperatorKeys))
+	doc, err := a.Promoted(OperatorKeys, time.Now(), time.Now())
+	if err == nil {
+		err = a.Use(doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.hub().Shutdown()
+	if err := n.hub().start(); err != nil {
+		t.Fatal(err)
+	}
+	if nc, err := former.connect(n.hub(), "thief", false, nil); err == nil {
+		nc.Close()
+		t.Error("a seed lets in")
+	}
+	if nc, err := former.connect(n.hub(), "thief", true, nil); err == nil {
+		nc.Close()
+		t.Error("a seed lets in to the servers' own account")
+	}
+	eventually(t, "the control plane's connection comes back", func(ctx context.Context) error { return n.nc.FlushWithContext(ctx) })
+	n.publish(t, "busy", "j_again")
+	eventually(t, "acknowledge", next(t, l, "j_again").Done)
+}
+
+// copyOf is an authority as it is now, for somebody who stole it.
+func copyOf(t *testing.T, a *Authority) *Authority {
+	t.Helper()
+	c := &Authority{
+		operator: a.operator, core: a.core, system: a.system, agents: a.agents,
+		operatorID: a.operatorID, corePub: a.corePub, systemPub: a.systemPub, agentsPub: a.agentsPub,
+	}
+	c.now.Store(a.now.Load())
+	return c
 }
 
 // robs tries what somebody with stolen keys would: to be the control plane, or the servers, or an agent.

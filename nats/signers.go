@@ -36,6 +36,7 @@ type signers struct {
 // of nkeys.
 type signer struct {
 	Seed     string         `json:"seed,omitempty"`     // that signs; "" means that the authority's own seed does
+	Since    time.Time      `json:"since,omitzero"`     // it signs
 	Next     string         `json:"next,omitempty"`     // is trusted, and does not sign yet
 	Previous []formerSigner `json:"previous,omitempty"` // are trusted, and sign no more
 }
@@ -210,7 +211,7 @@ func (a *Authority) Prepared(what Rotates) ([]byte, error) {
 
 // Promoted is step 2, after all servers trust the fresh keys: they sign, and the private halves of
 // those before are gone. These are trusted until a time.
-func (a *Authority) Promoted(what Rotates, until time.Time) ([]byte, error) {
+func (a *Authority) Promoted(what Rotates, at, until time.Time) ([]byte, error) {
 	now := a.now.Load()
 	return a.step(func(d *signers) (bool, error) {
 		pairs := []nkeys.KeyPair{now.core, now.system, now.agents}
@@ -229,7 +230,7 @@ func (a *Authority) Promoted(what Rotates, until time.Time) ([]byte, error) {
 			if r.Seed != "" || what == OperatorKeys || pub == a.agentsPub {
 				r.Previous = append(slices.Clone(r.Previous), formerSigner{Key: pub, Until: until.UTC()})
 			}
-			r.Seed, r.Next = r.Next, ""
+			r.Seed, r.Next, r.Since = r.Next, "", at.UTC()
 		}
 		return true, nil
 	})
@@ -294,6 +295,19 @@ func (a *Authority) State(what Rotates) KeyState {
 		}
 	}
 	return k
+}
+
+// takenUp is how long a server may sign agents' users with a former key after a rotation: it looks
+// every five seconds, and may miss a look.
+const takenUp = 15 * time.Second
+
+// Current is from when on whatever agents' credentials are issued is by the key of now; zero where
+// none was ever rotated.
+func (a *Authority) Current() time.Time {
+	if since := a.now.Load().doc.Agents.Since; !since.IsZero() {
+		return since.Add(takenUp)
+	}
+	return time.Time{}
 }
 
 // readSigners is the document of an authority, nil where it has none.

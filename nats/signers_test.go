@@ -81,7 +81,7 @@ func TestSigningKeysGoStepByStepAndNamesStay(t *testing.T) {
 		}
 	}
 	shows(a, 0, 1, false)
-	if doc, err := a.Promoted(AccountKeys, time.Now()); err == nil {
+	if doc, err := a.Promoted(AccountKeys, time.Now(), time.Now()); err == nil {
 		t.Errorf("keys that nobody prepared sign: %s", doc)
 	}
 
@@ -95,7 +95,7 @@ func TestSigningKeysGoStepByStepAndNamesStay(t *testing.T) {
 		t.Errorf("a second try makes other keys: %v", err)
 	}
 	until := time.Now().Add(time.Hour)
-	doc, err = a.Promoted(AccountKeys, until)
+	doc, err = a.Promoted(AccountKeys, time.Now(), until)
 	a = step(t, dir, doc, err)
 	shows(a, 1, 2, false)
 	if early, err := a.Dropped(AccountKeys, until.Add(-time.Second)); early != nil || err != nil {
@@ -110,7 +110,7 @@ func TestSigningKeysGoStepByStepAndNamesStay(t *testing.T) {
 	if trust := a.Configured(); trust.Strict || len(trust.Keys) != 1 {
 		t.Errorf("%+v", trust)
 	}
-	doc, err = a.Promoted(OperatorKeys, until)
+	doc, err = a.Promoted(OperatorKeys, time.Now(), until)
 	a = step(t, dir, doc, err)
 	shows(a, 1, 1, true)
 	if s := a.State(OperatorKeys); s.Former != 1 || len(a.now.Load().issuers) != 2 {
@@ -125,7 +125,7 @@ func TestSigningKeysGoStepByStepAndNamesStay(t *testing.T) {
 	doc, err = a.Prepared(AccountKeys)
 	a = step(t, dir, doc, err)
 	shows(a, 2, 2, true)
-	doc, err = a.Promoted(AccountKeys, until)
+	doc, err = a.Promoted(AccountKeys, time.Now(), until)
 	a = step(t, dir, doc, err)
 	shows(a, 2, 2, true)
 	doc, err = a.Dropped(AccountKeys, until)
@@ -142,10 +142,10 @@ func TestWhoHasOlderSigningKeysLeavesWhatNewerOnesSigned(t *testing.T) {
 	states := []*Authority{made}
 	for _, next := range []func(*Authority) ([]byte, error){
 		func(a *Authority) ([]byte, error) { return a.Prepared(AccountKeys) },
-		func(a *Authority) ([]byte, error) { return a.Promoted(AccountKeys, time.Now()) },
+		func(a *Authority) ([]byte, error) { return a.Promoted(AccountKeys, time.Now(), time.Now()) },
 		func(a *Authority) ([]byte, error) { return a.Dropped(AccountKeys, time.Now()) },
 		func(a *Authority) ([]byte, error) { return a.Prepared(OperatorKeys) },
-		func(a *Authority) ([]byte, error) { return a.Promoted(OperatorKeys, time.Now()) },
+		func(a *Authority) ([]byte, error) { return a.Promoted(OperatorKeys, time.Now(), time.Now()) },
 	} {
 		doc, err := next(states[len(states)-1])
 		states = append(states, step(t, dir, doc, err))

@@ -50,7 +50,7 @@ func (s settings) validateNATS() error {
 // openCluster connects to the operator's servers.
 func (st *stack) openCluster(ctx context.Context) error {
 	s := st.settings
-	config := nats.ClusterConfig{Authority: st.keys.links, URLs: s.NATS.URLs, LeafURLs: s.LeafURLs, Logger: st.log}
+	config := nats.ClusterConfig{Authority: st.keys.links.authority, URLs: s.NATS.URLs, LeafURLs: s.LeafURLs, Logger: st.log}
 	if len(config.LeafURLs) == 0 { // a command that lets no agent in
 		config.LeafURLs = s.NATS.URLs
 	}
