@@ -29,7 +29,7 @@ func natsRotateCommand() *cobra.Command {
 	var overlap time.Duration
 	var now bool
 	cmd := &cobra.Command{
-		Use:   "rotate",
+		Use:   "rotate [DIR]",
 		Short: "make fresh signing keys of all accounts of NATS",
 		Long: "Makes fresh keys that sign users of accounts CORE and SYS and of all agents' accounts, and sends the accounts to all NATS\n" +
 			"servers. Accounts and consumers keep their names. Former keys count for 13 hours, in which agents renew their credentials by\n" +
@@ -37,13 +37,15 @@ func natsRotateCommand() *cobra.Command {
 			"agent whose credentials are older has to be enrolled again. Files of nats creds end with the former keys: sign new ones.\n" +
 			"Servers on your own NATS and Postgres take the keys up within seconds. A server with an embedded NATS must not be running;\n" +
 			"there the key that signs accounts is rotated, too. With your own NATS, sb-server nats rotate-operator does that.\n" +
-			"If it is interrupted, run it again.",
-		Args: cobra.NoArgs,
+			"If it is interrupted, run it again.\n\n" +
+			"DIR, which may be the folder of nats init, gets the resolver.conf that your NATS servers begin with where all of them have\n" +
+			"lost their disks: with an older one they would know the former keys only. It takes effect with the next start.",
+		Args: cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().DurationVar(&overlap, "overlap", formerLinkLife, "how long former keys count")
 	cmd.Flags().BoolVar(&now, "now", false, "the former keys have leaked: end them at once")
 	cmd.MarkFlagsMutuallyExclusive("overlap", "now")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if overlap < 0 || overlap > 30*24*time.Hour {
 			return fmt.Errorf("--overlap is %s: choose up to 30 days", overlap)
 		}
@@ -54,10 +56,18 @@ func natsRotateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if !s.external() && len(args) > 0 {
+			return errors.New("NATS is embedded, and reads no resolver.conf: leave DIR out")
+		}
 		if !s.external() {
 			return rotateEmbedded(cmd.Context(), s, overlap, cmd.OutOrStdout())
 		}
-		return offline(cmd.Context(), func(st *stack) error { return st.rotateLinks(cmd.Context(), overlap, cmd.OutOrStdout()) })
+		return offline(cmd.Context(), func(st *stack) error {
+			if err := st.rotateLinks(cmd.Context(), overlap, cmd.OutOrStdout()); err != nil || len(args) == 0 {
+				return err
+			}
+			return st.keys.links.authority.WriteTrust(args[0])
+		})
 	}
 	return cmd
 }
