@@ -12,7 +12,7 @@ BUILD := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret $(GO) build -trimpath -tags gr
 SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps site test-site app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images deps-deploy test-deploy sbom licences reproducible vulnerabilities verify
+.PHONY: help deps site test-site app argocd-record build run run-vault test test-go test-app deps-browser screenshots faults faults-smoke deps-faults scale race fuzz vectors bench generate tidy clean binaries images deps-deploy test-deploy sbom licences reproducible vulnerabilities verify dead
 
 # FUZZTIME is how long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -171,6 +171,10 @@ vulnerabilities: ## ask the Go team's database which known holes can be reached 
 
 verify: ## check that modules are what go.sum says, in every go.mod here
 	@for file in $$(git ls-files '*go.mod'); do echo "$$file" && (cd $$(dirname $$file) && $(GO) mod verify) || exit 1; done
+
+# What tests alone call belongs to tests. The tool ends well whatever it finds, so its words are looked at.
+dead: ## name functions that no program reaches, and fails where there are any
+	@found=$$($(GO) tool -modfile=test/tools/go.mod deadcode -tags grpcnotrace ./cmd/...) && if [ -n "$$found" ]; then echo "$$found"; exit 1; fi
 
 # FAULTS_MOST bounds the trials of each line, FAULTS_SEED tries a run again, FAULTS_TABLE is a file for the table.
 faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about an hour)

@@ -129,7 +129,7 @@ func (c *control) approveWith(change func(*events.Ticket)) *request {
 
 // plan makes an approved request whose ticket is not queued yet.
 func (c *control) plan(change func(*events.Ticket)) *request {
-	id := events.NewRequestID()
+	id := events.RequestOf(events.NewCommandID())
 	ticket := events.Ticket{
 		Request: id, Job: events.JobOf(id), Operation: events.OperationRead, Cluster: cluster, Connection: connection,
 		Provider: events.ProviderFile, Issued: time.Now().UTC(), Until: time.Now().Add(time.Hour).UTC(),

@@ -32,7 +32,7 @@ func seeing(e *eyes) func(*agent.Config) { return func(c *agent.Config) { c.Obse
 
 // watchTicket asks for a look at a rollout.
 func (c *control) watchTicket(change func(*events.Ticket)) []byte {
-	id := events.NewRequestID()
+	id := events.RequestOf(events.NewCommandID())
 	t := events.Ticket{
 		Request: id, Job: events.ObservationOf(id, 1), Operation: events.OperationObserve, Cluster: cluster, Connection: connection,
 		Provider: events.ProviderVault, Ref: "secret/shop/db", Issued: time.Now().UTC(), Until: time.Now().Add(30 * time.Second).UTC(),

@@ -62,7 +62,7 @@ func (e edit) print(t *testing.T, ref string) string {
 // propose makes a patch that nobody has looked at. Nothing is queued.
 func (c *control) propose(change func(*events.RequestSubmitted), ref string, edits ...edit) *patching {
 	c.t.Helper()
-	id := events.NewRequestID()
+	id := events.RequestOf(events.NewCommandID())
 	submitted := events.RequestSubmitted{
 		Request: id, Requester: "u_dev", Operation: events.OperationPatch, Connection: connection, Cluster: cluster, Ref: ref, Reason: "test",
 		Workflow: events.Workflow{

@@ -11,7 +11,7 @@ import (
 )
 
 func ticketOf(change func(*events.Ticket)) events.Ticket {
-	id := events.NewRequestID()
+	id := events.RequestOf(events.NewCommandID())
 	ticket := events.Ticket{
 		Request: id, Job: events.JobOf(id), Operation: events.OperationRead, Cluster: cluster, Connection: connection,
 		Provider: events.ProviderFile, Ref: "a", Issued: time.Now(), Until: time.Now().Add(time.Hour),
@@ -55,7 +55,7 @@ func TestATicketThatNobodySignedIsRefusedUntouched(t *testing.T) {
 		"signed, but no ticket":     func(r *rig) []byte { return resign(r, []byte(`"hello"`), keep) },
 		"signed, but of no request": func(r *rig) []byte { return resign(r, []byte(`{}`), keep) },
 		"signed, but of another's job": func(r *rig) []byte {
-			return sign(r.t, r.signer, events.TicketDomain, ticketOf(func(k *events.Ticket) { k.Job = events.JobOf(events.NewRequestID()) }))
+			return sign(r.t, r.signer, events.TicketDomain, ticketOf(func(k *events.Ticket) { k.Job = events.JobOf(events.RequestOf(events.NewCommandID())) }))
 		},
 		"signed, with a request's id off": func(r *rig) []byte {
 			return sign(r.t, r.signer, events.TicketDomain, ticketOf(func(k *events.Ticket) { k.Request = "r_1"; k.Job = events.JobOf("r_1") }))
@@ -116,7 +116,7 @@ func TestFieldsThatANewerControlPlaneAddsArePassedOver(t *testing.T) {
 		if err := json.Unmarshal(encode(t, q.ticket), &fields); err != nil {
 			t.Fatal(err)
 		}
-		id := events.NewRequestID()
+		id := events.RequestOf(events.NewCommandID())
 		fields["request"], fields["job"], fields["hue"] = id, events.JobOf(id), "blue"
 		raw := encode(t, fields)
 		next := &request{ticket: q.ticket, state: "approved", grants: map[events.EnvelopeID]grant{}, boxes: map[events.EnvelopeID]events.HandOver{}, values: map[string]string{}}
@@ -169,8 +169,8 @@ func TestATicketWithoutARequestIsOfAJobThatNeedsNone(t *testing.T) {
 		ended  string
 		state  events.JobState
 	}{
-		"of a request as well":     {events.OperationDiscover, func(k *events.Ticket) { k.Request = events.NewRequestID() }, "refuse", events.JobStateQueued},
-		"of a request in its name": {events.OperationKeys, func(k *events.Ticket) { k.Request = events.NewRequestID(); k.Job = events.JobOf(k.Request) }, "refuse", events.JobStateQueued},
+		"of a request as well":     {events.OperationDiscover, func(k *events.Ticket) { k.Request = events.RequestOf(events.NewCommandID()) }, "refuse", events.JobStateQueued},
+		"of a request in its name": {events.OperationKeys, func(k *events.Ticket) { k.Request = events.RequestOf(events.NewCommandID()); k.Job = events.JobOf(k.Request) }, "refuse", events.JobStateQueued},
 		"of no job":                {events.OperationDiscover, func(k *events.Ticket) { k.Job = "" }, "refuse", events.JobStateQueued},
 		"of a job's id off":        {events.OperationFingerprint, func(k *events.Ticket) { k.Job = "j_1" }, "refuse", events.JobStateQueued},
 		"a read":                   {events.OperationRead, unchanged, "refuse", events.JobStateQueued},

@@ -62,8 +62,7 @@ func newID(prefix string) string {
 	return prefix + idEncoding.EncodeToString(b[:])
 }
 
-// NewRequestID and its siblings make fresh identifiers.
-func NewRequestID() RequestID         { return RequestID(newID("r_")) }
+// NewAgentID and its siblings make fresh identifiers.
 func NewAgentID() AgentID             { return AgentID(newID("a_")) }
 func NewUserID() UserID               { return UserID(newID("u_")) }
 func NewSessionID() SessionID         { return SessionID(newID("s_")) }

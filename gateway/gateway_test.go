@@ -27,7 +27,7 @@ const dev = events.UserID("u_dev")
 
 var (
 	noon = commandtest.Noon
-	req  = events.NewRequestID()
+	req  = events.RequestOf(events.NewCommandID())
 	job  = events.JobOf(req)
 )
 

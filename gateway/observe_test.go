@@ -128,7 +128,7 @@ func TestAForeignOrInventedLookHasNoEffect(t *testing.T) {
 			m.Watch, m.Job = 2, events.ObservationOf(req, 2)
 		}, "look_not_asked", false},
 		"the ticket of another request": {nil, func(_ *testing.T, _ *rig, m *events.ReportObservation) {
-			m.Request = events.NewRequestID()
+			m.Request = events.RequestOf(events.NewCommandID())
 			m.Job = events.ObservationOf(m.Request, 1)
 		}, "look_not_asked", false},
 		"a look that took too long": {nil, func(_ *testing.T, r *rig, _ *events.ReportObservation) { r.now = noon.Add(30 * time.Second) }, "job_over", true},

@@ -326,7 +326,7 @@ func TestComparisonsThatNoAgentOfOursMakesAreRefused(t *testing.T) {
 	}{
 		"no request":            {func(m *events.ComparePatch) { m.Request = "" }, "message_malformed"},
 		"no job":                {func(m *events.ComparePatch) { m.Job = "" }, "message_malformed"},
-		"a job of another kind": {func(m *events.ComparePatch) { m.Job = events.JobOf(events.NewRequestID()) }, "job_unknown"},
+		"a job of another kind": {func(m *events.ComparePatch) { m.Job = events.JobOf(events.RequestOf(events.NewCommandID())) }, "job_unknown"},
 		"no keys":               {func(m *events.ComparePatch) { m.Keys = nil }, "comparison_invalid"},
 		"another key":           {func(m *events.ComparePatch) { m.Keys[0].Key = "other" }, "comparison_invalid"},
 		"a key more":            {func(m *events.ComparePatch) { m.Keys = append(m.Keys, m.Keys[0]) }, "comparison_invalid"},

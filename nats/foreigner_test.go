@@ -83,7 +83,7 @@ func TestPullsLeaveNothingBehind(t *testing.T) {
 	a := n.enrol(t, "one")
 	l := n.link(t, a)
 	for range 100 {
-		job := events.JobOf(events.NewRequestID())
+		job := events.JobOf(events.RequestOf(events.NewCommandID()))
 		n.publish(t, a.Cluster, job)
 		if err := next(t, l, job).Done(t.Context()); err != nil {
 			t.Fatal(err)

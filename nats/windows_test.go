@@ -56,7 +56,7 @@ func TestNobodyIsNamedInNATS(t *testing.T) {
 	r := newRig(t, 1)
 	w := openWindows(t, r.nc, time.Now)
 	who := []string{"canary.account@example.org", "2001:db8:ca:4a57::/64", "user:u_canary0000000000000000000"}
-	for _, p := range window.Purposes() {
+	for _, p := range windowtest.Purposes() {
 		for _, name := range who {
 			if _, _, err := w.Take(t.Context(), p, name, 1); err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestNobodyIsNamedInNATS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := uint64(len(window.Purposes()) * len(who)); info.State.Msgs != want {
+	if want := uint64(len(windowtest.Purposes()) * len(who)); info.State.Msgs != want {
 		t.Errorf("%d messages, want %d", info.State.Msgs, want)
 	}
 	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {

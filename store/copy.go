@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -265,13 +264,4 @@ type EnvelopeOf struct {
 	Request   events.RequestID
 	Key       string
 	Direction seal.Direction
-}
-
-// CopiedTables are the tables that a backup has, and those that it has not, with the reason.
-func CopiedTables() (in map[string]bool, out map[string]string) {
-	in = map[string]bool{}
-	for _, t := range copied {
-		in[t.name] = true
-	}
-	return in, maps.Clone(leftOut)
 }

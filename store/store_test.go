@@ -322,7 +322,7 @@ func TestOnlyTheHashOfATokenIsStored(t *testing.T) {
 func envelope(now time.Time) custody.Envelope {
 	return custody.Envelope{
 		Direction: seal.Read,
-		ID:        events.EnvelopeOf(events.JobOf(events.NewRequestID()), 2, "password"), Request: events.NewRequestID(), Job: "j_1", Attempt: 2, Key: "password",
+		ID:        events.EnvelopeOf(events.JobOf(events.RequestOf(events.NewCommandID())), 2, "password"), Request: events.RequestOf(events.NewCommandID()), Job: "j_1", Attempt: 2, Key: "password",
 		Connection: "file", Ref: "prod/db", Agent: events.NewAgentID(), AgentKey: "key-id",
 		Expires: now.Add(time.Hour), Box: []byte{1, 2}, Wrapped: []byte{3, 0}, KMSKey: "local:1", Fingerprint: "f", Created: now,
 	}
@@ -371,7 +371,7 @@ func TestEnvelopesAreDestroyedOneByOneAndAtTheirEnd(t *testing.T) {
 	envelopes := store.Envelopes{Pool: db.App}
 	now := newClock().Now()
 	var stored []events.EnvelopeID
-	request := events.NewRequestID()
+	request := events.RequestOf(events.NewCommandID())
 	for i := range 5 {
 		e := envelope(now.Add(time.Duration(i) * time.Minute))
 		e.Request = request

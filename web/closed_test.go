@@ -154,7 +154,7 @@ func (panics) Reveal(context.Context, command.Meta, events.RequestID, events.Env
 func TestAPanicIsAProblemWithoutDetail(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(cfg *web.Config) { cfg.Custody = panics{} })
-	path := at(events.NewRequestID(), "/envelopes/e_x/reveal")
+	path := at(events.RequestOf(events.NewCommandID()), "/envelopes/e_x/reveal")
 	for range 2 {
 		got := r.call(r.developer, "POST", path, nil).wants(t, 500, "internal")
 		if strings.Contains(string(got.body), "canary") || strings.Contains(string(got.body), "goroutine") {

@@ -86,7 +86,7 @@ func TestVotesAndCancelsThatComeTooLate(t *testing.T) {
 		post(r.second, id, "/reject").wants(t, 409, "not_pending")
 	})
 	t.Run("twice on a request that needs two", func(t *testing.T) {
-		id := events.NewRequestID()
+		id := events.RequestOf(events.NewCommandID())
 		r.record(events.RequestStream(id), events.RequestSubmitted{
 			Request: id, Requester: r.developer.ID, Operation: events.OperationRead, Connection: "file", Cluster: "demo", Ref: "a", Reason: "x",
 			Workflow: events.Workflow{Steps: []events.Step{{ID: "s", Role: "approver", Approvals: 2}}}, PendingUntil: r.clock.Now().Add(time.Hour),
@@ -118,7 +118,7 @@ func TestVotesAndCancelsThatComeTooLate(t *testing.T) {
 	})
 	t.Run("no such request", func(t *testing.T) {
 		for _, verb := range []string{"/approve", "/reject", "/cancel"} {
-			post(r.join("developer", "approver"), events.NewRequestID(), verb).wants(t, 404, "request_unknown")
+			post(r.join("developer", "approver"), events.RequestOf(events.NewCommandID()), verb).wants(t, 404, "request_unknown")
 		}
 	})
 }
@@ -157,7 +157,7 @@ func TestDenialsBecomeFacts(t *testing.T) {
 			if tt.status != 404 {
 				return
 			}
-			nobodys := strings.Replace(tt.path, string(id), string(events.NewRequestID()), 1)
+			nobodys := strings.Replace(tt.path, string(id), string(events.RequestOf(events.NewCommandID())), 1)
 			none := r.call(tt.who, tt.method, nobodys, nil).wants(t, 404, "request_unknown")
 			if got.problem.Detail != none.problem.Detail || got.Header.Get("Content-Length") != none.Header.Get("Content-Length") {
 				t.Errorf("a hidden request looks different from none: %s, %s", got.body, none.body)

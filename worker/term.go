@@ -31,7 +31,7 @@ type Term struct {
 	state *loopState
 }
 
-// NewTerm is a term over a lease that nobody renews, for tests of loops.
+// NewTerm is a term over a lease that nobody renews yet; what it counts is its own.
 func NewTerm(lease Lease) *Term { return &Term{lease: lease, state: &loopState{}} }
 
 // Fence is the fencing token of this holding: greater than that of every one before.
@@ -111,7 +111,8 @@ func (w *Worker) hold(ctx context.Context, l Loop, state *loopState) error {
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	term := &Term{lease: lease, state: state}
+	term := NewTerm(lease)
+	term.state = state
 	state.fence.Store(lease.Fence())
 	state.terms.Add(1)
 	state.held.Store(true)

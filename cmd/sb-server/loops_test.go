@@ -424,7 +424,7 @@ func TestServersThatAreStoppedAndWokenDoNothingTwice(t *testing.T) {
 		}
 	}()
 	for i := range requests {
-		id, now := events.NewRequestID(), time.Now()
+		id, now := events.RequestOf(events.NewCommandID()), time.Now()
 		all = append(all, id)
 		submitted := events.RequestSubmitted{
 			Request: id, Requester: "u_dev", Operation: events.OperationRead, Connection: "file", Cluster: "demo", Ref: "prod/db", Keys: []string{"password"},

@@ -213,7 +213,7 @@ func TestLabelsAreWordsOfTheProgram(t *testing.T) {
 	harmless := map[string]string{
 		"witness": "of a key in the operator's policy",
 		"route":   "templates of web.Routes, and two words", "method": "of web.Routes, and a word", "status": "of HTTP, by hundreds",
-		"code": "of problems, rejections and failures: tables of the program", "purpose": "window.Purposes", "by": "routes, services and loops", "outcome": "words",
+		"code": "of problems, rejections and failures: tables of the program", "purpose": "window.Purpose", "by": "routes, services and loops", "outcome": "words",
 		"type": "events registry", "operation": "events.Operation, events.CallOperation or the port of key managers", "service": "events.Services",
 		"provider": "events.ProviderKinds", "follower": "two words", "cluster": "named by operators for whole networks, and at most 500 of them",
 		"loop": "worker.LoopName: small letters and hyphens", "look": "two words", "part": "two words", "name": "command.Alarms", "state": "two words",

@@ -81,15 +81,6 @@ var purposes = map[Purpose]line{
 	Logouts:          {name: "log-outs", burst: 600, per: time.Minute},
 }
 
-// Purposes are all that there are, in ascending order.
-func Purposes() []Purpose {
-	all := make([]Purpose, 0, len(purposes))
-	for p := CallsOfAddress; int(p) <= len(purposes); p++ {
-		all = append(all, p)
-	}
-	return all
-}
-
 // String is the purpose's name, and empty for none.
 func (p Purpose) String() string { return purposes[p].name }
 

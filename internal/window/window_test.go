@@ -10,13 +10,14 @@ import (
 	"pgregory.net/rapid"
 
 	"secretsbridge/internal/window"
+	"secretsbridge/internal/window/windowtest"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func TestEveryPurposeHasALimitOfWholeSeconds(t *testing.T) {
 	seen := map[string]bool{}
-	for _, p := range window.Purposes() {
+	for _, p := range windowtest.Purposes() {
 		l, ok := window.DefaultRates.Of(p)
 		if !ok || l.Burst < 1 || l.Per < time.Second || l.Per%time.Second != 0 || p.String() == "" || seen[p.String()] {
 			t.Errorf("purpose %d %q: %+v", p, p, l)

@@ -254,7 +254,7 @@ func (r *expiring) submit(b *testing.B, n int) []byte {
 	for done := 0; done < n; done += command.MaxTogether {
 		commits := make([]command.Commit, command.MaxTogether)
 		for i := range commits {
-			id := events.NewRequestID()
+			id := events.RequestOf(events.NewCommandID())
 			commits[i] = r.commit(events.RequestStream(id), events.RequestSubmitted{
 				Request: id, Requester: "u_dev", Operation: events.OperationRead, Connection: "file", Cluster: "demo",
 				Ref: fmt.Sprintf("prod/db/%d", done+i), Keys: []string{"password"}, Reason: "the nightly report needs it",
@@ -266,7 +266,7 @@ func (r *expiring) submit(b *testing.B, n int) []byte {
 			b.Fatal(err)
 		}
 	}
-	c := r.commit(events.RequestStream(events.NewRequestID()), events.RequestExpired{From: events.StatePending})
+	c := r.commit(events.RequestStream(events.RequestOf(events.NewCommandID())), events.RequestExpired{From: events.StatePending})
 	raw, err := events.Encode(c.Events)
 	if err != nil {
 		b.Fatal(err)
@@ -302,7 +302,7 @@ func (r *expiring) publish(b *testing.B, n int, raw []byte) time.Duration {
 	for done := 0; done < n; done += command.MaxTogether {
 		batch := make([]*natsgo.Msg, command.MaxTogether)
 		for i := range batch {
-			batch[i] = &natsgo.Msg{Subject: "raw." + subject.Events(events.RequestStream(events.NewRequestID())), Data: raw, Header: natsgo.Header{}}
+			batch[i] = &natsgo.Msg{Subject: "raw." + subject.Events(events.RequestStream(events.RequestOf(events.NewCommandID()))), Data: raw, Header: natsgo.Header{}}
 		}
 		if _, err := jetstreamext.PublishMsgBatch(b.Context(), js, batch); err != nil {
 			b.Fatal(err)

@@ -107,7 +107,7 @@ func (w *world) record(b *testing.B, stream events.Stream, facts ...events.Fact)
 
 func (w *world) submit(b *testing.B) {
 	for range requests {
-		id := events.NewRequestID()
+		id := events.RequestOf(events.NewCommandID())
 		w.record(b, events.RequestStream(id), events.RequestSubmitted{
 			Request: id, Requester: asker, Operation: events.OperationRead, Connection: "file", Cluster: "demo", Ref: "prod/db", Keys: []string{"password"},
 			Reason:       "the nightly job fails",

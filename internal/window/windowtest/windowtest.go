@@ -14,6 +14,15 @@ import (
 	"secretsbridge/internal/window"
 )
 
+// Purposes are all that there are, in ascending order.
+func Purposes() []window.Purpose {
+	var all []window.Purpose
+	for p := window.Purpose(1); p.String() != ""; p++ {
+		all = append(all, p)
+	}
+	return all
+}
+
 // Windows counts. Package nats has the one of the product.
 type Windows interface {
 	Take(ctx context.Context, purpose window.Purpose, who string, cost int) (wait time.Duration, left int, err error)
@@ -121,7 +130,7 @@ func Suite(t *testing.T, open func(t *testing.T, rates window.Rates, now func() 
 	})
 	t.Run("purposes and people do not share", func(t *testing.T) {
 		one, _, _ := begin(t)
-		for _, p := range window.Purposes() {
+		for _, p := range Purposes() {
 			for _, who := range []string{"user:u_1", "user:u_2", "2001:db8::/64"} {
 				l := one.Limit(p)
 				if wait, left, err := one.Take(t.Context(), p, who, l.Burst); err != nil || wait != 0 || left != 0 {
