@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
-	"secretsbridge/test/ports"
 	"secretsbridge/test/servers"
 )
 
@@ -55,7 +55,8 @@ func (r *Rig) startVault(t testing.TB) {
 // it makes the other keys.
 func (r *Rig) startServers(t testing.TB) {
 	for i := range r.options.Servers {
-		addr, ops, data := ports.Free(t), ports.Free(t), r.path(fmt.Sprint("server-", i))
+		name := fmt.Sprint("server ", i)
+		addr, ops, data := r.free(t, name), r.free(t, name), r.path(fmt.Sprint("server-", i))
 		env := []string{
 			"SB_PROFILE=production", "SB_DATA_DIR=" + data, "SB_HTTP_ADDR=" + addr, "SB_OPS_ADDR=" + ops, "SB_PUBLIC_URL=https://" + addr,
 			"SB_DATABASE_URL=" + r.Postgres.AppURL(),
@@ -66,9 +67,17 @@ func (r *Rig) startServers(t testing.TB) {
 			"SB_CALLS_PER_PERSON=100000", "SB_CALLS_PER_ADDRESS=1000000", "SB_OPEN_REQUESTS=10000", // tests call faster than an office
 			"SB_DRAIN_DELAY=500ms", // nobody balances the load
 		}
+		if r.Net != nil {
+			for _, at := range []string{r.Postgres.Addr(), strings.TrimPrefix(r.Vault.Address, "http://")} {
+				r.Net.host(t, name).lend(t, at)
+			}
+		}
 		r.env = append(r.env, append(env, r.options.Env...))
 		r.URLs = append(r.URLs, "https://"+addr)
-		p := &Process{Name: fmt.Sprint("server ", i), Path: filepath.Join(r.Bin, "sb-server"), Args: []string{"serve"}, Env: r.env[i], Ready: answers("http://" + ops + "/readyz")}
+		p := &Process{
+			Name: name, Path: filepath.Join(r.Bin, "sb-server"), Args: []string{"serve"}, Env: slices.Concat(r.env[i], r.options.Own[name]),
+			Ready: answers("http://" + ops + "/readyz"), enter: r.enter(t, name),
+		}
 		p.endWith(t)
 		r.Servers = append(r.Servers, p)
 		if i == 0 {
@@ -88,6 +97,11 @@ func (r *Rig) Env(server int) []string { return r.env[server] }
 func (r *Rig) Command(t testing.TB, server int, args ...string) string {
 	t.Helper()
 	return r.run(t, r.env[server], "", "sb-server", args...)
+}
+
+// Try is Command for one that may fail, with the login of the owner of the database as well.
+func (r *Rig) Try(server int, args ...string) (string, error) {
+	return r.try(append(slices.Clone(r.env[server]), "SB_DATABASE_OWNER_URL="+r.Postgres.OwnerURL()), "", "sb-server", args...)
 }
 
 // run runs one of the binaries, which must succeed.
