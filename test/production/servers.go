@@ -19,12 +19,10 @@ import (
 // startVault starts a Vault with the keys of the key manager, and a token that may use those only.
 func (r *Rig) startVault(t testing.TB) {
 	r.Vault = servers.Vault(t)
-	root, err := api.NewClient(&api.Config{Address: r.Vault.Address})
-	if err != nil {
-		t.Error(err)
+	root := r.vaultRoot(t)
+	if root == nil {
 		return
 	}
-	root.SetToken(r.Vault.RootToken)
 	write := func(path string, data map[string]any) *api.Secret {
 		secret, err := root.Logical().WriteWithContext(context.Background(), path, data)
 		if err != nil {
@@ -49,6 +47,17 @@ func (r *Rig) startVault(t testing.TB) {
 	if err := os.WriteFile(r.path("vault-token"), []byte(token.Auth.ClientToken), 0o600); err != nil {
 		t.Error(err)
 	}
+}
+
+// vaultRoot is who may do everything in Vault; nil if the test failed.
+func (r *Rig) vaultRoot(t testing.TB) *api.Client {
+	root, err := api.NewClient(&api.Config{Address: r.Vault.Address})
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	root.SetToken(r.Vault.RootToken)
+	return root
 }
 
 // startServers takes the authority into the keyring and starts the servers, the first one first:
