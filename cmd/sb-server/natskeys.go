@@ -37,6 +37,12 @@ func openLinkKeys(ctx context.Context, ring keyring) (*linkKeys, error) {
 	return k, err
 }
 
+// openAuthority opens the authority of a ring as it signs now.
+func openAuthority(ctx context.Context, ring keyring) (*nats.Authority, error) {
+	k, err := openLinkKeys(ctx, ring)
+	return k.authority, err
+}
+
 // advance keeps the document of a next step and uses it; nil is no step. [store.ErrConflict] or
 // [fs.ErrExist] if somebody else was faster.
 func (k *linkKeys) advance(ctx context.Context, doc []byte, err error) error {
