@@ -97,7 +97,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.New("make agent: the version has more than 64 bytes")
 	}
 	return &Agent{
-		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1)},
+		Config: cfg, jobs: newRegister(), room: newRoom(cfg.Slots), pulse: pulse{credential: cfg.Credential, changed: make(chan struct{}, 1), renew: make(chan struct{}, 1)},
 		started: time.Now(), learning: newLearning(), sight: newSight(cfg.Witness),
 	}, nil
 }

@@ -46,6 +46,7 @@ type control struct {
 	sent       [][]byte
 	beats      []events.Heartbeat
 	takes      bool // reports of calls
+	renew      bool // tells agents to renew their credentials
 	observed   []events.ReportObservation
 	tamper     func(*events.DataKeyGrant)
 	sealBy     *seal.SigningKey // instead of signer
@@ -255,7 +256,7 @@ func (c *control) answer(service events.Service, body []byte) (result any, refus
 	switch service {
 	case events.ServiceHeartbeat:
 		c.beats = append(c.beats, read[events.Heartbeat](c.t, body))
-		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10, Suites: c.suites, TakesCalls: c.takes}, ""
+		return events.HeartbeatReply{Time: time.Now(), NextSeconds: 10, Suites: c.suites, TakesCalls: c.takes, Renew: c.renew}, ""
 	case events.ServiceRotate:
 		return c.rotate(read[events.RotateKey](c.t, body))
 	case events.ServiceRetire:

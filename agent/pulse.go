@@ -42,6 +42,7 @@ func (c Credential) halfLife() time.Time { return c.Issued.Add(c.Expires.Sub(c.I
 // pulse is what the background duties know.
 type pulse struct {
 	changed chan struct{} // takes one notice that suites did
+	renew   chan struct{} // takes one notice that credentials are to be renewed
 
 	mu         sync.Mutex // guards what follows
 	heard      time.Time  // the control plane's clock in the last answer; proves that we are alive
@@ -118,6 +119,12 @@ func (a *Agent) beatOnce(ctx context.Context) (next time.Duration, err error) {
 		default: // a notice is there
 		}
 	}
+	if reply.Renew {
+		select {
+		case a.pulse.renew <- struct{}{}:
+		default: // a notice is there
+		}
+	}
 	if skew.Abs() > toleratedSkew && before.Abs() <= toleratedSkew {
 		a.Logger.Warn("this host's clock differs from the control plane's; set it right", "skew", skew)
 	}
@@ -140,7 +147,7 @@ func (a *Agent) suites() []string {
 	return a.pulse.suites
 }
 
-// renewCredential renews at half life until ctx ends. While it fails the old one works
+// renewCredential renews at half life, or when it is told to, until ctx ends. While it fails the old one works
 // on, and after its end the link is refused: an operator must enrol the agent again.
 func (a *Agent) renewCredential(ctx context.Context) {
 	pause := renewPause
@@ -148,8 +155,11 @@ func (a *Agent) renewCredential(ctx context.Context) {
 		a.pulse.mu.Lock()
 		due := a.pulse.credential.halfLife()
 		a.pulse.mu.Unlock()
-		if sleep(ctx, max(time.Until(due), 0)) != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case <-a.pulse.renew:
+		case <-time.After(max(time.Until(due), 0)):
 		}
 		err := a.renewOnce(ctx)
 		if ctx.Err() != nil {

@@ -89,6 +89,29 @@ func TestCredentialsAreRenewedAtHalfLifeUntilItWorks(t *testing.T) {
 	})
 }
 
+// A control plane whose keys were rotated has agents renew what is by the former ones.
+func TestCredentialsAreRenewedWhenTheControlPlaneSaysSo(t *testing.T) {
+	kept := 0
+	change := func(c *agent.Config) {
+		c.Credential.Expires = c.Credential.Issued.Add(12 * time.Hour)
+		c.Renewed = func(context.Context, agent.Credential) error { kept++; return nil }
+	}
+	bubble(t, change, func(t *testing.T, r *rig) {
+		r.set(func() { r.credential = events.Credentials{UserJWT: "two", Expires: time.Now().Add(12 * time.Hour)} })
+		r.settle(time.Minute)
+		if kept != 0 {
+			t.Fatal("renewed although nobody said so")
+		}
+		r.set(func() { r.renew = true })
+		r.settle(11 * time.Second)
+		r.set(func() { r.renew = false })
+		r.settle(time.Minute)
+		if kept != 1 || r.agent.Status().CredentialsExpires.IsZero() {
+			t.Errorf("renewed %d times", kept)
+		}
+	})
+}
+
 func TestCredentialsThatHaveEndedAreNotKept(t *testing.T) {
 	change := func(c *agent.Config) {
 		c.Credential.Expires = c.Credential.Issued.Add(2 * time.Second)

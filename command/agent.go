@@ -122,15 +122,23 @@ func (a Agent) ExpireToken(meta Meta) ([]events.Fact, error) {
 }
 
 // Renewed decides a new credential for the same key. An agent asks at half of its
-// life; one that asks all the time would only make its history long.
-func (a Agent) Renewed(meta Meta, expires time.Time) ([]events.Fact, error) {
+// life, or when it is told to because what it has was issued before the key of now signed
+// (current, zero if that is the first); one that asks all the time would only make its history
+// long.
+func (a Agent) Renewed(meta Meta, current, expires time.Time) ([]events.Fact, error) {
 	if err := a.active(); err != nil {
 		return nil, err
 	}
-	if meta.Time.Before(a.issued.Add(a.ends.Sub(a.issued) / 4)) {
+	if !a.Outdated(meta.Time, current) && meta.Time.Before(a.issued.Add(a.ends.Sub(a.issued)/4)) {
 		return nil, ErrRenewedAlready
 	}
 	return []events.Fact{events.AgentCredentialsIssued{UserKey: a.Enrolled.UserKey, Expires: expires.UTC()}}, nil
+}
+
+// Outdated reports whether the newest credential was issued before the key of now signed, which it
+// does since current; zero if it is the first.
+func (a Agent) Outdated(now, current time.Time) bool {
+	return !current.IsZero() && !now.Before(current) && a.issued.Before(current)
 }
 
 // CredentialEnds is the end of the newest credential.

@@ -30,7 +30,13 @@ func TestAgents(t *testing.T) {
 	heard := func(a command.Agent) ([]events.Fact, error) { return a.Heard(meta, "1") }
 	silent := func(a command.Agent) ([]events.Fact, error) { return a.Silent(meta, noon) }
 	revoke := func(a command.Agent) ([]events.Fact, error) { return a.Revoke(meta, "stolen") }
-	renew := func(a command.Agent) ([]events.Fact, error) { return a.Renewed(meta, noon.Add(time.Hour)) }
+	renew := func(a command.Agent) ([]events.Fact, error) { return a.Renewed(meta, time.Time{}, noon.Add(time.Hour)) }
+	// Facts of a given history are of noon or a little before; a key of now is later by so much.
+	rekeyed := func(after time.Duration) func(command.Agent) ([]events.Fact, error) {
+		return func(a command.Agent) ([]events.Fact, error) {
+			return a.Renewed(command.Meta{Time: noon.Add(time.Minute)}, noon.Add(after), noon.Add(time.Hour))
+		}
+	}
 	expired := events.EnrolmentTokenExpired{}
 	ends := func(at time.Time) func(command.Agent) ([]events.Fact, error) {
 		return func(a command.Agent) ([]events.Fact, error) { return a.ExpireToken(command.Meta{Time: at}) }
@@ -68,6 +74,8 @@ func TestAgents(t *testing.T) {
 		{"an invited one is not renewed", []events.Fact{issued}, renew, nil, command.ErrAgentUnknown},
 		{"a credential is renewed when its life goes on", []events.Fact{issued, enrolled, events.AgentCredentialsIssued{UserKey: "U1", Expires: noon.Add(-time.Hour)}}, renew, []events.Fact{credentials}, nil},
 		{"and not right after it was issued", []events.Fact{issued, enrolled, credentials}, renew, nil, command.ErrRenewedAlready},
+		{"but when it was issued before the key of now signed", []events.Fact{issued, enrolled, credentials}, rekeyed(time.Second), []events.Fact{credentials}, nil},
+		{"and not before that key signs", []events.Fact{issued, enrolled, credentials}, rekeyed(2 * time.Hour), nil, command.ErrRenewedAlready},
 		{"an operator revokes", []events.Fact{issued, enrolled}, revoke, []events.Fact{revoked}, nil},
 		{"not without a reason", []events.Fact{issued, enrolled}, func(a command.Agent) ([]events.Fact, error) { return a.Revoke(meta, " ") }, nil, command.ErrReasonNeeded},
 		{"twice is once", []events.Fact{issued, enrolled, revoked}, revoke, nil, nil},

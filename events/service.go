@@ -67,6 +67,7 @@ type HeartbeatReply struct {
 	Time        time.Time `json:"time"`   // the control plane's clock
 	NextSeconds int       `json:"next_seconds"`
 	TakesCalls  bool      `json:"takes_calls,omitempty"` // the next heartbeat may have Calls
+	Renew       bool      `json:"renew,omitempty"`       // the agent's credentials are to be renewed now
 }
 
 // RenewCredentials asks for a new user JWT for the same key.

@@ -37,6 +37,9 @@ const denialsPerMinute = 60
 type Credentials interface {
 	NewAccount() (account string, err error)
 	Issue(account string, cluster events.ClusterID, userKey string) (events.Credentials, error)
+	// Current is from when on credentials are signed by the key of now; zero if it is the first.
+	// Those issued before are to be renewed.
+	Current() time.Time
 	// Admit makes an account known to whatever agents link to, before its first use.
 	Admit(ctx context.Context, account string, cluster events.ClusterID, userKey string) error
 	Cut(ctx context.Context, account string) error // drops the link at once, for good

@@ -381,13 +381,16 @@ func TestAFaultIsToBeTriedAgainAndSaysNothing(t *testing.T) {
 
 // links is everything that package nats and the views do for a gateway.
 type links struct {
-	mu    sync.Mutex
-	made  int
-	cut   []string
-	beats int
-	known map[string]events.AgentID
-	heard map[events.AgentID]time.Time
+	mu      sync.Mutex
+	made    int
+	cut     []string
+	beats   int
+	known   map[string]events.AgentID
+	heard   map[events.AgentID]time.Time
+	current time.Time
 }
+
+func (l *links) Current() time.Time { return l.current }
 
 func (l *links) NewAccount() (string, error) {
 	l.mu.Lock()

@@ -28,7 +28,7 @@ func (g *Gateway) heartbeat(ctx context.Context, agent caller, m events.Heartbea
 		return events.HeartbeatReply{}, errMalformed
 	}
 	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceHeartbeat))
-	reply := events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds, Suites: g.suites(), TakesCalls: g.Figures != nil}
+	reply := events.HeartbeatReply{Time: meta.Time.UTC(), NextSeconds: heartbeatSeconds, Suites: g.suites(), TakesCalls: g.Figures != nil, Renew: agent.Outdated(meta.Time, g.Credentials.Current())}
 	if meta.Time.Sub(m.Heard).Abs() > proofWindow {
 		reply.Again = true
 		return reply, nil
@@ -62,7 +62,7 @@ func (g *Gateway) renew(ctx context.Context, agent caller, _ events.RenewCredent
 	}
 	meta := g.meta(events.AgentActor(agent.ID), agent.command(events.ServiceRenew))
 	renewed, err := command.Execute(ctx, g.Log, events.AgentStream(agent.ID), meta, func(a command.Agent) ([]events.Fact, error) {
-		return a.Renewed(meta, fresh.Expires)
+		return a.Renewed(meta, g.Credentials.Current(), fresh.Expires)
 	})
 	switch {
 	case err != nil:

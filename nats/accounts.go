@@ -72,7 +72,7 @@ func (a *Authority) Credentials(agent Agent, ttl time.Duration) (events.Credenti
 	claims.SetScoped(true)
 	expires := time.Now().Add(ttl).Truncate(time.Second).UTC()
 	claims.Expires = expires.Unix()
-	signed, err := claims.Encode(a.agents)
+	signed, err := claims.Encode(a.now.Load().agents)
 	if err != nil {
 		return events.Credentials{}, fmt.Errorf("sign credentials: %w", err)
 	}
@@ -80,7 +80,7 @@ func (a *Authority) Credentials(agent Agent, ttl time.Duration) (events.Credenti
 }
 
 // agentAccount signs the account of one agent: what it may import, and what each user
-// inside it may do. The agents' key can sign users of this template and nothing more.
+// inside it may do. The agents' keys can sign users of this template and nothing more.
 func (a *Authority) agentAccount(agent Agent) (string, error) {
 	if agent.Revoked {
 		return "", fmt.Errorf("agent of account %s is revoked", agent.Account)
@@ -93,7 +93,9 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 	claims.Limits = jwt.OperatorLimits{
 		NatsLimits: jwt.NatsLimits{Subs: 256, Data: -1, Payload: maxPayload},
 		AccountLimits: jwt.AccountLimits{
-			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: 0, LeafNodeConn: agentLinks,
+			// Links count as connections where a server takes a new form of the account: with 0 it would
+			// cut them all. Nobody is let in as a client: users' connection types are the template's.
+			Imports: 3, Exports: 0, WildcardExports: false, DisallowBearer: true, Conn: agentLinks, LeafNodeConn: agentLinks,
 		},
 	}
 	consumer, err := a.consumer(string(agent.Cluster))
@@ -113,14 +115,16 @@ func (a *Authority) agentAccount(agent Agent) (string, error) {
 		&jwt.Import{Name: "pull", Type: jwt.Service, Account: a.corePub, Token: pull, Subject: jwt.Subject(subject.Pull(consumer)), LocalSubject: subject.LocalPull},
 		&jwt.Import{Name: "acks", Type: jwt.Service, Account: a.corePub, Token: acks, Subject: jwt.Subject(subject.Acks(consumer))},
 	)
-	scope := jwt.NewUserScope()
-	scope.Key, scope.Role = a.agentsPub, "agent"
-	scope.Template.AllowedConnectionTypes.Add(jwt.ConnectionTypeLeafnode, jwt.ConnectionTypeLeafnodeWS)
-	scope.Template.Permissions = jwt.Permissions{
-		Pub: jwt.Permission{Allow: jwt.StringList{subject.LocalPull, subject.Acks(consumer), subject.ServicesOf(agent.Account)}},
-		Sub: jwt.Permission{Allow: jwt.StringList{subject.Inbox + ".>"}},
+	for _, key := range a.now.Load().agentKeys {
+		scope := jwt.NewUserScope()
+		scope.Key, scope.Role = key, "agent"
+		scope.Template.AllowedConnectionTypes.Add(jwt.ConnectionTypeLeafnode, jwt.ConnectionTypeLeafnodeWS)
+		scope.Template.Permissions = jwt.Permissions{
+			Pub: jwt.Permission{Allow: jwt.StringList{subject.LocalPull, subject.Acks(consumer), subject.ServicesOf(agent.Account)}},
+			Sub: jwt.Permission{Allow: jwt.StringList{subject.Inbox + ".>"}},
+		}
+		claims.SigningKeys.AddScopedSigner(scope)
 	}
-	claims.SigningKeys.AddScopedSigner(scope)
 	claims.Tags.Add(a.form(string(agent.Cluster)))
 	return a.signAccount(claims)
 }
@@ -141,7 +145,9 @@ func (a *Authority) activation(account, service string) (string, error) {
 	claims := jwt.NewActivationClaims(account)
 	claims.ImportType = jwt.Service
 	claims.ImportSubject = jwt.Subject(service)
-	token, err := claims.Encode(a.core)
+	signer, of := a.insiders(false)
+	claims.IssuerAccount = of
+	token, err := claims.Encode(signer)
 	if err != nil {
 		return "", fmt.Errorf("sign activation of %s: %w", service, err)
 	}
@@ -158,6 +164,7 @@ func (a *Authority) coreAccount() (string, error) {
 		MaxAckPending: jwt.NoLimit, MemoryMaxStreamBytes: jwt.NoLimit, DiskMaxStreamBytes: jwt.NoLimit,
 	}
 	claims.Limits.LeafNodeConn = 0
+	claims.SigningKeys.Add(a.now.Load().coreKeys...)
 	claims.Tags.Add(a.form("CORE"))
 	claims.Exports.Add(
 		&jwt.Export{Name: "services", Type: jwt.Service, Subject: subject.ExportServices, AccountTokenPosition: subject.ServicesAccountToken, ResponseType: jwt.ResponseTypeSingleton, ResponseThreshold: serviceThreshold},
@@ -171,8 +178,22 @@ func (a *Authority) systemAccount() (string, error) {
 	claims := jwt.NewAccountClaims(a.systemPub)
 	claims.Name = "SYS"
 	claims.Limits.LeafNodeConn = 0
+	claims.SigningKeys.Add(a.now.Load().systemKeys...)
 	claims.Tags.Add(a.form("SYS"))
 	return a.signAccount(claims)
+}
+
+// ownAccounts are CORE and SYS, by their keys.
+func (a *Authority) ownAccounts() (map[string]string, error) {
+	core, err := a.coreAccount()
+	if err != nil {
+		return nil, err
+	}
+	system, err := a.systemAccount()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{a.corePub: core, a.systemPub: system}, nil
 }
 
 func (a *Authority) signAccount(claims *jwt.AccountClaims) (string, error) {
@@ -181,28 +202,56 @@ func (a *Authority) signAccount(claims *jwt.AccountClaims) (string, error) {
 	if errs := vr.Errors(); len(errs) > 0 {
 		return "", fmt.Errorf("sign account %s: %w", claims.Name, errors.Join(errs...))
 	}
-	signed, err := claims.Encode(a.operator)
+	signed, err := claims.Encode(a.now.Load().operator)
 	if err != nil {
 		return "", fmt.Errorf("sign account %s: %w", claims.Name, err)
 	}
 	return signed, nil
 }
 
-// insider signs a user of CORE or SYS for one connection: a key that lives as long as the
-// connection, barred from the given subjects. how is the kind of connection it may have.
-func insider(account nkeys.KeyPair, name, how string, denied []string) (userJWT string, key nkeys.KeyPair, err error) {
-	if key, err = nkeys.CreateUser(); err != nil {
-		return "", nil, err
+// insiders is who signs users of CORE, or of SYS, and activations of CORE: the account's own seed,
+// or a signing key, which says for which account.
+func (a *Authority) insiders(system bool) (signer nkeys.KeyPair, account string) {
+	now := a.now.Load()
+	switch {
+	case system && now.doc.System.Seed == "":
+		return now.system, ""
+	case system:
+		return now.system, a.systemPub
+	case now.doc.Core.Seed == "":
+		return now.core, ""
 	}
-	pub, err := key.PublicKey()
+	return now.core, a.corePub
+}
+
+// insider is a user of CORE or SYS for one connection: a key that lives as long as the connection,
+// barred from the given subjects.
+type insider struct {
+	authority *Authority
+	system    bool   // of SYS, not CORE
+	name, how string // how is the kind of connection it may have
+	denied    []string
+	key       nkeys.KeyPair
+}
+
+func (a *Authority) insider(system bool, name, how string, denied []string) (*insider, error) {
+	key, err := nkeys.CreateUser()
+	return &insider{authority: a, system: system, name: name, how: how, denied: denied, key: key}, err
+}
+
+// userJWT signs the user, with the signing key of the moment: a connection that is made again
+// after a rotation is made by the new one.
+func (i *insider) userJWT() (string, error) {
+	pub, err := i.key.PublicKey()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	claims := jwt.NewUserClaims(pub)
-	claims.Name = name
-	claims.AllowedConnectionTypes.Add(how)
-	claims.Pub.Deny.Add(denied...)
+	claims.Name = i.name
+	claims.AllowedConnectionTypes.Add(i.how)
+	claims.Pub.Deny.Add(i.denied...)
 	claims.Limits.Payload = math.MaxInt32
-	userJWT, err = claims.Encode(account)
-	return userJWT, key, err
+	signer, account := i.authority.insiders(i.system)
+	claims.IssuerAccount = account
+	return claims.Encode(signer)
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
 	"secretsbridge/nats/subject"
@@ -22,7 +22,7 @@ var ErrAuthorityExists = errors.New("the directory already holds a NATS authorit
 // The files of an authority: one nkey seed each.
 const (
 	operatorFile = "operator.nk" // signs accounts
-	coreFile     = "core.nk"     // account of the control plane; signs its users and activations
+	coreFile     = "core.nk"     // account of the control plane; signs its users and activations, and names consumers
 	systemFile   = "system.nk"   // account of the servers themselves
 	agentsFile   = "agents.nk"   // signs users of all agents' accounts, and nothing else
 )
@@ -31,10 +31,11 @@ const (
 // SYS, and the key that signs agents' users (decision 0030). It is safe for
 // concurrent use.
 type Authority struct {
-	operator, core, system, agents nkeys.KeyPair
-	corePub, systemPub, agentsPub  string
-	operatorClaims                 *jwt.OperatorClaims
-	operatorJWT                    string // of operatorClaims
+	// What operator and accounts are called, for good. They sign until the first rotation.
+	operator, core, system, agents            nkeys.KeyPair
+	operatorID, corePub, systemPub, agentsPub string
+
+	now atomic.Pointer[signing] // what signs
 }
 
 // SeedNames are the names of an authority's seeds, which are also those of its files. Each is
@@ -86,14 +87,15 @@ func CreateAuthority(dir string) (*Authority, error) {
 // OpenAuthority reads what [CreateAuthority] wrote. It refuses a directory or a file
 // that anybody but its owner may read.
 func OpenAuthority(dir string) (*Authority, error) {
-	if err := private(dir); err != nil {
+	if err := guarded(dir); err != nil {
 		return nil, fmt.Errorf("open authority: %w", err)
 	}
 	return ReadAuthority(func(name string) ([]byte, error) { return readPrivate(filepath.Join(dir, name)) })
 }
 
 // ReadAuthority opens an authority whose seeds lie elsewhere than in a folder, by their names
-// ([SeedNames]). It clears what read returns.
+// ([SeedNames], and [SignersName] where it was rotated; an error is [fs.ErrNotExist] where there
+// is none). It clears what read returns.
 func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority, error) {
 	a := &Authority{}
 	for _, key := range []struct {
@@ -116,37 +118,29 @@ func ReadAuthority(read func(name string) (seed []byte, err error)) (*Authority,
 		}
 		*key.into = pair
 	}
-	return a, a.derive()
-}
-
-// derive fills what follows from the keys.
-func (a *Authority) derive() error {
-	for pair, into := range map[nkeys.KeyPair]*string{a.core: &a.corePub, a.system: &a.systemPub, a.agents: &a.agentsPub} {
+	for pair, into := range map[nkeys.KeyPair]*string{
+		a.operator: &a.operatorID, a.core: &a.corePub, a.system: &a.systemPub, a.agents: &a.agentsPub,
+	} {
 		pub, err := pair.PublicKey()
 		if err != nil {
-			return fmt.Errorf("open authority: %w", err)
+			return nil, fmt.Errorf("open authority: %w", err)
 		}
 		*into = pub
 	}
-	operatorPub, err := a.operator.PublicKey()
-	if err != nil {
-		return fmt.Errorf("open authority: %w", err)
+	doc, err := readSigners(read)
+	if err == nil {
+		err = a.Use(doc)
 	}
-	claims := jwt.NewOperatorClaims(operatorPub)
-	claims.Name = "secrets-bridge"
-	claims.SystemAccount = a.systemPub
-	signed, err := claims.Encode(a.operator)
 	if err != nil {
-		return fmt.Errorf("sign operator: %w", err)
+		return nil, fmt.Errorf("open authority: %w", err)
 	}
-	a.operatorJWT = signed
-	a.operatorClaims, err = jwt.DecodeOperatorClaims(signed)
-	return err
+	return a, nil
 }
 
 // consumer names the durable consumer for a cluster or another purpose. The secret in
-// it is a hash of a signature of account CORE (Ed25519 is deterministic): the same on
-// every server, and for nobody else to guess.
+// it is a hash of a signature by the seed of account CORE (Ed25519 is deterministic): the
+// same on every server, and for nobody else to guess. Signing keys have no part in it: names
+// stay when they are rotated.
 func (a *Authority) consumer(what string) (string, error) {
 	signature, err := a.core.Sign([]byte("secrets-bridge consumer name v1\n" + what))
 	if err != nil {
@@ -166,7 +160,7 @@ func writeNew(path string, text []byte) error {
 }
 
 func readPrivate(path string) ([]byte, error) {
-	if err := private(path); err != nil {
+	if err := guarded(path); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
@@ -182,8 +176,8 @@ func parseSeed(seed []byte, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	return nkeys.FromSeed(bytes.Clone(seed))
 }
 
-// private refuses what others may read, and links that lead elsewhere.
-func private(path string) error {
+// guarded refuses what others may read, and links that lead elsewhere.
+func guarded(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func TestAgentIsGivenNoMoreThanItNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims.Limits.IsJSEnabled() || claims.Limits.Conn != 0 || claims.Limits.LeafNodeConn != agentLinks || len(claims.Exports) != 0 || len(claims.Imports) != 3 {
+	if claims.Limits.IsJSEnabled() || claims.Limits.Conn != agentLinks || claims.Limits.LeafNodeConn != agentLinks || len(claims.Exports) != 0 || len(claims.Imports) != 3 {
 		t.Errorf("account: %+v", claims.Limits)
 	}
 	scope, ok := claims.SigningKeys.GetScope(authority.agentsPub)

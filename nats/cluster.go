@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	natsgo "github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"secretsbridge/nats/subject"
 )
@@ -72,7 +71,7 @@ func OpenCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 		case <-time.After(clusterWait):
 		}
 	}
-	if err := c.settleOwn(ctx); err != nil {
+	if _, err := c.settleOwn(ctx); err != nil {
 		c.system.Close()
 		return nil, fmt.Errorf("open nats cluster: %w", err)
 	}
@@ -93,22 +92,22 @@ func (c *Cluster) LeafURLs() []string { return c.config.LeafURLs }
 // Connect opens a connection to account CORE for the running system. It may not change or
 // destroy EVENTS; only [Cluster.ConnectProvisioner] may.
 func (c *Cluster) Connect(name string) (*natsgo.Conn, error) {
-	return c.connect(c.config.Authority.core, name, subject.EventsAdmin())
+	return c.connect(false, name, subject.EventsAdmin())
 }
 
 // ConnectProvisioner opens a connection to account CORE without limits, for an operator's
 // migrations.
 func (c *Cluster) ConnectProvisioner(name string) (*natsgo.Conn, error) {
-	return c.connect(c.config.Authority.core, name, nil)
+	return c.connect(false, name, nil)
 }
 
 // ConnectSystem opens a connection to the servers' own account.
 func (c *Cluster) ConnectSystem(name string) (*natsgo.Conn, error) {
-	return c.connect(c.config.Authority.system, name, nil)
+	return c.connect(true, name, nil)
 }
 
-func (c *Cluster) connect(account nkeys.KeyPair, name string, denied []string) (*natsgo.Conn, error) {
-	userJWT, key, err := insider(account, name, jwt.ConnectionTypeStandard, denied)
+func (c *Cluster) connect(system bool, name string, denied []string) (*natsgo.Conn, error) {
+	user, err := c.config.Authority.insider(system, name, jwt.ConnectionTypeStandard, denied)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
 	}
@@ -116,7 +115,7 @@ func (c *Cluster) connect(account nkeys.KeyPair, name string, denied []string) (
 	options := natsgo.GetDefaultOptions()
 	options.Servers, options.Name = c.config.URLs, name
 	options.Secure, options.TLSConfig = true, &tls.Config{RootCAs: c.config.CA, MinVersion: tls.VersionTLS13}
-	options.UserJWT, options.SignatureCB = func() (string, error) { return userJWT, nil }, key.Sign
+	options.UserJWT, options.SignatureCB = user.userJWT, user.key.Sign
 	options.Timeout, options.PingInterval, options.MaxPingsOut = clusterDial, clusterPing, 2
 	options.MaxReconnect, options.ReconnectWait, options.ReconnectJitterTLS = -1, clusterWait, clusterWait
 	options.IgnoreDiscoveredServers = true // what nodes call each other may be inside names

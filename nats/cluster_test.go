@@ -121,6 +121,7 @@ func TestAnOperatorsCluster(t *testing.T) {
 		{"a flood is ended", floodEnds},
 		{"nodes that say nothing are waited for", silentNodes},
 		{"accounts reach nodes that were away", accountsReach},
+		{"keys are rotated under load", keysRotate}, // the last: seeds sign no more after it
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, n) })
 	}
@@ -295,7 +296,7 @@ func ownAccounts(t *testing.T, n *network) {
 		}
 		signed = resign(t, a, signed, tag)
 		eventually(t, "store another form", func(ctx context.Context) error { return c.store(ctx, a.corePub, signed) })
-		eventually(t, "settle", c.settleOwn)
+		eventually(t, "settle", func(ctx context.Context) error { _, err := c.settleOwn(ctx); return err })
 		held, err := c.lookup(t.Context(), a.corePub)
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func (c *Cluster) Cut(ctx context.Context, account string) error {
 }
 
 func (c *Cluster) kill(ctx context.Context, account string) error {
-	signed, err := c.config.Authority.deadAccount(account).Encode(c.config.Authority.operator)
+	signed, err := c.config.Authority.deadAccount(account).Encode(c.config.Authority.now.Load().operator)
 	if err != nil {
 		return err
 	}
@@ -81,25 +81,27 @@ func (c *Cluster) kill(ctx context.Context, account string) error {
 }
 
 // Run keeps the accounts of all agents on all servers as the log has them, until ctx ends:
-// at the start, and whenever a server comes back. accounts lists every account that was ever
+// at the start, whenever a server comes back, and after a rotation of keys. accounts lists every account that was ever
 // given, and may lag; registry answers from the log itself.
 func (c *Cluster) Run(ctx context.Context, registry Registry, accounts func(context.Context) ([]string, error)) error {
 	tick := time.NewTicker(nodePoll)
 	defer tick.Stop()
 	var settled map[string]string // the servers of the last look that found everything right
 	var last time.Time
+	var keys int // serial of the signing keys at that look
 	watched := floodWatch{open: map[place]unanswered{}, out: map[string]time.Time{}}
 	for {
 		nodes, err := c.ping(ctx)
 		switch {
 		case err != nil:
-		case !covers(settled, nodes) || time.Since(last) > lookAgain:
-			if err = c.settleOwn(ctx); err != nil {
+		case !covers(settled, nodes) || time.Since(last) > lookAgain || keys != c.config.Authority.now.Load().doc.Serial:
+			serial := c.config.Authority.now.Load().doc.Serial
+			if _, err = c.settleOwn(ctx); err != nil {
 				break
 			}
 			var right bool
 			if right, err = c.settleAll(ctx, registry, accounts); err == nil && right {
-				settled, last = nodes, time.Now()
+				settled, last, keys = nodes, time.Now(), serial
 			}
 		default:
 			settled = nodes // without those that went: they count as new when they are back
@@ -215,11 +217,13 @@ func (c *Cluster) settle(ctx context.Context, registry Registry, account string)
 	return false, c.kill(ctx, account)
 }
 
-// settleOwn brings accounts CORE and SYS to the form that this version needs.
-func (c *Cluster) settleOwn(ctx context.Context) error {
+// settleOwn brings accounts CORE and SYS to the form that this version and its signing keys need.
+// It reports whether all servers had it already.
+func (c *Cluster) settleOwn(ctx context.Context) (all bool, err error) {
 	if _, err := c.ping(ctx); err != nil {
-		return err
+		return false, err
 	}
+	all = true
 	a := c.config.Authority
 	for _, own := range []struct {
 		account, form string
@@ -230,7 +234,7 @@ func (c *Cluster) settleOwn(ctx context.Context) error {
 	} {
 		held, err := c.lookup(ctx, own.account)
 		if err != nil {
-			return err
+			return false, err
 		}
 		right := true
 		for _, h := range held {
@@ -239,15 +243,16 @@ func (c *Cluster) settleOwn(ctx context.Context) error {
 		if right {
 			continue
 		}
+		all = false
 		signed, err := own.sign()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := c.store(ctx, own.account, signed); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // store sends an account to all servers, and returns when those that are there have stored

@@ -208,7 +208,7 @@ func resign(t testing.TB, a *Authority, signed, tag string) string {
 		t.Fatal(err)
 	}
 	claims.Tags = jwt.TagList{tag}
-	if signed, err = claims.Encode(a.operator); err != nil {
+	if signed, err = claims.Encode(a.now.Load().operator); err != nil {
 		t.Fatal(err)
 	}
 	return signed

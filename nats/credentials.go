@@ -38,6 +38,9 @@ func (c *Credentials) Issue(account string, cluster events.ClusterID, userKey st
 	return c.authority.Credentials(Agent{Account: account, Cluster: cluster, UserKey: userKey}, c.ttl)
 }
 
+// Current is from when on credentials are by the keys of now ([Authority.Current]).
+func (c *Credentials) Current() time.Time { return c.authority.Current() }
+
 // Admit makes an account known to the servers that agents link to. Errors wrap
 // [command.ErrLogAway].
 func (c *Credentials) Admit(ctx context.Context, account string, cluster events.ClusterID, userKey string) error {

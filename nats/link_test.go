@@ -2,8 +2,12 @@ package nats
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,5 +102,41 @@ func TestRegistryMayReadTheLog(t *testing.T) {
 	n.link(t, n.enrol(t, "log"))
 	if err := receive(t, read); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestALinkGoesOnOverANewCertificate renews the certificate of the agents' port: a link that stands
+// goes on with its job, and who comes is shown the new one.
+func TestALinkGoesOnOverANewCertificate(t *testing.T) {
+	var shown atomic.Pointer[tls.Certificate]
+	n := newNetwork(t, 0, func(c *HubConfig) {
+		shown.Store(&c.TLS.Certificates[0])
+		c.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shown.Load(), nil }}
+	})
+	agent := n.enrol(t, "one")
+	l := n.link(t, agent)
+	links := n.hub().Links()
+	n.publish(t, "one", "j_1")
+	d := next(t, l, "j_1")
+
+	ca, renewed := selfSigned(t)
+	shown.Store(&renewed.Certificates[0])
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca) // trusts the new one alone
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(n.leafURL, "tls://"), &tls.Config{RootCAs: roots})
+	if err != nil {
+		t.Fatalf("who comes is not shown the new certificate: %v", err)
+	}
+	conn.Close()
+	// The link trusts the old one alone, so it could not have been made again.
+	if err := d.Done(t.Context()); err != nil {
+		t.Error(err)
+	}
+	n.publish(t, "one", "j_2")
+	if err := next(t, l, "j_2").Done(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := n.hub().Links(); got != links || !l.Connected() {
+		t.Errorf("%d links, want %d", got, links)
 	}
 }

@@ -150,23 +150,9 @@ func (p Plan) check() error {
 
 // files are what is written beside the keys.
 func (p Plan) files(a *Authority) (map[string][]byte, error) {
-	core, err := a.coreAccount()
+	files, err := a.trustFiles()
 	if err != nil {
 		return nil, err
-	}
-	system, err := a.systemAccount()
-	if err != nil {
-		return nil, err
-	}
-	var resolver bytes.Buffer
-	if err := resolverTemplate.Execute(&resolver, map[string]string{
-		"Operator": a.operatorJWT, "CorePub": a.corePub, "SystemPub": a.systemPub, "Core": core, "System": system,
-	}); err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{
-		"operator.jwt": []byte(a.operatorJWT + "\n"), "CORE.jwt": []byte(core + "\n"), "SYS.jwt": []byte(system + "\n"),
-		"resolver.conf": resolver.Bytes(),
 	}
 	// Nodes show each other certificates of the CA, too: the password is for a CA that has
 	// signed for others as well.
@@ -192,6 +178,25 @@ func (p Plan) files(a *Authority) (map[string][]byte, error) {
 		}
 	}
 	return files, nil
+}
+
+// trustFiles are what servers read of an authority.
+func (a *Authority) trustFiles() (map[string][]byte, error) {
+	own, err := a.ownAccounts()
+	if err != nil {
+		return nil, err
+	}
+	operator, core, system := a.now.Load().operatorJWT, own[a.corePub], own[a.systemPub]
+	var resolver bytes.Buffer
+	if err := resolverTemplate.Execute(&resolver, map[string]string{
+		"Operator": operator, "CorePub": a.corePub, "SystemPub": a.systemPub, "Core": core, "System": system,
+	}); err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		"operator.jwt": []byte(operator + "\n"), "CORE.jwt": []byte(core + "\n"), "SYS.jwt": []byte(system + "\n"),
+		"resolver.conf": resolver.Bytes(),
+	}, nil
 }
 
 // at is where a node listens for an address by which others reach it.
@@ -221,13 +226,11 @@ func (a *Authority) ToolCredentials(tool string, ttl time.Duration) ([]byte, err
 	if _, ok := Tools()[tool]; !ok || ttl < 0 {
 		return nil, fmt.Errorf("there are no credentials for %q for %s", tool, ttl)
 	}
-	account, denied := a.core, []string(nil)
-	switch tool {
-	case "core":
+	var denied []string
+	if tool == "core" {
 		denied = subject.EventsAdmin()
-	case "system":
-		account = a.system
 	}
+	signer, account := a.insiders(tool == "system")
 	key, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, err
@@ -242,7 +245,8 @@ func (a *Authority) ToolCredentials(tool string, ttl time.Duration) ([]byte, err
 	claims.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard)
 	claims.Pub.Deny.Add(denied...)
 	claims.Expires = time.Now().Add(ttl).Unix()
-	signed, err := claims.Encode(account)
+	claims.IssuerAccount = account
+	signed, err := claims.Encode(signer)
 	if err != nil {
 		return nil, fmt.Errorf("sign credentials of %s: %w", tool, err)
 	}

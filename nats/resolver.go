@@ -2,6 +2,7 @@ package nats
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -9,29 +10,23 @@ import (
 // resolver implements [server.AccountResolver]: CORE and SYS from the authority,
 // every other account from the registry. Nothing is stored.
 type resolver struct {
-	fixed map[string]string // account key → claims
+	fixed atomic.Pointer[map[string]string] // account key → claims
 	agent func(account string) (string, error)
 }
 
 func newResolver(h *Hub) (*resolver, error) {
-	authority := h.config.Authority
-	core, err := authority.coreAccount()
+	fixed, err := h.config.Authority.ownAccounts()
 	if err != nil {
 		return nil, err
 	}
-	system, err := authority.systemAccount()
-	if err != nil {
-		return nil, err
-	}
-	return &resolver{
-		fixed: map[string]string{authority.corePub: core, authority.systemPub: system},
-		agent: h.resolve,
-	}, nil
+	r := &resolver{agent: h.resolve}
+	r.fixed.Store(&fixed)
+	return r, nil
 }
 
 // Fetch returns the signed claims of an account.
 func (r *resolver) Fetch(account string) (string, error) {
-	if claims, ok := r.fixed[account]; ok {
+	if claims, ok := (*r.fixed.Load())[account]; ok {
 		return claims, nil
 	}
 	return r.agent(account)

@@ -69,12 +69,14 @@ type clusterConfig struct {
 type Hub struct {
 	config HubConfig
 
-	mu      sync.Mutex
-	srv     *server.Server
-	options *server.Options // of srv, which writes its bound ports into them
-	revoked map[string]bool // accounts; before the registry, which may lag behind
-	stop    func()          // ends what watches srv
-	said    *serverlog.Log  // by srv
+	mu       sync.Mutex
+	srv      *server.Server
+	options  *server.Options // of srv, which writes its bound ports into them
+	revoked  map[string]bool // accounts; before the registry, which may lag behind
+	known    map[string]bool // accounts that were asked for
+	resolver *resolver       // of srv
+	stop     func()          // ends what watches srv
+	said     *serverlog.Log  // by srv
 
 	claims sync.Mutex // over changes of agents' accounts; taken before mu
 }
@@ -87,7 +89,7 @@ func StartHub(config HubConfig) (*Hub, error) {
 	if config.TLS == nil && (config.LeafAddr != "" || config.WebAddr != "") {
 		return nil, errors.New("start nats server: agents link over TLS only, and no certificate is given")
 	}
-	h := &Hub{config: config, revoked: map[string]bool{}}
+	h := &Hub{config: config, revoked: map[string]bool{}, known: map[string]bool{}}
 	if err := h.start(); err != nil {
 		return nil, fmt.Errorf("start nats server: %w", err)
 	}
@@ -99,6 +101,9 @@ func (h *Hub) start() error {
 	if err != nil {
 		return err
 	}
+	h.mu.Lock()
+	h.resolver = options.AccountResolver.(*resolver)
+	h.mu.Unlock()
 	srv, err := server.NewServer(options)
 	if err != nil {
 		return err
@@ -130,7 +135,7 @@ func (h *Hub) newOptions() (*server.Options, error) {
 		ServerName: "hub", DontListen: true, NoSigs: true, NoSystemAccount: false,
 		JetStream: true, StoreDir: filepath.Clean(h.config.Dir), SyncAlways: !h.config.unsynced,
 		PingInterval: pingInterval, MaxPayload: maxPayload,
-		TrustedOperators: []*jwt.OperatorClaims{h.config.Authority.operatorClaims},
+		TrustedOperators: []*jwt.OperatorClaims{h.config.Authority.now.Load().operatorClaims},
 		SystemAccount:    h.config.Authority.systemPub, AccountResolver: resolver,
 		// The exports of account CORE are written for the first form of ack subjects.
 		FeatureFlags: map[string]bool{server.FeatureFlagJsAckFormatV2: false},
@@ -231,17 +236,13 @@ func (h *Hub) ConnectSystem(name string) (*natsgo.Conn, error) {
 }
 
 func (h *Hub) connect(through natsgo.InProcessConnProvider, name string, system bool, denied []string) (*natsgo.Conn, error) {
-	account := h.config.Authority.core
-	if system {
-		account = h.config.Authority.system
-	}
-	userJWT, key, err := insider(account, name, jwt.ConnectionTypeInProcess, denied)
+	user, err := h.config.Authority.insider(system, name, jwt.ConnectionTypeInProcess, denied)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats in process: %w", err)
 	}
 	log := h.config.Logger
 	nc, err := natsgo.Connect("", natsgo.InProcessServer(through), natsgo.Name(name),
-		natsgo.UserJWT(func() (string, error) { return userJWT, nil }, key.Sign),
+		natsgo.UserJWT(user.userJWT, user.key.Sign),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectWait(100*time.Millisecond), natsgo.ReconnectJitter(0, 0),
 		// Nothing waits for a connection: an append that was given up must not be
 		// sent after all when the server is back.
@@ -332,5 +333,8 @@ func (h *Hub) resolve(account string) (string, error) {
 	if agent.Account != account {
 		return "", fmt.Errorf("resolve account %s: the registry answers for %s", account, agent.Account)
 	}
+	h.mu.Lock()
+	h.known[account] = true
+	h.mu.Unlock()
 	return h.config.Authority.agentAccount(agent)
 }

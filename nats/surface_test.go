@@ -17,6 +17,7 @@ import (
 // interface of any kind, or a struct that has such a field. Each says what goes in, and
 // why no secret value does.
 var carriers = map[string]string{
+	"Authority.Use":    "signing keys of NATS, which are not stored by it",
 	"Jobs.DeadLetters": "hands dead letters out",
 	"Jobs.Publish":     "a ticket, signed, under the subject of its job: names of things alone",
 	"Marks.Finish":     "the answer to a command, under the mark that Begin made: web never marks what reveals",

@@ -74,6 +74,21 @@ func (k Keyring) Read(ctx context.Context, name string) ([]byte, uint64, error) 
 	return plain, revision, nil
 }
 
+// Revision is that of a key, which is not opened. [fs.ErrNotExist] where there is none.
+func (k Keyring) Revision(ctx context.Context, name string) (revision uint64, err error) {
+	err = k.Pool.QueryRow(ctx, `
+		SELECT revision
+		FROM   private.keyring
+		WHERE  name = $1`, name).Scan(&revision)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at %s: %w", k.Where(name), err)
+	}
+	return revision, nil
+}
+
 // sealed seals a key as a revision.
 func (k Keyring) sealed(ctx context.Context, name string, revision uint64, plain []byte) ([]byte, kms.Wrapped, error) {
 	b := keyBinding(name, revision)

@@ -494,6 +494,8 @@ type links struct {
 
 func (l *links) Admit(context.Context, string, events.ClusterID, string) error { return nil }
 
+func (l *links) Current() time.Time { return time.Time{} }
+
 func (l *links) NewAccount() (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

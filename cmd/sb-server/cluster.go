@@ -67,7 +67,7 @@ func (s settings) clusterConfig(authority *nats.Authority) (nats.ClusterConfig, 
 
 // openCluster connects to the operator's servers.
 func (st *stack) openCluster(ctx context.Context) error {
-	config, err := st.settings.clusterConfig(st.keys.links)
+	config, err := st.settings.clusterConfig(st.keys.links.authority)
 	if err != nil {
 		return err
 	}

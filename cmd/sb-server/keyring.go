@@ -25,6 +25,9 @@ type keyring interface {
 	// Read returns a key and its revision. The caller clears the key.
 	Read(ctx context.Context, name string) (key []byte, revision uint64, err error)
 
+	// Revision is that of a key, which is not opened.
+	Revision(ctx context.Context, name string) (uint64, error)
+
 	// Create keeps a key of a new name, and returns its revision.
 	Create(ctx context.Context, name string, key []byte) (revision uint64, err error)
 
@@ -67,6 +70,13 @@ func (f *keyFolder) Read(_ context.Context, name string) ([]byte, uint64, error)
 		return nil, 0, err
 	}
 	return key, revisionOf(key), nil
+}
+
+// Revision implements [keyring].
+func (f *keyFolder) Revision(ctx context.Context, name string) (uint64, error) {
+	key, revision, err := f.Read(ctx, name)
+	clear(key)
+	return revision, err
 }
 
 func revisionOf(key []byte) uint64 {

@@ -278,7 +278,7 @@ func TestKeysAreImportedOnceAndNeverReplaced(t *testing.T) {
 	if err := importKeys(t.Context(), second, flat, &said); err != nil {
 		t.Error(err)
 	}
-	if _, err := openAuthority(t.Context(), second); err != nil {
+	if _, err := openLinkKeys(t.Context(), second); err != nil {
 		t.Error(err)
 	}
 	if err := importKeys(t.Context(), second, other, &said); err == nil || !strings.Contains(err.Error(), "has no key") {

@@ -19,13 +19,13 @@ type keys struct {
 	wrapping kms.KeyManager
 	ring     keyring
 	signing  *signingKeys
-	links    *nats.Authority
+	links    *linkKeys
 
 	writerFrom  events.Seq // the first commit that needs a MAC of its writer; 0 where nothing says so
 	checkpoints *checkpointKeys
 }
 
-// authorityFolder is where the seeds of the NATS authority are among the keys.
+// authorityFolder is where the seeds and signing keys of the NATS authority are among the keys.
 const authorityFolder = "nats/"
 
 // errNoAuthority says what an operator's own NATS needs first.
@@ -45,8 +45,8 @@ func openKeys(ctx context.Context, wrapping kms.KeyManager, ring keyring, fresh,
 		return keys{}, err
 	}
 	k.links, err = openOrCreate(fresh,
-		func() (*nats.Authority, error) { return openAuthority(ctx, ring) },
-		func() (*nats.Authority, error) {
+		func() (*linkKeys, error) { return openLinkKeys(ctx, ring) },
+		func() (*linkKeys, error) {
 			if external {
 				return nil, errNoAuthority
 			}
@@ -80,16 +80,9 @@ func openOrCreate[T any](fresh bool, open, create func() (T, error)) (T, error) 
 	return found, err
 }
 
-func openAuthority(ctx context.Context, ring keyring) (*nats.Authority, error) {
-	return nats.ReadAuthority(func(name string) ([]byte, error) {
-		seed, _, err := ring.Read(ctx, authorityFolder+name)
-		return seed, err
-	})
-}
-
 // createAuthority makes the seeds that are missing: whoever makes them at the same time made some
 // of them.
-func createAuthority(ctx context.Context, ring keyring) (*nats.Authority, error) {
+func createAuthority(ctx context.Context, ring keyring) (*linkKeys, error) {
 	for _, name := range nats.SeedNames() {
 		seed, err := nats.NewSeed(name)
 		if err != nil {
@@ -101,7 +94,7 @@ func createAuthority(ctx context.Context, ring keyring) (*nats.Authority, error)
 			return nil, fmt.Errorf("create the NATS authority: %w", err)
 		}
 	}
-	return openAuthority(ctx, ring)
+	return openLinkKeys(ctx, ring)
 }
 
 // parseSigningSeed reads a signing key in the format of [oldSigningFile].

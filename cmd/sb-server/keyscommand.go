@@ -102,7 +102,7 @@ func listKeys(ctx context.Context, ring store.Keyring, out io.Writer) error {
 // importedKeys are the files that are taken, and the names that they get.
 func importedKeys() map[string]string {
 	names := map[string]string{signingFile: signingFile, oldSigningFile: oldSigningFile, checkpointFile: checkpointFile, writerFile: writerFile, probeFile: probeFile}
-	for _, seed := range nats.SeedNames() { // below nats/ in a data directory, and at the top after nats init
+	for _, seed := range append(nats.SeedNames(), nats.SignersName) { // below nats/ in a data directory, and at the top after nats init
 		names[authorityFolder+seed], names[seed] = authorityFolder+seed, authorityFolder+seed
 	}
 	return names

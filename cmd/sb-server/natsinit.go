@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/nats"
+	"secretsbridge/store"
 )
 
 // nodePlace stands for a node's name in the flags of `nats init`.
@@ -20,8 +21,8 @@ const nodePlace = "{node}"
 
 // natsCommand makes what an operator's own NATS cluster needs.
 func natsCommand() *cobra.Command {
-	root := &cobra.Command{Use: "nats", Short: "files of your own NATS cluster"}
-	root.AddCommand(natsInitCommand(), natsCredsCommand())
+	root := &cobra.Command{Use: "nats", Short: "files of your own NATS cluster, and the keys of NATS"}
+	root.AddCommand(natsInitCommand(), natsCredsCommand(), natsRotateCommand(), natsRotateOperatorCommand())
 	return root
 }
 
@@ -139,12 +140,37 @@ func natsNext(out io.Writer, dir string, plan nats.Plan) {
 func natsCredsCommand() *cobra.Command {
 	var ttl time.Duration
 	cmd := &cobra.Command{
-		Use:   "creds DIR TOOL",
+		Use:   "creds [DIR] TOOL",
 		Short: "sign new credentials for one of your own tools, on standard output",
-		Long: "Signs credentials with the keys that nats init wrote into DIR. TOOL is core (looks at streams, and may not change EVENTS),\n" +
-			"provisioner (may change all streams) or system (looks at the servers, and sends them accounts). Old ones count until they end.",
-		Args: cobra.ExactArgs(2),
+		Long: "Signs credentials for TOOL: core (looks at streams, and may not change EVENTS), provisioner (may change all streams) or\n" +
+			"system (looks at the servers, and sends them accounts). Without DIR it signs with the keys of the keyring, as a server would;\n" +
+			"with DIR by what nats init wrote there, which counts until the keys of NATS are rotated. Old credentials count until they end.",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			tool := args[len(args)-1]
+			if _, ok := nats.Tools()[tool]; !ok {
+				return fmt.Errorf("there is no tool %q: write core, provisioner or system", tool)
+			}
+			if ttl < time.Minute {
+				return fmt.Errorf("--ttl is %s: choose a minute at least", ttl)
+			}
+			sign := func(authority *nats.Authority) error {
+				creds, err := authority.ToolCredentials(tool, ttl)
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(creds)
+				return err
+			}
+			if len(args) == 1 {
+				return withRing(cmd.Context(), func(ring store.Keyring) error {
+					keys, err := openLinkKeys(cmd.Context(), ring)
+					if err != nil {
+						return err
+					}
+					return sign(keys.authority)
+				})
+			}
 			authority, err := nats.OpenAuthority(filepath.Join(args[0], "keys"))
 			if errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("%w: give the folder that nats init wrote", err)
@@ -152,18 +178,7 @@ func natsCredsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, ok := nats.Tools()[args[1]]; !ok {
-				return fmt.Errorf("there is no tool %q: write core, provisioner or system", args[1])
-			}
-			if ttl < time.Minute {
-				return fmt.Errorf("--ttl is %s: choose a minute at least", ttl)
-			}
-			creds, err := authority.ToolCredentials(args[1], ttl)
-			if err != nil {
-				return err
-			}
-			_, err = cmd.OutOrStdout().Write(creds)
-			return err
+			return sign(authority)
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", nats.DefaultToolTTL, "how long they live")

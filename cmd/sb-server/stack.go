@@ -142,7 +142,7 @@ func (st *stack) openBroker(ctx context.Context) (open func(), err error) {
 	var registry atomic.Pointer[nats.Registry]
 	answer := nats.Registry(st.agentOf)
 	config := nats.HubConfig{
-		Authority: st.keys.links, Dir: st.settings.path("nats"), Logger: st.log,
+		Authority: st.keys.links.authority, Dir: st.settings.path("nats"), Logger: st.log,
 		Registry: func(ctx context.Context, account string) (nats.Agent, error) {
 			if r := registry.Load(); r != nil {
 				return (*r)(ctx, account)
@@ -185,7 +185,7 @@ func (st *stack) openNATS(ctx context.Context) error {
 	if st.store, err = nats.OpenStore(ctx, st.core, writer); err != nil {
 		return err
 	}
-	if st.jobs, err = nats.OpenJobs(st.core, st.keys.links, st.settings.Lease, st.log); err != nil {
+	if st.jobs, err = nats.OpenJobs(st.core, st.keys.links.authority, st.settings.Lease, st.log); err != nil {
 		return err
 	}
 	if st.marks, err = nats.OpenMarks(ctx, st.core); err != nil {
@@ -265,7 +265,7 @@ func (st *stack) assemble() {
 		Log: st.facts, Keys: st.keyManager(), Envelopes: store.Envelopes{Pool: st.pool},
 		Signer: st.keys.signing.key, Logger: st.log, Now: time.Now, IntakeSeed: st.intakeSeed(),
 	})
-	credentials := nats.NewCredentials(st.keys.links, st.broker, 0)
+	credentials := nats.NewCredentials(st.keys.links.authority, st.broker, 0)
 	views := views{pool: st.pool, progress: st.progress}
 	st.circumstances = circumstances.New(st.facts, st.store)
 	st.inventory = inventory.New(inventory.Config{
@@ -333,6 +333,7 @@ func (st *stack) run(ctx context.Context, ready func(context.Context) error) err
 	group.Go(func() error { return st.guarded(st.followInMemory(ctx, "circumstances", st.circumstances.Run)) })
 	group.Go(func() error { return followContacts(ctx, st.caches, st.contacts) })
 	group.Go(func() error { erase.Run(ctx); return nil })
+	group.Go(func() error { return st.followLinkKeys(ctx) })
 	group.Go(func() error {
 		if err := st.catchUp(ctx); err != nil {
 			return st.guarded(err)

@@ -65,7 +65,7 @@ var rooms = []struct {
 	{"nats/leaf", []string{"agent", "events", "internal/trace", "nats/internal/...", "nats/subject"}, "the agent's side of NATS must not drag the control plane's along"},
 	{"nats/subject", []string{"events"}, "both sides build subjects with it"},
 	{"nats/internal/...", nil, "it translates log lines"},
-	{"nats", []string{"events", "command", "nats/subject", "nats/internal/...", "internal/trace", "internal/turns", "internal/window", "worker"}, "the store speaks command's errors, and leases the worker's"},
+	{"nats", []string{"events", "command", "nats/subject", "nats/internal/...", "internal/private", "internal/trace", "internal/turns", "internal/window", "worker"}, "the store speaks command's errors, and leases the worker's"},
 	{"web/api/client", []string{"events", "internal/secret", "seal", "web/api", "web/signed"}, "it seals values before they leave, and opens them where they arrive"},
 	{"web/signed", []string{"seal"}, "both ends sign and check with it, so it drags neither along"},
 	{"accounts", []string{"events", "command", "policy", "rights", "store", "internal/secret"}, "it joins facts about people with the rows that can be erased; HTTP and hosts ask it"},

@@ -112,6 +112,7 @@ func (l *load) end(t *testing.T) {
 func TestProduction(t *testing.T) {
 	t.Parallel()
 	r := Start(t, Options{Servers: 2, Agents: 2})
+	t.Run("signing keys of NATS are rotated", r.rotatesAccounts)
 	t.Run("every node goes and comes back, and nothing is lost", func(t *testing.T) {
 		l := r.startLoad()
 		l.advance(t, 2)
@@ -145,6 +146,7 @@ func TestProduction(t *testing.T) {
 		}
 		l.end(t)
 	})
+	t.Run("the key that signs accounts is rotated", r.rotatesOperator)
 	t.Run("agents come and go while a node is away", r.comesAndGoes)
 	t.Run("the doctor finds what is wrong, and nothing else", r.examines)
 	t.Run("the views are what the log says", func(t *testing.T) {
