@@ -195,7 +195,7 @@ func TestQuickAnswersAreThoseOfTheLanguage(t *testing.T) {
 			t.Fatalf("%s with %v: quickly %v, by the language %v, %v", text, labels, known, out, err)
 		}
 	})
-	if sure < 20 {
+	if sure < 20 && !testing.Short() { // rapid draws a fifth with -short
 		t.Errorf("only %d were sure", sure)
 	}
 }

@@ -169,7 +169,7 @@ func TestAnExplanationSaysTheDecision(t *testing.T) {
 		}
 	})
 	for _, o := range []policy.Outcome{policy.OutcomeDecided, policy.OutcomeFits, policy.OutcomeScope, policy.OutcomeOperation, policy.OutcomeCondition, policy.OutcomeFailed, policy.OutcomeWithheld, policy.OutcomeDisabled} {
-		if decided[o] == 0 {
+		if decided[o] == 0 && !testing.Short() { // rapid draws a fifth with -short
 			t.Errorf("nothing is ever %q", o)
 		}
 	}
@@ -237,7 +237,7 @@ func TestWhatIsCheckedHoldsTogether(t *testing.T) {
 			t.Fatalf("rule %q leads nowhere, and nothing was wrong with it", d.Rule)
 		}
 	})
-	if clean < 50 {
+	if clean < 50 && !testing.Short() {
 		t.Errorf("only %d worlds came clean", clean)
 	}
 }
