@@ -21,7 +21,7 @@ export const people = {
   olu: 'admin@demo.local',
 } as const
 
-export type Who = keyof typeof people
+type Who = keyof typeof people
 
 /** address is one that nobody else comes from, so that nobody's limits are another's. */
 const address = () => `10.${byte()}.${byte()}.${byte()}`
@@ -30,7 +30,7 @@ const byte = () => 1 + Math.floor(Math.random() * 253)
 export const url = () => process.env.SB_WEB_URL as string
 
 /** Somebody in a browser of their own. */
-export interface Person {
+interface Person {
   page: Page
   context: BrowserContext
   /** What the console and the Content Security Policy complained about: nothing may. */

@@ -55,7 +55,7 @@ export async function ask(caller: Caller, secret: string, reason: string, more: 
 }
 
 /** World is who and what the pictures show. */
-export interface World {
+interface World {
   requests: Record<'pending' | 'done' | 'ready' | 'denied', string>
 }
 
