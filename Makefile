@@ -67,11 +67,11 @@ deps-browser:
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
 	fi
 
-# What the fault programme looks at processes with.
+# What the fault programme looks at processes, and cuts networks, with.
 deps-faults:
-	@if ! command -v strace >/dev/null; then \
-		echo "installing strace" && $(SUDO) apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends strace >/dev/null; \
+	@if ! command -v strace >/dev/null || ! command -v nft >/dev/null || ! command -v ip >/dev/null; then \
+		echo "installing strace, nftables and iproute2" && $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends strace nftables iproute2 >/dev/null; \
 	fi
 
 test: deps test-go test-app test-deploy test-site ## set up what is needed (a real Vault is built once) and run every test
@@ -181,9 +181,9 @@ dead: ## name functions that no program reaches, and fails where there are any
 	@found=$$($(GO) tool -modfile=test/tools/go.mod deadcode -tags grpcnotrace ./cmd/...) && if [ -n "$$found" ]; then echo "$$found"; exit 1; fi
 
 # FAULTS_MOST bounds the trials of each line, FAULTS_SEED tries a run again, FAULTS_TABLE is a file for the table.
-faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about an hour)
+faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about two hours)
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
-	FAULTS=full $(GO) test -count=1 -timeout 120m -v -run '^TestFaults$$' ./test/faults
+	FAULTS=full $(GO) test -count=1 -timeout 180m -v -run '^TestFaults$$' ./test/faults
 
 faults-smoke: deps deps-faults ## the short form of it, which make test has too
 	$(GO) test -count=1 -v -run '^TestFaults$$' ./test/faults

@@ -48,7 +48,9 @@ type Config struct {
 
 	// Witnesses are asked by Client to cosign each checkpoint, with proofs from Tiles. Without
 	// witnesses neither is needed.
+	// Where those that claim another history are several, and the quorum, the log is forked; nil: never.
 	Witnesses []Witness
+	Quorum    Quorum
 	Client    *http.Client
 	Tiles     transparency.Tiles
 

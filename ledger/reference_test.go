@@ -38,12 +38,13 @@ func until(t *testing.T, what string, within time.Duration, holds func() bool) {
 func TestTheReferenceWitnessCosignsAndFindsAnotherHistory(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	server := servers.Witness(t, r.public)
-	policy := fmt.Sprintf("witness reference %s %s\nquorum reference\n", server.Key, server.Address)
+	server, second := servers.Witness(t, r.public), servers.Witness(t, r.public)
+	policy := fmt.Sprintf("witness reference %s %s\nwitness second %s %s\ngroup both all reference second\nquorum both\n",
+		server.Key, server.Address, second.Key, second.Address)
 	attach := func(r *rig) ledger.Config {
 		cfg := r.config()
 		var err error
-		if cfg.Witnesses, err = ledger.Witnesses([]byte(policy), []string{r.public}); err != nil {
+		if cfg.Witnesses, cfg.Quorum, err = ledger.Witnesses([]byte(policy), []string{r.public}); err != nil {
 			t.Fatal(err)
 		}
 		cfg.Tiles = r
@@ -80,7 +81,7 @@ func TestTheReferenceWitnessCosignsAndFindsAnotherHistory(t *testing.T) {
 		other.fill(size)
 		_, ended := other.run(attach(other))
 		until(t, name+": the alarm is raised", 10*time.Second, func() bool { return ended() != nil })
-		if err := ended(); !errors.Is(err, command.LogForked) || !strings.Contains(err.Error(), "witness.example/reference") {
+		if err := ended(); !errors.Is(err, command.LogForked) || !strings.Contains(err.Error(), "witness.example/reference-") {
 			t.Errorf("%s: %v, want LogForked", name, err)
 		}
 	}

@@ -21,6 +21,8 @@ type WitnessStats struct {
 	At       time.Time // when
 	Cosigned int       // how often
 	Failing  bool      // it did not cosign when it was asked last
+
+	Contradicts bool // it claims another history, and has not cosigned since
 }
 
 // ScrubStats is how the reading of the whole log stands.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,10 +43,13 @@ type Witness struct {
 	verifier note.Verifier
 }
 
-// Witnesses are those of a policy (c2sp.org/tlog-policy) that have a URL. Its lines for logs may
-// be left out: the policy is for the log of these keys of verifiers, the current one last. One of
-// another log is refused.
-func Witnesses(policy []byte, keys []string) ([]Witness, error) {
+// Quorum reports whether witnesses of these names are, together, those whose word a policy wants.
+type Quorum func(names []string) bool
+
+// Witnesses are those of a policy (c2sp.org/tlog-policy) that have a URL, and its quorum. Its lines
+// for logs may be left out: the policy is for the log of these keys of verifiers, the current one
+// last. One of another log is refused.
+func Witnesses(policy []byte, keys []string) ([]Witness, Quorum, error) {
 	var rules strings.Builder
 	fmt.Fprintf(&rules, "log %s\n", keys[len(keys)-1])
 	var witnesses []Witness
@@ -65,36 +69,56 @@ func Witnesses(policy []byte, keys []string) ([]Witness, error) {
 			continue
 		}
 		if len(fields) > 4 {
-			return nil, fmt.Errorf("witness %s: there is something after its URL", fields[1])
+			return nil, nil, fmt.Errorf("witness %s: there is something after its URL", fields[1])
 		}
 		key, err := torchwood.NewCosignatureVerifier(fields[2])
 		if err != nil {
-			return nil, fmt.Errorf("witness %s: its key is not one of cosignatures by Ed25519 (NAME+HASH+KEY, of type 4): %w", fields[1], err)
+			return nil, nil, fmt.Errorf("witness %s: its key is not one of cosignatures by Ed25519 (NAME+HASH+KEY, of type 4): %w", fields[1], err)
 		}
 		at, err := egress.PlainTarget("witness "+fields[1]+": the URL", fields[3])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if at.RawQuery != "" {
-			return nil, fmt.Errorf("witness %s: the URL has a part after ?: write the prefix that /add-checkpoint follows", fields[1])
+			return nil, nil, fmt.Errorf("witness %s: the URL has a part after ?: write the prefix that /add-checkpoint follows", fields[1])
 		}
 		for _, w := range witnesses {
 			if w.Name == key.Name() {
-				return nil, fmt.Errorf("two witnesses sign as %s: cosignatures are told apart by that name", w.Name)
+				return nil, nil, fmt.Errorf("two witnesses sign as %s: cosignatures are told apart by that name", w.Name)
 			}
 		}
 		witnesses = append(witnesses, Witness{Name: key.Name(), Key: fields[2], URL: strings.TrimSuffix(at.String(), "/"), verifier: key})
 	}
-	if _, err := transparency.ParsePolicy([]byte(rules.String())); err != nil {
-		return nil, err
+	parsed, err := transparency.ParsePolicy([]byte(rules.String()))
+	if err != nil {
+		return nil, nil, err
 	}
 	if logs > 0 && !ours {
-		return nil, errors.New("it is of another log: write none of its lines that begin with \"log\", or the key that `sb-server checkpoint-key show` prints")
+		return nil, nil, errors.New("it is of another log: write none of its lines that begin with \"log\", or the key that `sb-server checkpoint-key show` prints")
 	}
 	if len(witnesses) > maxWitnesses {
-		return nil, fmt.Errorf("it names %d witnesses: %d at most", len(witnesses), maxWitnesses)
+		return nil, nil, fmt.Errorf("it names %d witnesses: %d at most", len(witnesses), maxWitnesses)
 	}
-	return witnesses, nil
+	return witnesses, quorum(parsed, witnesses), nil
+}
+
+// quorum is that of a policy. One that any checkpoint of the log satisfies has none.
+func quorum(policy *transparency.Policy, witnesses []Witness) Quorum {
+	return func(names []string) bool {
+		signed := []note.Signature{}
+		if key, err := note.NewVerifier(policy.Key()); err == nil { // as it was when the policy was read
+			signed = append(signed, note.Signature{Name: key.Name(), Hash: key.KeyHash()})
+		}
+		if policy.Rules().Check(policy.Origin(), signed) == nil {
+			return false
+		}
+		for _, w := range witnesses {
+			if slices.Contains(names, w.Name) {
+				signed = append(signed, note.Signature{Name: w.verifier.Name(), Hash: w.verifier.KeyHash()})
+			}
+		}
+		return policy.Rules().Check(policy.Origin(), signed) == nil
+	}
 }
 
 // What a witness may answer beside a cosignature.
@@ -102,7 +126,7 @@ var (
 	errWitnessUnknown  = errors.New("it does not know this log: tell its operator the log's key (`sb-server checkpoint-key show`)")
 	errWitnessKey      = errors.New("it knows this log by another key: tell its operator the new one (`sb-server checkpoint-key show`)")
 	errWitnessBusy     = errors.New("it asks for fewer calls")
-	errWitnessProof    = errors.New("it saw another history: the log is not a continuation of what it cosigned")
+	errWitnessProof    = errors.New("it does not take the proof that the log goes on from what it cosigned")
 	errWitnessGarbage  = errors.New("its answer is none of c2sp.org/tlog-witness")
 	errWitnessNoCosign = errors.New("it answered without a cosignature of its key")
 )

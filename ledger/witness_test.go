@@ -139,17 +139,23 @@ func (w *witness) says(how func(http.Request) *http.Response) {
 	w.answer = how
 }
 
-// watched is a rig's configuration with witnesses that are reached by their hosts.
+// watched is a rig's configuration with witnesses that are reached by their hosts, and no quorum.
 func (r *rig) watched(witnesses map[string]*witness) ledger.Config {
+	r.t.Helper()
+	return r.watchedBy(witnesses, "quorum none\n")
+}
+
+// watchedBy is the same with a quorum.
+func (r *rig) watchedBy(witnesses map[string]*witness, quorum string) ledger.Config {
 	r.t.Helper()
 	var policy strings.Builder
 	for host, w := range witnesses {
 		fmt.Fprintf(&policy, "witness %s %s https://%s/w/\n", host, w.signer.Verifier(), host)
 	}
-	policy.WriteString("quorum none\n")
+	policy.WriteString(quorum)
 	cfg := r.config()
 	var err error
-	if cfg.Witnesses, err = ledger.Witnesses([]byte(policy.String()), []string{r.public}); err != nil {
+	if cfg.Witnesses, cfg.Quorum, err = ledger.Witnesses([]byte(policy.String()), []string{r.public}); err != nil {
 		r.t.Fatal(err)
 	}
 	cfg.Tiles = r
@@ -223,25 +229,91 @@ func TestAWitnessThatKnowsLessIsGivenTheProofFromThere(t *testing.T) {
 	})
 }
 
-func TestAWitnessThatSawAnotherHistoryStopsTheServer(t *testing.T) {
-	for name, saw := range map[string]func(*rig) tlog.Tree{
-		"more commits than there are":   func(r *rig) tlog.Tree { return tlog.Tree{N: 12} },
-		"others below":                  func(r *rig) tlog.Tree { return tlog.Tree{N: 6, Hash: tlog.Hash{1}} },
-		"as many, of which one differs": func(r *rig) tlog.Tree { return tlog.Tree{N: 9, Hash: r.tree(8).Hash} },
-	} {
+// otherHistories are what a witness may have seen that a log of nine commits contradicts.
+var otherHistories = map[string]func(*rig) tlog.Tree{
+	"more commits than there are":   func(*rig) tlog.Tree { return tlog.Tree{N: 12} },
+	"others below":                  func(*rig) tlog.Tree { return tlog.Tree{N: 6, Hash: tlog.Hash{1}} },
+	"as many, of which one differs": func(r *rig) tlog.Tree { return tlog.Tree{N: 9, Hash: r.tree(8).Hash} },
+}
+
+func TestAQuorumThatSawAnotherHistoryStopsTheServer(t *testing.T) {
+	for name, saw := range otherHistories {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
 				r.fill(9)
-				w := newWitness(t, r, "one")
-				w.saw = saw(r)
-				_, ended := r.run(r.watched(map[string]*witness{"one.example": w}))
+				witnesses := map[string]*witness{
+					"one.example": newWitness(t, r, "one"), "two.example": newWitness(t, r, "two"), "three.example": newWitness(t, r, "three"),
+				}
+				witnesses["one.example"].saw, witnesses["two.example"].saw = saw(r), saw(r)
+				_, ended := r.run(r.watchedBy(witnesses, "group g 2 one.example two.example three.example\nquorum g\n"))
 				settle(10 * time.Second)
-				if err := ended(); !errors.Is(err, command.LogForked) || !strings.Contains(err.Error(), "witness one") {
-					t.Errorf("%v, want LogForked", err)
+				if err := ended(); !errors.Is(err, command.LogForked) || !strings.Contains(err.Error(), "witnesses one, two ") {
+					t.Errorf("%v, want LogForked by one and two", err)
 				}
 			})
 		})
+	}
+}
+
+// lies are what a witness may answer to any checkpoint, without a signature, to stop the server.
+var lies = map[string]func() *http.Response{
+	"says that it saw more":         func() *http.Response { return answer(http.StatusConflict, "999999\n") },
+	"takes no proof":                func() *http.Response { return answer(http.StatusUnprocessableEntity, "") },
+	"saw another tree of this size": func() *http.Response { return answer(http.StatusConflict, "9\n") },
+	"says that it saw more each time": func() *http.Response {
+		return answer(http.StatusConflict, fmt.Sprintf("%d\n", 1_000_000+time.Now().Unix()))
+	},
+}
+
+func TestAWitnessThatLiesStopsNothing(t *testing.T) {
+	const both = "group g all one.example two.example\nquorum g\n"
+	for name, lie := range lies {
+		for _, c := range []struct {
+			what, quorum string
+			liars        int
+		}{
+			{"that is the quorum by itself", "quorum one.example\n", 1},
+			{"that is one of those that make it", "group g any one.example two.example\nquorum g\n", 1},
+			{"that is needed for it", both, 1},
+			{"and another, where none are trusted", "quorum none\n", 2},
+		} {
+			t.Run(name+", "+c.what, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t)
+					one, two := newWitness(t, r, "one"), newWitness(t, r, "two")
+					for _, w := range []*witness{one, two}[:c.liars] {
+						w.says(func(http.Request) *http.Response { return lie() })
+					}
+					witnesses := map[string]*witness{"one.example": one, "two.example": two}
+					r.fill(9)
+					k, ended := r.run(r.watchedBy(witnesses, c.quorum))
+					settle(5 * time.Minute)
+					if s := k.Stats().Witnesses["one"]; !s.Contradicts || !s.Failing {
+						t.Errorf("told: %+v", s)
+					}
+					if calls := one.asked(); calls < 5 || calls > 25 {
+						t.Errorf("asked %d times within 5 minutes", calls)
+					}
+					if name != "saw another tree of this size" {
+						r.fill(1)
+						settle(2 * time.Minute)
+					}
+					if _, hosts := r.cosigned(witnesses); len(hosts) != 2-c.liars || ended() != nil {
+						t.Fatalf("cosigned by %v; %v", hosts, ended())
+					}
+					one.says(nil)
+					two.says(nil)
+					settle(2 * time.Minute)
+					if _, hosts := r.cosigned(witnesses); len(hosts) != 2 || ended() != nil {
+						t.Fatalf("when it cosigns again: by %v; %v", hosts, ended())
+					}
+					if s := k.Stats().Witnesses["one"]; s.Contradicts || s.Failing {
+						t.Errorf("told when it cosigns again: %+v", s)
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -320,7 +392,7 @@ func TestPoliciesOfWitnesses(t *testing.T) {
 		"one name twice":        {"witness a " + one + " https://a.example\nwitness b " + one + " https://b.example\nquorum none\n", "!two witnesses sign as one"},
 		"an unknown word":       {"witnes a " + one + "\nquorum none\n", "!unknown keyword"},
 	} {
-		witnesses, err := ledger.Witnesses([]byte(c.text), []string{"other+key", r.public})
+		witnesses, _, err := ledger.Witnesses([]byte(c.text), []string{"other+key", r.public})
 		if want, refused := strings.CutPrefix(c.urls, "!"); refused {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want an error that says %q", name, err, want)

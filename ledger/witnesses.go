@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -24,7 +26,14 @@ const (
 
 	// witnessPauseMax is the longest pause after failures, which double from witnessEach on.
 	witnessPauseMax = time.Minute
+
+	// witnessMoves is how many other sizes in a row one may name before that is a failure: another
+	// server of this log may have had one cosigned in between, once or twice.
+	witnessMoves = 3
 )
+
+// errWitnessContradicts says that a witness claims another history. The claim is not signed.
+var errWitnessContradicts = errors.New("it claims another history")
 
 // witnessTerm is one term of the loop that has checkpoints cosigned.
 func (k *Keeper) witnessTerm(ctx context.Context, t *worker.Term) error {
@@ -37,7 +46,7 @@ func (k *Keeper) witnessTerm(ctx context.Context, t *worker.Term) error {
 	}
 	defer func() { // whether it answers is for the next holder to tell
 		for _, w := range k.Witnesses {
-			k.measure(w.Name, func(s *WitnessStats) { s.Failing = false })
+			k.measure(w.Name, func(s *WitnessStats) { s.Failing, s.Contradicts = false, false })
 		}
 	}()
 	group, ctx := errgroup.WithContext(ctx)
@@ -58,11 +67,12 @@ type asking struct {
 	pause   time.Duration
 	until   time.Time // it is left alone until then
 	ahead   int64     // a size beyond the log's end that it says it cosigned, when it was asked before
+	moves   int       // how often in a row it named another size
 	told    string    // the failure that was told last
 }
 
 // step gives the witness the newest checkpoint. Only an alarm is an error: one witness that does
-// not answer holds up no other.
+// not answer, or lies, holds up no other.
 func (a *asking) step(ctx context.Context, t *worker.Term) error {
 	k, now := a.keeper, a.keeper.Now()
 	if now.Before(a.until) {
@@ -79,24 +89,57 @@ func (a *asking) step(ctx context.Context, t *worker.Term) error {
 	}
 	k.measure(a.witness.Name, func(s *WitnessStats) { s.Failing = err != nil })
 	if err == nil {
-		a.pause, a.told = 0, ""
+		a.pause, a.told, a.moves = 0, "", 0
 		return nil
 	}
 	if errors.Is(err, command.ErrLogUnsafe) || ctx.Err() != nil {
 		return err
 	}
+	contradicts := errors.Is(err, errWitnessContradicts)
+	if contradicts {
+		if alarm := a.contradicted(err); alarm != nil {
+			return alarm
+		}
+	}
 	var at *witnessAt
-	if errors.As(err, &at) { // it is asked again with that size
+	if errors.As(err, &at) && a.moves < witnessMoves { // it is asked again with that size
+		a.moves++
 		return nil
 	}
 	t.Failed(1)
 	a.pause = min(max(2*a.pause, witnessEach), witnessPauseMax)
 	a.until = now.Add(a.pause)
-	if text := err.Error(); text != a.told {
+	text := err.Error()
+	switch {
+	case text == a.told:
+	case contradicts:
+		k.Logger.Error("a witness claims another history, and is asked again", "witness", a.witness.Name, "after", a.pause, "err", err)
+	default:
 		k.Logger.Warn("a witness does not cosign, and is asked again", "witness", a.witness.Name, "after", a.pause, "err", err)
-		a.told = text
 	}
+	a.told = text
 	return nil
+}
+
+// contradicted notes that the witness claims another history, until it cosigns. Its word is not
+// signed, so that of one alone stops nothing: only where those that claim it are several, and the
+// quorum of the policy, is it an alarm.
+func (a *asking) contradicted(claim error) error {
+	k := a.keeper
+	a.old, a.moves = 0, 0 // it is asked from the beginning: what it says next may be true
+	k.measure(a.witness.Name, func(s *WitnessStats) { s.Contradicts = true })
+	var all []string
+	for name, s := range k.Stats().Witnesses {
+		if s.Contradicts {
+			all = append(all, name)
+		}
+	}
+	if len(all) < 2 || k.Quorum == nil || !k.Quorum(all) {
+		return nil
+	}
+	slices.Sort(all)
+	return fmt.Errorf("%w: the witnesses %s contradict it, which are the quorum of the policy; of %s: %w",
+		command.LogForked, strings.Join(all, ", "), a.witness.Name, claim)
 }
 
 // ask sends one checkpoint and keeps the cosignature.
@@ -112,15 +155,18 @@ func (a *asking) ask(ctx context.Context, t *worker.Term, last Checkpoint) error
 	line, err := a.witness.addCheckpoint(ctx, k.Client, a.old, proof, last.Signed)
 	var at *witnessAt
 	switch {
+	case errors.As(err, &at) && at.size == a.old && a.old != last.Tree.N:
+		return errWitnessGarbage // that is what it was asked from
+	case errors.As(err, &at) && at.size == a.old, errors.Is(err, errWitnessProof):
+		// The proof was checked before it was sent, so it is the first a.old commits that differ,
+		// if the witness is right.
+		return fmt.Errorf("%w: another tree of %d commits than this log has", errWitnessContradicts, a.old)
 	case errors.As(err, &at):
 		a.old = at.size
 		if at.size > last.Tree.N {
 			return a.beyond(ctx, at.size)
 		}
 		return err
-	case errors.Is(err, errWitnessProof):
-		// The proof was checked before it was sent, so it is the first a.old commits that differ.
-		return fmt.Errorf("%w: witness %s cosigned another tree of %d commits than this log has", command.LogForked, a.witness.Name, a.old)
 	case err != nil:
 		return err
 	}
@@ -128,14 +174,16 @@ func (a *asking) ask(ctx context.Context, t *worker.Term, last Checkpoint) error
 		return err // it is asked for again: a witness cosigns the same twice
 	}
 	a.old, a.asked, a.at, a.ahead = last.Tree.N, last.Tree.N, k.Now(), 0
-	k.measure(a.witness.Name, func(s *WitnessStats) { s.Size, s.At, s.Cosigned = last.Tree.N, a.at, s.Cosigned+1 })
+	k.measure(a.witness.Name, func(s *WitnessStats) {
+		s.Size, s.At, s.Cosigned, s.Contradicts = last.Tree.N, a.at, s.Cosigned+1, false
+	})
 	t.Handled(1)
 	return nil
 }
 
 // beyond judges a witness that cosigned more commits than the last checkpoint has. Another server
 // of this log may have had one cosigned that this server has not read yet; if the log itself does
-// not reach that far, twice in a row, it is not the one that the witness saw.
+// not reach that far, twice in a row, it is not the one that the witness saw, or the witness lies.
 func (a *asking) beyond(ctx context.Context, size int64) error {
 	k := a.keeper
 	last, err := k.Feed.Last(ctx)
@@ -150,7 +198,7 @@ func (a *asking) beyond(ctx context.Context, size int64) error {
 		a.ahead = size
 		return &witnessAt{size}
 	}
-	return fmt.Errorf("%w: witness %s cosigned %d commits, and the log ends at %d", command.LogForked, a.witness.Name, size, last)
+	return fmt.Errorf("%w: that it cosigned %d commits, and the log ends at %d", errWitnessContradicts, size, last)
 }
 
 // consistency proves that a tree begins with that of a size. It is checked: the tiles come from

@@ -55,13 +55,10 @@ type Cluster struct {
 
 // OpenCluster connects to the servers and waits for one for half a minute.
 func OpenCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
 	if config.Authority == nil || len(config.URLs) == 0 || len(config.LeafURLs) == 0 {
 		return nil, errors.New("open nats cluster: the authority, URLs of the servers and URLs for agents are needed")
 	}
-	c := &Cluster{config: config, sent: map[string]string{}, cuts: map[string]time.Time{}, shut: map[string]bool{}, floodPause: floodPause}
+	c := newCluster(config)
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for {
@@ -80,6 +77,14 @@ func OpenCluster(ctx context.Context, config ClusterConfig) (*Cluster, error) {
 		return nil, fmt.Errorf("open nats cluster: %w", err)
 	}
 	return c, nil
+}
+
+// newCluster connects to nobody yet.
+func newCluster(config ClusterConfig) *Cluster {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Cluster{config: config, sent: map[string]string{}, cuts: map[string]time.Time{}, shut: map[string]bool{}, floodPause: floodPause}
 }
 
 // LeafURLs are where agents link.

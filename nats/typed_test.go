@@ -27,6 +27,7 @@ var purposes = []struct {
 		"Finish":     "bytes",  // the answer, which holds no value: TestSecretsAreWhereTheyMustBeAndNowhereElse in web
 		"Abandon":    "",
 		"Take":       "string", // what counts once: a digest of it is kept
+		"Advance":    "string", // whose number moves: likewise
 		"IntakeSalt": "",       // of an hour; 32 bytes that are random
 	}},
 	{&Windows{}, map[string]string{

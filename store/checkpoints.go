@@ -90,6 +90,29 @@ func (c Checkpoints) Since(ctx context.Context, size int64, limit int) ([]ledger
 	return kept, nil
 }
 
+// SignedAt says when checkpoints of these sizes were signed, as far as they are kept.
+func (c Checkpoints) SignedAt(ctx context.Context, sizes []int64) (map[int64]time.Time, error) {
+	rows, err := c.Pool.Query(ctx, `
+		SELECT size,
+		       signed_at
+		FROM   private.checkpoints
+		WHERE  size = ANY ($1)`, pgx.QueryExecModeCacheDescribe, sizes)
+	if err != nil {
+		return nil, fmt.Errorf("read when checkpoints were signed: %w", err)
+	}
+	at := map[int64]time.Time{}
+	var size int64
+	var signed time.Time
+	_, err = pgx.ForEachRow(rows, []any{&size, &signed}, func() error {
+		at[size] = signed.UTC()
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read when checkpoints were signed: %w", err)
+	}
+	return at, nil
+}
+
 // scanCheckpoint reads the columns of a checkpoint, and what follows them.
 func scanCheckpoint(row pgx.CollectableRow, more ...any) (ledger.Checkpoint, error) {
 	var k ledger.Checkpoint

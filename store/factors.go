@@ -369,7 +369,7 @@ func (s Factors) PutCodes(ctx context.Context, user events.UserID, hashes [][]by
 }
 
 // UseCode implements [factors.Store].
-func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time) error {
+func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time, first func() error) error {
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		found, err := findCodes(ctx, tx, s.Rows, "person = $1 AND hash = $2 AND used_at IS NULL FOR UPDATE", user, hash)
 		if err != nil {
@@ -390,7 +390,10 @@ func (s Factors) UseCode(ctx context.Context, user events.UserID, hash []byte, m
 			       mac = $4
 			WHERE  person = $1
 			AND    hash = $2`, user, hash, at, code.macOf(s.Rows))
-		return err
+		if err != nil {
+			return err
+		}
+		return first()
 	})
 	if err != nil {
 		return fmt.Errorf("use a recovery code: %w", err)

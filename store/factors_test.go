@@ -14,6 +14,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/identity/factors"
+	"secretsbridge/identity/factors/factorstest"
 	"secretsbridge/kms/local"
 	"secretsbridge/seal"
 	"secretsbridge/store"
@@ -41,7 +42,7 @@ func TestFactorsMoveToAnotherKeyAndStillCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	keeper := factors.New(factors.Config{
-		Log: log, Store: store.Factors{Pool: db.App, Rows: vouching}, Keys: keys, Party: party,
+		Log: log, Store: store.Factors{Pool: db.App, Rows: vouching}, Spent: &factorstest.Spent{}, Keys: keys, Party: party,
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return commandtest.Noon },
 	})
 	at := func(minutes int) command.Meta {

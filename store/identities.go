@@ -230,7 +230,7 @@ func (i Identities) TakeCode(ctx context.Context, hash [32]byte) (Code, error) {
 // Open starts a session as [Sessions.Open] does, or with the zero key one of a browser, and keeps
 // where it comes from.
 func (i Identities) Open(ctx context.Context, person events.UserID, key seal.VerifyKey, from Origin) (Session, secret.Value, error) {
-	return Sessions(i).open(ctx, Session{Key: key, Browser: key == (seal.VerifyKey{})}, person, from)
+	return Sessions{Pool: i.Pool, Rows: i.Rows, Now: i.Now}.open(ctx, Session{Key: key, Browser: key == (seal.VerifyKey{})}, person, from)
 }
 
 // IDToken returns the ID token that a session was opened with. It takes the session's own token

@@ -45,7 +45,8 @@ func (s Sessions) OpenBrowser(ctx context.Context, person events.UserID) (Sessio
 // Renew keeps a browser's session that was looked up open, and returns the token that counts from
 // now on. The one before counts for half a minute more; to renew by it gives the same token once
 // more. record is called where another token will count, and before it does; where it fails, none
-// was made. ErrNotFound if the session has ended or is no browser's.
+// was made. ErrNotFound if the session has ended or is no browser's, [ErrCopied] if its token was
+// replaced before, and its row put back.
 func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value, record func() error) (secret.Value, error) {
 	var next secret.Value
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) (err error) {
@@ -61,7 +62,7 @@ func (s Sessions) Renew(ctx context.Context, session Session, token secret.Value
 
 func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, token secret.Value, record func() error) (next secret.Value, err error) {
 	now := s.now()
-	rotated := false
+	rotated, before := false, time.Time{}
 	err = amendSession(ctx, tx, s.Rows, id, now, func(row *sessionRow) (_ bool, err error) {
 		if !row.Browser || !row.Touched.After(now.Add(-BrowserIdleEnd)) {
 			return false, ErrNotFound
@@ -75,15 +76,35 @@ func (s Sessions) renew(ctx context.Context, tx pgx.Tx, id events.SessionID, tok
 		case now.Sub(*row.rotated) < rotateEvery:
 			next = secret.New(bytes.Clone(token.Expose()))
 		default:
+			rotated, before = true, *row.rotated
 			next, err = s.rotate(ctx, tx, row, token)
-			rotated = true
 		}
 		return true, err
 	})
 	if err != nil || !rotated {
 		return next, err
 	}
-	return next, record()
+	if err := record(); err != nil || s.Rotated == nil {
+		return next, err
+	}
+	newest, err := s.Rotated(ctx, id, before, now)
+	if err == nil && !newest {
+		s.Rows.Denounce(ctx, Denounced{Table: "sessions", Row: string(id), Why: RowPutBack})
+		err = ErrCopied
+	}
+	return next, err
+}
+
+// Advance moves a number on that only grows: of factors.Spent, what sessions need.
+type Advance interface {
+	Advance(ctx context.Context, what string, from, to int64, remember time.Duration) (bool, error)
+}
+
+// RotatedBy is [Sessions.Rotated] by what remembers numbers on all servers.
+func RotatedBy(numbers Advance) func(ctx context.Context, session events.SessionID, from, to time.Time) (bool, error) {
+	return func(ctx context.Context, session events.SessionID, from, to time.Time) (bool, error) {
+		return numbers.Advance(ctx, "token of "+string(session), from.UnixMicro(), to.UnixMicro(), AbsoluteEnd+time.Hour)
+	}
 }
 
 // rotate replaces the token of a session. The row is locked.

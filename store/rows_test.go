@@ -111,7 +111,7 @@ func newGuarded(t *testing.T) *guarded {
 			}
 			return err
 		},
-		"recovery_codes": func() error { return second.UseCode(ctx, ada.ID, make([]byte, 32), now, clock.Now()) },
+		"recovery_codes": func() error { return second.UseCode(ctx, ada.ID, make([]byte, 32), now, clock.Now(), kept) },
 		"challenges":     func() error { _, err := second.TakeChallenge(ctx, session.ID, "step-up", clock.Now()); return err },
 	}
 	g.loosen()

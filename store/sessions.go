@@ -58,6 +58,10 @@ type Sessions struct {
 	Pool *pgxpool.Pool
 	Rows *Rows
 	Now  func() time.Time
+
+	// Rotated remembers when the token of a browser's session was replaced, on all servers, whatever its
+	// row says, and reports false where that was later than the row knows. Nil: nobody does.
+	Rotated func(ctx context.Context, session events.SessionID, from, to time.Time) (bool, error)
 }
 
 func (s Sessions) now() time.Time { return People{Now: s.Now}.now() }

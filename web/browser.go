@@ -73,6 +73,11 @@ func (a *API) renewSession(c *call) (reply, error) {
 		seq, err = a.record(c, c.actor, events.SessionRenewed{User: c.person.ID, Session: c.session})
 		return err
 	})
+	if errors.Is(err, store.ErrCopied) { // its row was put back, and the older token with it
+		if err = a.endCopied(c, c.found); err == nil {
+			err = errSessionExpired
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) { // it ended this moment
 		return reply{}, errSessionExpired
 	}

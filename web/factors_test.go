@@ -31,7 +31,7 @@ func (r *rig) factors(logger *slog.Logger) *factors.Keeper {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return factors.New(factors.Config{Log: r.log, Store: store.Factors{Pool: r.pool, Rows: r.macs}, Keys: r.keys, Party: party, Logger: logger, Now: r.clock.Now})
+	return factors.New(factors.Config{Log: r.log, Store: store.Factors{Pool: r.pool, Rows: r.macs}, Spent: &r.spent, Keys: r.keys, Party: party, Logger: logger, Now: r.clock.Now})
 }
 
 // fresh is somebody who signed in this moment.

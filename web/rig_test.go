@@ -27,6 +27,7 @@ import (
 	"secretsbridge/custody"
 	"secretsbridge/events"
 	"secretsbridge/gateway"
+	"secretsbridge/identity/factors/factorstest"
 	"secretsbridge/integrations"
 	"secretsbridge/internal/postgres/postgrestest"
 	"secretsbridge/internal/secret"
@@ -130,6 +131,7 @@ type rig struct {
 	away      atomic.Bool // Postgres cannot be reached
 	marks     *marks
 	limits    *windowtest.Memory
+	spent     factorstest.Spent
 	keys      *keys
 	gateway   *gateway.Gateway
 	inventory *inventory.Inventory
@@ -192,7 +194,8 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 	logger := slog.New(slog.NewTextHandler(r.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.denouncer = accounts.NewDenouncer(func() command.Log { return r.log }, logger, r.clock.Now)
 	r.macs = rowsTelling(r.denouncer.Denounce)
-	r.people, r.sessions = store.People{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}, store.Sessions{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}
+	r.people = store.People{Pool: r.pool, Rows: r.macs, Now: r.clock.Now}
+	r.sessions = store.Sessions{Pool: r.pool, Rows: r.macs, Now: r.clock.Now, Rotated: store.RotatedBy(&r.spent)}
 	r.inventory = inventory.New(inventory.Config{
 		Log: r.log, Feed: r.log, Views: inventorytest.Views{Log: r.log}, Scans: store.Scans{Pool: r.pool}, Logger: logger, Now: r.clock.Now,
 	})

@@ -47,22 +47,31 @@ func (s settings) validateNATS() error {
 	return nil
 }
 
-// openCluster connects to the operator's servers.
-func (st *stack) openCluster(ctx context.Context) error {
-	s := st.settings
-	config := nats.ClusterConfig{Authority: st.keys.links, URLs: s.NATS.URLs, LeafURLs: s.LeafURLs, Logger: st.log}
+// clusterConfig is how the operator's servers are reached.
+func (s settings) clusterConfig(authority *nats.Authority) (nats.ClusterConfig, error) {
+	config := nats.ClusterConfig{Authority: authority, URLs: s.NATS.URLs, LeafURLs: s.LeafURLs}
 	if len(config.LeafURLs) == 0 { // a command that lets no agent in
 		config.LeafURLs = s.NATS.URLs
 	}
 	if s.NATS.CAFile != "" {
 		pem, err := os.ReadFile(s.NATS.CAFile)
 		if err != nil {
-			return fmt.Errorf("SB_NATS_CA_FILE: %w", err)
+			return config, fmt.Errorf("SB_NATS_CA_FILE: %w", err)
 		}
 		if config.CA = x509.NewCertPool(); !config.CA.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("SB_NATS_CA_FILE: %s holds no certificate in PEM", s.NATS.CAFile)
+			return config, fmt.Errorf("SB_NATS_CA_FILE: %s holds no certificate in PEM", s.NATS.CAFile)
 		}
 	}
+	return config, nil
+}
+
+// openCluster connects to the operator's servers.
+func (st *stack) openCluster(ctx context.Context) error {
+	config, err := st.settings.clusterConfig(st.keys.links)
+	if err != nil {
+		return err
+	}
+	config.Logger = st.log
 	cluster, err := nats.OpenCluster(ctx, config)
 	if err != nil {
 		return err

@@ -43,6 +43,8 @@ type control struct {
 	invite     func(context.Context, guest) (guestLink, error)
 	endFactors func(context.Context, string) (endedFactors, error)
 
+	examine func(context.Context) selfReport
+
 	backUp func(context.Context, io.Writer, backup.Recipients) (backup.Manifest, error)
 
 	rewrapping sync.Mutex // held by the one rewrap that runs
@@ -52,7 +54,7 @@ type control struct {
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp,
+		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp, examine: st.examineSelf,
 	}
 }
 
@@ -110,6 +112,10 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("POST /people/invite", c.invitePerson)
 	mux.HandleFunc("POST /people/end-factors", c.endPersonFactors)
 	mux.HandleFunc("POST /backup", c.backup)
+	mux.HandleFunc("GET /doctor", func(w http.ResponseWriter, r *http.Request) {
+		report := c.examine(r.Context())
+		say(w, http.StatusOK, controlAnswer{Self: &report})
+	})
 	return mux
 }
 
@@ -167,6 +173,7 @@ type controlAnswer struct {
 	Error    string             `json:"error,omitempty"`
 	Link     *guestLink         `json:"link,omitempty"`
 	Factors  *endedFactors      `json:"factors,omitempty"`
+	Self     *selfReport        `json:"self,omitempty"`
 }
 
 func say(w http.ResponseWriter, status int, a controlAnswer) {

@@ -19,10 +19,11 @@ import (
 // broker is the NATS that a stack stands on: one embedded in this process ([nats.Hub]), or the
 // operator's cluster ([nats.Cluster]).
 type broker interface {
-	// Connect opens a connection for the running system, and ConnectProvisioner one that may
-	// change streams.
+	// Connect opens a connection for the running system, ConnectProvisioner one that may change
+	// streams, and ConnectSystem one to the servers' own account.
 	Connect(name string) (*natsgo.Conn, error)
 	ConnectProvisioner(name string) (*natsgo.Conn, error)
+	ConnectSystem(name string) (*natsgo.Conn, error)
 
 	// Durability asks the servers that may hold the log how they store.
 	Durability(ctx context.Context) ([]nats.ServerSync, error)

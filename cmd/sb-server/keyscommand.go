@@ -74,7 +74,7 @@ func openRing(ctx context.Context, s settings) (store.Keyring, func(), error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, kmsStartTimeout)
 	defer cancel()
-	km, err := s.backend(ctx, false)
+	km, err := s.backend(ctx, false, s.logger())
 	if err == nil {
 		if err = km.Check(ctx); err != nil {
 			closeKMS(km)

@@ -95,7 +95,7 @@ func (s settings) validateKMS() error {
 func openKMS(ctx context.Context, s settings, fresh bool, ringOf func(kms.KeyManager) keyring) (kms.KeyManager, keyring, error) {
 	ctx, cancel := context.WithTimeout(ctx, kmsStartTimeout)
 	defer cancel()
-	km, err := s.backend(ctx, fresh)
+	km, err := s.backend(ctx, fresh, s.logger())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,13 +111,13 @@ func openKMS(ctx context.Context, s settings, fresh bool, ringOf func(kms.KeyMan
 	return km, ring, nil
 }
 
-func (s settings) backend(ctx context.Context, fresh bool) (kms.KeyManager, error) {
+func (s settings) backend(ctx context.Context, fresh bool, log *slog.Logger) (kms.KeyManager, error) {
 	k := s.KMS
 	switch k.Backend {
 	case kmsTransit:
 		return transit.Open(transit.Config{
 			Address: k.TransitAddr, CAFile: k.TransitCAFile, Namespace: k.TransitNamespace, Mount: k.TransitMount,
-			Key: k.TransitKey, OldKeys: k.TransitOldKeys, MACKey: k.TransitMACKey, Log: s.logger(),
+			Key: k.TransitKey, OldKeys: k.TransitOldKeys, MACKey: k.TransitMACKey, Log: log,
 			Auth: transit.Auth{
 				TokenFile: k.TransitTokenFile,
 				RoleID:    k.TransitRoleID, SecretIDFile: k.TransitSecretIDFile, AppRoleMount: k.TransitAppRoleMount,

@@ -32,12 +32,24 @@ func probeContext() kms.EncryptionContext {
 
 // proveProbe opens the probe of an earlier start, or makes the first one.
 func proveProbe(ctx context.Context, km kms.KeyManager, ring keyring) error {
+	err := openProbe(ctx, km, ring)
+	if !errors.Is(err, errNoProbe) {
+		return err
+	}
+	if err := writeProbe(ctx, km, ring); err != nil {
+		return err
+	}
+	return openProbe(ctx, km, ring) // another server may have made it
+}
+
+// errNoProbe says that no start made a probe yet.
+var errNoProbe = errors.New("there is no probe")
+
+// openProbe opens the probe of an earlier start: [errNoProbe] where there was none.
+func openProbe(ctx context.Context, km kms.KeyManager, ring keyring) error {
 	raw, _, err := ring.Read(ctx, probeFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := writeProbe(ctx, km, ring); err != nil {
-			return err
-		}
-		raw, _, err = ring.Read(ctx, probeFile) // another server may have made it
+		return errNoProbe
 	}
 	if err != nil {
 		return fmt.Errorf("read the probe: %w", err)

@@ -32,7 +32,7 @@ func (st *stack) openLedger(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the keys of checkpoints: %w", err)
 	}
-	witnesses, err := st.settings.witnesses(st.keys.checkpoints.public())
+	witnesses, quorum, err := st.settings.witnesses(st.keys.checkpoints.public())
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (st *stack) openLedger(ctx context.Context) error {
 		return err
 	}
 	st.ledger = ledger.New(ledger.Config{
-		Witnesses: witnesses, Tiles: projections.Tree{Pool: st.pool}, ScrubEach: st.settings.ScrubEach,
+		Witnesses: witnesses, Quorum: quorum, Tiles: projections.Tree{Pool: st.pool}, ScrubEach: st.settings.ScrubEach,
 		Export: export, Commits: projections.Tree{Pool: st.pool},
 		Client: egress.Client(egress.Policy{Allow: st.settings.Egress, PlainLoopback: true}),
 		Feed:   st.store, Audit: folded{st.progress}, Checkpoints: store.Checkpoints{Pool: st.pool},
@@ -69,25 +69,25 @@ func (s settings) export(ctx context.Context) (ledger.Objects, error) {
 	return to, nil
 }
 
-// witnesses are the outside witnesses of the policy, if there is one.
-func (s settings) witnesses(keys []string) ([]ledger.Witness, error) {
+// witnesses are the outside witnesses of the policy, if there is one, and its quorum.
+func (s settings) witnesses(keys []string) ([]ledger.Witness, ledger.Quorum, error) {
 	if s.WitnessPolicy == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	f, err := os.Open(s.WitnessPolicy)
 	if err != nil {
-		return nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
+		return nil, nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
 	}
 	defer f.Close()
 	policy, err := io.ReadAll(io.LimitReader(f, transparency.MaxPolicy+1))
 	if err != nil {
-		return nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
+		return nil, nil, fmt.Errorf("SB_WITNESS_POLICY: %w", err)
 	}
-	witnesses, err := ledger.Witnesses(policy, keys)
+	witnesses, quorum, err := ledger.Witnesses(policy, keys)
 	if err != nil {
-		return nil, fmt.Errorf("SB_WITNESS_POLICY, %s: %w", s.WitnessPolicy, err)
+		return nil, nil, fmt.Errorf("SB_WITNESS_POLICY, %s: %w", s.WitnessPolicy, err)
 	}
-	return witnesses, nil
+	return witnesses, quorum, nil
 }
 
 // folded is the audit, as the keeper compares it with the log.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"secretsbridge/command"
+	"secretsbridge/doctor"
 	"secretsbridge/internal/build"
 	"secretsbridge/internal/harden"
 )
@@ -31,6 +32,12 @@ func main() {
 	if err == nil || errors.Is(err, context.Canceled) && !errors.Is(err, command.ErrLogUnsafe) {
 		return
 	}
+	if errors.Is(err, doctor.ErrDoubtful) {
+		os.Exit(doctor.ExitDoubtful) // the report says it all
+	}
+	if errors.Is(err, doctor.ErrFailed) {
+		os.Exit(doctor.ExitFailed)
+	}
 	fmt.Fprintln(os.Stderr, "sb-server:", err)
 	os.Exit(exitCode(err))
 }
@@ -45,7 +52,7 @@ func commands() *cobra.Command {
 	root.AddCommand(
 		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
 		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
-		backupCommand(), restoreCommand(),
+		backupCommand(), restoreCommand(), doctorCommand(),
 	)
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,

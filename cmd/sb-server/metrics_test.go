@@ -46,7 +46,7 @@ func measured() metrics {
 		proof: func() ledger.Stats {
 			return ledger.Stats{
 				Size: 41, Signed: 38, SignedAt: time.Unix(1_800_000_000, 0), Scrub: ledger.ScrubStats{Done: 20, Of: 37, EndedAt: time.Unix(1_700_000_000, 0)},
-				Tiles: ledger.TilesStats{Size: 36}, Witnesses: map[string]ledger.WitnessStats{"w.example": {Size: 35, Cosigned: 4, Failing: true}},
+				Tiles: ledger.TilesStats{Size: 36}, Witnesses: map[string]ledger.WitnessStats{"w.example": {Size: 35, Cosigned: 4, Failing: true, Contradicts: true}},
 			}
 		},
 		looks: func() map[look]looked {
@@ -112,6 +112,7 @@ func TestAScrapeTellsOfLoopsAndParts(t *testing.T) {
 		`sb_scrub_commits 37`, `sb_scrub_done_commits 20`, `sb_scrub_last_run_timestamp_seconds 1.7e+09`, `sb_tiles_size 36`, `sb_tree_size 41`,
 		`sb_views_lag_commits 2`, `sb_views_position 40`,
 		`sb_watched_requests 2`, `sb_watches_open 14`,
+		`sb_witness_contradicts{witness="w.example"} 1`,
 		`sb_witness_cosignatures_total{witness="w.example"} 4`, `sb_witness_failing{witness="w.example"} 1`, `sb_witness_size{witness="w.example"} 35`,
 		`sb_witnessed_commits 41`,
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -38,9 +39,22 @@ func (s settings) relyingParty() (*factors.Party, error) {
 	return party, nil
 }
 
+// spent is what NATS remembers as used, from when it is reached.
+type spent struct{ *stack }
+
+// Take implements [factors.Spent].
+func (s spent) Take(ctx context.Context, what string, remember time.Duration) (bool, error) {
+	return s.marks.Take(ctx, what, remember)
+}
+
+// Advance implements [factors.Spent].
+func (s spent) Advance(ctx context.Context, what string, from, to int64, remember time.Duration) (bool, error) {
+	return s.marks.Advance(ctx, what, from, to, remember)
+}
+
 // factors keeps the second factors of people.
 func (st *stack) factors() *factors.Keeper {
 	return factors.New(factors.Config{
-		Log: st.facts, Store: store.Factors{Pool: st.pool, Rows: st.rows}, Keys: st.keyManager(), Party: st.settings.Party, Logger: st.log, Now: time.Now,
+		Log: st.facts, Store: store.Factors{Pool: st.pool, Rows: st.rows}, Spent: spent{st}, Keys: st.keyManager(), Party: st.settings.Party, Logger: st.log, Now: time.Now,
 	})
 }

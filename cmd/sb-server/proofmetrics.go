@@ -17,6 +17,7 @@ var (
 	witnessSize    = prometheus.NewDesc("sb_witness_size", "commits in the checkpoint that an outside witness cosigned last for this server", []string{"witness"}, nil)
 	witnessSigned  = prometheus.NewDesc("sb_witness_cosignatures_total", "checkpoints that an outside witness cosigned for this server", []string{"witness"}, nil)
 	witnessFailing = prometheus.NewDesc("sb_witness_failing", "1 while an outside witness did not cosign when this server asked it last", []string{"witness"}, nil)
+	witnessClaims  = prometheus.NewDesc("sb_witness_contradicts", "1 since an outside witness claimed another history, until it cosigns for this server", []string{"witness"}, nil)
 	scrubOf        = prometheus.NewDesc("sb_scrub_commits", "commits that this server's reading of the whole log is to read, of the pass that runs or the last one", nil, nil)
 	scrubDone      = prometheus.NewDesc("sb_scrub_done_commits", "commits of them that were read and compared", nil, nil)
 	scrubAt        = prometheus.NewDesc("sb_scrub_last_run_timestamp_seconds", "when this server last read the whole log and found nothing wrong, 0 if it never did since it started", nil, nil)
@@ -24,7 +25,7 @@ var (
 )
 
 var proofDescs = []*prometheus.Desc{
-	treeSize, checkpointSize, checkpointAt, witnessSize, witnessSigned, witnessFailing, scrubOf, scrubDone, scrubAt, tilesSize,
+	treeSize, checkpointSize, checkpointAt, witnessSize, witnessSigned, witnessFailing, witnessClaims, scrubOf, scrubDone, scrubAt, tilesSize,
 }
 
 // collectProof tells how the proof stands.
@@ -41,13 +42,18 @@ func collectProof(to chan<- prometheus.Metric, s ledger.Stats) {
 	gauge(tilesSize, float64(s.Tiles.Size))
 	for name, w := range s.Witnesses {
 		gauge(witnessSize, float64(w.Size), name)
-		failing := 0.0
-		if w.Failing {
-			failing = 1
-		}
-		gauge(witnessFailing, failing, name)
+		gauge(witnessFailing, oneIf(w.Failing), name)
+		gauge(witnessClaims, oneIf(w.Contradicts), name)
 		to <- prometheus.MustNewConstMetric(witnessSigned, prometheus.CounterValue, float64(w.Cosigned), name)
 	}
+}
+
+// oneIf is 1 for what is so.
+func oneIf(so bool) float64 {
+	if so {
+		return 1
+	}
+	return 0
 }
 
 // unixSeconds is a time as Prometheus has it, 0 for none.

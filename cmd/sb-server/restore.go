@@ -119,7 +119,7 @@ func emptyDatabase(ctx context.Context, s settings) error {
 
 // vouched proves the backup's MAC. Whoever can encrypt to its recipients cannot make that.
 func (f *filling) vouched(ctx context.Context) error {
-	km, err := f.settings.backend(ctx, false) // its probe may be among the rows that are to come
+	km, err := f.settings.backend(ctx, false, f.settings.logger()) // its probe may be among the rows that are to come
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func localKeys(t *testing.T) settings {
 func TestABackupOfAnotherKeyManagerIsRefused(t *testing.T) {
 	t.Parallel()
 	ours, other := localKeys(t), localKeys(t)
-	km, err := ours.backend(t.Context(), false)
+	km, err := ours.backend(t.Context(), false, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -174,7 +174,7 @@ const witnessPatience = 10 * time.Second
 
 // askWitnesses asks those of the policy what they have seen.
 func askWitnesses(ctx context.Context, s settings, read readBackup, fact *events.LogRestored) error {
-	witnesses, err := s.witnesses(read.manifest.Keys)
+	witnesses, _, err := s.witnesses(read.manifest.Keys)
 	if err != nil {
 		return err
 	}

@@ -85,39 +85,45 @@ type settings struct {
 }
 
 func loadSettings() (settings, error) {
-	s, err := env.ParseAs[settings]()
+	s, err := readSettings()
 	if err != nil {
-		return settings{}, explainSetting(err)
-	}
-	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
 		return settings{}, err
 	}
-	if s.Suites, err = parseSuites(s.SuiteNames); err != nil {
-		return settings{}, err
+	return s, nil
+}
+
+// readSettings is loadSettings that returns beside its error what could be read all the same. The
+// error names every setting that is wrong, one a line.
+func readSettings() (settings, error) {
+	s, err := env.ParseAs[settings]()
+	if err != nil { // what was not read has no value that could be judged
+		return s, explainSettings(err)
 	}
-	if s.Proxies, err = parseNetworks("SB_TRUSTED_PROXIES", "your proxies", s.ProxyNames); err != nil {
-		return settings{}, err
-	}
-	if s.Egress, err = parseNetworks("SB_EGRESS_ALLOW", "what may be called although it is not of the internet", s.EgressNames); err != nil {
-		return settings{}, err
-	}
-	if s.Party, err = s.relyingParty(); err != nil {
-		return settings{}, err
-	}
+	var wrong []error
+	refuse := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	take := func(err error) { wrong = append(wrong, err) } // nil is no error
+	s.DataDir, err = filepath.Abs(s.DataDir)
+	take(err)
+	s.Suites, err = parseSuites(s.SuiteNames)
+	take(err)
+	s.Proxies, err = parseNetworks("SB_TRUSTED_PROXIES", "your proxies", s.ProxyNames)
+	take(err)
+	s.Egress, err = parseNetworks("SB_EGRESS_ALLOW", "what may be called although it is not of the internet", s.EgressNames)
+	take(err)
+	s.Party, err = s.relyingParty()
+	take(err)
 	if s.LogFormat != "text" && s.LogFormat != "json" {
-		return settings{}, fmt.Errorf("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
+		refuse("SB_LOG_FORMAT is %q: write text or json", s.LogFormat)
 	}
 	switch s.Reapprove {
 	case events.ReapproveNever, events.ReapproveTouched, events.ReapproveAnyChange:
 	default:
-		return settings{}, fmt.Errorf("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
+		refuse("SB_PATCH_REAPPROVE is %q: write never, touched_keys or any_change", s.Reapprove)
 	}
 	if s.WorkerGitOps && !s.GitOps {
-		return settings{}, errors.New("SB_WORKER_GITOPS_ENABLED is true and SB_GITOPS_ENABLED is not: the worker only watches what the server lets people map")
+		refuse("SB_WORKER_GITOPS_ENABLED is true and SB_GITOPS_ENABLED is not: the worker only watches what the server lets people map")
 	}
-	if err := checkPublicURL(s.PublicURL); err != nil {
-		return settings{}, err
-	}
+	take(checkPublicURL(s.PublicURL))
 	for _, n := range []struct {
 		name             string
 		value, low, high int
@@ -127,7 +133,7 @@ func loadSettings() (settings, error) {
 		{"SB_CALLS_PER_ADDRESS", s.CallsPerAddress, 60, 1_000_000},
 	} {
 		if n.value < n.low || n.value > n.high {
-			return settings{}, fmt.Errorf("%s is %d: choose %d to %d", n.name, n.value, n.low, n.high)
+			refuse("%s is %d: choose %d to %d", n.name, n.value, n.low, n.high)
 		}
 	}
 	for _, d := range []struct {
@@ -145,23 +151,23 @@ func loadSettings() (settings, error) {
 		{"SB_GITOPS_LIMIT", s.GitOpsLimit, time.Minute, 24 * time.Hour},
 	} {
 		if d.value < d.low || d.value > d.high {
-			return settings{}, fmt.Errorf("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
+			refuse("%s is %s: choose %s to %s", d.name, d.value, d.low, d.high)
 		}
 	}
 	if strings.HasPrefix(s.Tiles, s3.Scheme) {
 		if _, err := s3.Parse(s.Tiles); err != nil {
-			return settings{}, fmt.Errorf("SB_AUDIT_TILES: %w", err)
+			refuse("SB_AUDIT_TILES: %w", err)
 		}
 	} else if s.Tiles != "" && !filepath.IsAbs(s.Tiles) {
-		return settings{}, fmt.Errorf("SB_AUDIT_TILES is %q: write the whole path of a folder, beginning with /, or s3://BUCKET/PREFIX", s.Tiles)
+		refuse("SB_AUDIT_TILES is %q: write the whole path of a folder, beginning with /, or s3://BUCKET/PREFIX", s.Tiles)
 	}
 	if d := s.ScrubEach; d != 0 && (d < time.Minute || d > 7*24*time.Hour) {
-		return settings{}, fmt.Errorf("SB_AUDIT_SCRUB_EACH is %s: choose 1m0s to 168h0m0s, or 0 for never", d)
+		refuse("SB_AUDIT_SCRUB_EACH is %s: choose 1m0s to 168h0m0s, or 0 for never", d)
 	}
 	if d := s.CompareEach; d != 0 && (d < time.Minute || d > 24*time.Hour) {
-		return settings{}, fmt.Errorf("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
+		refuse("SB_AUDIT_COMPARE_EACH is %s: choose %s to %s, or 0 for never", d, time.Minute, 24*time.Hour)
 	}
-	return s, errors.Join(s.validateKMS(), s.validateNATS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())
+	return s, errors.Join(append(wrong, s.validateKMS(), s.validateNATS(), s.validateOIDC(), s.validateSMTP(), s.validateAudit())...)
 }
 
 // maxNetworks is how many networks a list may have: more is a list of callers.
@@ -187,6 +193,19 @@ func parseNetworks(variable, of string, names []string) ([]netip.Prefix, error) 
 		return nil, fmt.Errorf("%s has %d networks: write %d at most", variable, len(all), maxNetworks)
 	}
 	return all, nil
+}
+
+// explainSettings explains each of the errors of the library.
+func explainSettings(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return explainSetting(err)
+	}
+	var explained []error
+	for _, err := range all.Errors {
+		explained = append(explained, explainSetting(err))
+	}
+	return errors.Join(explained...)
 }
 
 // explainSetting says which variable is wrong and what to write, where the library

@@ -89,20 +89,24 @@ func (s settings) mailSender() (*mail.Sender, error) {
 			return nil, fmt.Errorf("SB_SMTP_CA_FILE: %w", err)
 		}
 	}
-	port := m.Port
-	if port == 0 {
-		port = map[mail.Security]int{mail.Implicit: 465}[m.Security]
-	}
-	if port == 0 {
-		port = 587
-	}
 	sender, err := mail.New(mail.Config{
-		Host: m.Host, Port: port, Security: m.Security, Trust: trust, Username: m.Username, Password: m.password, From: *from, Now: time.Now,
+		Host: m.Host, Port: m.port(), Security: m.Security, Trust: trust, Username: m.Username, Password: m.password, From: *from, Now: time.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("SB_SMTP_FROM is %q: %w", m.From, err)
 	}
 	return sender, nil
+}
+
+// port is the one that is set, or that of the way in which the server is spoken to.
+func (m smtpSettings) port() int {
+	switch {
+	case m.Port != 0:
+		return m.Port
+	case m.Security == mail.Implicit:
+		return 465
+	}
+	return 587
 }
 
 // password reads a file each time, so that it can be rotated while the server runs.

@@ -110,7 +110,7 @@ func openStack(ctx context.Context, s settings, log *slog.Logger, g ground) (_ *
 	if err = st.openRows(ctx); err != nil {
 		return nil, err
 	}
-	st.people, st.sessions = store.People{Pool: st.pool, Rows: st.rows}, store.Sessions{Pool: st.pool, Rows: st.rows}
+	st.people, st.sessions = store.People{Pool: st.pool, Rows: st.rows}, store.Sessions{Pool: st.pool, Rows: st.rows, Rotated: store.RotatedBy(spent{st})}
 	st.contacts = &notices.Contacts{People: st.people, Now: time.Now}
 	st.progress = projections.NewProgress(st.pool)
 	if err = st.openNATS(ctx); err != nil {

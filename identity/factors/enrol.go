@@ -121,7 +121,7 @@ func (k *Keeper) FinishPasskey(ctx context.Context, meta command.Meta, session e
 	if err := checkName(name); err != nil {
 		return "", 0, err
 	}
-	ceremony, err := k.Store.TakeChallenge(ctx, session, forEnrolment, meta.Time)
+	ceremony, err := k.challenge(ctx, session, forEnrolment, meta.Time)
 	if errors.Is(err, ErrChallenge) {
 		return "", 0, ErrProof
 	}

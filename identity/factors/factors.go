@@ -173,8 +173,9 @@ type Store interface {
 	// ForgetCodes destroys the recovery codes of somebody.
 	ForgetCodes(ctx context.Context, user events.UserID) error
 
-	// UseCode marks a recovery code as used that was made at a time, or returns ErrNoCode.
-	UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time) error
+	// UseCode marks a recovery code as used that was made at a time, or returns ErrNoCode. first is
+	// called when nothing else can refuse it; where it fails, the code was not used.
+	UseCode(ctx context.Context, user events.UserID, hash []byte, made, now time.Time, first func() error) error
 
 	// PutChallenge stores what a session was asked, in place of what it was asked before for
 	// that purpose. TakeChallenge destroys it and returns it, or ErrChallenge.
@@ -182,10 +183,22 @@ type Store interface {
 	TakeChallenge(ctx context.Context, session events.SessionID, purpose string, now time.Time) ([]byte, error)
 }
 
+// Spent remembers what was used up, on all servers, whatever rows say: whoever writes to the database
+// puts back what they were. Package nats has it. What it is told is kept as a digest, for a time, or for
+// good where that is 0.
+type Spent interface {
+	// Take reports false for what was taken before.
+	Take(ctx context.Context, what string, remember time.Duration) (bool, error)
+
+	// Advance moves a number on that only grows, and reports false where it is beyond from already.
+	Advance(ctx context.Context, what string, from, to int64, remember time.Duration) (bool, error)
+}
+
 // Config is what a keeper works with. Every field is needed.
 type Config struct {
 	Log    command.Log
 	Store  Store
+	Spent  Spent
 	Keys   kms.KeyManager
 	Party  *Party
 	Logger *slog.Logger

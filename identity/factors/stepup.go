@@ -3,12 +3,18 @@ package factors
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
 	"secretsbridge/command"
 	"secretsbridge/events"
 )
+
+// stepRemembered is how long the step of a code is remembered: longer than one counts, with clocks of
+// servers that differ by a minute.
+const stepRemembered = (2*skew+1)*period*time.Second + time.Minute
 
 // ByTOTP checks a code of an authenticator app and uses it up: no code counts twice, in
 // whatever session, at whatever server. Of several apps it may be any, and a wrong code counts
@@ -36,7 +42,10 @@ func (k *Keeper) ByTOTP(ctx context.Context, meta command.Meta, code string) (ev
 			return "", err
 		}
 		if ok {
-			return f.ID, k.Store.UseStep(ctx, f, step, meta.Time)
+			if err := k.Store.UseStep(ctx, f, step, meta.Time); err != nil {
+				return f.ID, err
+			}
+			return f.ID, k.moved(ctx, f, "step", step, stepRemembered, ErrUsedCode)
 		}
 	}
 	var locked *LockedError
@@ -81,7 +90,42 @@ func (k *Keeper) ByRecoveryCode(ctx context.Context, meta command.Meta, code str
 	if err != nil {
 		return err
 	}
-	return k.Store.UseCode(ctx, user, hash, told.Codes, meta.Time)
+	return k.Store.UseCode(ctx, user, hash, told.Codes, meta.Time, func() error {
+		return k.taken(ctx, "recovery_codes", string(user), "recovery code "+hex.EncodeToString(hash), 0, ErrNoCode)
+	})
+}
+
+// taken has something count once. used is what whoever comes with it again is told: its row was put
+// back.
+func (k *Keeper) taken(ctx context.Context, table, row, what string, remember time.Duration, used error) error {
+	first, err := k.Spent.Take(ctx, what, remember)
+	if err == nil && !first {
+		k.Store.Denounce(ctx, table, row, "row_put_back")
+		err = used
+	}
+	return err
+}
+
+// moved has a number of a factor grow. used is what is said where it was as far before: the row was
+// put back.
+func (k *Keeper) moved(ctx context.Context, f Factor, number string, to int64, remember time.Duration, used error) error {
+	grew, err := k.Spent.Advance(ctx, number+" of "+string(f.ID), to-1, to, remember)
+	if err == nil && !grew {
+		k.Store.Denounce(ctx, "factors", string(f.ID), "row_put_back")
+		err = used
+	}
+	return err
+}
+
+// challenge destroys a challenge of a session and returns it, once.
+func (k *Keeper) challenge(ctx context.Context, session events.SessionID, purpose string, now time.Time) ([]byte, error) {
+	ceremony, err := k.Store.TakeChallenge(ctx, session, purpose, now)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(ceremony)
+	what := "challenge " + string(session) + " " + purpose + " " + hex.EncodeToString(sum[:])
+	return ceremony, k.taken(ctx, "challenges", string(session), what, ChallengeLife+time.Minute, ErrChallenge)
 }
 
 // StartAssertion returns what a browser needs to use a passkey, and until when. Errors:
@@ -109,7 +153,7 @@ func (k *Keeper) StartAssertion(ctx context.Context, meta command.Meta, session 
 // nobody can tell which of both answered. Authenticators that have no counter always say 0.
 // Errors: [ErrNone], [ErrChallenge], [ErrAssertion], a [*ClonedError].
 func (k *Keeper) ByPasskey(ctx context.Context, meta command.Meta, session events.SessionID, answer []byte) (events.FactorID, error) {
-	ceremony, err := k.Store.TakeChallenge(ctx, session, forStepUp, meta.Time)
+	ceremony, err := k.challenge(ctx, session, forStepUp, meta.Time)
 	if err != nil {
 		return "", err
 	}
@@ -153,6 +197,9 @@ func (k *Keeper) ByPasskey(ctx context.Context, meta command.Meta, session event
 	err = k.Store.UseCounter(ctx, used, said.count, meta.Time)
 	if errors.Is(err, ErrUnknown) { // used in another session at this moment, or removed
 		err = ErrAssertion
+	}
+	if err == nil && said.count > 0 {
+		err = k.moved(ctx, used, "counter", int64(said.count), 0, ErrAssertion)
 	}
 	return used.ID, err
 }

@@ -86,6 +86,15 @@ func (p *Provider) server(ctx context.Context) (*server, error) {
 	}
 }
 
+// Reach asks the provider about itself, as a sign-in would, and knows nothing of it afterwards.
+// Errors are [ErrAway].
+func (p *Provider) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	_, err := p.discover(ctx)
+	return err
+}
+
 func (p *Provider) discover(ctx context.Context) (*server, error) {
 	provider, err := oidc.NewProvider(p.asks(ctx), p.Issuer)
 	var other *oidc.IssuerMismatchError

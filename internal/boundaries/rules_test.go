@@ -15,6 +15,7 @@ var rooms = []struct {
 	{"seal", nil, "cryptography is pure, so that it can be read and checked by itself"},
 	{"internal/secret", nil, "everybody may hold a value, so it may drag nobody along"},
 	{"internal/private", nil, "it keeps files, whatever is in them"},
+	{"doctor", []string{"internal/private"}, "it looks at many things at once, and the binaries say at what"},
 	{"internal/boundaries", nil, "it looks at packages from outside"},
 	{"internal/build", nil, "every binary says which build it is"},
 	{"internal/harden", nil, "it concerns the process only"},

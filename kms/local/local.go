@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -199,6 +200,21 @@ func (k *Keys) PrimaryKeyID(ctx context.Context) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.file.Primary, nil
+}
+
+// PrimarySince is when the key was made that wraps now.
+func (k *Keys) PrimarySince(ctx context.Context) (time.Time, error) {
+	id, err := k.PrimaryKeyID(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := slices.IndexFunc(k.file.Keys, func(key fileKey) bool { return key.ID == id })
+	if i < 0 {
+		return time.Time{}, fmt.Errorf("age of the local key: %w", kms.ErrUnknownKey)
+	}
+	return k.file.Keys[i].Created, nil
 }
 
 // claim counts one wrap of the primary key and returns the key. The count in the file

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"secretsbridge/kms"
 )
@@ -66,6 +68,19 @@ func (k *Keys) PrimaryKeyID(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("primary transit key: %w", err)
 	}
 	return k.id(k.key, a.Latest), nil
+}
+
+// PrimarySince is when the version of the key was made that wraps now.
+func (k *Keys) PrimarySince(ctx context.Context) (time.Time, error) {
+	a, err := k.about(ctx, k.key)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("age of the transit key: %w", err)
+	}
+	made, ok := a.Versions[strconv.Itoa(a.Latest)].(float64) // seconds, as JSON has them
+	if !ok {
+		return time.Time{}, errors.New("age of the transit key: vault does not tell it")
+	}
+	return time.Unix(int64(made), 0), nil
 }
 
 func (k *Keys) about(ctx context.Context, name string) (about, error) {

@@ -167,7 +167,7 @@ func asyncAPI(t *testing.T) mapping {
 	}
 
 	for _, b := range []struct{ bucket, says string }{
-		{subject.MarksBucket, "idempotency marks: the answer to a command, by the hash of caller and key"},
+		{subject.MarksBucket, "idempotency marks: the answer to a command, by the hash of caller and key; and what was used once. Used recovery codes and counters of passkeys stay"},
 		{subject.PresenceBucket, "agents that were heard"},
 		{subject.WindowsBucket, "rate windows, by an HMAC of whom they are of"},
 		{subject.LeasesBucket, "who works at which loop"},
@@ -175,7 +175,7 @@ func asyncAPI(t *testing.T) mapping {
 	} {
 		channels = append(channels, item("bucket-"+b.bucket, mapping{
 			item("address", subject.KeyValue(b.bucket, "{key}")),
-			item("description", "Key-value bucket of account CORE: "+b.says+". Its keys end by themselves, and none holds a value, sealed or not."),
+			item("description", "Key-value bucket of account CORE: "+b.says+". What has an end goes by itself, and no key holds a value, sealed or not."),
 			item("parameters", mapping{item("key", mapping{item("description", "one key")})}),
 		}))
 	}

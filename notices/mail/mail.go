@@ -111,44 +111,75 @@ var errNoTLS = errors.New("the mail server does not offer STARTTLS: set SB_SMTP_
 // errNoUTF8 says that a server does not take an address beyond ASCII.
 var errNoUTF8 = errors.New("the mail server does not take addresses beyond ASCII (SMTPUTF8)")
 
-// deliver hands one message to the server and moves at along.
-func (s *Sender) deliver(ctx context.Context, to string, text []byte, at *step) error {
+// Reach comes as far as a message would before it is handed over: it connects, encrypts and signs in,
+// and says goodbye. Errors are [notices.Failure].
+func (s *Sender) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	client, hangUp, err := s.open(ctx)
+	if err != nil {
+		return explain(ctx, err, connecting)
+	}
+	defer hangUp()
+	_ = client.Quit()
+	return nil
+}
+
+// open connects, encrypts and signs in. The caller hangs up.
+func (s *Sender) open(ctx context.Context) (_ *smtp.Client, _ func(), err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port)))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer conn.Close()
 	raw := conn
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // whoever waits on it comes back
-	defer stop()
+	hangUp := func() {
+		stop()
+		_ = raw.Close()
+	}
+	defer func() {
+		if err != nil {
+			hangUp()
+		}
+	}()
 	if s.cfg.Security == Implicit {
 		secured := tls.Client(conn, s.trust)
 		if err := secured.HandshakeContext(ctx); err != nil {
-			return err
+			return nil, nil, err
 		}
 		conn = secured
 	}
 	client, err := smtp.NewClient(conn, s.cfg.Host)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := client.Hello(s.domain); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if s.cfg.Security == StartTLS {
 		if offered, _ := client.Extension("STARTTLS"); !offered {
-			return errNoTLS
+			return nil, nil, errNoTLS
 		}
 		if err := client.StartTLS(s.trust); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	if s.cfg.Username != "" {
 		if err := s.signIn(client); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
+	return client, hangUp, nil
+}
+
+// deliver hands one message to the server and moves at along.
+func (s *Sender) deliver(ctx context.Context, to string, text []byte, at *step) error {
+	client, hangUp, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp()
 	*at = addressing
 	if offered, _ := client.Extension("SMTPUTF8"); !offered && !ascii(to) {
 		return errNoUTF8

@@ -36,6 +36,7 @@ func (c *control) scrape(t *testing.T) string {
 // unseen are metrics that this server has no reason to tell of.
 var unseen = map[string]string{
 	"sb_witness_failing":      "it has no outside witness",
+	"sb_witness_contradicts":  "it has no outside witness",
 	"sb_compared_differences": "it has not compared anything yet",
 	"sb_refused_rows_total":   "nobody has forged a row there",
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -193,6 +194,11 @@ func TestTheProductionFormOnOneMachine(t *testing.T) {
 	}
 	if got := read(); !strings.Contains(got, "the value of production") {
 		t.Errorf("revealed %q", got)
+	}
+
+	// All is well, the embedded NATS among it, which only the server itself can look at.
+	if got := c.host(t, "doctor"); got.code != 0 || !regexp.MustCompile(`(?m)^ok +nats\.streams `).MatchString(got.stdout) {
+		t.Errorf("doctor: exit %d: %s%s", got.code, got.stdout, got.stderr)
 	}
 
 	// Renewed certificates are shown without a restart, on both ports; bad ones are not.

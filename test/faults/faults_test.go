@@ -33,6 +33,7 @@ var programme = []fault{
 	)},
 
 	{item: 9, name: "silent-parts", full: 6, try: silentParts, without: "repetitions without a key", controls: 6},
+	{item: 9, name: "partitions", root: true, full: 22, try: partitions, without: "repetitions without a key", controls: 4},
 	{item: 9, name: "links-that-break", smoke: 1, full: 1, try: cited(
 		"nats TestThreeReplicasSurviveTheirLeader", "nats TestFollowGoesOnAfterAnOutage", "nats TestLinkComesBackAfterARestart",
 		"nats TestALeaseEndsWhileNATSIsAway", "ledger TestAnOutageOfPostgresIsWaitedOut",
@@ -40,7 +41,7 @@ var programme = []fault{
 
 	{item: 10, name: "bad-links", full: 15, try: badLinks, without: "repetitions without a key", controls: 15},
 
-	{item: 11, name: "reveal-race", full: 200, try: revealRace, without: "clients act on what they read"},
+	{item: 11, name: "reveal-race", full: 20, try: revealRace, without: "clients act on what they read"},
 
 	{item: 12, name: "crash-at-each-sync", full: 14, try: crashes, without: "repetitions without a key", controls: 4},
 	{item: 12, name: "crash-in-rotations", smoke: 1, full: 1, try: cited(
@@ -58,6 +59,8 @@ var programme = []fault{
 		"custody TestASlowKMSHoldsUpNobodyElse", "custody TestFaultsBeforeADeliveryUseNothingUp", "test/e2e TestAnOutageOfTheKeyManagerBurnsNothing",
 	)},
 
+	{item: 15, name: "clock-jumps", full: 16, try: clockJumps, without: "facts are in the order of their times", controls: 2},
+
 	{item: 16, name: "tampering", smoke: 1, full: 1, try: cited(
 		"nats TestAnAdminOfNATSIsCaughtWhileTheServerRuns", "nats TestAForgedFactIsNeverFolded", "nats TestGuardFindsARollBack", "nats TestGuardFindsDamage",
 		"projections TestEveryRowThatADatabaseOwnerTampersWithIsNamed", "projections TestRowsThatChangedPlacesAreNamed", "projections TestOneRowAmongManyIsNamed",
@@ -69,6 +72,7 @@ var programme = []fault{
 
 	{item: 18, name: "values-at-rest", smoke: 1, full: 1, try: cited("test/e2e TestNoValueRestsInClear", "internal/harden TestNoCore")},
 
+	{item: 20, name: "soak", full: 10, try: soak, without: "the first third is measured before the load", controls: 1},
 	{item: 20, name: "floods", smoke: 1, full: 1, try: cited(
 		"nats TestAFloodIsBounded", "store TestTenThousandWrongGuessesFromElsewhereNeverKeepABreakGlassOwnerOut", "web TestCallsOfOneAddressHaveAnEnd",
 		"web TestDenialsHaveAnEnd",

@@ -24,7 +24,7 @@ import (
 // Settings of a run. Tests that run without any are the smoke run.
 const (
 	sizeSetting  = "FAULTS"       // smoke or full
-	mostSetting  = "FAULTS_MOST"  // trials of a line, where time is short; empty: as many as it has
+	mostSetting  = "FAULTS_MOST"  // trials of a line, where time is short, but never less than of a smoke run; empty: as many as it has
 	seedSetting  = "FAULTS_SEED"  // a number, to try a run again
 	tableSetting = "FAULTS_TABLE" // a file that the table is written to as well
 )
@@ -165,7 +165,7 @@ func TestFaults(t *testing.T) {
 		if full {
 			trials = f.full
 		}
-		switch trials = min(trials, most); {
+		switch trials = max(min(trials, most), f.smoke); {
 		case trials == 0:
 		case f.root && os.Geteuid() != 0 && !full:
 			t.Logf("%s is left out: it mounts a file system, so it needs root", f.name)

@@ -39,7 +39,13 @@ func (s site) call(who, method, path, key string, body, into any) (status int, c
 		s.tokens.of[who] = token
 		s.tokens.mu.Unlock()
 	}
-	return send(s.http, s.url, token, method, path, key, body, into)
+	if status, code = send(s.http, s.url, token, method, path, key, body, into); status == http.StatusUnauthorized { // signs in again
+		s.tokens.mu.Lock()
+		delete(s.tokens.of, who)
+		s.tokens.mu.Unlock()
+		return 0, code
+	}
+	return status, code
 }
 
 // anywhere calls whichever server answers, as behind a balancer.
@@ -68,12 +74,17 @@ func (a *anywhere) call(who, method, path, key string, body, into any) (status i
 // their own processes. A call has an answer within patience, or none.
 func several(t *testing.T, servers int, patience time.Duration) (*production.Rig, []caller, api.Reveal) {
 	t.Helper()
-	r := production.Start(t, production.Options{Servers: servers, Agents: 1})
+	return severalOf(t, production.Options{Servers: servers, Agents: 1}, patience)
+}
+
+func severalOf(t *testing.T, o production.Options, patience time.Duration) (*production.Rig, []caller, api.Reveal) {
+	t.Helper()
+	r := production.Start(t, o)
 	key, err := seal.GenerateRecipientKey(seal.X25519)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([]caller, 0, servers)
+	all := make([]caller, 0, len(r.URLs))
 	shared := &tokens{of: map[string]string{}}
 	for _, url := range r.URLs {
 		client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.Roots}, MaxIdleConnsPerHost: 64}}

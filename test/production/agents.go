@@ -45,7 +45,7 @@ func (r *Rig) AddAgent(t testing.TB, name string) *Process {
 	token := r.SB(t, "admin", "agent", "invite", name, "--cluster", ClusterName)
 	r.run(t, nil, strings.TrimSpace(token), "sb-agent", "enrol", "--server", r.URLs[0], "--ca", r.CA, "--token-file", "-", "--dir", dir)
 	p := &Process{
-		Name: name, Path: filepath.Join(r.Bin, "sb-agent"), Args: []string{"run", "--dir", dir, "--config", r.path("agent.yaml")},
+		Name: name, Env: r.options.Own[name], enter: r.enter(t, name), Path: filepath.Join(r.Bin, "sb-agent"), Args: []string{"run", "--dir", dir, "--config", r.path("agent.yaml")},
 		Ready: func() bool { return r.LinkOf(name) == "up" },
 	}
 	// SIGTERM has it finish the job in hand; endWith kills what is left.

@@ -20,7 +20,7 @@ func (r *Rig) certify(t testing.TB) {
 	key := newKey(t)
 	authority := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "the operator's CA"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, authority, authority, key.Public(), key)
@@ -47,11 +47,15 @@ func (r *Rig) certify(t testing.TB) {
 func (r *Rig) Issue(t testing.TB, serial int64) {
 	t.Helper()
 	own := newKey(t)
+	addresses := []net.IP{net.IPv4(127, 0, 0, 1)}
+	if r.Net != nil {
+		addresses = append(addresses, r.Net.addresses()...)
+	}
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "the rig"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(12 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: time.Now().Add(-12 * time.Hour), NotAfter: time.Now().Add(12 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // nodes are clients of each other
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		IPAddresses: addresses, DNSNames: []string{"localhost"},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, r.issuer, own.Public(), r.issuerKey)
 	if err != nil {

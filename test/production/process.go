@@ -24,8 +24,9 @@ type Process struct {
 	Name  string
 	Path  string
 	Args  []string
-	Env   []string    // all of it
-	Ready func() bool // asked until it says so
+	Env   []string     // all of it
+	Ready func() bool  // asked until it says so
+	enter func() error // nil, or called by the thread that starts it
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -43,7 +44,13 @@ func (p *Process) Start(t testing.TB) {
 	started, ended := make(chan error, 1), make(chan struct{})
 	go func() { // Pdeathsig goes by the thread that started the child (prctl(2))
 		runtime.LockOSThread()
-		err := cmd.Start()
+		var err error
+		if p.enter != nil {
+			err = p.enter()
+		}
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = cmd.Wait()

@@ -146,6 +146,7 @@ func TestProduction(t *testing.T) {
 		l.end(t)
 	})
 	t.Run("agents come and go while a node is away", r.comesAndGoes)
+	t.Run("the doctor finds what is wrong, and nothing else", r.examines)
 	t.Run("the views are what the log says", func(t *testing.T) {
 		for _, p := range r.Servers {
 			p.Stop(t)

@@ -44,6 +44,13 @@ type Options struct {
 	Servers int      // 0 means 2
 	Agents  int      // of one cluster, which serve connection "file"; 0 means 1, less than 0 none
 	Env     []string // settings of all servers, after those of the rig
+
+	// Own is the environment of one process beside what the rig gives it, by its name: node-1,
+	// server 0, agent-0.
+	Own map[string][]string
+	Bin string // folder with other binaries of the same names; "": they are built
+
+	Network bool // each process has a network of its own: see [Network]
 }
 
 // Rig is an installation.
@@ -59,6 +66,7 @@ type Rig struct {
 	Servers  []*Process
 	Agents   []*Process
 	URLs     []string // of Servers
+	Net      *Network // nil: all are on the loopback
 
 	CA    string         // path of the CA's certificate, which signed all others
 	Roots *x509.CertPool // it alone
@@ -85,8 +93,7 @@ func Start(t testing.TB, o Options) *Rig {
 	if o.Agents == 0 {
 		o.Agents = 1
 	}
-	r := newRig(t)
-	r.options = o
+	r := newRig(t, o)
 	var fast sync.WaitGroup // what needs nobody else
 	for _, start := range []func(testing.TB){r.startNATS, r.startPostgres, r.startVault} {
 		fast.Go(func() { start(t) })
@@ -104,7 +111,7 @@ func Start(t testing.TB, o Options) *Rig {
 // StartNATS starts the NATS servers of a rig alone.
 func StartNATS(t testing.TB) *Rig {
 	t.Helper()
-	r := newRig(t)
+	r := newRig(t, Options{})
 	r.startNATS(t)
 	if t.Failed() {
 		t.FailNow()
@@ -112,9 +119,15 @@ func StartNATS(t testing.TB) *Rig {
 	return r
 }
 
-func newRig(t testing.TB) *Rig {
+func newRig(t testing.TB, o Options) *Rig {
 	t.Helper()
-	r := &Rig{Bin: build(t), tokens: map[string]string{}}
+	r := &Rig{Bin: o.Bin, options: o, tokens: map[string]string{}}
+	if r.Bin == "" {
+		r.Bin = build(t)
+	}
+	if o.Network {
+		r.Net = newNetwork(t)
+	}
 	dir, err := os.MkdirTemp("", "sb-production-")
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +139,22 @@ func newRig(t testing.TB) *Rig {
 	}
 	r.certify(t)
 	return r
+}
+
+// free is an address at the host of a process that nobody listens at.
+func (r *Rig) free(t testing.TB, name string) string {
+	if r.Net == nil {
+		return ports.Free(t)
+	}
+	return r.Net.host(t, name).address()
+}
+
+// enter is what a process begins with: its way into its own network, or nothing.
+func (r *Rig) enter(t testing.TB, name string) func() error {
+	if r.Net == nil {
+		return nil
+	}
+	return r.Net.host(t, name).enter
 }
 
 func (r *Rig) path(elem ...string) string { return filepath.Join(append([]string{r.Dir}, elem...)...) }
@@ -144,22 +173,26 @@ func (r *Rig) startNATS(t testing.TB) {
 	lists := map[string][]string{}
 	for _, name := range []string{"node-1", "node-2", "node-3"} {
 		n := nats.Node{
-			Name: name, Bind: "127.0.0.1", Client: ports.Free(t), Route: ports.Free(t), Leaf: ports.Free(t), Web: ports.Free(t), Monitor: ports.Free(t),
+			Name: name, Client: r.free(t, name), Route: r.free(t, name), Leaf: r.free(t, name), Web: r.free(t, name), Monitor: r.free(t, name),
 			Store: r.path(name),
+		}
+		n.Bind, _, _ = strings.Cut(n.Client, ":")
+		if r.Net != nil {
+			n.Bind = "0.0.0.0"
 		}
 		r.Plan.Nodes = append(r.Plan.Nodes, n)
 		for flag, value := range map[string]string{"client": n.Client, "routes": n.Route, "leaf": n.Leaf, "web": n.Web, "monitor": n.Monitor, "store": n.Store} {
 			lists[flag] = append(lists[flag], value)
 		}
 	}
-	args := []string{"nats", "init", r.Operator, "--bind", "127.0.0.1", "--cert", r.path("tls", "cert.pem"), "--key", r.path("tls", "key.pem"), "--ca", r.CA}
+	args := []string{"nats", "init", r.Operator, "--bind", r.Plan.Nodes[0].Bind, "--cert", r.path("tls", "cert.pem"), "--key", r.path("tls", "key.pem"), "--ca", r.CA}
 	for flag, list := range lists {
 		args = append(args, "--"+flag, strings.Join(list, ","))
 	}
 	r.run(t, nil, "", "sb-server", args...)
 	for _, n := range r.Plan.Nodes {
 		r.Nodes = append(r.Nodes, &Process{
-			Name: n.Name, Path: filepath.Join(r.Bin, "nats-server"), Args: []string{"-c", filepath.Join(r.Operator, n.Name+".conf")},
+			Name: n.Name, Env: r.options.Own[n.Name], enter: r.enter(t, n.Name), Path: filepath.Join(r.Bin, "nats-server"), Args: []string{"-c", filepath.Join(r.Operator, n.Name+".conf")},
 			Ready: answers("http://" + n.Monitor + "/healthz"),
 		})
 	}
@@ -202,6 +235,25 @@ func (r *Rig) Cluster(t testing.TB) *nats.Cluster {
 // Facts counts the facts of every aggregate in the log, by type, read as NATS holds them.
 func (r *Rig) Facts(t testing.TB) map[events.Stream]map[string]int {
 	t.Helper()
+	counts := map[events.Stream]map[string]int{}
+	r.Commits(t, func(of events.Stream, commit []events.Event) {
+		if counts[of] == nil {
+			counts[of] = map[string]int{}
+		}
+		for _, e := range commit {
+			kind, err := events.TypeOf(e.Fact)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts[of][kind]++
+		}
+	})
+	return counts
+}
+
+// Commits reads the log in its order, as NATS holds it.
+func (r *Rig) Commits(t testing.TB, each func(of events.Stream, commit []events.Event)) {
+	t.Helper()
 	nc, err := r.Cluster(t).Connect("rig")
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +267,6 @@ func (r *Rig) Facts(t testing.TB) map[events.Stream]map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := map[events.Stream]map[string]int{}
 	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
 		msg, err := stream.GetMsg(t.Context(), seq)
 		if err != nil {
@@ -226,18 +277,8 @@ func (r *Rig) Facts(t testing.TB) map[events.Stream]map[string]int {
 		if err != nil || !ok {
 			t.Fatalf("commit %d on %s: %v", seq, msg.Subject, err)
 		}
-		if counts[of] == nil {
-			counts[of] = map[string]int{}
-		}
-		for _, e := range commit {
-			kind, err := events.TypeOf(e.Fact)
-			if err != nil {
-				t.Fatal(err)
-			}
-			counts[of][kind]++
-		}
+		each(of, commit)
 	}
-	return counts
 }
 
 func (r *Rig) natsURLs() (urls []string) {

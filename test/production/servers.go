@@ -6,25 +6,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
-	"secretsbridge/test/ports"
 	"secretsbridge/test/servers"
 )
 
 // startVault starts a Vault with the keys of the key manager, and a token that may use those only.
 func (r *Rig) startVault(t testing.TB) {
 	r.Vault = servers.Vault(t)
-	root, err := api.NewClient(&api.Config{Address: r.Vault.Address})
-	if err != nil {
-		t.Error(err)
+	root := r.vaultRoot(t)
+	if root == nil {
 		return
 	}
-	root.SetToken(r.Vault.RootToken)
 	write := func(path string, data map[string]any) *api.Secret {
 		secret, err := root.Logical().WriteWithContext(context.Background(), path, data)
 		if err != nil {
@@ -51,11 +49,23 @@ func (r *Rig) startVault(t testing.TB) {
 	}
 }
 
+// vaultRoot is who may do everything in Vault; nil if the test failed.
+func (r *Rig) vaultRoot(t testing.TB) *api.Client {
+	root, err := api.NewClient(&api.Config{Address: r.Vault.Address})
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	root.SetToken(r.Vault.RootToken)
+	return root
+}
+
 // startServers takes the authority into the keyring and starts the servers, the first one first:
 // it makes the other keys.
 func (r *Rig) startServers(t testing.TB) {
 	for i := range r.options.Servers {
-		addr, ops, data := ports.Free(t), ports.Free(t), r.path(fmt.Sprint("server-", i))
+		name := fmt.Sprint("server ", i)
+		addr, ops, data := r.free(t, name), r.free(t, name), r.path(fmt.Sprint("server-", i))
 		env := []string{
 			"SB_PROFILE=production", "SB_DATA_DIR=" + data, "SB_HTTP_ADDR=" + addr, "SB_OPS_ADDR=" + ops, "SB_PUBLIC_URL=https://" + addr,
 			"SB_DATABASE_URL=" + r.Postgres.AppURL(),
@@ -66,9 +76,17 @@ func (r *Rig) startServers(t testing.TB) {
 			"SB_CALLS_PER_PERSON=100000", "SB_CALLS_PER_ADDRESS=1000000", "SB_OPEN_REQUESTS=10000", // tests call faster than an office
 			"SB_DRAIN_DELAY=500ms", // nobody balances the load
 		}
+		if r.Net != nil {
+			for _, at := range []string{r.Postgres.Addr(), strings.TrimPrefix(r.Vault.Address, "http://")} {
+				r.Net.host(t, name).lend(t, at)
+			}
+		}
 		r.env = append(r.env, append(env, r.options.Env...))
 		r.URLs = append(r.URLs, "https://"+addr)
-		p := &Process{Name: fmt.Sprint("server ", i), Path: filepath.Join(r.Bin, "sb-server"), Args: []string{"serve"}, Env: r.env[i], Ready: answers("http://" + ops + "/readyz")}
+		p := &Process{
+			Name: name, Path: filepath.Join(r.Bin, "sb-server"), Args: []string{"serve"}, Env: slices.Concat(r.env[i], r.options.Own[name]),
+			Ready: answers("http://" + ops + "/readyz"), enter: r.enter(t, name),
+		}
 		p.endWith(t)
 		r.Servers = append(r.Servers, p)
 		if i == 0 {
@@ -88,6 +106,11 @@ func (r *Rig) Env(server int) []string { return r.env[server] }
 func (r *Rig) Command(t testing.TB, server int, args ...string) string {
 	t.Helper()
 	return r.run(t, r.env[server], "", "sb-server", args...)
+}
+
+// Try is Command for one that may fail, with the login of the owner of the database as well.
+func (r *Rig) Try(server int, args ...string) (string, error) {
+	return r.try(append(slices.Clone(r.env[server]), "SB_DATABASE_OWNER_URL="+r.Postgres.OwnerURL()), "", "sb-server", args...)
 }
 
 // run runs one of the binaries, which must succeed.

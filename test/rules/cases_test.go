@@ -73,6 +73,8 @@ var cases = []struct {
 		sb_checkpoint_timestamp_seconds{instance="a"} 0+60x4 240x9 900+60x40`, 5, 8, 18, `{}`, nil},
 	{"SecretsBridgeWitnessSilent", `
 		sb_witness_failing{witness="w",instance="a"} 0x4 1x24 0x20`, 19, 21, 32, `{witness="w"}`, nil},
+	{"SecretsBridgeWitnessContradicts", `
+		sb_witness_contradicts{witness="w",instance="a"} 0x4 1x24 0x20`, 4, 6, 32, `{witness="w"}`, nil},
 	{"SecretsBridgeRowsRefused", `
 		sb_refused_rows_total{table="sessions",why="row_forged",instance="a"} _x4 1x60`, 3, 6, 25, `{table="sessions", why="row_forged"}`, nil},
 	{"SecretsBridgeRowsRefused", `

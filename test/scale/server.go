@@ -31,34 +31,41 @@ const password = "demo-password-of-the-scale"
 
 // server is one sb-server with a private Postgres and embedded NATS, in a folder of its own.
 type server struct {
-	dir  string
+	dir, bin, log string
+
 	cmd  *exec.Cmd
 	url  string
 	ops  string
 	http *http.Client
 
-	mu     sync.Mutex
-	tokens map[string]string
+	signing sync.Mutex // one signs in at a time; before mu
+	mu      sync.Mutex
+	tokens  map[string]string
 
 	repeated  atomic.Int64 // calls that were made again
 	operators sync.Mutex
-	invited   map[string]bool // operators
+	invited   []func() error // operators, by their number
 }
 
 func startServer(bin, dir string) (*server, error) {
-	s := &server{dir: filepath.Join(dir, "data"), tokens: map[string]string{}, invited: map[string]bool{}}
+	s := &server{dir: filepath.Join(dir, "data"), tokens: map[string]string{}}
 	ops, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s.ops = ops.Addr().String()
+	s.ops, s.bin, s.log = ops.Addr().String(), filepath.Join(bin, "sb-server"), filepath.Join(dir, "server.log")
 	_ = ops.Close()
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	return s, s.start()
+}
+
+// start starts it, or starts it again after stop.
+func (s *server) start() error {
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(filepath.Join(bin, "sb-server"), "dev")
+	s.cmd = exec.Command(s.bin, "dev")
 	s.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "SB_DATA_DIR=" + s.dir, "SB_HTTP_ADDR=127.0.0.1:0", "SB_OPS_ADDR=" + s.ops,
 		"SB_DEMO_PASSWORD=" + password, "SB_LOG_LEVEL=WARN", "SB_TRUSTED_PROXIES=127.0.0.1", "SB_OPEN_REQUESTS=10000", "SB_CALLS_PER_PERSON=100000", "SB_CALLS_PER_ADDRESS=1000000",
@@ -66,10 +73,10 @@ func startServer(bin, dir string) (*server, error) {
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	url := make(chan string, 1)
 	go func() {
@@ -84,16 +91,16 @@ func startServer(bin, dir string) (*server, error) {
 	case s.url = <-url:
 	case <-time.After(2 * time.Minute):
 		s.stop()
-		return nil, fmt.Errorf("the server does not start; see %s", log.Name())
+		return fmt.Errorf("the server does not start; see %s", log.Name())
 	}
 	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: 64}}
-	return s, nil
+	return nil
 }
 
 func (s *server) stop() {
@@ -110,20 +117,36 @@ func (s *server) stop() {
 
 // call is one call as one of the demo people; an answer that is no success is an error.
 func (s *server) call(who, method, path string, body, into any) error {
-	s.mu.Lock()
-	token := s.tokens[who]
-	s.mu.Unlock()
-	if token == "" {
-		var opened api.Session
-		if err := s.send("", "", "POST", "/sessions", api.SignIn{Email: who + "@demo.local", Password: password}, &opened); err != nil {
-			return err
-		}
-		token = opened.Token
-		s.mu.Lock()
-		s.tokens[who] = token
-		s.mu.Unlock()
+	token, err := s.token(who)
+	if err != nil {
+		return err
 	}
 	return s.send("", token, method, path, body, into)
+}
+
+// token is that of somebody's only session.
+func (s *server) token(who string) (string, error) {
+	known := func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.tokens[who]
+	}
+	if token := known(); token != "" {
+		return token, nil
+	}
+	s.signing.Lock()
+	defer s.signing.Unlock()
+	if token := known(); token != "" {
+		return token, nil
+	}
+	var opened api.Session
+	if err := s.send("", "", "POST", "/sessions", api.SignIn{Email: who + "@demo.local", Password: password}, &opened); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[who] = opened.Token
+	return opened.Token, nil
 }
 
 // callPatience is for how long a call is repeated that was not answered, or 503.
@@ -182,32 +205,40 @@ func (s *server) once(from, token, method, path, key string, body []byte) ([]byt
 // (docs/reference/limits.md).
 const perOperator = 90
 
-// operator is who invites an agent: an administrator whom the host let in.
+// operator is who invites an agent: an administrator whom the host let in. The next one is let in meanwhile.
 func (s *server) operator(n int) (string, error) {
+	number := n / perOperator
 	s.operators.Lock()
-	defer s.operators.Unlock()
-	who := fmt.Sprintf("operator-%d", n/perOperator)
-	if s.invited[who] {
-		return who, nil
+	for next := len(s.invited); next <= number+1; next++ {
+		s.invited = append(s.invited, sync.OnceValue(func() error { return s.invite(next) }))
 	}
+	ready, next := s.invited[number], s.invited[number+1]
+	s.operators.Unlock()
+	if n%perOperator == 0 {
+		go func() { _ = next() }() // who needs it sees the error
+	}
+	return operatorName(number), ready()
+}
+
+func operatorName(number int) string { return fmt.Sprintf("operator-%d", number) }
+
+// invite lets an operator in, and signs them in.
+func (s *server) invite(number int) error {
+	who := operatorName(number)
 	cmd := exec.Command(s.cmd.Path, "person", "invite", who+"@demo.local", "--name", who, "--role", "admin")
 	cmd.Env = s.cmd.Env
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("invite %s: %w", who, err)
+		return fmt.Errorf("invite %s: %w", who, err)
 	}
 	_, token, ok := strings.Cut(strings.TrimSpace(string(out)), "#link=")
 	if !ok {
-		return "", fmt.Errorf("invite %s: %q has no token", who, out)
+		return fmt.Errorf("invite %s: %q has no token", who, out)
 	}
-	if err := s.send(address(n), "", "POST", "/links/redeem", api.Redeem{Token: token, Password: password}, nil); err != nil {
-		return "", err
+	if err := s.send(address(1<<23+number), "", "POST", "/links/redeem", api.Redeem{Token: token, Password: password}, nil); err != nil {
+		return err
 	}
-	if err := s.call(who, "GET", "/me", nil, nil); err != nil { // signs in once, before eight want to
-		return "", err
-	}
-	s.invited[who] = true
-	return who, nil
+	return s.call(who, "GET", "/me", nil, nil)
 }
 
 // address is one of its own for each agent: one address has few attempts.

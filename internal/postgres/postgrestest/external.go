@@ -74,6 +74,9 @@ func StartExternal(t testing.TB) *External {
 func (e *External) OwnerURL() string { return e.url(operatorLogin, postgres.Database) }
 func (e *External) AppURL() string   { return e.url(postgres.AppRole, postgres.Database) }
 
+// Addr is where it listens.
+func (e *External) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port)) }
+
 // Password is that of all logins: no log may have it.
 func (e *External) Password() string { return e.password }
 
@@ -98,7 +101,7 @@ func (e *External) Exec(t testing.TB, database, sql string) {
 }
 
 func (e *External) url(login, database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(login, e.password), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(e.port)), Path: database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(login, e.password), Host: e.Addr(), Path: database, RawQuery: "sslmode=disable"}
 	return u.String()
 }
 

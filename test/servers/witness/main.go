@@ -34,7 +34,7 @@ type ready struct {
 	PID     int    `json:"pid"`
 }
 
-// name is the witness's.
+// name begins the witness's, which its port makes its own.
 const name = "witness.example/reference"
 
 // maxKey bounds a verifier key, in bytes.
@@ -58,7 +58,11 @@ func run() error {
 		orphaned()
 	}()
 	seen := inmemory.New()
-	secret, public, err := note.GenerateKey(rand.Reader, name)
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	secret, public, err := note.GenerateKey(rand.Reader, fmt.Sprint(name, "-", listener.Addr().(*net.TCPAddr).Port))
 	if err != nil {
 		return err
 	}
@@ -68,10 +72,6 @@ func run() error {
 	signer, err := fnote.NewSignerForCosignatureV1(secret)
 	if err != nil {
 		return err
-	}
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /test/logs", func(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Page } from '@playwright/test'
 import { expect, test } from './fixtures'
+import { invite } from './world'
 
 const secret = 'file/prod/db/password'
 
@@ -33,6 +34,56 @@ test('an auditor sees who signed the log, and takes proofs along', async ({ call
   await accessible(page)
   expect(await taken(page, 'Proof')).toMatch(/^c2sp\.org\/tlog-proof@v1\n/)
   expect(await taken(page, 'Stored bytes')).toContain(request.id)
+})
+
+test('an auditor holds one person, who cannot be erased until the hold is lifted', async ({
+  caller,
+  enter,
+  accessible,
+}) => {
+  const olu = await caller('olu')
+  const [held, reason] = [await invite(olu, 'Hanna Held', []), `case ${randomBytes(6).toString('hex')}`]
+  const auditor = await invite(olu, 'Ari Auditor', [{ role: 'auditor' }])
+  const { page } = await enter({ email: auditor.email, password: auditor.password })
+  await page.goto('/audit')
+  await page.getByRole('button', { name: 'Proof', exact: true }).click()
+  const panel = page.getByRole('dialog', { name: 'Proof' })
+  await panel.getByRole('tab', { name: 'Legal holds' }).click()
+  await panel.getByRole('button', { name: 'Hold one person' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Hold one person or machine' })
+  await dialog.getByRole('combobox', { name: 'Who' }).fill(held.email)
+  await page.getByRole('option', { name: `Hanna Held (${held.email})` }).click()
+  await dialog.getByLabel('Reason').fill(reason)
+  await accessible(page)
+  await dialog.getByRole('button', { name: 'Place the hold' }).click()
+  await expect(dialog).toHaveCount(0)
+  const hold = panel.getByRole('list', { name: 'Legal holds' }).getByRole('listitem').filter({ hasText: reason })
+  await expect(hold).toContainText('Hanna Held')
+  await expect(olu.post(`/people/${held.id}/erase`, {})).rejects.toThrow(/legal_hold/)
+
+  await hold.getByRole('button', { name: 'Lift' }).click()
+  const lift = page.getByRole('dialog', { name: 'Lift this hold?' })
+  await lift.getByLabel('Reason').fill('the case is closed')
+  await lift.getByRole('button', { name: 'Lift the hold' }).click()
+  await expect(hold).toHaveCount(0)
+  await olu.post(`/people/${held.id}/erase`, {})
+})
+
+test('an auditor has views and audit compared with the log', async ({ enter, accessible }) => {
+  const { page } = await enter('olu')
+  await page.goto('/audit')
+  await page.getByRole('button', { name: 'Proof', exact: true }).click()
+  const panel = page.getByRole('dialog', { name: 'Proof' })
+  await panel.getByRole('tab', { name: 'Comparison' }).click()
+  await panel.getByRole('button', { name: 'Compare now' }).click()
+  await expect(panel.getByText('Nothing differs')).toBeVisible({ timeout: 40_000 })
+  await expect(
+    panel.getByText(/^Views and audit are what the log says\. Compared up to commit [\d,]+, in \d+ seconds?\.$/),
+  ).toBeVisible()
+  await accessible(page)
+  await panel.getByRole('button', { name: 'Close' }).click()
+  await page.goto('/audit?type=sb.access.audit_compared.v1')
+  await expect(page.getByRole('table', { name: 'Facts', exact: true }).getByRole('row').nth(1)).toBeVisible()
 })
 
 test('a request is seen as it was, and its evidence taken along', async ({ caller, enter, accessible }) => {

@@ -1,5 +1,6 @@
 // What proves the log to who does not trust this server, and what keeps it whole.
 import { queryOptions } from '@tanstack/react-query'
+import { comparisonOf } from '../parts/proof/comparison'
 import { readCheckpoint } from '../parts/proof/note'
 import { answer, api, newKey, prefix, type Schema } from './client'
 import { Unreachable } from './problem'
@@ -34,10 +35,73 @@ export const holdsQuery = queryOptions({
   queryFn: async ({ signal }) => (await answer(api.GET('/audit/holds', { signal }))).items,
 })
 
-const keyed = () => ({ 'Idempotency-Key': newKey() })
-
-export const placeHold = (reason: string, user?: string) =>
-  answer(api.POST('/audit/holds', { params: { header: keyed() }, body: { reason, ...(user && { user }) } }))
+export const placeHold = (reason: string, user?: string, key = newKey()) =>
+  answer(
+    api.POST('/audit/holds', {
+      params: { header: { 'Idempotency-Key': key } },
+      body: { reason, ...(user && { user }) },
+    }),
+  )
 
 export const liftHold = (id: string, reason: string) =>
-  answer(api.POST('/audit/holds/{id}/lift', { params: { path: { id }, header: keyed() }, body: { reason } }))
+  answer(
+    api.POST('/audit/holds/{id}/lift', {
+      params: { path: { id }, header: { 'Idempotency-Key': newKey() } },
+      body: { reason },
+    }),
+  )
+
+/** How many pages of people and machines are asked for whom a hold may be of. Others are held by their ids. */
+const mostPages = 5
+
+/** Whom a hold may be of, as they are chosen from. */
+export interface Holdable {
+  id: string
+  name: string
+}
+
+interface Page {
+  items: Holdable[]
+  next?: string | undefined
+}
+
+async function pages(ask: (cursor?: string) => Promise<Page>): Promise<Holdable[]> {
+  const found: Holdable[] = []
+  let cursor: string | undefined
+  for (let page = 0; page < mostPages; page++) {
+    const { items, next } = await ask(cursor)
+    found.push(...items)
+    if (!next) break
+    cursor = next
+  }
+  return found
+}
+
+const page = (cursor?: string) => ({ limit: 200, ...(cursor && { cursor }) })
+
+/** holdableQuery is who can be chosen to be held: people, told apart by their e-mail, and machines, as far as they may be listed. */
+export const holdableQuery = (people: boolean, machines: boolean) =>
+  queryOptions({
+    queryKey: ['people', 'holdable', people, machines] as const,
+    queryFn: async ({ signal }): Promise<Holdable[]> => [
+      ...(people
+        ? await pages(async (cursor) => {
+            const { items, next } = await answer(api.GET('/people', { params: { query: page(cursor) }, signal }))
+            return {
+              items: items.map(({ id, name, email }) => ({ id, name: email ? `${name} (${email})` : name })),
+              next,
+            }
+          })
+        : []),
+      ...(machines
+        ? await pages(async (cursor) => {
+            const { items, next } = await answer(api.GET('/machines', { params: { query: page(cursor) }, signal }))
+            return { items: items.map(({ id, name }) => ({ id, name: `${name} (machine)` })), next }
+          })
+        : []),
+    ],
+  })
+
+/** compare has views and audit compared with the log. It takes as long as folding the log, and ends with the signal. */
+export const compare = async (signal: AbortSignal) =>
+  comparisonOf(await answer(api.POST('/audit/compare', { parseAs: 'text', signal })))

@@ -1,4 +1,4 @@
-import { Badge, Button, Code, Group, Stack, Text } from '@mantine/core'
+import { Badge, Button, Group, Stack, Text } from '@mantine/core'
 import { IconScale } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -8,6 +8,7 @@ import { ActionButton } from '../../ui/ActionButton'
 import { ReasonDialog } from '../../ui/ReasonDialog'
 import { Empty, Failed, Loading } from '../../ui/states'
 import { When } from '../../ui/When'
+import { HoldDialog } from './HoldDialog'
 import classes from './Holds.module.css'
 
 /** Legal holds: while one counts, nothing is removed that retention would remove. */
@@ -16,21 +17,26 @@ export function Holds() {
   const cache = useQueryClient()
   const holds = useQuery(holdsQuery)
   const [placing, setPlacing] = useState(false)
+  const [choosing, setChoosing] = useState(false)
   const [lifting, setLifting] = useState<Hold>()
   if (holds.isPending) return <Loading what="Loading legal holds" />
   if (holds.error) return <Failed error={holds.error} again={() => void holds.refetch()} />
   const changed = () => cache.invalidateQueries({ queryKey: holdsQuery.queryKey })
   const place = (
-    <ActionButton blocked={blocked} variant="default" onClick={() => setPlacing(true)}>
-      Hold everything
-    </ActionButton>
+    <>
+      <ActionButton blocked={blocked} variant="default" onClick={() => setChoosing(true)}>
+        Hold one person
+      </ActionButton>
+      <ActionButton blocked={blocked} variant="default" onClick={() => setPlacing(true)}>
+        Hold everything
+      </ActionButton>
+    </>
   )
   return (
     <Stack gap={16}>
       <Text size="sm">
         While a hold counts, what would be removed after its time is kept, and whoever is held cannot be erased. Facts
-        are never removed, with or without a hold; values end as ever. To hold one person or machine alone, use{' '}
-        <Code>sb audit hold place</Code>.
+        are never removed, with or without a hold; values end as ever.
       </Text>
       {holds.data.length === 0 ? (
         <Empty icon={IconScale} title="Nothing is held" actions={place}>
@@ -68,6 +74,7 @@ export function Holds() {
           </ul>
         </>
       )}
+      {choosing && <HoldDialog close={() => setChoosing(false)} placed={changed} />}
       <ReasonDialog
         opened={placing}
         close={() => setPlacing(false)}
