@@ -233,7 +233,7 @@ func (x *examination) outsideWitnesses(ctx context.Context) doctor.Seen {
 		if err != nil {
 			return doctor.Unsure("see keys.ring", "%v", err)
 		}
-		policy, err := x.settings.witnesses(checkpointKeys.public())
+		policy, _, err := x.settings.witnesses(checkpointKeys.public())
 		if err != nil {
 			return doctor.Fail(see("how-to/audit-proof.md"), "%v", err)
 		}

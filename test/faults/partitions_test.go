@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,14 +87,14 @@ func port(t *testing.T, address string) int {
 }
 
 // partitions has packets of an installation taken away, each process in a network of its own, while
-// requests go through: between all, between two, and in one direction. Whoever is not answered asks
-// the other server.
+// requests go through and one answer of ten is lost: between all, between two, and in one direction.
+// Whoever is not answered asks the other server.
 func partitions(t *testing.T, w world) (string, error) {
 	r, servers, reveal := severalOf(t, production.Options{Servers: 2, Agents: 1, Network: true}, patience)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.trials)*2*time.Minute+3*time.Minute)
 	defer cancel()
 	leads := leaderOf(t, r)
-	var people caller = &anywhere{sites: servers}
+	var people caller = forgetful{&anywhere{sites: servers}, 1, new(atomic.Int64)}
 	if w.control {
 		people = impatient{people}
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ type answer struct {
 const (
 	modelledCall = 20 * time.Second
 	modelledPull = 10 * time.Second
-	modelledBack = time.Second // until a lost link is tried again
+	modelledBack = time.Second // until a lost link is tried again, and up to as much more by chance
 )
 
 // dialModelled links, and keeps the link until Close.
@@ -84,7 +85,7 @@ func (m *modelled) keep() {
 		select {
 		case <-m.done:
 			return
-		case <-time.After(modelledBack):
+		case <-time.After(modelledBack + mathrand.N(modelledBack)):
 		}
 		again, err := dial(m.config)
 		if err != nil {
