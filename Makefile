@@ -166,15 +166,17 @@ sbom: binaries ## list what the programs link and the application bundles, as Cy
 licences: ## write docs/reference/licences.md again; fails at a kind of licence that nobody agreed to
 	cd deploy/supply && $(GO) run ./licences
 
-reproducible: ## build everything twice, in two folders and without a cache of the first, and compare (two cold builds)
+reproducible: ## build everything twice, in two folders, once from an empty cache, and compare (one cold build)
 	deploy/reproducible.sh "$(VERSION)" "$(REVISION)" "$(CREATED)"
 
-vulnerabilities: ## ask the Go team's database which known holes can be reached from here (needs vuln.go.dev)
-	cd deploy/supply && $(GO) build -o ../../.cache/govulncheck golang.org/x/vuln/cmd/govulncheck
-	.cache/govulncheck -tags grpcnotrace ./cmd/...
+# VULNDB is where the database is, or "module": what Go's module proxy has of it.
+VULNDB ?= https://vuln.go.dev
+
+vulnerabilities: ## ask the Go team's database which known holes can be reached from here (VULNDB=module: without vuln.go.dev)
+	deploy/vulnerabilities.sh "$(VULNDB)"
 
 verify: ## check that modules are what go.sum says, in every go.mod here
-	@for file in $$(git ls-files '*go.mod'); do echo "$$file" && (cd $$(dirname $$file) && $(GO) mod verify) || exit 1; done
+	deploy/verify.sh
 
 # What tests alone call belongs to tests. The tool ends well whatever it finds, so its words are looked at.
 dead: ## name functions that no program reaches, and fails where there are any

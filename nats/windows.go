@@ -123,7 +123,7 @@ func (w *Windows) Take(ctx context.Context, purpose window.Purpose, who string, 
 }
 
 func (w *Windows) take(ctx context.Context, key string, limit window.Limit, cost int) (time.Duration, int, error) {
-	at, known := w.recall(key)
+	at, known := w.recall(key, limit.Per)
 	for range takeAttempts {
 		if !known {
 			var err error
@@ -180,12 +180,14 @@ func (w *Windows) write(ctx context.Context, key string, revision uint64, until 
 }
 
 // recall returns a count that this process read or wrote, if its key still lives: it was
-// given a grace beyond the count.
-func (w *Windows) recall(key string) (counted, bool) {
+// given a grace beyond the count. A count that is further ahead than a whole per was made by
+// a clock that is ahead, this process's own perhaps, and its key ends long before it.
+func (w *Windows) recall(key string, per time.Duration) (counted, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	at, known := w.recalled.Get(key)
-	return at, known && at.until.Add(windowGrace).After(w.now())
+	now := w.now()
+	return at, known && at.until.Add(windowGrace).After(now) && !at.until.After(now.Add(per))
 }
 
 func (w *Windows) remember(key string, at counted) {

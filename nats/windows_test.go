@@ -120,6 +120,28 @@ func TestAWindowThatEndedIsBegunAnew(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAheadIsForgottenWithItsKey counts by a clock that is an hour ahead, and lets the key
+// end as NATS does, by its own clock: whoever is counted is not refused for the rest of the hour.
+func TestAClockThatWasAheadIsForgottenWithItsKey(t *testing.T) {
+	r := newRig(t, 1)
+	var ahead atomic.Int64
+	w := openWindows(t, r.nc, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })
+	ahead.Store(int64(time.Hour))
+	if wait, _, err := w.Take(t.Context(), window.Reveals, "somebody", 1); wait > 0 || err != nil {
+		t.Fatalf("wait %s, %v", wait, err)
+	}
+	ahead.Store(0)
+	if wait, _, err := w.Take(t.Context(), window.Reveals, "somebody", 1); wait == 0 || err != nil {
+		t.Fatalf("while the key lives: wait %s, %v", wait, err)
+	}
+	if err := w.stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if wait, _, err := w.Take(t.Context(), window.Reveals, "somebody", 1); wait > 0 || err != nil {
+		t.Errorf("after the key has ended: wait %s, %v", wait, err)
+	}
+}
+
 // TestWhoIsOverIsRefusedWithoutAsking: once a process knows, it needs no NATS to refuse.
 // It needs it to grant.
 func TestWhoIsOverIsRefusedWithoutAsking(t *testing.T) {

@@ -252,7 +252,7 @@ func (x *examination) outsideWitnesses(ctx context.Context) doctor.Seen {
 		}
 		slices.Sort(behind)
 		if len(behind) > 0 {
-			return doctor.Warn("look at the server's log for what it answers; one that saw another history stops the server: "+see("how-to/audit-proof.md"), "behind by more than %s: %s", cosignedWithin, doctor.Some(behind))
+			return doctor.Warn("look at the server's log for what it answers; one that claims another history is an alert of its own: "+see("how-to/audit-proof.md"), "behind by more than %s: %s", cosignedWithin, doctor.Some(behind))
 		}
 		return doctor.Fine("%d outside witnesses cosign the log", len(policy))
 	})

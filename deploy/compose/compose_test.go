@@ -19,6 +19,12 @@ import (
 // load reads the file as docker compose does, with the example's variables, but for those left out.
 func load(t *testing.T, without ...string) (*types.Project, error) {
 	t.Helper()
+	return read(t, "compose.yaml", example(t, without...))
+}
+
+// example are the variables of example.env.
+func example(t *testing.T, without ...string) []string {
+	t.Helper()
 	raw, err := os.ReadFile("example.env")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +36,12 @@ func load(t *testing.T, without ...string) (*types.Project, error) {
 			env = append(env, line)
 		}
 	}
-	options, err := cli.NewProjectOptions([]string{"compose.yaml"}, cli.WithEnv(env), cli.WithInterpolation(true), cli.WithResolvedPaths(true))
+	return env
+}
+
+func read(t *testing.T, path string, env []string) (*types.Project, error) {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithEnv(env), cli.WithInterpolation(true), cli.WithResolvedPaths(true))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"crypto/x509"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -201,6 +202,44 @@ func TestWhatCannotRunIsRefused(t *testing.T) {
 		if _, err := build(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+// TestAnIndexHasBothArchitectures packs this machine's program a second time, under the header of the other
+// architecture: whether it is built for it is the compiler's work, which make images does.
+func TestAnIndexHasBothArchitectures(t *testing.T) {
+	other, machine := "arm64", elf.EM_AARCH64
+	if runtime.GOARCH == other {
+		other, machine = "amd64", elf.EM_X86_64
+	}
+	binary, err := container.Binary("sb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary = slices.Clone(binary)
+	binary[18], binary[19] = byte(machine), byte(machine>>8) // e_machine, ELF-64 Object File Format, figure 2
+	foreign, err := image.Build(program(t, "sb"), other, binary, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := foreign.ConfigFile()
+	if err != nil || config.Architecture != other || config.OS != "linux" {
+		t.Errorf("the image of %s is of %s/%s, %v", other, config.OS, config.Architecture, err)
+	}
+	index, err := image.Index(build(t, "sb"), foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var platforms []string
+	for _, m := range manifest.Manifests {
+		platforms = append(platforms, m.Platform.String())
+	}
+	if want := []string{"linux/" + runtime.GOARCH, "linux/" + other}; !slices.Equal(platforms, want) {
+		t.Errorf("platforms %v, want %v", platforms, want)
 	}
 }
 

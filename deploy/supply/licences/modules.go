@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -67,7 +66,11 @@ func modules(repository string) ([]part, error) {
 			}
 		}
 	}
-	all := []part{{name: "Go's standard library", version: goVersion(repository), in: programs, dir: runtime.GOROOT()}}
+	root, err := exec.Command("go", "env", "GOROOT").Output() // runtime.GOROOT knows none with -trimpath
+	if err != nil {
+		return nil, fmt.Errorf("ask where Go is: %w", err)
+	}
+	all := []part{{name: "Go's standard library", version: goVersion(repository), in: programs, dir: strings.TrimSpace(string(root))}}
 	for _, p := range found {
 		all = append(all, *p)
 	}
