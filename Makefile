@@ -186,6 +186,7 @@ dead: ## name functions that no program reaches, and fails where there are any
 faults: deps deps-faults ## break disks, processes and links under the system, and print what survived (root; about two hours)
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	FAULTS=full $(GO) test -count=1 -timeout 180m -v -run '^TestFaults$$' ./test/faults
+	PRODUCTION=full $(GO) test -count=1 -timeout 30m ./test/production
 
 faults-smoke: deps deps-faults ## the short form of it, which make test has too
 	$(GO) test -count=1 -v -run '^TestFaults$$' ./test/faults

@@ -30,6 +30,9 @@ import (
 // name. The exit code must be that of the worst.
 func (r *Rig) examined(t *testing.T, server int, env ...string) map[string]doctor.Finding {
 	t.Helper()
+	if r.settling.IsZero() {
+		r.settling = time.Now().Add(loadPatience)
+	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(r.Bin, "sb-server"), "doctor", "--json")
 	cmd.Env = append(append(clean(os.Environ()), r.env[server]...), env...)
 	out, err := cmd.Output()
@@ -57,6 +60,10 @@ func (r *Rig) examined(t *testing.T, server int, env ...string) map[string]docto
 	found := map[string]doctor.Finding{}
 	for _, f := range report.Findings {
 		found[f.Check] = f
+	}
+	if streams := found["nats.streams"]; strings.Contains(streams.Seen, "replicas are behind") && time.Now().Before(r.settling) {
+		time.Sleep(500 * time.Millisecond) // nodes that came back a moment ago
+		return r.examined(t, server, env...)
 	}
 	return found
 }

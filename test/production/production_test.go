@@ -3,6 +3,7 @@ package production
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,10 @@ const (
 	loadPeople   = 3 // at the same time
 	loadPatience = time.Minute
 )
+
+// whole is the environment variable by which `make faults` has the keys of NATS rotated here as well:
+// it takes minutes, and every node starts twice. `make test` rotates them on servers within a test.
+const whole = "PRODUCTION"
 
 // load takes requests through until it is told to stop.
 type load struct {
@@ -112,7 +117,6 @@ func (l *load) end(t *testing.T) {
 func TestProduction(t *testing.T) {
 	t.Parallel()
 	r := Start(t, Options{Servers: 2, Agents: 2})
-	t.Run("signing keys of NATS are rotated", r.rotatesAccounts)
 	t.Run("every node goes and comes back, and nothing is lost", func(t *testing.T) {
 		l := r.startLoad()
 		l.advance(t, 2)
@@ -146,9 +150,12 @@ func TestProduction(t *testing.T) {
 		}
 		l.end(t)
 	})
-	t.Run("the key that signs accounts is rotated", r.rotatesOperator)
 	t.Run("agents come and go while a node is away", r.comesAndGoes)
 	t.Run("the doctor finds what is wrong, and nothing else", r.examines)
+	if os.Getenv(whole) == "full" {
+		t.Run("signing keys of NATS are rotated", r.rotatesAccounts)
+		t.Run("the key that signs accounts is rotated", r.rotatesOperator)
+	}
 	t.Run("the views are what the log says", func(t *testing.T) {
 		for _, p := range r.Servers {
 			p.Stop(t)

@@ -70,6 +70,8 @@ type Rig struct {
 	URLs     []string // of Servers
 	Net      *Network // nil: all are on the loopback
 
+	settling time.Time // until when nodes that came back may be behind
+
 	CA    string         // path of the CA's certificate, which signed all others
 	Roots *x509.CertPool // it alone
 
