@@ -69,6 +69,7 @@ type Windows struct {
 type counted struct {
 	until    time.Time // when all that was taken is given back
 	revision uint64    // of the newest message under the key; 0 if there is none
+	ours     time.Time // what this process goes by instead of until, where a clock that is ahead wrote that
 }
 
 // OpenWindows uses the bucket that [Streams.Provision] made.
@@ -127,20 +128,33 @@ func (w *Windows) take(ctx context.Context, key string, limit window.Limit, cost
 	for range takeAttempts {
 		if !known {
 			var err error
+			ours := at.ours
 			if at, err = w.read(ctx, key); err != nil {
 				return 0, 0, err
 			}
+			at.ours = ours
 		}
 		// What is remembered may be old. It was true once, and a count only grows: who was
 		// over it still is, and whoever is not is let through by the bucket alone.
-		next, wait, left := limit.Take(at.until, w.now(), cost)
+		now := w.now()
+		from := at.by(now, limit.Per)
+		next, wait, left := limit.Take(from, now, cost)
 		if wait > 0 {
 			w.remember(key, at)
 			return wait, left, nil
 		}
-		revision, err := w.write(ctx, key, at.revision, next, limit.Per+windowGrace)
+		kept := counted{until: next}
+		if !at.ours.IsZero() { // the count of whose clock is ahead goes on, so that it gives nothing back there
+			taken := next.Sub(now)
+			if from.After(now) {
+				taken = next.Sub(from)
+			}
+			kept = counted{until: at.until.Add(taken), ours: next}
+		}
+		var err error
+		kept.revision, err = w.write(ctx, key, at.revision, kept.until, limit.Per+windowGrace)
 		if err == nil {
-			w.remember(key, counted{until: next, revision: revision})
+			w.remember(key, kept)
 			return 0, left, nil
 		}
 		w.forget(key)
@@ -150,6 +164,21 @@ func (w *Windows) take(ctx context.Context, key string, limit window.Limit, cost
 		known = false
 	}
 	return contended, 0, nil
+}
+
+// by is the count that is gone by at a time. No clock that is right counts further than a whole per.
+// What is further ahead, beyond a grace, is of a clock that is ahead, or this one is behind: nobody can
+// say how much of it was taken lately, so all was, and this process gives it back by its own clock.
+// Several servers do so each by itself, until the clocks meet or the key ends.
+func (c *counted) by(now time.Time, per time.Duration) time.Time {
+	if !c.until.After(now.Add(per + windowGrace)) {
+		c.ours = time.Time{}
+		return c.until
+	}
+	if full := now.Add(per); c.ours.IsZero() || c.ours.After(full) {
+		c.ours = full
+	}
+	return c.ours
 }
 
 // read asks for the newest message under a key. There is none if its time is over, or if
@@ -181,7 +210,8 @@ func (w *Windows) write(ctx context.Context, key string, revision uint64, until 
 
 // recall returns a count that this process read or wrote, if its key still lives: it was
 // given a grace beyond the count. A count that is further ahead than a whole per was made by
-// a clock that is ahead, this process's own perhaps, and its key ends long before it.
+// a clock that is ahead, this process's own perhaps, and its key ends long before it: only
+// what this process goes by instead is good.
 func (w *Windows) recall(key string, per time.Duration) (counted, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

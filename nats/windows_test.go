@@ -142,6 +142,37 @@ func TestAClockThatWasAheadIsForgottenWithItsKey(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAheadHoldsUpNobodyForLong counts by a clock that is an hour ahead and by one that is
+// right. By the right one there is no burst, and then so much as a rate allows, although the key lives
+// on; and by the one that is ahead nothing is given back for it.
+func TestAClockThatWasAheadHoldsUpNobodyForLong(t *testing.T) {
+	r := newRig(t, 1)
+	start := time.Now()
+	var passed atomic.Int64
+	right := openWindows(t, r.nc, func() time.Time { return start.Add(time.Duration(passed.Load())) })
+	ahead := openWindows(t, r.nc, func() time.Time { return start.Add(time.Hour + time.Duration(passed.Load())) })
+	limit := right.Limit(window.Reveals)
+	each := limit.Per / time.Duration(limit.Burst)
+	_, before, err := ahead.Take(t.Context(), window.Reveals, "somebody", limit.Burst/2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rounds = 3
+	for n := range rounds {
+		if wait, _, err := right.Take(t.Context(), window.Reveals, "somebody", 1); wait != each || err != nil {
+			t.Fatalf("round %d, at once: wait %s and not %s, %v", n, wait, each, err)
+		}
+		passed.Add(int64(each))
+		if wait, left, err := right.Take(t.Context(), window.Reveals, "somebody", 1); wait > 0 || left > 0 || err != nil {
+			t.Fatalf("round %d, after %s: wait %s, %d left, %v", n, each, wait, left, err)
+		}
+	}
+	// What was given back by the time that passed, and taken at the other, are the same.
+	if _, left, err := ahead.Take(t.Context(), window.Reveals, "somebody", 1); left != before-1 || err != nil {
+		t.Errorf("by the clock that is ahead %d are left of %d, %v", left, before, err)
+	}
+}
+
 // TestWhoIsOverIsRefusedWithoutAsking: once a process knows, it needs no NATS to refuse.
 // It needs it to grant.
 func TestWhoIsOverIsRefusedWithoutAsking(t *testing.T) {

@@ -139,8 +139,11 @@ func judge(c caller, all []life, also ...string) (seen string, broken error) {
 		return "", err
 	}
 	for i := range all {
-		if n := made[all[i].reason]; n != 1 {
-			return "", fmt.Errorf("%d requests were made of one submit that was repeated", n)
+		switch n := made[all[i].reason]; {
+		case n == 0:
+			return "", fmt.Errorf("request %s was acknowledged and is not there", all[i].id)
+		case n > 1:
+			return "", fmt.Errorf("%d %s", n, madeTwice)
 		}
 	}
 	var words []string

@@ -41,6 +41,7 @@ type fault struct {
 	try func(t *testing.T, w world) (seen string, broken error)
 
 	without  string // the protection that the control takes away; "" for none: cited tests have their own
+	breaks   string // part of what the control then says: one that ends otherwise shows nothing of what was taken away
 	controls int    // trials of the control, which end with the first that breaks something; 0: 1
 }
 
@@ -202,7 +203,13 @@ func (f fault) run(t *testing.T, trials int) {
 		t.Errorf("%s: without protection (%s) nothing breaks, so this proves nothing", f.name, f.without)
 		return
 	}
-	one.failed, one.control = "", fmt.Sprintf("%s: %v", f.without, broken)
+	one.control = fmt.Sprintf("%s: %v", f.without, broken)
+	if f.breaks == "" || !strings.Contains(broken.Error(), f.breaks) {
+		one.failed = "the control broke something else"
+		t.Errorf("%s: without protection (%s) it is to say %q, and said: %v", f.name, f.without, f.breaks, broken)
+		return
+	}
+	one.failed = ""
 	t.Logf("%s, control (%s): %v", f.name, f.without, broken)
 }
 
