@@ -45,7 +45,7 @@ $(APP)/src/api/schema.d.ts: web/openapi.yaml $(APP)/tools/types/node_modules/.pa
 	@touch $@
 
 $(APP)/dist/site/index.html: $(APP)/node_modules/.package-lock.json $(APP)/src/api/schema.d.ts $(shell find $(APP)/src $(APP)/public -type f) $(APP)/index.html $(APP)/vite.config.ts
-	cd $(APP) && npm run --silent build
+	cd $(APP) && npm run --silent build -- --logLevel warn
 	@touch $@
 
 app: $(APP)/dist/site/index.html ## build the web application, which sb-server embeds

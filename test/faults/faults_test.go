@@ -70,7 +70,7 @@ var programme = []fault{
 	)},
 
 	{item: 17, name: "split-view", smoke: 1, full: 1, try: cited(
-		"ledger TestTheOtherLogThatAnAgentSawIsProof", "ledger TestAWitnessThatSawAnotherHistoryStopsTheServer", "ledger TestASignedCheckpointThatContradictsIsAnAlarm",
+		"ledger TestTheOtherLogThatAnAgentSawIsProof", "ledger TestAQuorumThatSawAnotherHistoryStopsTheServer", "ledger TestAWitnessThatLiesStopsNothing", "ledger TestASignedCheckpointThatContradictsIsAnAlarm",
 	)},
 
 	{item: 18, name: "values-at-rest", smoke: 1, full: 1, try: cited("test/e2e TestNoValueRestsInClear", "internal/harden TestNoCore")},

@@ -14,6 +14,13 @@ export default defineConfig({
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'], // those that know light-dark() themselves
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      // Libraries fall back to Node's crypto where there is no WebCrypto; browsers have it.
+      onLog: (level, log, say) => {
+        if (!log.message.startsWith('Module "crypto" has been externalized')) say(level, log)
+      },
+    },
   },
   server: {
     proxy: { '/api': { target: server, secure: false } },
