@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -26,16 +27,51 @@ import (
 	"secretsbridge/store"
 	"secretsbridge/support"
 	"secretsbridge/transparency"
+	"secretsbridge/web"
 )
 
-// bundleExam bounds each check of the report in a bundle, so that it is made while somebody waits.
-const bundleExam = 12 * time.Second
+const (
+	// bundleRest is between two bundles of one server: each looks at everything.
+	bundleRest = 30 * time.Second
+
+	// bundleExam bounds each check of the report in a bundle, so that a bundle is made while somebody
+	// waits for it.
+	bundleExam = 12 * time.Second
+)
 
 // logged are the newest log lines of this process, about an hour of a busy server.
 var logged = recent.New(1<<20, 4000)
 
-// supportBundle is one of the server that runs.
+// bundleTurns lets one bundle be made at a time, and not too often.
+type bundleTurns struct {
+	mu   sync.Mutex
+	busy bool
+	last time.Time
+}
+
+func (b *bundleTurns) begin(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy || now.Sub(b.last) < bundleRest {
+		return false
+	}
+	b.busy = true
+	return true
+}
+
+func (b *bundleTurns) end(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.busy, b.last = false, now
+}
+
+// supportBundle is one of the server that runs: [web.ErrSupportBusy] where one is made, or was just
+// now.
 func (st *stack) supportBundle(ctx context.Context) ([]byte, error) {
+	if !st.bundles.begin(time.Now()) {
+		return nil, web.ErrSupportBusy
+	}
+	defer func() { st.bundles.end(time.Now()) }()
 	x := newExamination(os.Environ())
 	defer x.close()
 	return x.bundle(ctx, st)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"secretsbridge/command"
+	"secretsbridge/events"
 	"secretsbridge/internal/private"
+	"secretsbridge/web"
 )
 
 // offlineBundleTime bounds a bundle that is made without a server.
@@ -27,7 +32,7 @@ func supportCommand() *cobra.Command {
 		Long: "Writes a new file (tar, compressed by gzip, mode 0600) with versions, settings, the doctor's report, metrics, the newest log lines\n" +
 			"and more, for whoever helps. It holds no value, token, password, key, name of a person, reason or path of a secret;\n" +
 			"docs/how-to/when-something-is-wrong.md lists what is in it. The server that runs with this data directory makes it; where none\n" +
-			"runs, this command does, of what can be reached.",
+			"runs, this command does, of what can be reached. With a session that may, `sb support bundle` does the same from elsewhere.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), offlineBundleTime)
@@ -77,19 +82,34 @@ func takeBundle(ctx context.Context) (file []byte, from string, err error) {
 	return file, "the server that runs", err
 }
 
-// supportBundle answers a command on this host. One is made at a time: each looks at everything.
+// bundleFact bounds recording that a bundle was taken from the host.
+const bundleFact = 5 * time.Second
+
+// supportBundle answers a command on this host. That it was taken is a fact before it is sent, if the
+// log takes it: a bundle is wanted most where it does not, and whoever has the host could stop the
+// server and make one without it.
 func (c *control) supportBundle(w http.ResponseWriter, r *http.Request) {
-	if !c.bundling.TryLock() {
-		say(w, http.StatusConflict, controlAnswer{Error: "a support bundle is being made already: wait for it"})
+	file, err := c.support(r.Context())
+	if errors.Is(err, web.ErrSupportBusy) {
+		say(w, http.StatusConflict, controlAnswer{Error: err.Error() + ": wait for half a minute"})
 		return
 	}
-	defer c.bundling.Unlock()
-	file, err := c.support(r.Context())
 	if err != nil {
 		say(w, http.StatusServiceUnavailable, controlAnswer{Error: err.Error()})
 		return
 	}
-	c.logger.Info("a support bundle was taken from the host", "bytes", len(file))
+	ctx, cancel := context.WithTimeout(r.Context(), bundleFact)
+	defer cancel()
+	digest := sha256.Sum256(file)
+	meta := command.Meta{Command: events.NewCommandID(), Actor: operator, Time: time.Now()}
+	_, err = command.Record(ctx, c.log, events.AccessStream(operator), meta, events.SupportBundleTaken{
+		Bytes: len(file), SHA256: base64.StdEncoding.EncodeToString(digest[:]),
+	})
+	if err != nil {
+		c.logger.Warn("a support bundle was taken from the host, and that is no fact", "bytes", len(file), "err", err)
+	} else {
+		c.logger.Info("a support bundle was taken from the host", "bytes", len(file))
+	}
 	w.Header().Set("Content-Type", "application/gzip")
 	_, _ = w.Write(file) // whoever asked may have gone
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"secretsbridge/doctor"
+	"secretsbridge/events"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats/subject"
 )
@@ -136,7 +137,30 @@ func (r *Rig) examines(t *testing.T) {
 		if said := r.Command(t, 0, "support", "bundle", path); !strings.Contains(said, "made by the server that runs") {
 			t.Error(said)
 		}
-		r.harmless(t, path, "manifest.json", "versions.json", "settings.json", "doctor.json", "log-and-views.json", "agents.json", "streams.json", "server.json", "metrics.txt", "log.jsonl", "goroutines.txt", "heap.txt")
+		r.harmless(t, path, everyDocument...)
+		taken := func() (n int) {
+			for stream, kinds := range r.Facts(t) {
+				if stream.Aggregate == events.AggregateAccess {
+					n += kinds["sb.access.support_bundle_taken.v1"]
+				}
+			}
+			return n
+		}
+		if n := taken(); n != 1 {
+			t.Errorf("%d facts of one bundle", n)
+		}
+		path = filepath.Join(t.TempDir(), "from-elsewhere.tar.gz")
+		r.run(t, r.sbEnv("admin", 1), "", "sb", "support", "bundle", path)
+		r.harmless(t, path, everyDocument...)
+		if said, err := r.try(r.sbEnv("admin", 1), "", "sb", "support", "bundle", path+"2"); err == nil || !strings.Contains(err.Error()+said, "too_many_requests") {
+			t.Errorf("another one at once: %v, %s", err, said)
+		}
+		if said, err := r.try(r.sbEnv("developer", 0), "", "sb", "support", "bundle", path+"3"); err == nil || !strings.Contains(err.Error()+said, "forbidden") {
+			t.Errorf("a developer takes one: %v, %s", err, said)
+		}
+		if n := taken(); n != 2 {
+			t.Errorf("%d facts of two bundles", n)
+		}
 	})
 	closed := func() string { // a port where nobody listens
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -344,6 +368,12 @@ func (r *Rig) examines(t *testing.T) {
 // lateNotice is the row of a notice that is due for two hours, and in the hands of a sender.
 const lateNotice = `INSERT INTO private.deliveries (id, recipient, kind, event, seq, request, at, state, due_at, held, message, attempts, code, claimed_until)
 	VALUES ('d_late', 'integration:none', 'request_waiting', 'e_late', 1, '', now(), 'waiting', now() - interval '2 hours', false, '', 0, '', now() + interval '1 hour')`
+
+// everyDocument are the documents of a bundle that a server makes.
+var everyDocument = []string{
+	"manifest.json", "versions.json", "settings.json", "doctor.json", "log-and-views.json", "agents.json", "streams.json", "server.json", "metrics.txt", "log.jsonl",
+	"goroutines.txt", "heap.txt",
+}
 
 // harmless unpacks a bundle, which must have all of these documents, and nothing in them that is
 // nobody's business.
