@@ -64,7 +64,7 @@ var sentences = map[Permission]string{
 	ValueProvide: "fill in values for another team's request", ConnectionList: "see connections", ConnectionManage: "create, disable and schedule connections",
 	AgentList: "see agents", AgentManage: "invite and revoke agents", AuditRead: "read the audit",
 	HoldManage: "place and lift legal holds",
-	JobList: "see scans and other jobs", JobManage: "start and cancel scans", SecretList: "see the inventory",
+	JobList:    "see scans and other jobs", JobManage: "start and cancel scans", SecretList: "see the inventory",
 	SecretKeys: "learn the names of a secret's keys", SecretAssign: "say whose a secret is", OwnershipManage: "change the rules of ownership",
 	ReportRead: "read reports", GovernanceRead: "see roles, teams, projects, workflows and rules",
 	GovernanceManage: "change roles, teams, projects, workflows and rules, or propose it", AmendmentApprove: "approve proposed changes of those",
