@@ -107,6 +107,10 @@ LONGEST := ./test/e2e ./nats ./web
 # What passes then is named at the end, and is a defect of the test (decision 0157).
 GOTESTSUM := $(GO) tool -modfile=test/tools/go.mod gotestsum --format pkgname --rerun-fails=1 --rerun-fails-max-failures=5
 
+# Tests wait for clocks, disks and elections more than they compute, so that one package more than
+# there are cores keeps them busy; and what was vetted is not vetted again (decision 0172).
+AT_ONCE ?= $(shell echo $$(($$(nproc) + 1)))
+
 test-go: deps deps-faults app ## run the tests of all but the web application
 	$(GO) vet ./...
 	GOEXPERIMENT=runtimesecret $(GO) vet ./internal/erase
@@ -116,7 +120,7 @@ test-go: deps deps-faults app ## run the tests of all but the web application
 	cd test/faults/powercut && $(GO) vet ./...
 	$(GO) run ./test/servers/cmd/vault-binary >/dev/null
 	@rm -f .cache/unsteady && mkdir -p .cache
-	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m
+	$(GOTESTSUM) --rerun-fails-report=.cache/unsteady --packages="$(LONGEST) ./..." -- -count=1 -timeout 25m -vet=off -p $(AT_ONCE)
 	@if [ -s .cache/unsteady ]; then echo "unsteady tests, which failed and then passed:"; cat .cache/unsteady; fi
 	cd test/servers/truth && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd test/rules && $(GO) test -count=1 ./...

@@ -25,6 +25,7 @@ import (
 // field is an operator's cluster: three servers of this process, from the files that
 // [WriteOperator] wrote.
 type field struct {
+	t       testing.TB // whose end is that of all nodes
 	dir     string
 	plan    Plan
 	ca      []byte
@@ -34,7 +35,7 @@ type field struct {
 
 func newField(t testing.TB) *field {
 	t.Helper()
-	f := &field{dir: filepath.Join(t.TempDir(), "operator"), nodes: make([]*server.Server, 3)}
+	f := &field{t: t, dir: filepath.Join(t.TempDir(), "operator"), nodes: make([]*server.Server, 3)}
 	f.plan = testPlan(t, &f.ca)
 	if err := WriteOperator(f.dir, f.plan); err != nil {
 		t.Fatal(err)
@@ -87,10 +88,10 @@ func (f *field) start(t testing.TB, i int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := serverlog.New(testLogger(t))
+	log := serverlog.New(testLogger(f.t))
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
-	t.Cleanup(srv.Shutdown)
+	f.t.Cleanup(srv.Shutdown)
 	if !srv.ReadyForConnections(readyTimeout) || log.Fatal() != nil {
 		t.Fatal("a node does not come up: ", log.Fatal())
 	}

@@ -39,6 +39,10 @@ type Config struct {
 	// enter it.
 	Dir string
 
+	// Forgetful leaves out what has data survive a machine that loses its power. It is for tests,
+	// which throw theirs away: a database made and dropped costs half, and does not wait for a disk.
+	Forgetful bool
+
 	// Log hears when the server had to be started again; nil means nobody does.
 	Log *slog.Logger
 }
@@ -87,7 +91,7 @@ func startPrivate(ctx context.Context, config Config) (*Private, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{bin: bin, account: account, data: filepath.Join(dir, "data"), log: config.Log, logFile: filepath.Join(dir, "postgres.log")}
+	s := &server{bin: bin, account: account, data: filepath.Join(dir, "data"), log: config.Log, forgetful: config.Forgetful, logFile: filepath.Join(dir, "postgres.log")}
 	p := &Private{server: s, lock: lock}
 	if err := p.start(ctx, dir); err != nil {
 		p.Stop()

@@ -41,6 +41,7 @@ type server struct {
 	sockets   string
 	temporary string // the socket's folder when it is not in the cluster's own
 	logFile   string
+	forgetful bool // see [Config]
 	log       *slog.Logger
 
 	mu       sync.Mutex
@@ -109,8 +110,11 @@ func (s *server) initialise(ctx context.Context) error {
 	if err := s.ownFolder(s.data); err != nil {
 		return err
 	}
-	cmd, err := s.command("initdb", "-D", dataFD, "-U", superuser, "--data-checksums",
-		"--auth=trust", "--encoding=UTF8", "--locale=C")
+	args := []string{"-D", dataFD, "-U", superuser, "--data-checksums", "--auth=trust", "--encoding=UTF8", "--locale=C"}
+	if s.forgetful {
+		args = append(args, "--no-sync")
+	}
+	cmd, err := s.command("initdb", args...)
 	if err != nil {
 		return err
 	}
@@ -174,9 +178,13 @@ func (s *server) once() error {
 	if err := s.removeStaleLocks(); err != nil {
 		return err
 	}
+	safe := "on" // from a machine that loses its power
+	if s.forgetful {
+		safe = "off"
+	}
 	cmd, err := s.command("postgres", "-D", dataFD,
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+socketFD, "-c", "unix_socket_permissions=0700",
-		"-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "full_page_writes=on",
+		"-c", "fsync="+safe, "-c", "synchronous_commit=on", "-c", "full_page_writes="+safe,
 		"-c", "log_min_messages=warning", "-c", "log_min_error_statement=panic")
 	if err != nil {
 		return err

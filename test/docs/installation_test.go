@@ -19,7 +19,10 @@ const password = "demo-password-of-the-docs"
 const patience = 90 * time.Second
 
 // people are who can be signed in, by the word that a page says.
-var people = map[string]string{"developer": "developer@demo.local", "approver": "approver@demo.local", "admin": "admin@demo.local"}
+var people = map[string]string{"developer": "developer@demo.local", "approver": "approver@demo.local", "admin": "admin@demo.local", auditor: "auditor@example.org"}
+
+// auditor is invited by the test: make run has none.
+const auditor = "auditor"
 
 // An installation is what make run starts: a server with its database, and the demo agent.
 type installation struct {

@@ -66,6 +66,7 @@ func TestWhatIsNotRunSaysWhy(t *testing.T) {
 // signIn makes a session for each person, which pages take copies of.
 func (in *installation) signIn(t *testing.T) {
 	t.Helper()
+	in.inviteAuditor(t)
 	for who, email := range people {
 		cmd := exec.Command(filepath.Join(bin, "sb"), "login", "--email", email, "--password-stdin")
 		cmd.Env = append(ownEnvironment(), "SB_SERVER="+in.url, "SB_CA_FILE="+filepath.Join(in.data, "ca.pem"), "SB_SERVER_KEY="+in.key, "SB_TOKEN_FILE="+filepath.Join(bin, "session-"+who))
@@ -73,6 +74,25 @@ func (in *installation) signIn(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("sign in as %s: %v\n%s", who, err, out)
 		}
+	}
+}
+
+// inviteAuditor lets somebody in whose only role is auditor, from the host, as the first person of an installation is.
+func (in *installation) inviteAuditor(t *testing.T) {
+	t.Helper()
+	invite := exec.Command(filepath.Join(bin, "sb-server"), "person", "invite", people[auditor], "--name", "Aud Auditor", "--role", auditor)
+	invite.Env = append(ownEnvironment(), "SB_DATA_DIR="+in.data)
+	var said bytes.Buffer
+	invite.Stderr = &said
+	link, err := invite.Output()
+	if err != nil {
+		t.Fatalf("invite an auditor: %v\n%s", err, &said)
+	}
+	redeem := exec.Command(filepath.Join(bin, "sb"), "link", "redeem", "--password-stdin")
+	redeem.Env = append(ownEnvironment(), "SB_SERVER="+in.url, "SB_CA_FILE="+filepath.Join(in.data, "ca.pem"), "SB_SERVER_KEY="+in.key)
+	redeem.Stdin = strings.NewReader(strings.TrimSpace(string(link)) + "\n" + password + "\n")
+	if out, err := redeem.CombinedOutput(); err != nil {
+		t.Fatalf("let the auditor in: %v\n%s", err, out)
 	}
 }
 
@@ -165,7 +185,7 @@ var (
 func (r *reader) bash(t *testing.T, as, strict, script string) (string, error) {
 	t.Helper()
 	if _, known := people[as]; !known {
-		t.Fatalf("there is nobody called %q: write developer, approver or admin", as)
+		t.Fatalf("there is nobody called %q: write developer, approver, admin or auditor", as)
 	}
 	var unknown error
 	script = placeholder.ReplaceAllStringFunc(script, func(found string) string {

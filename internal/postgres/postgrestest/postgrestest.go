@@ -4,6 +4,7 @@ package postgrestest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -40,7 +41,9 @@ func (c *Cluster) Main(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	ctx := context.Background()
-	if c.private, err = postgres.StartPrivate(ctx, postgres.Config{Dir: dir}); err != nil {
+	flag.Parse()
+	measures := flag.Lookup("test.bench").Value.String() != "" // what is measured is measured with a disk
+	if c.private, err = postgres.StartPrivate(ctx, postgres.Config{Dir: dir, Forgetful: !measures}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -76,7 +79,10 @@ func (c *Cluster) New(t testing.TB) *DB {
 	t.Helper()
 	ctx := context.Background()
 	name := fmt.Sprintf("test_%d", c.count.Add(1))
-	if err := c.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+postgres.Database); err != nil {
+	c.copying.Lock()
+	err := c.admin(ctx, "CREATE DATABASE "+name+" TEMPLATE "+postgres.Database+" STRATEGY file_copy")
+	c.copying.Unlock()
+	if err != nil {
 		t.Fatalf("create a test database: %v", err)
 	}
 	db := &DB{AppDSN: c.dsn(c.private.AppDSN(), name), OwnerDSN: c.dsn(c.private.OwnerDSN(), name)}
@@ -96,8 +102,6 @@ func (c *Cluster) dsn(dsn, name string) string {
 }
 
 func (c *Cluster) admin(ctx context.Context, sql string) error {
-	c.copying.Lock()
-	defer c.copying.Unlock()
 	conn, err := pgx.Connect(ctx, c.dsn(c.private.OwnerDSN(), "postgres"))
 	if err != nil {
 		return err
