@@ -50,7 +50,7 @@ var outcomes = map[Outcome][]string{
 		"sb.integration.delivery_abandoned.v1",
 		"sb.setting.kms_key_rotated.v1", "sb.setting.rewrap_started.v1", "sb.setting.rewrap_finished.v1", "sb.setting.ownership_rules_set.v1",
 		"sb.setting.signing_key_rotated.v1", "sb.setting.log_restored.v1", "sb.setting.checkpoint_key_rotated.v1", "sb.setting.rows_adopted.v1", "sb.setting.legal_hold_placed.v1", "sb.setting.legal_hold_lifted.v1",
-		"sb.access.audit_read.v1", "sb.access.audit_compared.v1", "sb.access.evidence_exported.v1", "sb.access.session_renewed.v1",
+		"sb.access.audit_read.v1", "sb.access.audit_compared.v1", "sb.access.evidence_exported.v1", "sb.access.support_bundle_taken.v1", "sb.access.session_renewed.v1",
 		"sb.user.link_expired.v1", "sb.user.token_expired.v1", "sb.user.factor_abandoned.v1", "sb.user.delegation_expired.v1",
 		"sb.governance.amendment_expired.v1",
 		"sb.user.factor_begun.v1", "sb.user.notices_tested.v1", "sb.access.step_up_begun.v1", "sb.access.report_exported.v1",

@@ -55,6 +55,13 @@ type AuditCompared struct {
 	Tables      []string `json:"tables,omitempty"` // that have any, sorted
 }
 
+// SupportBundleTaken says that somebody took along what a server says of itself. Who finds the file
+// can tell by its digest which one it is.
+type SupportBundleTaken struct {
+	Bytes  int    `json:"bytes"`
+	SHA256 string `json:"sha256"` // of the file, in base64
+}
+
 // EvidenceExported says that somebody took the evidence of a request with them.
 type EvidenceExported struct {
 	Request RequestID `json:"request"`
@@ -81,6 +88,7 @@ func (CheckpointKeyRotated) fact() {}
 func (LogRestored) fact()          {}
 func (AuditRead) fact()            {}
 func (AuditCompared) fact()        {}
+func (SupportBundleTaken) fact()   {}
 func (EvidenceExported) fact()     {}
 func (LegalHoldPlaced) fact()      {}
 func (LegalHoldLifted) fact()      {}

@@ -138,6 +138,7 @@ var catalogue = []Kind{
 	kind[AuditRead]("sb.access.audit_read.v1", AggregateAccess, "somebody began to read the audit"),
 	kind[AuditCompared]("sb.access.audit_compared.v1", AggregateAccess, "views and audit were compared with the log"),
 	kind[ReportExported]("sb.access.report_exported.v1", AggregateAccess, "somebody took a whole report with them"),
+	kind[SupportBundleTaken]("sb.access.support_bundle_taken.v1", AggregateAccess, "somebody took a support bundle along"),
 	kind[EvidenceExported]("sb.access.evidence_exported.v1", AggregateAccess, "somebody took the evidence of a request with them"),
 	kind[SessionRenewed]("sb.access.session_renewed.v1", AggregateAccess, "a session got another token"),
 	kind[AccessDenied]("sb.access.denied.v1", AggregateAccess, "somebody tried what they may not do"),

@@ -33,6 +33,7 @@ const (
 	AgentManage      Permission = "agent.manage"
 	AuditRead        Permission = "audit.read"
 	HoldManage       Permission = "hold.manage" // legal holds: to place and to lift them
+	SupportBundle    Permission = "support.bundle"
 	JobList          Permission = "job.list"
 	JobManage        Permission = "job.manage"
 
@@ -63,8 +64,8 @@ var sentences = map[Permission]string{
 	RequestReview: "review what was done without approval", EnvelopeReveal: "open the values that one was given",
 	ValueProvide: "fill in values for another team's request", ConnectionList: "see connections", ConnectionManage: "create, disable and schedule connections",
 	AgentList: "see agents", AgentManage: "invite and revoke agents", AuditRead: "read the audit",
-	HoldManage: "place and lift legal holds",
-	JobList:    "see scans and other jobs", JobManage: "start and cancel scans", SecretList: "see the inventory",
+	HoldManage: "place and lift legal holds", SupportBundle: "take a support bundle along",
+	JobList: "see scans and other jobs", JobManage: "start and cancel scans", SecretList: "see the inventory",
 	SecretKeys: "learn the names of a secret's keys", SecretAssign: "say whose a secret is", OwnershipManage: "change the rules of ownership",
 	ReportRead: "read reports", GovernanceRead: "see roles, teams, projects, workflows and rules",
 	GovernanceManage: "change roles, teams, projects, workflows and rules, or propose it", AmendmentApprove: "approve proposed changes of those",
@@ -81,7 +82,7 @@ func (p Permission) Sentence() string { return sentences[p] }
 
 // placelessPermissions are about what has no place.
 var placelessPermissions = map[Permission]bool{
-	AgentList: true, AgentManage: true, AuditRead: true, HoldManage: true, OwnershipManage: true, GovernanceRead: true, GovernanceManage: true,
+	AgentList: true, AgentManage: true, AuditRead: true, HoldManage: true, SupportBundle: true, OwnershipManage: true, GovernanceRead: true, GovernanceManage: true,
 	AmendmentApprove: true, PersonList: true, PersonManage: true, MachineManage: true,
 	IntegrationList: true, IntegrationManage: true,
 }
@@ -110,7 +111,7 @@ var System = map[string]events.Role{
 		SecretList, SecretKeys, ReportRead, RequestBreakGlass, DelegationManage),
 	RoleProvider: roleOf("fills in values for other teams", RequestList, ValueProvide, ConnectionList),
 	RoleAdmin: roleOf("runs agents, connections, people and rules; neither asks nor decides",
-		RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead, HoldManage, JobList, JobManage,
+		RequestList, RequestListAll, ConnectionList, ConnectionManage, AgentList, AgentManage, AuditRead, HoldManage, SupportBundle, JobList, JobManage,
 		SecretList, SecretAssign, OwnershipManage, ReportRead, GovernanceRead, GovernanceManage, AmendmentApprove,
 		PersonList, PersonManage, GrantManage, MachineManage, IntegrationList, IntegrationManage),
 	RoleAuditor: roleOf("reads everything but values, and places and lifts legal holds", RequestList, RequestListAll, AuditRead, HoldManage, JobList, AgentList, ConnectionList,

@@ -60,7 +60,7 @@ func (g *Governance) HasRole(name string) bool {
 // nothing, and only who manages grants without a scope hands them out.
 var everywhere = []Permission{
 	AgentList, AgentManage, AuditRead, OwnershipManage, GovernanceRead, GovernanceManage, AmendmentApprove,
-	PersonList, PersonManage, MachineManage,
+	PersonList, PersonManage, MachineManage, SupportBundle,
 }
 
 // Narrow reports whether every permission of a role can be held in a scope. A role that does

@@ -182,6 +182,7 @@ func anyFact(r *rapid.T) events.Fact {
 		events.AuditExported{Filters: []string{s("filter")}},
 		events.AuditRead{Reading: events.ReadingEvents, Filters: []string{s("filter")}},
 		events.AuditCompared{UpTo: 7, Differences: 1, Tables: []string{s("table")}},
+		events.SupportBundleTaken{Bytes: 7, SHA256: s("digest")},
 		events.EvidenceExported{Request: events.RequestID(s("request"))},
 		events.SessionRenewed{User: events.UserID(s("user"))},
 		events.LinkExpired{Purpose: events.LinkInvitation},

@@ -155,6 +155,7 @@ var meanings = map[string]meaning{
 	"sb.user.notices_tested.v1":           {accountChange, activityOther, informational, false},
 	"sb.access.audit_read.v1":             {apiActivity, apiRead, informational, false},
 	"sb.access.audit_compared.v1":         {apiActivity, apiRead, informational, false},
+	"sb.access.support_bundle_taken.v1":   {apiActivity, apiRead, low, false},
 	"sb.access.evidence_exported.v1":      {apiActivity, apiRead, low, false},
 	"sb.access.denied.v1":                 {apiActivity, activityOther, medium, true},
 

@@ -65,3 +65,25 @@ func MoveLoop(ctx context.Context, in execer, name worker.LoopName, fence uint64
 	}
 	return nil
 }
+
+// All are the positions of all loops, by their names.
+func (l Loops) All(ctx context.Context) (map[string]events.Seq, error) {
+	rows, err := l.Pool.Query(ctx, `
+		SELECT name,
+		       seq
+		FROM   private.loops`)
+	if err != nil {
+		return nil, fmt.Errorf("read positions of loops: %w", err)
+	}
+	all := map[string]events.Seq{}
+	var name string
+	var seq events.Seq
+	_, err = pgx.ForEachRow(rows, []any{&name, &seq}, func() error {
+		all[name] = seq
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read positions of loops: %w", err)
+	}
+	return all, nil
+}

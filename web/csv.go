@@ -37,9 +37,9 @@ const (
 )
 
 // long reports whether a call takes as long as its answer is: a report as CSV, or the audit, or
-// comparing it.
+// comparing it, or a support bundle.
 func long(r *http.Request) bool {
-	return r.URL.Path == Prefix+"/audit/export" || r.URL.Path == Prefix+"/audit/compare" || strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
+	return r.URL.Path == Prefix+"/audit/export" || r.URL.Path == Prefix+"/audit/compare" || r.URL.Path == Prefix+"/support/bundle" || strings.HasPrefix(r.URL.Path, Prefix+"/reports/") && r.URL.Query().Get("format") == "csv"
 }
 
 // asCSV reads whether a report comes as CSV: whole, without pages.

@@ -65,6 +65,7 @@ var leaves = map[string][]string{
 
 	"POST /audit/compare":      {"sb.access.audit_compared.v1"},
 	"GET /audit/evidence/{id}": {"sb.access.evidence_exported.v1"},
+	"GET /support/bundle":      {"sb.access.support_bundle_taken.v1"},
 
 	"GET /audit/log/checkpoint":  {"sb.access.audit_read.v1"}, // likewise
 	"GET /audit/log/tile/{tile}": {"sb.access.audit_read.v1"},

@@ -388,6 +388,7 @@ func (w *tracks) showing() {
 	w.records(admin, "GET /audit/facets", "/audit/facets?by=type", nil, "sb.access.audit_read.v1")
 	admin = w.fresh(w.admin) // who counted already, and so would not again
 	w.records(admin, "GET /audit/histogram", "/audit/histogram", nil, "sb.access.audit_read.v1")
+	w.records(admin, "GET /support/bundle", "/support/bundle", nil, "sb.access.support_bundle_taken.v1")
 	w.records(admin, "GET /audit/export", "/audit/export", nil, "sb.access.audit_exported.v1")
 	w.records(w.fresh(w.admin), "GET /audit/holds", "/audit/holds", nil, "sb.access.audit_read.v1")
 	w.posts(admin, "POST /audit/holds", "/audit/holds", api.PlaceHold{Reason: "case 1"}, "sb.setting.legal_hold_placed.v1")

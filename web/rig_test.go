@@ -129,7 +129,8 @@ type rig struct {
 	fault     atomic.Pointer[func(events.Stream, []events.Event) commandtest.Fault]
 	db        *postgrestest.DB
 	pool      *pgxpool.Pool
-	away      atomic.Bool // Postgres cannot be reached
+	away      atomic.Bool                                           // Postgres cannot be reached
+	support   atomic.Pointer[func(context.Context) ([]byte, error)] // nil: a bundle is made
 	marks     *marks
 	limits    *windowtest.Memory
 	spent     factorstest.Spent
@@ -209,6 +210,12 @@ func newRig(t testing.TB, change ...func(*web.Config)) *rig {
 		Custody: held, Fleet: r.gateway, Cosignatures: store.Checkpoints{Pool: r.pool}, Inventory: r.inventory, Scans: store.Scans{Pool: r.pool}, Signer: r.signer, PendingTTL: pendingTTL, ApprovalTTL: approvalTTL, RevealTTL: revealTTL,
 		Reapprove: events.ReapproveTouched, OpenRequests: 200, Factors: r.factors(logger),
 		Logger: logger, Now: r.clock.Now,
+		Support: func(ctx context.Context) ([]byte, error) {
+			if make := r.support.Load(); make != nil {
+				return (*make)(ctx)
+			}
+			return []byte("\x1f\x8b a bundle"), nil
+		},
 		Compare: func(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error) {
 			return projections.Compare(ctx, r.db.Owner, r.log, named)
 		},

@@ -181,6 +181,7 @@ var Routes = []Route{
 	{"POST", "/audit/holds", policy.HoldManage, placeless, replayed, (*API).placeHold},
 	{"POST", "/audit/holds/{id}/lift", policy.HoldManage, placeless, replayed, (*API).liftHold},
 
+	{"GET", "/support/bundle", policy.SupportBundle, placeless, none, (*API).takeSupportBundle},
 	{"GET", "/audit/evidence/{id}", policy.AuditRead, placeless, none, (*API).exportEvidence},
 	{"GET", "/audit/log/checkpoint", policy.AuditRead, placeless, none, (*API).logCheckpoint},
 	{"GET", "/audit/log/tile/{tile}", policy.AuditRead, placeless, none, (*API).logTile},

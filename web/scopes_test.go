@@ -227,7 +227,7 @@ func (w *world) entries() map[string]entry {
 		"GET /permissions": {free: true}, "POST /policy/explain": {free: true}, // which looks at who asks, in tests of its own
 		"GET /live": {free: true}, // likewise
 
-		"GET /audit/evidence/{id}": {path: "/audit/evidence/" + own},
+		"GET /audit/evidence/{id}": {path: "/audit/evidence/" + own}, "GET /support/bundle": {path: "/support/bundle"},
 
 		"POST /people":                          {path: "/people", with: []policy.Permission{policy.PersonList}},
 		"GET /people/{id}/grants":               {any: true, path: "/people/" + string(w.rig.other.ID) + "/grants"},
@@ -476,7 +476,7 @@ func TestOnlyWhatHasNoPlaceNeedsAGrantWithoutAScope(t *testing.T) {
 		policy.AuditRead: "the audit is of everything", policy.OwnershipManage: "the rules are replaced as a whole",
 		policy.GovernanceRead: "objects lean on each other", policy.GovernanceManage: "likewise", policy.AmendmentApprove: "likewise",
 		policy.PersonList: "people are in no project", policy.PersonManage: "likewise", policy.MachineManage: "likewise",
-		policy.HoldManage:      "a hold is on a person, or on everybody",
+		policy.HoldManage: "a hold is on a person, or on everybody", policy.SupportBundle: "a server is everybody's",
 		policy.IntegrationList: "an integration is told of all, and looked at for all", policy.IntegrationManage: "likewise",
 	}
 	asked := map[policy.Permission]bool{}

@@ -272,6 +272,9 @@ type Config struct {
 	// for the callers themselves.
 	TrustedProxies []netip.Prefix
 
+	// Support makes a support bundle. [ErrSupportBusy] where one is made, or was just now.
+	Support func(ctx context.Context) ([]byte, error)
+
 	// Compare compares views and audit with the log, as [projections.Compare] does.
 	Compare func(ctx context.Context, named func(projections.Difference) error) (projections.Comparison, error)
 

@@ -26,7 +26,7 @@ func (st *stack) api() (*web.API, error) {
 		Reapprove: st.settings.Reapprove, OpenRequests: st.settings.OpenRequests,
 		Ledger:       auditLog{st.ledger, store.Checkpoints{Pool: st.pool}, st.keys.checkpoints, st.store},
 		Tree:         projections.Tree{Pool: st.pool},
-		Integrations: st.integrations, Compare: st.comparer.compare,
+		Integrations: st.integrations, Compare: st.comparer.compare, Support: st.supportBundle,
 		Accounts: st.accounts, Directory: st.people, MachineTokens: store.Tokens{Pool: st.pool, Rows: st.rows},
 		Limits: countedLimits{st.windows, st.figures}, Watch: httpFigures{st.figures}, Tracer: st.tracer.Port(), TrustedProxies: st.settings.Proxies, Factors: st.factors(),
 		Logger: st.log, Now: time.Now, Site: app.Site(),

@@ -44,17 +44,19 @@ type control struct {
 	endFactors func(context.Context, string) (endedFactors, error)
 
 	examine func(context.Context) selfReport
+	support func(context.Context) ([]byte, error)
 
 	backUp func(context.Context, io.Writer, backup.Recipients) (backup.Manifest, error)
 
 	rewrapping sync.Mutex // held by the one rewrap that runs
 	backingUp  sync.Mutex // likewise of backups
+	bundling   sync.Mutex // likewise of support bundles
 }
 
 func (st *stack) control() *control {
 	return &control{
 		settings: st.settings.KMS, keys: st.keys.wrapping, rows: store.Envelopes{Pool: st.pool}, log: st.store,
-		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp, examine: st.examineSelf,
+		logger: st.log, ring: st.keys.ring, invite: st.invite, endFactors: st.endFactorsOf, backUp: st.backUp, examine: st.examineSelf, support: st.supportBundle,
 	}
 }
 
@@ -112,6 +114,7 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("POST /people/invite", c.invitePerson)
 	mux.HandleFunc("POST /people/end-factors", c.endPersonFactors)
 	mux.HandleFunc("POST /backup", c.backup)
+	mux.HandleFunc("GET /support/bundle", c.supportBundle)
 	mux.HandleFunc("GET /doctor", func(w http.ResponseWriter, r *http.Request) {
 		report := c.examine(r.Context())
 		say(w, http.StatusOK, controlAnswer{Self: &report})

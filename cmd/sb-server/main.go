@@ -52,7 +52,7 @@ func commands() *cobra.Command {
 	root.AddCommand(
 		devCommand(), serveCommand(), migrateCommand(), rebuildCommand(),
 		keysCommand(), kmsCommand(), signingCommand(), checkpointKeyCommand(), personCommand(), natsCommand(),
-		backupCommand(), restoreCommand(), doctorCommand(),
+		backupCommand(), restoreCommand(), doctorCommand(), supportCommand(),
 	)
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,

@@ -260,8 +260,9 @@ func (s settings) path(elem ...string) string {
 
 func (s settings) logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
 	if strings.EqualFold(s.LogFormat, "json") {
-		return slog.New(trace.Handler(slog.NewJSONHandler(os.Stderr, options)))
+		handler = slog.NewJSONHandler(os.Stderr, options)
 	}
-	return slog.New(trace.Handler(slog.NewTextHandler(os.Stderr, options)))
+	return slog.New(trace.Handler(logged.Handler(handler, options)))
 }

@@ -85,6 +85,7 @@ type stack struct {
 	contacts     *notices.Contacts // of people, for notices
 	sessions     store.Sessions
 
+	bundles  bundleTurns
 	alarm    sync.Once   // says what is wrong with the log
 	draining atomic.Bool // nobody new is to come
 }

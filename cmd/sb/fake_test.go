@@ -418,6 +418,9 @@ func (f *fake) query(w *httptest.ResponseRecorder, r *http.Request, path string)
 		f.fakeCommits(w, r)
 	case path == "audit/export":
 		exportFacts(w, r)
+	case path == "support/bundle":
+		w.Header().Set("Content-Type", "application/gzip")
+		fmt.Fprint(w, "\x1f\x8b a bundle")
 	case f.queryGovernance(w, r, part):
 	default:
 		problem(w, 404, "not_found")

@@ -64,7 +64,7 @@ func command() *cobra.Command {
 		loginCommand(a), logoutCommand(a), whoamiCommand(a),
 		requestCommand(a), inboxCommand(a), approveCommand(a), rejectCommand(a), cancelCommand(a), revealCommand(a),
 		discoverCommand(a), fingerprintCommand(a), jobCommand(a), secretCommand(a), ownershipCommand(a), reportCommand(a),
-		agentCommand(a), connectionCommand(a), integrationCommand(a), auditCommand(a), versionCommand(a),
+		agentCommand(a), connectionCommand(a), integrationCommand(a), auditCommand(a), supportCommand(a), versionCommand(a),
 		factorCommand(a), stepUpCommand(a),
 		personCommand(a), grantCommand(a), machineCommand(a), sessionCommand(a), passwordCommand(a), linkCommand(a), delegationCommand(a), noticesCommand(a),
 		applyCommand(a), exportCommand(a), lintCommand(a), governanceCommand(a), amendmentCommand(a), policyCommand(a),

@@ -1,14 +1,20 @@
 package production
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +28,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"secretsbridge/doctor"
+	"secretsbridge/events"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats/subject"
 )
@@ -130,6 +137,36 @@ func (r *Rig) examines(t *testing.T) {
 		}
 		if seen := found["nats.servers"].Seen; strings.Count(seen, "node-") != 3 {
 			t.Errorf("servers of NATS: %s", seen)
+		}
+	})
+	t.Run("a support bundle has no secret", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "bundle.tar.gz")
+		if said := r.Command(t, 0, "support", "bundle", path); !strings.Contains(said, "made by the server that runs") {
+			t.Error(said)
+		}
+		r.harmless(t, path, everyDocument...)
+		taken := func() (n int) {
+			for stream, kinds := range r.Facts(t) {
+				if stream.Aggregate == events.AggregateAccess {
+					n += kinds["sb.access.support_bundle_taken.v1"]
+				}
+			}
+			return n
+		}
+		if n := taken(); n != 1 {
+			t.Errorf("%d facts of one bundle", n)
+		}
+		path = filepath.Join(t.TempDir(), "from-elsewhere.tar.gz")
+		r.run(t, r.sbEnv("admin", 1), "", "sb", "support", "bundle", path)
+		r.harmless(t, path, everyDocument...)
+		if said, err := r.try(r.sbEnv("admin", 1), "", "sb", "support", "bundle", path+"2"); err == nil || !strings.Contains(err.Error()+said, "too_many_requests") {
+			t.Errorf("another one at once: %v, %s", err, said)
+		}
+		if said, err := r.try(r.sbEnv("developer", 0), "", "sb", "support", "bundle", path+"3"); err == nil || !strings.Contains(err.Error()+said, "forbidden") {
+			t.Errorf("a developer takes one: %v, %s", err, said)
+		}
+		if n := taken(); n != 2 {
+			t.Errorf("%d facts of two bundles", n)
 		}
 	})
 	closed := func() string { // a port where nobody listens
@@ -296,6 +333,11 @@ func (r *Rig) examines(t *testing.T) {
 		defer r.Postgres.Exec(t, postgres.Database, "DELETE FROM private.checkpoints WHERE size = 1000000")
 		found := r.examined(t, 0)
 		expect(t, found, states("log.checkpoint", doctor.Failed, "agents.heard", found["agents.heard"].State), "1000000 commits were signed")
+		path := filepath.Join(t.TempDir(), "bundle.tar.gz")
+		if said := r.Command(t, 0, "support", "bundle", path); !strings.Contains(said, "no server runs here") {
+			t.Error(said)
+		}
+		r.harmless(t, path, "manifest.json", "versions.json", "settings.json", "doctor.json", "log-and-views.json", "agents.json", "streams.json")
 		for _, name := range []string{"server.api", "server.ops", "server.ready"} {
 			if found[name].State != doctor.NotApplicable {
 				t.Errorf("no server runs: %+v", found[name])
@@ -336,6 +378,59 @@ func (r *Rig) examines(t *testing.T) {
 // lateNotice is the row of a notice that is due for two hours, and in the hands of a sender.
 const lateNotice = `INSERT INTO private.deliveries (id, recipient, kind, event, seq, request, at, state, due_at, held, message, attempts, code, claimed_until)
 	VALUES ('d_late', 'integration:none', 'request_waiting', 'e_late', 1, '', now(), 'waiting', now() - interval '2 hours', false, '', 0, '', now() + interval '1 hour')`
+
+// everyDocument are the documents of a bundle that a server makes.
+var everyDocument = []string{
+	"manifest.json", "versions.json", "settings.json", "doctor.json", "log-and-views.json", "agents.json", "streams.json", "server.json", "metrics.txt", "log.jsonl",
+	"goroutines.txt", "heap.txt",
+}
+
+// harmless unpacks a bundle, which must have all of these documents, and nothing in them that is
+// nobody's business.
+func (r *Rig) harmless(t *testing.T, path string, names ...string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	plain, err := gzip.NewReader(strings.NewReader(read(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for files := tar.NewReader(plain); ; {
+		h, err := files.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(h.Name, "support/")] = len(text) > 0
+		for what, secret := range map[string]string{
+			"the password of Postgres": r.Postgres.Password(), "Vault's root token": r.Vault.RootToken, "the server's token": strings.TrimSpace(read(t, r.path("vault-token"))),
+			"a value": SecretValue, "a person's password": Password, "an address of mail": email("developer"), "a path of a secret": "prod/db", "a reason": "load 0 of",
+		} {
+			for form, as := range map[string]string{
+				"plain": secret, "hex": hex.EncodeToString([]byte(secret)), "base64": base64.StdEncoding.EncodeToString([]byte(secret)),
+				"base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)), "escaped": url.QueryEscape(secret),
+			} {
+				if strings.Contains(string(text), as) {
+					t.Errorf("%s has %s, %s", h.Name, what, form)
+				}
+			}
+		}
+	}
+	for _, name := range names {
+		if !found[name] {
+			t.Errorf("%s is missing or empty", name)
+		}
+	}
+}
 
 func worst(found map[string]doctor.Finding) doctor.State {
 	for _, f := range found {

@@ -163,6 +163,11 @@ func Compare(ctx context.Context, c *Client) ([][]byte, error) {
 	return split(exchange(ctx, c, comparedAnswer, http.MethodPost, Path("audit", "compare"), nil, nil, once))
 }
 
+// SupportBundle has the server make one, as a compressed tar. It is asked once: each is a fact.
+func SupportBundle(ctx context.Context, c *Client) ([]byte, error) {
+	return exchange(ctx, c, bundleAnswer, http.MethodGet, Path("support", "bundle"), nil, nil, once)
+}
+
 func lines(ctx context.Context, c *Client, want form, path string, query url.Values) ([][]byte, error) {
 	return split(exchange(ctx, c, want, http.MethodGet, path, query, nil, again))
 }
@@ -199,6 +204,7 @@ var (
 
 	recordsAnswer  = form{"text/plain", maxReport, reportTimeout} // that are no JSON
 	comparedAnswer = form{"application/x-ndjson", maxReport, compareTimeout}
+	bundleAnswer   = form{"application/gzip", maxReport, reportTimeout}
 )
 
 // call makes one call whose answer is JSON.

@@ -59,6 +59,7 @@ const byPermission: Record<Permission, string> = {
   'governance.read': 'read roles, teams, projects, workflows and rules',
   'grant.manage': 'give or take roles',
   'hold.manage': 'place or lift legal holds',
+  'support.bundle': 'take a support bundle along',
   'job.list': 'see jobs',
   'job.manage': 'start or cancel scans',
   'integration.list': 'see integrations',

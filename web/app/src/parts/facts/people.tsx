@@ -320,6 +320,10 @@ export const access: Table = {
     label: 'Evidence taken along',
     says: (fact) => <>{fact.who} took the evidence of a request along</>,
   },
+  'support_bundle_taken.v1': {
+    label: 'Support bundle taken along',
+    says: (fact) => <>{fact.who} took a support bundle of a server along</>,
+  },
   'session_renewed.v1': { label: 'Session renewed', says: (fact) => <>{person(fact, 'user')} went on in a session</> },
   'denied.v1': {
     label: 'Access denied',
