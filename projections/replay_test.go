@@ -58,7 +58,7 @@ func commitsOf(t testing.TB, log *commandtest.Memory) (all []events.Recorded) {
 func TestAReplayInMemoryHasTheRowsOfTheViews(t *testing.T) {
 	t.Parallel()
 	db := cluster.New(t)
-	for name, log := range map[string]*commandtest.Memory{"plausible": {}, "anything": anyLog(t, 250, 1)} {
+	for name, log := range map[string]*commandtest.Memory{"plausible": {}, "anything": anyLog(t, 500, 1)} {
 		if name == "plausible" {
 			fill(t, log, 300)
 		}
