@@ -1,9 +1,7 @@
 package support_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,30 +12,8 @@ import (
 	"time"
 
 	"secretsbridge/support"
+	"secretsbridge/support/supporttest"
 )
-
-func open(t *testing.T, file []byte) map[string]string {
-	t.Helper()
-	plain, err := gzip.NewReader(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]string{}
-	for files := tar.NewReader(plain); ; {
-		h, err := files.Next()
-		if err == io.EOF {
-			return found
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(files)
-		if err != nil || h.Mode != 0o600 {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		found[strings.TrimPrefix(h.Name, "support/")] = string(text)
-	}
-}
 
 // TestABundleHasWhatCouldBeMade has documents that fail, break, hang and are too long: the others are
 // whole, and the manifest says what is missing.
@@ -65,7 +41,7 @@ func TestABundleHasWhatCouldBeMade(t *testing.T) {
 		if err := b.Write(t.Context(), &file); err != nil {
 			t.Fatal(err)
 		}
-		found := open(t, file.Bytes())
+		found := supporttest.Unpack(t, file.Bytes())
 		if got, want := found["whole.txt"], "[hidden] of [address] <[address]>, not a@b, and @2x"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -104,7 +80,7 @@ func TestABundleIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := 0
-	for name, text := range open(t, file.Bytes()) {
+	for name, text := range supporttest.Unpack(t, file.Bytes()) {
 		if name != "manifest.json" {
 			all += len(text)
 		}

@@ -1,44 +1,18 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-)
 
-// unpacked are the documents of a bundle, by their names.
-func unpacked(t *testing.T, file []byte) map[string]string {
-	t.Helper()
-	plain, err := gzip.NewReader(bytes.NewReader(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]string{}
-	for files := tar.NewReader(plain); ; {
-		h, err := files.Next()
-		if err == io.EOF {
-			return found
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found[strings.TrimPrefix(h.Name, "support/")] = string(text)
-	}
-}
+	"secretsbridge/support/supporttest"
+)
 
 // TestABundleHoldsNoSecret makes one where nothing runs, with secrets in every setting that has one, in
 // files, in addresses of all kinds, and in what is no setting.
@@ -66,7 +40,7 @@ func TestABundleHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := unpacked(t, file0)
+	found := supporttest.Unpack(t, file0)
 	for _, name := range []string{"manifest.json", "versions.json", "settings.json", "doctor.json"} {
 		if found[name] == "" {
 			t.Errorf("%s is missing", name)

@@ -15,7 +15,7 @@ var rooms = []struct {
 	{"seal", nil, "cryptography is pure, so that it can be read and checked by itself"},
 	{"internal/secret", nil, "everybody may hold a value, so it may drag nobody along"},
 	{"internal/private", nil, "it keeps files, whatever is in them"},
-	{"support", nil, "it puts documents into a file, whatever they are about"},
+	{"support/...", []string{"support", "support/supporttest"}, "it puts documents into a file, whatever they are about"},
 	{"internal/recent", nil, "it keeps lines of a log, whatever they say"},
 	{"doctor", []string{"internal/private"}, "it looks at many things at once, and the binaries say at what"},
 	{"internal/boundaries", nil, "it looks at packages from outside"},

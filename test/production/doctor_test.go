@@ -1,8 +1,6 @@
 package production
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
@@ -10,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +28,7 @@ import (
 	"secretsbridge/events"
 	"secretsbridge/internal/postgres"
 	"secretsbridge/nats/subject"
+	"secretsbridge/support/supporttest"
 )
 
 // examined runs the doctor with the environment of a server and more, and returns its findings by
@@ -395,24 +393,9 @@ func (r *Rig) harmless(t *testing.T, path string, names ...string) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
-	plain, err := gzip.NewReader(strings.NewReader(read(t, path)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := map[string]bool{}
-	for files := tar.NewReader(plain); ; {
-		h, err := files.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found[strings.TrimPrefix(h.Name, "support/")] = len(text) > 0
+	for document, text := range supporttest.Unpack(t, []byte(read(t, path))) {
+		found[document] = len(text) > 0
 		for what, secret := range map[string]string{
 			"the password of Postgres": r.Postgres.Password(), "Vault's root token": r.Vault.RootToken, "the server's token": strings.TrimSpace(read(t, r.path("vault-token"))),
 			"a value": SecretValue, "a person's password": Password, "an address of mail": email("developer"), "a path of a secret": "prod/db", "a reason": "load 0 of",
@@ -421,8 +404,8 @@ func (r *Rig) harmless(t *testing.T, path string, names ...string) {
 				"plain": secret, "hex": hex.EncodeToString([]byte(secret)), "base64": base64.StdEncoding.EncodeToString([]byte(secret)),
 				"base64url": base64.RawURLEncoding.EncodeToString([]byte(secret)), "escaped": url.QueryEscape(secret),
 			} {
-				if strings.Contains(string(text), as) {
-					t.Errorf("%s has %s, %s", h.Name, what, form)
+				if strings.Contains(text, as) {
+					t.Errorf("%s has %s, %s", document, what, form)
 				}
 			}
 		}
